@@ -1,0 +1,54 @@
+/* A decision as a record, handed to each of a table of sinks; and as the line that goes to the log. */
+#ifndef BATV_DECISION_H
+#define BATV_DECISION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batv/facts.h"
+#include "batv/verdict.h"
+
+enum decision_kind {
+    DECISION_SIGN,             /* one a message */
+    DECISION_SIGN_SKIP,        /* one a message */
+    DECISION_VERIFY,           /* one a recipient */
+    DECISION_RELAYED_UNSIGNED, /* one a message */
+    DECISION_KIND_COUNT
+};
+
+/* Strings belong to the transaction and live as long as it; NULL where they do not apply. */
+struct decision {
+    enum decision_kind kind;
+    bool debug;           /* of interest only to somebody who looks for it */
+    const char *queue_id; /* NULL before there is one */
+    const struct client *client;
+    const struct rules *rules; /* of the sender's domain, for verify of the recipient's; may be NULL */
+    const char *sender;        /* without angle brackets */
+    const char *recipient;     /* likewise */
+    size_t recipients;         /* of the message */
+    const char *tagged;        /* sign */
+    int key;                   /* sign */
+    int64_t expires;           /* sign: a day */
+    bool first_signed;         /* sign: the ring has no record yet that this domain signs */
+    const char *reason;        /* sign-skip */
+    const char *entry;         /* sign-skip: the list entry */
+    enum result result;        /* verify */
+    bool bounce;               /* verify */
+    struct verdict verdict;    /* verify */
+    const char *applied;       /* verify: what became of the recipient, where not what action says */
+    uint64_t generation;       /* of the ring that decided */
+};
+
+/* Enough for the longest line. */
+enum { DECISION_LINE = 8192 };
+
+/* The log line, cut to size, always terminated. Hostile octets are quoted. Returns its length. */
+size_t decision_format(const struct decision *decision, char *out, size_t size);
+
+struct decision_sink {
+    void (*take)(void *self, const struct decision *decision);
+    void *self;
+};
+
+#endif

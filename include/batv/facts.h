@@ -1,0 +1,56 @@
+/*
+ * Everything that a decision may depend on. transaction.c fills these in; policy.c decides by them
+ * and looks up nothing itself. What costs I/O is a fact, asked for by name.
+ */
+#ifndef BATV_FACTS_H
+#define BATV_FACTS_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "batv/match.h"
+#include "batv/rules.h"
+#include "batv/tag.h"
+
+/* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking. */
+enum fact { FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL, FACT_PATTERN, FACT_COUNT };
+
+/* ANSWER_UNAVAILABLE, "it cannot be asked now", is an answer of its own and never leads to a refusal. */
+enum answer { ANSWER_UNASKED, ANSWER_NO, ANSWER_YES, ANSWER_UNAVAILABLE };
+
+/* Who talks to the MTA. The strings belong to whoever made it. */
+struct client {
+    const char *name;    /* the host name as the MTA verified it, NULL: none. Never the HELO */
+    const char *address; /* as text; NULL: none */
+    struct ip ip;        /* all zero where address is NULL */
+    bool local;          /* a local process, see client_is_local */
+};
+
+/* Port 0 with a loopback address (Postfix's sendmail(1) and own bounces), or no address and the name
+ * localhost (Sendmail -bs). Port 0 alone is not enough: a proxy's XCLIENT can bring that about. */
+bool client_is_local(const char *name, const struct ip *ip, unsigned port);
+
+struct message_facts {
+    bool bounce;        /* null sender, or one that matches bounce_senders */
+    bool submission;    /* by a local process, an authenticated or an internal client, no relay */
+    bool local;         /* by a local process */
+    bool authenticated; /* by an authenticated client, and exclude.authenticated is on */
+    bool paused;
+    bool at_rcpt;       /* judged before the content: no evidence */
+    const char *mail_server;      /* the entries that match the client; NULL: none */
+    const char *excluded_network; /* exclude.networks */
+    const char *excluded_host;    /* exclude.hosts */
+    const char *unsigned_host;    /* exclude_sign.recipients, an entry for the client's whole domain */
+};
+
+struct recipient_facts {
+    struct tag_check check;
+    const char *excluded; /* exclude.recipients; NULL: none */
+    bool untaggable;      /* its tagged form would be too long, so it never gets a tag */
+    bool key_missed;      /* the tag's key was revoked or forgotten before its tags expired */
+    enum auto_state auto_state;
+    unsigned lifetime_days;
+    enum answer answers[FACT_COUNT];
+};
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * The configuration's lists: patterns of addresses, networks, host names, domains. Immutable once
+ * built, shared by threads. Every match answers the entry as it was written, for the log; NULL: none.
+ * A list may be NULL, which is empty.
+ */
+#ifndef BATV_MATCH_H
+#define BATV_MATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batv/status.h"
+
+/* An IPv4 address is held as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2). */
+struct ip {
+    uint8_t octets[16];
+};
+/* Also with the "IPv6:" that Sendmail puts before one. */
+bool ip_parse(const char *text, struct ip *out);
+bool ip_is_loopback(const struct ip *ip);
+
+/* `*` stands for any octets, also none; against the whole plain address, without case; a pattern
+ * without @ is matched against addresses without a domain. */
+struct pattern_list;
+/* STATUS_INVALID: *bad is the index of the entry that is no pattern. */
+enum status pattern_list_new(const char *const entries[], size_t count, struct pattern_list **out,
+                             size_t *bad);
+void pattern_list_free(struct pattern_list *list);
+/* plain as address_plain makes it. */
+const char *pattern_list_match(const struct pattern_list *list, const char *plain);
+/* The entry *@DOM or *@*.DOM whose DOM the verified host name is, or is below. */
+const char *pattern_list_match_host(const struct pattern_list *list, const char *host);
+
+/* CIDR: 192.0.2.0/24, 2001:db8::/32, a bare address is itself. Host bits must be zero. */
+struct network_list;
+enum status network_list_new(const char *const entries[], size_t count, struct network_list **out,
+                             size_t *bad);
+void network_list_free(struct network_list *list);
+const char *network_list_match(const struct network_list *list, const struct ip *ip);
+/* True where every address of the network lies in one of list's. False also for what is no network. */
+bool network_list_covers(const struct network_list *list, const char *network);
+
+/* Host names: mx.example.org, *.example.org (every name below it, not itself). Without case. */
+struct host_list;
+enum status host_list_new(const char *const entries[], size_t count, struct host_list **out,
+                          size_t *bad);
+void host_list_free(struct host_list *list);
+const char *host_list_match(const struct host_list *list, const char *host);
+
+/* Domains: example.com, .example.com (every subdomain, not itself), as A-labels in lower case. */
+struct domain_list;
+/* STATUS_CONFLICT: *bad repeats an earlier entry. */
+enum status domain_list_new(const char *const entries[], size_t count, struct domain_list **out,
+                            size_t *bad);
+void domain_list_free(struct domain_list *list);
+/* The index, in entries, of the entry for this domain, the longest first; -1: none. */
+long domain_list_find(const struct domain_list *list, const char *ascii);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * The question machine: decides for one recipient, or says which fact it needs for that. The caller
+ * asks whoever knows, writes the answer into the facts, and calls again. Pure.
+ */
+#ifndef BATV_POLICY_H
+#define BATV_POLICY_H
+
+#include "batv/facts.h"
+#include "batv/verdict.h"
+
+enum policy_state { POLICY_NEEDS, POLICY_DECIDED };
+
+/* For a recipient in a domain of ours. *need is set with POLICY_NEEDS, *out with POLICY_DECIDED. */
+enum policy_state policy_next(const struct rules *rules, const struct message_facts *message,
+                              const struct recipient_facts *recipient, enum fact *need,
+                              struct verdict *out);
+
+/* The rules for bounces in the order in which they are tried; NULL after the last. */
+const char *policy_rule(size_t index);
+
+#endif

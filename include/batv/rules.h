@@ -1,0 +1,103 @@
+/*
+ * What a message is judged by: the configuration as deciding sees it (settings), resolved for each
+ * domain at load (rules), and with the ring and the moment's switches as one immutable snapshot.
+ */
+#ifndef BATV_RULES_H
+#define BATV_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "batv/match.h"
+#include "batv/ring.h"
+#include "batv/tag.h"
+
+enum action {
+    ACTION_ACCEPT,
+    ACTION_LOG,
+    ACTION_MARK,
+    ACTION_QUARANTINE,
+    ACTION_TEMPFAIL,
+    ACTION_REJECT,
+    ACTION_DISCARD,
+    ACTION_COUNT,
+    ACTION_AUTO,  /* only in rules: by the domain's waiting time */
+    ACTION_FOLLOW /* only in rules: as the domain's action */
+};
+/* "accept" ... "discard", "auto"; "" for ACTION_FOLLOW. */
+const char *action_name(enum action action);
+bool action_from_name(const char *name, enum action *out);
+
+/* One entry of `domains`. */
+struct rules {
+    char *name; /* as in ring_domain */
+    bool sign;
+    enum tag_syntax syntax;
+    enum action action;  /* ACTION_AUTO or explicit */
+    enum action expired; /* ACTION_FOLLOW or explicit */
+    enum action forged;  /* ACTION_AUTO or explicit: ordinary mail to a tag that we did not make */
+};
+
+struct settings {
+    struct rules *rules; /* by the index that domains answers */
+    size_t rules_count;
+    struct domain_list *domains;
+
+    struct network_list *internal_networks;
+    struct network_list *mail_servers; /* internal_networks' entries where unset */
+    struct network_list *relays;
+    struct pattern_list *bounce_senders;
+    enum action on_error; /* ACTION_TEMPFAIL or ACTION_ACCEPT */
+
+    struct key_policy keys;
+
+    bool reject_at_rcpt;
+    bool restore;
+    char *mark_header;
+    char *text; /* of a refusal, for an outsider */
+
+    bool exclude_authenticated;
+    bool exclude_mail_servers;
+    struct network_list *exclude_networks;
+    struct host_list *exclude_hosts;
+    struct pattern_list *exclude_recipients;
+
+    struct pattern_list *exclude_sign_senders;
+    struct pattern_list *exclude_sign_recipients;
+    struct network_list *exclude_sign_networks; /* exclude_sign.clients: those that are networks */
+    struct host_list *exclude_sign_hosts;       /* and those that are names */
+};
+
+/* Frees what settings hold, and settings. */
+void settings_free(struct settings *settings);
+/* The rules for a domain (A-labels, lower case), or NULL: not ours. */
+const struct rules *settings_rules(const struct settings *settings, const char *ascii);
+/* True where some decision can be ACTION_MARK, so that headers must be seen. */
+bool settings_may_mark(const struct settings *settings);
+
+/* All that a message depends on beside itself. Belongs to whoever made it; never changes. */
+struct snapshot {
+    const struct settings *settings;
+    const struct ring *ring;
+    const time_t *relayed; /* for each of settings->rules, when unsigned mail was last relayed; 0: never. NULL: none */
+    bool paused;
+    bool clock_wrong; /* the clock cannot be trusted: auto acts as log */
+};
+
+/* Why `auto` holds back. */
+enum auto_state {
+    AUTO_ENFORCES,
+    AUTO_NOT_SIGNING,  /* sign = false */
+    AUTO_NEVER_SIGNED, /* no message signed yet */
+    AUTO_WAITING,      /* until *until */
+    AUTO_RELAYED,      /* unsigned mail of the domain passed: until *until */
+    AUTO_CLOCK
+};
+/* until may be NULL; set for WAITING and RELAYED. */
+enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules, time_t now,
+                              time_t *until);
+/* max(7, lifetime_days) days, in seconds. */
+time_t settings_wait(const struct settings *settings);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * One message on its way through SMTP. Takes plain events and gives what has to be done: a reply, an
+ * ordered list of effects, and a record of each decision. Pure: it neither asks nor does anything
+ * itself. One thread at a time; nothing of it reaches the next message.
+ *
+ *   new -> mail -> rcpt (judge) ... -> [header ...] -> [renew] -> end, answer, end ... -> effects
+ */
+#ifndef BATV_TRANSACTION_H
+#define BATV_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "batv/decision.h"
+#include "batv/facts.h"
+#include "batv/policy.h"
+#include "batv/rules.h"
+
+struct transaction;
+
+enum reply_kind { REPLY_CONTINUE, REPLY_ACCEPT, REPLY_TEMPFAIL, REPLY_REJECT, REPLY_DISCARD };
+
+struct reply {
+    enum reply_kind kind;
+    const char *code;     /* "550"; NULL where the MTA's own words do */
+    const char *enhanced; /* "5.7.1" (RFC 3463) */
+    char text[420];
+};
+
+/* What transaction_wants answers: which later events can still matter. None: let the message go. */
+enum { WANT_HEADERS = 1, WANT_END = 2 };
+
+enum effect_kind {
+    EFFECT_CHANGE_SENDER,    /* to value */
+    EFFECT_REMOVE_RECIPIENT, /* value, as it came */
+    EFFECT_ADD_RECIPIENT,    /* value, with ESMTP arguments or NULL */
+    EFFECT_REMOVE_HEADER,    /* the index-th (from 1) of name */
+    EFFECT_ADD_HEADER,       /* name, value */
+    EFFECT_QUARANTINE        /* for the reason in value */
+};
+
+struct effect {
+    enum effect_kind kind;
+    const char *name;
+    const char *value;
+    const char *arguments;
+    unsigned index;
+};
+
+/* snapshot and client must outlive the transaction. NULL: no memory. */
+struct transaction *transaction_new(const struct snapshot *snapshot, const struct client *client);
+void transaction_free(struct transaction *transaction);
+
+/*
+ * MAIL, with the authenticated user's name or NULL. Errors of our own are kept and answered at the
+ * first recipient and at the end, by on_error.
+ */
+void transaction_mail(struct transaction *transaction, const char *sender, const char *user);
+
+/* RCPT with its ESMTP arguments (NULL-terminated, may be NULL): looks at the tag. */
+void transaction_rcpt(struct transaction *transaction, const char *recipient,
+                      const char *const *arguments, time_t now);
+/* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt". */
+void transaction_rcpt_reply(struct transaction *transaction, time_t now, struct reply *reply);
+
+/* True where a recipient's tag is other than valid in a way that a newer ring might see otherwise. */
+bool transaction_doubtful(const struct transaction *transaction);
+/* Looks at doubtful recipients once more by a newer ring, which must outlive the transaction. */
+void transaction_renew(struct transaction *transaction, const struct ring *ring, time_t now);
+
+/* True after an error of our own: replies then come from on_error. */
+bool transaction_failed(const struct transaction *transaction);
+
+unsigned transaction_wants(const struct transaction *transaction);
+void transaction_header(struct transaction *transaction, const char *name);
+
+/* Called at the last event that is wanted. POLICY_NEEDS: answer and call again. */
+enum policy_state transaction_end(struct transaction *transaction, time_t now, enum fact *need,
+                                  size_t *recipient);
+void transaction_answer(struct transaction *transaction, size_t recipient, enum fact fact,
+                        enum answer answer);
+
+/* After transaction_end has decided; valid as long as the transaction. */
+const struct effect *transaction_effects(const struct transaction *transaction, size_t *count);
+const struct reply *transaction_reply(const struct transaction *transaction);
+/* Also what was decided at RCPT. */
+const struct decision *transaction_decisions(const struct transaction *transaction, size_t *count);
+
+/* The reply to an error of our own, by on_error. */
+void reply_on_error(const struct settings *settings, struct reply *reply);
+
+#endif

@@ -1,0 +1,513 @@
+/*
+ * Lists of address patterns, host names and domains (networks: match_network.c). Almost every entry
+ * of a real list is an exact name or everything of one domain, so those are kept sorted and found
+ * by halving, whatever the list's length; a name's parent domains are looked up one after the
+ * other. Only patterns with other wildcards are tried one by one. A list owns copies of its
+ * entries, never changes once built, and may be used by any number of threads.
+ */
+#include "batv/match.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/address.h"
+
+enum { LABEL_MAX = 63, NAME_MAX_OCTETS = 253 }; /* RFC 1035 section 2.3.4, as text */
+
+/* One entry: key is what is compared, in lower case; written is what the administrator wrote. */
+struct name {
+    char *key;
+    char *written;
+    size_t index;
+};
+
+struct names {
+    struct name *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct pattern_list {
+    struct names exact;    /* without a wildcard */
+    struct names domains;  /* *@DOM, by DOM */
+    struct names parents;  /* *@*.DOM, by DOM */
+    struct names wildcard; /* the others, in the order in which they came */
+};
+
+struct host_list {
+    struct names exact;
+    struct names parents; /* *.NAME, by NAME */
+};
+
+struct domain_list {
+    struct names names; /* with the leading dot of those that have one */
+};
+
+static void names_free(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        free(names->items[i].key);
+        free(names->items[i].written);
+    }
+    free(names->items);
+}
+
+static enum status names_add(struct names *names, const char *key, const char *written,
+                             size_t index)
+{
+    if (names->count == names->capacity) {
+        size_t capacity = names->capacity == 0 ? 8 : 2 * names->capacity;
+        struct name *items = reallocarray(names->items, capacity, sizeof *items);
+        if (items == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        names->items = items;
+        names->capacity = capacity;
+    }
+    struct name name = {.key = strdup(key), .written = strdup(written), .index = index};
+    if (name.key == NULL || name.written == NULL) {
+        free(name.key);
+        free(name.written);
+        return STATUS_NO_MEMORY;
+    }
+    names->items[names->count++] = name;
+    return STATUS_OK;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+    const struct name *first = a;
+    const struct name *second = b;
+    int order = strcmp(first->key, second->key);
+    if (order == 0) {
+        order = (first->index > second->index) - (first->index < second->index);
+    }
+    return order;
+}
+
+static void names_sort(struct names *names)
+{
+    if (names->count > 1) {
+        qsort(names->items, names->count, sizeof *names->items, name_compare);
+    }
+}
+
+/* A piece of a longer string, in any case. */
+struct piece {
+    const char *text;
+    size_t length;
+};
+
+static int piece_compare(const void *wanted, const void *item)
+{
+    const struct piece *piece = wanted;
+    const char *key = ((const struct name *)item)->key;
+    for (size_t i = 0; i < piece->length; i++) {
+        unsigned char a = (unsigned char)ascii_lower(piece->text[i]);
+        unsigned char b = (unsigned char)key[i];
+        if (a != b) {
+            return a < b ? -1 : 1; /* also where key ends: its NUL is less than any octet of text */
+        }
+    }
+    return key[piece->length] == '\0' ? 0 : -1;
+}
+
+static const struct name *names_find(const struct names *names, const char *text, size_t length)
+{
+    struct piece piece = {.text = text, .length = length};
+    if (names->count == 0) {
+        return NULL;
+    }
+    return bsearch(&piece, names->items, names->count, sizeof *names->items, piece_compare);
+}
+
+/* The entry for the nearest domain that text is below. */
+static const struct name *names_find_parent(const struct names *names, const char *text,
+                                            size_t length)
+{
+    const struct name *found = NULL;
+    for (size_t i = 0; names->count > 0 && i < length && found == NULL; i++) {
+        if (text[i] == '.') {
+            found = names_find(names, text + i + 1, length - i - 1);
+        }
+    }
+    return found;
+}
+
+static const char *name_written(const struct name *name)
+{
+    return name == NULL ? NULL : name->written;
+}
+
+/* The length of a host name less its final dot. */
+static size_t host_length(const char *host)
+{
+    size_t length = strlen(host);
+    return length > 0 && host[length - 1] == '.' ? length - 1 : length;
+}
+
+static bool is_ascii(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Labels of letters, digits, - and _: underscores are no part of a host name and yet in use. */
+static bool is_domain_name(const char *name)
+{
+    size_t label = 0;
+    size_t length = strlen(name);
+    if (length == 0 || length > NAME_MAX_OCTETS) {
+        return false;
+    }
+    for (size_t i = 0; i <= length; i++) {
+        char c = ascii_lower(name[i]);
+        if (c == '.' || c == '\0') {
+            if (label == 0 || label > LABEL_MAX) {
+                return false;
+            }
+            label = 0;
+        } else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
+            label++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Where `*` is the only special character, going back to the last `*` is enough. So the time is
+ * bounded by the product of the lengths, and the stack by nothing that comes from outside.
+ */
+static bool pattern_fits(const char *pattern, const char *text)
+{
+    const char *star = NULL;
+    const char *retry = NULL;
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = ++pattern;
+            retry = text;
+        } else if (*pattern != '\0' && *pattern == ascii_lower(*text)) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star;
+            text = ++retry;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*') {
+        pattern++;
+    }
+    return *pattern == '\0';
+}
+
+static bool is_pattern(const char *text)
+{
+    size_t length = strlen(text);
+    if (length == 0 || text[0] == ' ' || text[length - 1] == ' ' ||
+        (text[0] == '<' && text[length - 1] == '>')) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < ' ' || c == 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Appends a label of a pattern's domain to out: as A-label where it has other letters and no `*`.
+ */
+static bool label_append(char **out, const char *label, size_t length)
+{
+    char *copy = strndup(label, length);
+    char *ascii = NULL;
+    char *joined = NULL;
+    if (copy == NULL) {
+        return false;
+    }
+    if (!is_ascii(copy, length) && strchr(copy, '*') == NULL) {
+        ascii = address_domain_ascii(copy);
+    } else {
+        ascii = strdup(copy);
+    }
+    size_t before = strlen(*out);
+    if (ascii != NULL && (joined = malloc(before + strlen(ascii) + 2)) != NULL) {
+        memcpy(joined, *out, before);
+        memcpy(joined + before, ascii, strlen(ascii) + 1);
+        free(*out);
+        *out = joined;
+    }
+    free(ascii);
+    free(copy);
+    return joined != NULL;
+}
+
+/* The pattern as it is compared: lower case, the domain's labels as A-labels. NULL: no memory. */
+static char *pattern_key(const char *pattern)
+{
+    const char *at = strrchr(pattern, '@');
+    const char *label = at == NULL || is_ascii(at, strlen(at)) ? NULL : at + 1;
+    char *key = label == NULL ? strdup(pattern) : strndup(pattern, (size_t)(label - pattern));
+    bool ok = key != NULL;
+    while (ok && label != NULL) {
+        const char *dot = strchr(label, '.');
+        ok = label_append(&key, label, dot == NULL ? strlen(label) : (size_t)(dot - label));
+        ok = ok && (dot == NULL || label_append(&key, ".", 1));
+        label = dot == NULL ? NULL : dot + 1;
+    }
+    if (!ok) {
+        free(key);
+        return NULL;
+    }
+    for (char *c = key; *c != '\0'; c++) {
+        *c = ascii_lower(*c);
+    }
+    return key;
+}
+
+static enum status pattern_add(struct pattern_list *list, const char *pattern, size_t index)
+{
+    enum status status = STATUS_NO_MEMORY;
+    if (!is_pattern(pattern)) {
+        return STATUS_INVALID;
+    }
+    char *key = pattern_key(pattern);
+    if (key != NULL) {
+        struct names *names = &list->wildcard;
+        const char *what = key;
+        if (strchr(key, '*') == NULL) {
+            names = &list->exact;
+        } else if (strncmp(key, "*@*.", 4) == 0 && key[4] != '\0' &&
+                   strpbrk(key + 4, "*@") == NULL) {
+            names = &list->parents;
+            what = key + 4;
+        } else if (strncmp(key, "*@", 2) == 0 && key[2] != '\0' && strpbrk(key + 2, "*@") == NULL) {
+            names = &list->domains;
+            what = key + 2;
+        }
+        status = names_add(names, what, pattern, index);
+    }
+    free(key);
+    return status;
+}
+
+enum status pattern_list_new(const char *const entries[], size_t count, struct pattern_list **out,
+                             size_t *bad)
+{
+    enum status status = STATUS_OK;
+    struct pattern_list *list = calloc(1, sizeof *list);
+    *out = NULL;
+    if (list == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = pattern_add(list, entries[i], i);
+        *bad = i;
+    }
+    if (status != STATUS_OK) {
+        pattern_list_free(list);
+        return status;
+    }
+    names_sort(&list->exact);
+    names_sort(&list->domains);
+    names_sort(&list->parents);
+    *out = list;
+    return STATUS_OK;
+}
+
+void pattern_list_free(struct pattern_list *list)
+{
+    if (list == NULL) {
+        return;
+    }
+    names_free(&list->exact);
+    names_free(&list->domains);
+    names_free(&list->parents);
+    names_free(&list->wildcard);
+    free(list);
+}
+
+static const struct name *wildcard_find(const struct names *names, const char *plain, bool at)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        const struct name *name = &names->items[i];
+        /* `*` would stand for @ and a domain too, which a pattern for bare local parts must not. */
+        bool comparable = at == (strchr(name->key, '@') != NULL);
+        if (comparable && pattern_fits(name->key, plain)) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+const char *pattern_list_match(const struct pattern_list *list, const char *plain)
+{
+    if (list == NULL) {
+        return NULL;
+    }
+    const char *at = strrchr(plain, '@');
+    const struct name *found = names_find(&list->exact, plain, strlen(plain));
+    if (found == NULL && at != NULL) {
+        found = names_find(&list->domains, at + 1, strlen(at + 1));
+    }
+    if (found == NULL && at != NULL) {
+        found = names_find_parent(&list->parents, at + 1, strlen(at + 1));
+    }
+    if (found == NULL) {
+        found = wildcard_find(&list->wildcard, plain, at != NULL);
+    }
+    return name_written(found);
+}
+
+const char *pattern_list_match_host(const struct pattern_list *list, const char *host)
+{
+    const struct name *found = NULL;
+    if (list == NULL || host == NULL) {
+        return NULL;
+    }
+    size_t length = host_length(host);
+    for (size_t i = 0; i < length && found == NULL; i++) {
+        if (i == 0 || host[i - 1] == '.') {
+            found = names_find(&list->domains, host + i, length - i);
+            found = found != NULL ? found : names_find(&list->parents, host + i, length - i);
+        }
+    }
+    return name_written(found);
+}
+
+static enum status host_add(struct host_list *list, const char *host, size_t index)
+{
+    bool parent = strncmp(host, "*.", 2) == 0;
+    struct ip ip;
+    char *ascii = address_domain_ascii(parent ? host + 2 : host);
+    enum status status = STATUS_INVALID;
+    if (ascii == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    /* An address looks like a name but never is one: most likely it was meant as a network. */
+    if (is_domain_name(ascii) && !ip_parse(ascii, &ip)) {
+        status = names_add(parent ? &list->parents : &list->exact, ascii, host, index);
+    }
+    free(ascii);
+    return status;
+}
+
+enum status host_list_new(const char *const entries[], size_t count, struct host_list **out,
+                          size_t *bad)
+{
+    enum status status = STATUS_OK;
+    struct host_list *list = calloc(1, sizeof *list);
+    *out = NULL;
+    if (list == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = host_add(list, entries[i], i);
+        *bad = i;
+    }
+    if (status != STATUS_OK) {
+        host_list_free(list);
+        return status;
+    }
+    names_sort(&list->exact);
+    names_sort(&list->parents);
+    *out = list;
+    return STATUS_OK;
+}
+
+void host_list_free(struct host_list *list)
+{
+    if (list == NULL) {
+        return;
+    }
+    names_free(&list->exact);
+    names_free(&list->parents);
+    free(list);
+}
+
+const char *host_list_match(const struct host_list *list, const char *host)
+{
+    if (list == NULL || host == NULL) {
+        return NULL;
+    }
+    size_t length = host_length(host);
+    const struct name *found = names_find(&list->exact, host, length);
+    if (found == NULL) {
+        found = names_find_parent(&list->parents, host, length);
+    }
+    return name_written(found);
+}
+
+/* The first entry that repeats an earlier one. */
+static bool names_repeat(const struct names *names, size_t *bad)
+{
+    bool found = false;
+    for (size_t i = 1; i < names->count; i++) {
+        const struct name *name = &names->items[i];
+        if (strcmp(name->key, names->items[i - 1].key) == 0 && (!found || name->index < *bad)) {
+            *bad = name->index;
+            found = true;
+        }
+    }
+    return found;
+}
+
+enum status domain_list_new(const char *const entries[], size_t count, struct domain_list **out,
+                            size_t *bad)
+{
+    enum status status = STATUS_OK;
+    struct domain_list *list = calloc(1, sizeof *list);
+    *out = NULL;
+    if (list == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        const char *name = entries[i][0] == '.' ? entries[i] + 1 : entries[i];
+        status = is_domain_name(name) ? names_add(&list->names, entries[i], entries[i], i)
+                                      : STATUS_INVALID;
+        *bad = i;
+    }
+    if (status == STATUS_OK) {
+        names_sort(&list->names);
+        status = names_repeat(&list->names, bad) ? STATUS_CONFLICT : STATUS_OK;
+    }
+    if (status != STATUS_OK) {
+        domain_list_free(list);
+        return status;
+    }
+    *out = list;
+    return STATUS_OK;
+}
+
+void domain_list_free(struct domain_list *list)
+{
+    if (list == NULL) {
+        return;
+    }
+    names_free(&list->names);
+    free(list);
+}
+
+long domain_list_find(const struct domain_list *list, const char *ascii)
+{
+    if (list == NULL || ascii[0] == '.') {
+        return -1;
+    }
+    size_t length = strlen(ascii);
+    const struct name *found = names_find(&list->names, ascii, length);
+    for (size_t i = 1; i < length && found == NULL; i++) {
+        if (ascii[i] == '.') {
+            found = names_find(&list->names, ascii + i, length - i);
+        }
+    }
+    return found == NULL ? -1 : (long)found->index;
+}

@@ -1,0 +1,276 @@
+/*
+ * Deciding for one recipient. For bounces a table of rules is gone through from the top, and the
+ * first that applies decides; a rule may need a fact that costs I/O, which is then asked for by
+ * name. For ordinary mail there is one question only: is the tag a forgery?
+ *
+ * Pure: all that a decision depends on is in the facts. A fact that is unavailable never refuses.
+ */
+#include "batv/policy.h"
+
+#include <stddef.h>
+
+enum rule_answer { RULE_PASSES, RULE_APPLIES, RULE_NEEDS };
+
+/* What a rule looks at, and the verdict that it fills in where it applies. */
+struct question {
+    const struct rules *rules;
+    const struct message_facts *message;
+    const struct recipient_facts *recipient;
+    struct verdict *verdict;
+};
+
+static enum rule_answer decide(const struct question *q, enum action action, const char *entry)
+{
+    q->verdict->action = action;
+    q->verdict->would = action;
+    q->verdict->entry = entry;
+    return RULE_APPLIES;
+}
+
+static enum rule_answer accept_if(const struct question *q, bool applies)
+{
+    return applies ? decide(q, ACTION_ACCEPT, NULL) : RULE_PASSES;
+}
+
+static enum rule_answer accept_entry(const struct question *q, const char *entry)
+{
+    return entry != NULL ? decide(q, ACTION_ACCEPT, entry) : RULE_PASSES;
+}
+
+/* Without a tag, or with one that is not ours to judge. */
+static bool is_untagged(const struct question *q)
+{
+    enum result result = q->recipient->check.result;
+    return result == RESULT_MISSING || result == RESULT_FOREIGN;
+}
+
+static enum rule_answer rule_local(const struct question *q)
+{
+    return accept_if(q, q->message->local);
+}
+
+static enum rule_answer rule_tag(const struct question *q)
+{
+    return accept_if(q, q->recipient->check.result == RESULT_VALID);
+}
+
+static enum rule_answer rule_authenticated(const struct question *q)
+{
+    return accept_if(q, q->message->authenticated);
+}
+
+static enum rule_answer rule_mail_servers(const struct question *q)
+{
+    return accept_entry(q, q->message->mail_server);
+}
+
+static enum rule_answer rule_networks(const struct question *q)
+{
+    return accept_entry(q, q->message->excluded_network);
+}
+
+static enum rule_answer rule_hosts(const struct question *q)
+{
+    return accept_entry(q, q->message->excluded_host);
+}
+
+static enum rule_answer rule_recipients(const struct question *q)
+{
+    return accept_entry(q, q->recipient->excluded);
+}
+
+static enum rule_answer rule_unsigned_host(const struct question *q)
+{
+    return accept_entry(q, q->message->unsigned_host);
+}
+
+static enum rule_answer rule_untaggable(const struct question *q)
+{
+    return accept_if(q, q->recipient->untaggable && is_untagged(q));
+}
+
+static enum rule_answer rule_key_gone(const struct question *q)
+{
+    bool applies = q->recipient->check.result == RESULT_UNKNOWN_KEY && q->recipient->key_missed;
+    return applies ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
+}
+
+static enum rule_answer rule_evidence(const struct question *q, enum fact fact, const char *proof)
+{
+    switch (q->recipient->answers[fact]) {
+    case ANSWER_UNASKED:
+        return RULE_NEEDS;
+    case ANSWER_YES:
+        q->verdict->proof = proof;
+        return decide(q, ACTION_ACCEPT, NULL);
+    case ANSWER_NO:
+    case ANSWER_UNAVAILABLE:
+        break;
+    }
+    return RULE_PASSES;
+}
+
+/* By what the domain says, where that is not `auto`; else by its waiting time. */
+static enum rule_answer decide_auto(const struct question *q)
+{
+    if (q->rules->action != ACTION_AUTO) {
+        return decide(q, q->rules->action, NULL);
+    }
+    decide(q, ACTION_REJECT, NULL);
+    if (q->recipient->auto_state != AUTO_ENFORCES) {
+        q->verdict->action = ACTION_LOG;
+        q->verdict->rule = "auto.warm-up";
+    }
+    return RULE_APPLIES;
+}
+
+/* Bounces can be later than the lifetime: `auto` gives them as long again. */
+static enum rule_answer rule_expired(const struct question *q)
+{
+    if (q->recipient->check.result != RESULT_EXPIRED) {
+        return RULE_PASSES;
+    }
+    if (q->rules->expired != ACTION_FOLLOW) {
+        return decide(q, q->rules->expired, NULL);
+    }
+    bool recent = -q->recipient->check.days <= (int)q->recipient->lifetime_days;
+    if (q->rules->action == ACTION_AUTO && recent) {
+        return decide(q, ACTION_LOG, NULL);
+    }
+    return decide_auto(q);
+}
+
+/* A domain that does not sign has no ground to expect a tag. */
+static enum rule_answer rule_not_signing(const struct question *q)
+{
+    bool applies = !q->rules->sign && is_untagged(q);
+    return applies ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
+}
+
+static enum rule_answer rule_action(const struct question *q)
+{
+    return decide_auto(q);
+}
+
+/* The order is the contract; first match decides. */
+static const struct {
+    const char *name;
+    enum rule_answer (*applies)(const struct question *);
+    enum fact fact;    /* for evidence: what to ask */
+    const char *proof; /* and the proof's name */
+} bounce_rules[] = {
+    {"local", rule_local, FACT_COUNT, NULL},
+    {"tag", rule_tag, FACT_COUNT, NULL},
+    {"exclude.authenticated", rule_authenticated, FACT_COUNT, NULL},
+    {"exclude.mail_servers", rule_mail_servers, FACT_COUNT, NULL},
+    {"exclude.networks", rule_networks, FACT_COUNT, NULL},
+    {"exclude.hosts", rule_hosts, FACT_COUNT, NULL},
+    {"exclude.recipients", rule_recipients, FACT_COUNT, NULL},
+    {"exclude_sign.recipients", rule_unsigned_host, FACT_COUNT, NULL},
+    {"untaggable", rule_untaggable, FACT_COUNT, NULL},
+    {"key-gone", rule_key_gone, FACT_COUNT, NULL},
+    {"evidence.tag-in-body", NULL, FACT_TAG_IN_BODY, "tag-in-body"},
+    {"evidence.header", NULL, FACT_HEADER, "header"},
+    {"evidence.journal", NULL, FACT_JOURNAL, "journal"},
+    {"evidence.pattern", NULL, FACT_PATTERN, "pattern"},
+    {"verify.expired", rule_expired, FACT_COUNT, NULL},
+    {"sign.enabled", rule_not_signing, FACT_COUNT, NULL},
+    {"verify.action", rule_action, FACT_COUNT, NULL},
+};
+
+enum { BOUNCE_RULES = sizeof bounce_rules / sizeof bounce_rules[0] };
+
+const char *policy_rule(size_t index)
+{
+    return index < BOUNCE_RULES ? bounce_rules[index].name : NULL;
+}
+
+static enum rule_answer try_rule(const struct question *q, size_t index)
+{
+    q->verdict->rule = bounce_rules[index].name;
+    if (bounce_rules[index].applies != NULL) {
+        return bounce_rules[index].applies(q);
+    }
+    return q->message->at_rcpt
+               ? RULE_PASSES
+               : rule_evidence(q, bounce_rules[index].fact, bounce_rules[index].proof);
+}
+
+/* A proof that could not be asked for might have been there: the bounce is let in and logged, under
+ * the name of what was not to be had. */
+static void spare_unavailable(const struct question *q)
+{
+    for (size_t i = 0; i < BOUNCE_RULES; i++) {
+        enum fact fact = bounce_rules[i].fact;
+        if (fact != FACT_COUNT && q->recipient->answers[fact] == ANSWER_UNAVAILABLE &&
+            q->verdict->action > ACTION_LOG) {
+            q->verdict->action = ACTION_LOG;
+            q->verdict->rule = bounce_rules[i].name;
+        }
+    }
+}
+
+static enum policy_state judge_bounce(const struct question *q, enum fact *need)
+{
+    q->verdict->proof = q->recipient->check.result == RESULT_VALID ? NULL : "none";
+    for (size_t i = 0; i < BOUNCE_RULES; i++) {
+        switch (try_rule(q, i)) {
+        case RULE_NEEDS:
+            *need = bounce_rules[i].fact;
+            return POLICY_NEEDS;
+        case RULE_APPLIES:
+            spare_unavailable(q);
+            return POLICY_DECIDED;
+        case RULE_PASSES:
+            break;
+        }
+    }
+    return POLICY_DECIDED; /* not reached: the last rule always applies */
+}
+
+/* The domain lets forged bounces in for now. */
+static bool acts_as_log(const struct question *q)
+{
+    return q->rules->action == ACTION_LOG ||
+           (q->rules->action == ACTION_AUTO && q->recipient->auto_state != AUTO_ENFORCES);
+}
+
+/* The MTA's map makes every tagged address look existing. To accept mail for a tag that we did not
+ * make would make the MTA bounce it, when the user is unknown, to whoever was forged. */
+static void judge_ordinary(const struct question *q)
+{
+    const struct tag_check *check = &q->recipient->check;
+    bool unauthentic = check->result == RESULT_BAD_SIGNATURE || check->result == RESULT_UNKNOWN_KEY;
+    bool refusable = !q->message->submission && !q->message->local;
+    if (unauthentic && check->syntax == TAG_PREFIX && refusable) {
+        enum action action = q->rules->forged;
+        if (action == ACTION_AUTO) {
+            action = acts_as_log(q) ? ACTION_TEMPFAIL : ACTION_REJECT;
+        }
+        q->verdict->rule = "tag-unauthentic";
+        q->verdict->forged = true;
+        decide(q, action, NULL);
+        return;
+    }
+    q->verdict->rule = check->result == RESULT_VALID ? "tag" : "ordinary";
+    decide(q, ACTION_ACCEPT, NULL);
+}
+
+enum policy_state policy_next(const struct rules *rules, const struct message_facts *message,
+                              const struct recipient_facts *recipient, enum fact *need,
+                              struct verdict *out)
+{
+    *out = (struct verdict){.action = ACTION_ACCEPT, .would = ACTION_ACCEPT};
+    struct question question = {rules, message, recipient, out};
+    enum policy_state state = POLICY_DECIDED;
+    if (message->bounce) {
+        state = judge_bounce(&question, need);
+    } else {
+        judge_ordinary(&question);
+    }
+    if (state == POLICY_DECIDED && message->paused && out->action > ACTION_LOG) {
+        out->action = ACTION_LOG;
+        out->rule = "pause";
+    }
+    return state;
+}

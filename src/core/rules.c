@@ -1,0 +1,112 @@
+/*
+ * The settings of deciding and what follows from them without a message: which domain is ours, and
+ * whether `auto` may refuse yet. Immutable once loaded; shared by threads.
+ */
+#include "batv/rules.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/day.h"
+
+static const char *const action_names[ACTION_FOLLOW + 1] = {
+    [ACTION_ACCEPT] = "accept",     [ACTION_LOG] = "log",
+    [ACTION_MARK] = "mark",         [ACTION_QUARANTINE] = "quarantine",
+    [ACTION_TEMPFAIL] = "tempfail", [ACTION_REJECT] = "reject",
+    [ACTION_DISCARD] = "discard",   [ACTION_COUNT] = NULL,
+    [ACTION_AUTO] = "auto",         [ACTION_FOLLOW] = "",
+};
+
+const char *action_name(enum action action)
+{
+    assert(action >= 0 && action <= ACTION_FOLLOW && action != ACTION_COUNT);
+    return action_names[action];
+}
+
+bool action_from_name(const char *name, enum action *out)
+{
+    for (int i = 0; i <= ACTION_FOLLOW; i++) {
+        if (action_names[i] != NULL && strcmp(action_names[i], name) == 0) {
+            *out = (enum action)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void settings_free(struct settings *settings)
+{
+    if (settings == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        free(settings->rules[i].name);
+    }
+    free(settings->rules);
+    domain_list_free(settings->domains);
+    network_list_free(settings->internal_networks);
+    network_list_free(settings->mail_servers);
+    network_list_free(settings->relays);
+    pattern_list_free(settings->bounce_senders);
+    free(settings->mark_header);
+    free(settings->text);
+    network_list_free(settings->exclude_networks);
+    host_list_free(settings->exclude_hosts);
+    pattern_list_free(settings->exclude_recipients);
+    pattern_list_free(settings->exclude_sign_senders);
+    pattern_list_free(settings->exclude_sign_recipients);
+    network_list_free(settings->exclude_sign_networks);
+    host_list_free(settings->exclude_sign_hosts);
+    free(settings);
+}
+
+const struct rules *settings_rules(const struct settings *settings, const char *ascii)
+{
+    long index = domain_list_find(settings->domains, ascii);
+    return index < 0 ? NULL : &settings->rules[index];
+}
+
+bool settings_may_mark(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        const struct rules *rules = &settings->rules[i];
+        if (rules->action == ACTION_MARK || rules->expired == ACTION_MARK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+time_t settings_wait(const struct settings *settings)
+{
+    unsigned days = settings->keys.lifetime_days > 7 ? settings->keys.lifetime_days : 7;
+    return (time_t)days * DAY_SECONDS;
+}
+
+enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
+                              time_t now, time_t *until)
+{
+    const struct settings *settings = snapshot->settings;
+    time_t first = 0;
+    time_t end = 0;
+    enum auto_state state = AUTO_ENFORCES;
+    if (snapshot->clock_wrong) {
+        state = AUTO_CLOCK;
+    } else if (!rules->sign) {
+        state = AUTO_NOT_SIGNING;
+    } else if (!ring_first_signed(snapshot->ring, rules->name, &first)) {
+        state = AUTO_NEVER_SIGNED;
+    } else if (now < first + settings_wait(settings)) {
+        state = AUTO_WAITING;
+        end = first + settings_wait(settings);
+    } else if (snapshot->relayed != NULL && snapshot->relayed[rules - settings->rules] != 0 &&
+               now < snapshot->relayed[rules - settings->rules] + settings_wait(settings)) {
+        state = AUTO_RELAYED;
+        end = snapshot->relayed[rules - settings->rules] + settings_wait(settings);
+    }
+    if (until != NULL) {
+        *until = end;
+    }
+    return state;
+}

@@ -1,0 +1,855 @@
+/*
+ * One message. Events fill in what is known of it; transaction_end judges each recipient through
+ * the question machine, combines the verdicts into one reply, and lists what has to be done and
+ * said.
+ *
+ * Owns copies of all that the events brought; borrows the snapshot, the newer ring and the client.
+ * An error of our own (memory, the cryptographic library) is remembered in `failed` and then
+ * answers for the whole message by on_error: nothing is decided on half the facts.
+ */
+#include "batv/transaction.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "batv/address.h"
+#include "batv/day.h"
+
+struct recipient {
+    char *raw;       /* as it came: what delrcpt wants */
+    char *text;      /* without brackets: for the log */
+    char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
+    struct address address;
+    char *local;               /* less the tag */
+    char *plain;               /* local@ascii, for patterns */
+    char *restored;            /* the plain address on the wire */
+    const struct rules *rules; /* NULL: not ours */
+    struct recipient_facts facts;
+    struct verdict verdict;
+    uint64_t generation; /* of the ring that judged */
+    bool judged;
+    bool refused; /* at RCPT: no recipient of the message */
+};
+
+struct transaction {
+    const struct snapshot *snapshot;
+    const struct client *client;
+    bool failed;
+
+    char *sender_text; /* without brackets */
+    struct address sender;
+    const struct rules *sender_rules; /* NULL: not ours */
+    bool null_sender;
+    bool bounce_sender; /* matches bounce_senders */
+    struct message_facts facts;
+
+    struct recipient *recipients;
+    size_t count, room;
+    unsigned marks; /* result headers that came with the message */
+
+    char *tagged;
+    char *mark_value;
+    struct effect *effects;
+    size_t effect_count;
+    struct decision *decisions;
+    size_t decision_count, decision_room;
+    struct reply reply;
+};
+
+struct transaction *transaction_new(const struct snapshot *snapshot, const struct client *client)
+{
+    struct transaction *t = calloc(1, sizeof *t);
+    if (t != NULL) {
+        t->snapshot = snapshot;
+        t->client = client;
+    }
+    return t;
+}
+
+static void recipient_free(struct recipient *r)
+{
+    free(r->raw);
+    free(r->text);
+    free(r->arguments);
+    address_free(&r->address);
+    free(r->local);
+    free(r->plain);
+    free(r->restored);
+}
+
+void transaction_free(struct transaction *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        recipient_free(&t->recipients[i]);
+    }
+    free(t->recipients);
+    free(t->sender_text);
+    address_free(&t->sender);
+    free(t->tagged);
+    free(t->mark_value);
+    free(t->effects);
+    free(t->decisions);
+    free(t);
+}
+
+void reply_on_error(const struct settings *settings, struct reply *reply)
+{
+    *reply = (struct reply){.kind = REPLY_ACCEPT};
+    if (settings->on_error != ACTION_ACCEPT) {
+        *reply =
+            (struct reply){REPLY_TEMPFAIL, "451", "4.3.0", "mail filter error, try again later"};
+    }
+}
+
+bool transaction_failed(const struct transaction *t)
+{
+    return t->failed;
+}
+
+/* An address as it came, less its brackets. */
+static char *without_brackets(const char *raw)
+{
+    size_t length = strlen(raw);
+    if (length >= 2 && raw[0] == '<' && raw[length - 1] == '>') {
+        return strndup(raw + 1, length - 2);
+    }
+    return strdup(raw);
+}
+
+/* ------------------------------------------------------------------ MAIL */
+
+static bool list_has_client(const struct network_list *list, const struct client *client)
+{
+    return client->address != NULL && network_list_match(list, &client->ip) != NULL;
+}
+
+/* mailer-daemon and its like, by the plain address: others tag theirs too. */
+static enum status match_bounce_sender(const struct settings *settings,
+                                       const struct address *sender, bool *matches)
+{
+    struct tag tag;
+    tag_split(sender->local, &tag);
+    char *local = strndup(tag.plain, tag.plain_length);
+    char *plain = local != NULL ? address_plain(local, sender->ascii) : NULL;
+    *matches = plain != NULL && pattern_list_match(settings->bounce_senders, plain) != NULL;
+    enum status status = plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    free(local);
+    free(plain);
+    return status;
+}
+
+/* Relays hand in outside mail: they submit nothing, and no list of ours lets their bounces pass. */
+static void find_client_facts(struct transaction *t, const char *user)
+{
+    const struct settings *settings = t->snapshot->settings;
+    const struct client *client = t->client;
+    struct message_facts *facts = &t->facts;
+    bool relay = list_has_client(settings->relays, client);
+    facts->authenticated = settings->exclude_authenticated && user != NULL;
+    facts->local = client->local;
+    facts->submission =
+        user != NULL ||
+        (!relay && (client->local || list_has_client(settings->internal_networks, client)));
+    facts->paused = t->snapshot->paused;
+    if (relay || !facts->bounce) {
+        return;
+    }
+    if (client->address != NULL) {
+        facts->excluded_network = network_list_match(settings->exclude_networks, &client->ip);
+        if (settings->exclude_mail_servers) {
+            facts->mail_server = network_list_match(settings->mail_servers, &client->ip);
+        }
+    }
+    if (client->name != NULL) {
+        facts->excluded_host = host_list_match(settings->exclude_hosts, client->name);
+        facts->unsigned_host =
+            pattern_list_match_host(settings->exclude_sign_recipients, client->name);
+    }
+}
+
+void transaction_mail(struct transaction *t, const char *sender, const char *user)
+{
+    const struct settings *settings = t->snapshot->settings;
+    t->sender_text = without_brackets(sender);
+    if (t->sender_text == NULL || address_parse(sender, &t->sender) != STATUS_OK) {
+        t->failed = true;
+        return;
+    }
+    t->null_sender = address_is_null(sender);
+    if (!t->null_sender &&
+        match_bounce_sender(settings, &t->sender, &t->bounce_sender) != STATUS_OK) {
+        t->failed = true;
+        return;
+    }
+    t->facts.bounce = t->null_sender || t->bounce_sender;
+    t->sender_rules = settings_rules(settings, t->sender.ascii);
+    find_client_facts(t, user);
+}
+
+/* ------------------------------------------------------------------ RCPT */
+
+/* NOTIFY and ORCPT belong to the recipient and go with it when it is replaced. *own: NULL for none.
+ */
+static enum status own_arguments(const char *const *arguments, char **own)
+{
+    size_t size = 1;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        size += strlen(arguments[i]) + 1;
+    }
+    *own = NULL;
+    char *out = malloc(size);
+    if (out == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    size_t used = 0;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        if (strncasecmp(arguments[i], "NOTIFY=", 7) == 0 ||
+            strncasecmp(arguments[i], "ORCPT=", 6) == 0) {
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? " " : "",
+                                     arguments[i]);
+        }
+    }
+    if (used == 0) {
+        free(out);
+        return STATUS_OK;
+    }
+    *own = out;
+    return STATUS_OK;
+}
+
+/* Looks at the tag by this ring and fills in all that depends on it. */
+static enum status look_at_tag(struct transaction *t, struct recipient *r, const struct ring *ring,
+                               time_t now)
+{
+    const struct settings *settings = t->snapshot->settings;
+    struct recipient_facts *facts = &r->facts;
+    char *local = NULL;
+    enum status status =
+        tag_verify(ring, &r->address, settings->keys.lifetime_days, now, &facts->check, &local);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    free(r->local);
+    r->local = local;
+    r->generation = ring->generation;
+    facts->key_missed =
+        facts->check.key >= 0 && ring_key_missed(ring, (unsigned)facts->check.key, now);
+    return facts->check.internal_error ? STATUS_CRYPTO : STATUS_OK;
+}
+
+static enum status find_recipient_facts(struct transaction *t, struct recipient *r, time_t now)
+{
+    const struct settings *settings = t->snapshot->settings;
+    enum status status = look_at_tag(t, r, t->snapshot->ring, now);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    r->plain = address_plain(r->local, r->address.ascii);
+    r->restored = address_format(r->local, r->address.domain);
+    if (r->plain == NULL || r->restored == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    r->facts.lifetime_days = settings->keys.lifetime_days;
+    r->facts.untaggable = tag_would_not_fit(r->local, r->address.domain);
+    r->facts.excluded = pattern_list_match(settings->exclude_recipients, r->plain);
+    r->facts.auto_state = snapshot_auto(t->snapshot, r->rules, now, NULL);
+    return STATUS_OK;
+}
+
+static struct recipient *recipient_add(struct transaction *t)
+{
+    if (t->count == t->room) {
+        size_t room = t->room == 0 ? 4 : 2 * t->room;
+        struct recipient *grown = realloc(t->recipients, room * sizeof *grown);
+        if (grown == NULL) {
+            return NULL;
+        }
+        t->recipients = grown;
+        t->room = room;
+    }
+    struct recipient *r = &t->recipients[t->count++];
+    *r = (struct recipient){.generation = t->snapshot->ring->generation};
+    return r;
+}
+
+static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
+                                  const char *const *arguments, time_t now)
+{
+    r->raw = strdup(raw);
+    r->text = without_brackets(raw);
+    if (r->raw == NULL || r->text == NULL || address_parse(raw, &r->address) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    r->rules = settings_rules(t->snapshot->settings, r->address.ascii);
+    if (r->rules != NULL) {
+        return find_recipient_facts(t, r, now);
+    }
+    r->plain = address_plain(r->address.local, r->address.ascii);
+    return r->plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void transaction_rcpt(struct transaction *t, const char *recipient, const char *const *arguments,
+                      time_t now)
+{
+    struct recipient *r = t->failed ? NULL : recipient_add(t);
+    if (r == NULL || recipient_fill(t, r, recipient, arguments, now) != STATUS_OK) {
+        t->failed = true;
+    }
+}
+
+/* ---------------------------------------------------------------- judging */
+
+static struct decision *decision_add(struct transaction *t, enum decision_kind kind)
+{
+    if (t->decision_count == t->decision_room) {
+        size_t room = t->decision_room == 0 ? 4 : 2 * t->decision_room;
+        struct decision *grown = realloc(t->decisions, room * sizeof *grown);
+        if (grown == NULL) {
+            t->failed = true;
+            return NULL;
+        }
+        t->decisions = grown;
+        t->decision_room = room;
+    }
+    struct decision *d = &t->decisions[t->decision_count++];
+    *d = (struct decision){.kind = kind,
+                           .client = t->client,
+                           .sender = t->sender_text,
+                           .recipients = t->count,
+                           .generation = t->snapshot->ring->generation};
+    return d;
+}
+
+static void record_verify(struct transaction *t, const struct recipient *r, const char *applied)
+{
+    struct decision *d = decision_add(t, DECISION_VERIFY);
+    if (d == NULL) {
+        return;
+    }
+    d->rules = r->rules;
+    d->recipient = r->text;
+    d->result = r->rules != NULL ? r->facts.check.result : RESULT_NOT_OURS;
+    d->bounce = t->facts.bounce;
+    d->verdict = r->verdict;
+    d->applied = applied;
+    d->generation = r->generation;
+    d->debug = d->result == RESULT_NOT_OURS || (!d->bounce && d->result == RESULT_MISSING);
+}
+
+static enum policy_state judge(struct transaction *t, struct recipient *r, enum fact *need)
+{
+    if (r->rules == NULL) {
+        r->verdict =
+            (struct verdict){.action = ACTION_ACCEPT, .would = ACTION_ACCEPT, .rule = "not-ours"};
+        r->judged = true;
+        return POLICY_DECIDED;
+    }
+    enum policy_state state = policy_next(r->rules, &t->facts, &r->facts, need, &r->verdict);
+    r->judged = state == POLICY_DECIDED;
+    return state;
+}
+
+/* Octets from strangers in a reply line: printable ASCII stays. */
+static void put_printable(char *out, size_t size, const char *text)
+{
+    size_t i = 0;
+    for (; text[i] != '\0' && i + 1 < size; i++) {
+        out[i] = text[i] >= 0x20 && text[i] <= 0x7e ? text[i] : '?';
+    }
+    out[i] = '\0';
+}
+
+static void refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
+                   struct reply *reply)
+{
+    *reply = (struct reply){.kind = kind};
+    bool later = kind == REPLY_TEMPFAIL;
+    reply->code = later ? "451" : "550";
+    if (r->verdict.forged) {
+        char plain[ADDRESS_MAX + 1];
+        put_printable(plain, sizeof plain, r->restored);
+        reply->enhanced = later ? "4.1.1" : "5.1.1";
+        snprintf(reply->text, sizeof reply->text,
+                 "this address carries a signature that was not made here; write to <%s> instead",
+                 plain);
+    } else {
+        reply->enhanced = later ? "4.7.1" : "5.7.1";
+        put_printable(reply->text, sizeof reply->text, t->snapshot->settings->text);
+    }
+}
+
+void transaction_rcpt_reply(struct transaction *t, time_t now, struct reply *reply)
+{
+    (void)now;
+    *reply = (struct reply){.kind = REPLY_CONTINUE};
+    if (t->failed) {
+        reply_on_error(t->snapshot->settings, reply);
+        if (reply->kind == REPLY_ACCEPT) {
+            reply->kind =
+                REPLY_CONTINUE; /* at RCPT, accept would end the whole message's filtering */
+        }
+        return;
+    }
+    struct recipient *r = &t->recipients[t->count - 1];
+    if (!t->snapshot->settings->reject_at_rcpt || r->rules == NULL) {
+        return;
+    }
+    t->facts.at_rcpt = true;
+    enum fact need;
+    enum policy_state state = judge(t, r, &need);
+    assert(state == POLICY_DECIDED);
+    (void)state;
+    if (r->verdict.action != ACTION_REJECT && r->verdict.action != ACTION_TEMPFAIL) {
+        return;
+    }
+    r->refused = true;
+    refuse(t, r, r->verdict.action == ACTION_REJECT ? REPLY_REJECT : REPLY_TEMPFAIL, reply);
+    record_verify(t, r, NULL);
+}
+
+/* A tag that a newer ring might know, in a message where that makes a difference. */
+static bool is_doubtful(const struct transaction *t, const struct recipient *r)
+{
+    return r->rules != NULL && !r->refused && r->facts.check.result != RESULT_VALID &&
+           (t->facts.bounce || r->facts.check.key >= 0);
+}
+
+bool transaction_doubtful(const struct transaction *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (is_doubtful(t, &t->recipients[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void transaction_renew(struct transaction *t, const struct ring *ring, time_t now)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct recipient *r = &t->recipients[i];
+        if (!is_doubtful(t, r)) {
+            continue;
+        }
+        r->judged = false;
+        if (look_at_tag(t, r, ring, now) != STATUS_OK) {
+            t->failed = true;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ wants */
+
+/* The tag comes off an address that we made: of a valid one always; of an expired one too, since
+ * people answer a Return-Path long after. */
+static bool is_restorable(const struct recipient *r)
+{
+    return r->rules != NULL &&
+           (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
+}
+
+static bool is_to_be_signed(const struct transaction *t)
+{
+    return t->sender_rules != NULL && t->sender_rules->sign && t->facts.submission &&
+           !t->facts.bounce;
+}
+
+unsigned transaction_wants(const struct transaction *t)
+{
+    unsigned wants = t->failed || is_to_be_signed(t) ? WANT_END : 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        bool tagged = r->rules != NULL && r->facts.check.key >= 0;
+        if (r->rules != NULL && (t->facts.bounce || tagged)) {
+            wants |= WANT_END;
+        }
+        if (r->rules != NULL && t->facts.bounce && settings_may_mark(t->snapshot->settings)) {
+            wants |= WANT_HEADERS;
+        }
+    }
+    return wants;
+}
+
+void transaction_header(struct transaction *t, const char *name)
+{
+    if (t->facts.bounce && ascii_equal(name, t->snapshot->settings->mark_header)) {
+        t->marks++;
+    }
+}
+
+/* ---------------------------------------------------------------- signing */
+
+struct skip {
+    const char *reason;
+    const char *entry;
+    const struct recipient *recipient; /* whose entry it is */
+    bool debug;
+};
+
+static bool skip_by_list(const struct transaction *t, const char *plain, struct skip *skip)
+{
+    const struct settings *settings = t->snapshot->settings;
+    skip->reason = "exclude_sign.senders";
+    skip->entry = pattern_list_match(settings->exclude_sign_senders, plain);
+    if (skip->entry != NULL) {
+        return true;
+    }
+    skip->reason = "exclude_sign.recipients";
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        skip->entry = pattern_list_match(settings->exclude_sign_recipients, r->plain);
+        if (skip->entry != NULL) {
+            skip->recipient = r;
+            return true;
+        }
+    }
+    skip->reason = "exclude_sign.clients";
+    if (t->client->address != NULL) {
+        skip->entry = network_list_match(settings->exclude_sign_networks, &t->client->ip);
+    }
+    if (skip->entry == NULL && t->client->name != NULL) {
+        skip->entry = host_list_match(settings->exclude_sign_hosts, t->client->name);
+    }
+    return skip->entry != NULL;
+}
+
+/* A tag of ours on the sender: a requeued message. One of another day is replaced. */
+static bool is_stale_tag(const struct transaction *t, const struct tag_check *check, time_t now)
+{
+    const struct settings *settings = t->snapshot->settings;
+    bool authentic = check->result == RESULT_VALID || check->result == RESULT_EXPIRED;
+    return authentic && check->expires != day_of(now) + (int64_t)settings->keys.lifetime_days;
+}
+
+static enum status sign_address(struct transaction *t, const struct address *plain, time_t now,
+                                struct skip *skip)
+{
+    char *pattern = address_plain(plain->local, plain->ascii);
+    if (pattern == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    bool skipped = skip_by_list(t, pattern, skip);
+    free(pattern);
+    if (skipped) {
+        return STATUS_OK;
+    }
+    *skip = (struct skip){NULL, NULL, NULL, false};
+
+    int key = RING_NO_SLOT;
+    int64_t expires = 0;
+    enum status status =
+        tag_sign(t->snapshot->ring, plain, t->sender_rules->syntax,
+                 t->snapshot->settings->keys.lifetime_days, now, &t->tagged, &key, &expires);
+    if (status == STATUS_INVALID) {
+        skip->reason = "too-long";
+        return STATUS_OK;
+    }
+    struct decision *d = status == STATUS_OK ? decision_add(t, DECISION_SIGN) : NULL;
+    if (d != NULL) {
+        d->rules = t->sender_rules;
+        d->tagged = t->tagged;
+        d->key = key;
+        d->expires = expires;
+        time_t first;
+        d->first_signed = !ring_first_signed(t->snapshot->ring, t->sender_rules->name, &first);
+    }
+    return status;
+}
+
+/* A sender that already bears somebody's tag, or SRS form, unless the tag is an old one of ours. */
+static enum status sign_sender(struct transaction *t, time_t now, struct skip *skip)
+{
+    if (!tag_is_rewritten(t->sender.local)) {
+        return sign_address(t, &t->sender, now, skip);
+    }
+    struct tag_check check;
+    struct address plain = t->sender;
+    enum status status =
+        tag_verify(t->snapshot->ring, &t->sender, t->snapshot->settings->keys.lifetime_days, now,
+                   &check, &plain.local);
+    if (status == STATUS_OK && check.internal_error) {
+        status = STATUS_CRYPTO;
+    }
+    if (status == STATUS_OK && is_stale_tag(t, &check, now)) {
+        status = sign_address(t, &plain, now, skip);
+    } else {
+        skip->reason = "already-tagged";
+    }
+    free(plain.local);
+    return status;
+}
+
+/* The local part alone, whatever the list of bounce senders says: the MTA itself may turn such a
+ * sender of its own domain into the null sender later on. */
+static bool is_mailer_daemon(const struct transaction *t)
+{
+    return t->bounce_sender || ascii_equal(t->sender.local, "mailer-daemon");
+}
+
+static enum status decide_signing(struct transaction *t, time_t now)
+{
+    struct skip skip = {NULL, NULL, NULL, false};
+    enum status status = STATUS_OK;
+    if (t->null_sender) {
+        skip = (struct skip){.reason = "null-sender", .debug = !t->facts.submission};
+    } else if (t->sender_rules == NULL || !t->sender_rules->sign) {
+        return STATUS_OK;
+    } else if (!t->facts.submission) {
+        skip.reason = "not-a-submission";
+    } else if (is_mailer_daemon(t)) {
+        skip.reason = "mailer-daemon";
+    } else {
+        status = sign_sender(t, now, &skip);
+    }
+    struct decision *d = skip.reason != NULL ? decision_add(t, DECISION_SIGN_SKIP) : NULL;
+    if (d != NULL) {
+        d->rules = t->sender_rules;
+        d->reason = skip.reason;
+        d->entry = skip.entry;
+        d->recipient = skip.recipient != NULL ? skip.recipient->text : NULL;
+        d->debug = skip.debug;
+    }
+    return status;
+}
+
+/* Mail in our name that the MTA lets out for a client which we do not count as submitting: it stays
+ * unsigned, so its bounces will come untagged. Not what a filter hands in again that we signed. */
+static void note_relayed(struct transaction *t)
+{
+    bool ours_unsigned = t->sender_rules != NULL && t->sender_rules->sign && !t->facts.submission &&
+                         !t->facts.bounce && !tag_is_rewritten(t->sender.local);
+    for (size_t i = 0; ours_unsigned && i < t->count; i++) {
+        if (t->recipients[i].rules != NULL || t->recipients[i].refused) {
+            continue;
+        }
+        struct decision *d = decision_add(t, DECISION_RELAYED_UNSIGNED);
+        if (d != NULL) {
+            d->rules = t->sender_rules;
+            d->recipient = t->recipients[i].text;
+        }
+        return;
+    }
+}
+
+/* ---------------------------------------------------------------- effects */
+
+static void effect_add(struct transaction *t, enum effect_kind kind, const char *name,
+                       const char *value)
+{
+    t->effects[t->effect_count++] = (struct effect){.kind = kind, .name = name, .value = value};
+}
+
+/* True where the same mailbox is a recipient anyhow, or has been added already for an earlier tag.
+ */
+static bool arrives_anyhow(const struct transaction *t, size_t index)
+{
+    const struct recipient *r = &t->recipients[index];
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *other = &t->recipients[i];
+        bool kept = i != index && other->rules != NULL && !other->refused &&
+                    action_keeps(other->verdict.action);
+        bool restored_before = i < index && is_restorable(other);
+        bool stays = !is_restorable(other);
+        if (kept && (restored_before || stays) && strcmp(other->plain, r->plain) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* First all that goes, then all that comes: Sendmail loses the mail in the other order. */
+static void restore_recipients(struct transaction *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        bool keeps = action_keeps(r->verdict.action);
+        bool restores = keeps && t->snapshot->settings->restore && is_restorable(r);
+        if (!r->refused && (!keeps || restores)) {
+            effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
+        }
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (!r->refused && action_keeps(r->verdict.action) && t->snapshot->settings->restore &&
+            is_restorable(r) && !arrives_anyhow(t, i)) {
+            effect_add(t, EFFECT_ADD_RECIPIENT, NULL, r->restored);
+            t->effects[t->effect_count - 1].arguments = r->arguments;
+        }
+    }
+}
+
+/* "RESULT; class=C; proof=P; rcpt=<plain>", for several recipients separated by ", ". */
+static char *format_mark(const struct transaction *t)
+{
+    enum { MARKS_MAX = 50, MARK_SIZE = 400 };
+    size_t size = MARKS_MAX * MARK_SIZE;
+    char *out = malloc(size);
+    size_t used = 0;
+    size_t listed = 0;
+    for (size_t i = 0; out != NULL && i < t->count && listed < MARKS_MAX; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (r->refused || r->verdict.action != ACTION_MARK) {
+            continue;
+        }
+        char plain[ADDRESS_MAX + 1];
+        put_printable(plain, sizeof plain, r->restored);
+        used += (size_t)snprintf(out + used, size - used, "%s%s; class=-; proof=%s; rcpt=<%s>",
+                                 listed++ > 0 ? ",\n\t" : "", result_name(r->facts.check.result),
+                                 r->verdict.proof != NULL ? r->verdict.proof : "none", plain);
+    }
+    return out;
+}
+
+static enum status build_effects(struct transaction *t, const struct outcome *outcome)
+{
+    const char *mark_header = t->snapshot->settings->mark_header;
+    size_t most = 1 + 2 * t->count + t->marks + 2;
+    t->effects = calloc(most, sizeof *t->effects);
+    if (t->effects == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    if (t->tagged != NULL) {
+        effect_add(t, EFFECT_CHANGE_SENDER, NULL, t->tagged);
+    }
+    restore_recipients(t);
+    for (unsigned i = t->marks; i > 0; i--) {
+        effect_add(t, EFFECT_REMOVE_HEADER, mark_header, NULL);
+        t->effects[t->effect_count - 1].index = i;
+    }
+    if (outcome->mark) {
+        t->mark_value = format_mark(t);
+        if (t->mark_value == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        effect_add(t, EFFECT_ADD_HEADER, mark_header, t->mark_value);
+    }
+    if (outcome->quarantine) {
+        effect_add(t, EFFECT_QUARANTINE, NULL, "bounce without a valid BATV tag");
+    }
+    return STATUS_OK;
+}
+
+/* ----------------------------------------------------------------- the end */
+
+/* What became of a recipient, where that is something else than its action says. */
+static const char *applied_name(enum disposition whole, enum action action)
+{
+    switch (whole) {
+    case DISPOSITION_KEEP:
+        return action_keeps(action) ? NULL : "removed";
+    case DISPOSITION_TEMPFAIL:
+        return action == ACTION_TEMPFAIL ? NULL : "tempfail";
+    case DISPOSITION_REJECT:
+        return action == ACTION_REJECT ? NULL : "reject";
+    case DISPOSITION_DISCARD:
+        break;
+    }
+    return NULL;
+}
+
+static void set_reply(struct transaction *t, enum disposition disposition)
+{
+    t->reply = (struct reply){.kind = REPLY_ACCEPT};
+    if (disposition == DISPOSITION_DISCARD) {
+        t->reply.kind = REPLY_DISCARD;
+    }
+    enum action action = disposition == DISPOSITION_REJECT ? ACTION_REJECT : ACTION_TEMPFAIL;
+    enum reply_kind kind = disposition == DISPOSITION_REJECT ? REPLY_REJECT : REPLY_TEMPFAIL;
+    bool refuses = disposition == DISPOSITION_REJECT || disposition == DISPOSITION_TEMPFAIL;
+    for (size_t i = 0; refuses && i < t->count; i++) {
+        if (!t->recipients[i].refused && t->recipients[i].verdict.action == action) {
+            refuse(t, &t->recipients[i], kind, &t->reply);
+            return;
+        }
+    }
+}
+
+static enum status combine(struct transaction *t, struct outcome *outcome)
+{
+    enum action *actions = calloc(t->count + 1, sizeof *actions);
+    if (actions == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        if (!t->recipients[i].refused) {
+            actions[count++] = t->recipients[i].verdict.action;
+        }
+    }
+    verdict_combine(actions, count, outcome);
+    free(actions);
+    return STATUS_OK;
+}
+
+static enum status conclude(struct transaction *t, time_t now)
+{
+    struct outcome outcome;
+    enum status status = combine(t, &outcome);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (!r->refused) {
+            record_verify(t, r, applied_name(outcome.disposition, r->verdict.action));
+        }
+    }
+    set_reply(t, outcome.disposition);
+    if (outcome.disposition != DISPOSITION_KEEP) {
+        return STATUS_OK;
+    }
+    status = decide_signing(t, now);
+    note_relayed(t);
+    return status == STATUS_OK ? build_effects(t, &outcome) : status;
+}
+
+enum policy_state transaction_end(struct transaction *t, time_t now, enum fact *need,
+                                  size_t *recipient)
+{
+    for (size_t i = 0; !t->failed && i < t->count; i++) {
+        if (!t->recipients[i].judged && judge(t, &t->recipients[i], need) == POLICY_NEEDS) {
+            *recipient = i;
+            return POLICY_NEEDS;
+        }
+    }
+    size_t at_rcpt = t->decision_count;
+    if (t->failed || conclude(t, now) != STATUS_OK || t->failed) {
+        t->failed = true;
+        t->effect_count = 0;
+        t->decision_count = at_rcpt;
+        reply_on_error(t->snapshot->settings, &t->reply);
+    }
+    return POLICY_DECIDED;
+}
+
+void transaction_answer(struct transaction *t, size_t recipient, enum fact fact, enum answer answer)
+{
+    assert(recipient < t->count && answer != ANSWER_UNASKED);
+    t->recipients[recipient].facts.answers[fact] = answer;
+}
+
+const struct effect *transaction_effects(const struct transaction *t, size_t *count)
+{
+    *count = t->effect_count;
+    return t->effects;
+}
+
+const struct reply *transaction_reply(const struct transaction *t)
+{
+    return &t->reply;
+}
+
+const struct decision *transaction_decisions(const struct transaction *t, size_t *count)
+{
+    *count = t->decision_count;
+    return t->decisions;
+}
