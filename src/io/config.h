@@ -1,0 +1,39 @@
+/*
+ * The configuration file: read, checked and resolved into what the daemon needs for itself and the
+ * settings that messages are judged by. Every fault is reported, not only the first.
+ */
+#ifndef IO_CONFIG_H
+#define IO_CONFIG_H
+
+#include <sys/types.h>
+
+#include "batv/rules.h"
+#include "batv/status.h"
+#include "io/config_messages.h"
+
+enum config_log_target { CONFIG_LOG_SYSLOG, CONFIG_LOG_STDERR, CONFIG_LOG_JOURNALD };
+
+/* Immutable once loaded; may be shared by threads. Paths are absolute. */
+struct config {
+    char *path;         /* of the file, as it was given to config_load */
+    char *listen;       /* unix:/path, inet:PORT@HOST or inet6:PORT@HOST, of that form for sure */
+    mode_t listen_mode; /* of a unix socket */
+    char *listen_group; /* of a unix socket; NULL: as it comes. May not exist. */
+    char *user;         /* NULL: stay as started. May not exist. */
+    char *state_dir;
+    enum config_log_target log_target;
+    int log_facility; /* as syslog(3) has them: LOG_MAIL, ... */
+    int log_level; /* LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG: what is less urgent is not logged
+                    */
+    struct settings *settings; /* owned, never NULL */
+};
+
+/*
+ * Reads and checks the file. messages, which must have been initialised, gets every error and
+ * warning; there may be warnings after STATUS_OK. Otherwise *out is NULL: STATUS_INVALID, STATUS_IO
+ * (cannot be read; there is a message) or STATUS_NO_MEMORY (there may be none).
+ */
+enum status config_load(const char *path, struct config **out, struct config_messages *messages);
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,366 @@
+/*
+ * Builds what the daemon runs by out of the options' raw values. Nothing here can fail but for want
+ * of memory: every value has been checked before, and what contradicts itself has been reported.
+ */
+#include "io/config_resolve.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "batv/address.h"
+
+/* Where the options that are named stand in the file: the last of their lines, 0 where none does.
+ */
+static unsigned last_line(const struct raw_config *raw, const char *const paths[], size_t count,
+                          bool *bad)
+{
+    unsigned line = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct config_option *option = option_find(paths[i]);
+        size_t index = (size_t)(option - config_options);
+        *bad = *bad || raw->given[index].bad;
+        line = raw->given[index].line > line ? raw->given[index].line : line;
+    }
+    return line;
+}
+
+/* Ten slots have to do for the keys that still verify, one that signs, one that waits, one to
+ * spare. */
+static void check_keys(const struct raw_config *raw, const char *path,
+                       struct config_messages *messages)
+{
+    static const char *const days[] = {"keys.retain_days", "sign.lifetime_days",
+                                       "keys.rotate_days"};
+    bool bad = false;
+    bool bad_rotation = false;
+    unsigned line = last_line(raw, days, 2, &bad);
+    if (!bad && raw->retain_days > 0 && raw->retain_days < raw->lifetime_days) {
+        config_messages_add(messages, CONFIG_WARNING, path, line,
+                            "keys.retain_days: found %d, expected 0 or at least "
+                            "sign.lifetime_days = %d: a former key is kept for %d days",
+                            raw->retain_days, raw->lifetime_days, raw->lifetime_days);
+    }
+    line = last_line(raw, days, 3, &bad_rotation);
+    if (bad || bad_rotation || raw->rotate_days == 0) {
+        return;
+    }
+    int kept = raw->retain_days > raw->lifetime_days ? raw->retain_days : raw->lifetime_days;
+    int slots = (kept + raw->rotate_days - 1) / raw->rotate_days + 3;
+    if (slots > RING_SLOTS) {
+        config_messages_add(
+            messages, CONFIG_ERROR, path, line,
+            "keys.rotate_days = %d, keys.retain_days = %d and sign.lifetime_days = %d need %d keys "
+            "at a time, expected at most %d: rotate at least every %d days or keep less long",
+            raw->rotate_days, raw->retain_days, raw->lifetime_days, slots, (int)RING_SLOTS,
+            (kept + RING_SLOTS - 4) / (RING_SLOTS - 3));
+    }
+}
+
+static void check_listener(const struct raw_config *raw, const char *path,
+                           struct config_messages *messages)
+{
+    static const char *const mode[] = {"listen_mode"};
+    bool bad = false;
+    unsigned line = last_line(raw, mode, 1, &bad);
+    if (!bad && (raw->listen_mode & S_IWOTH) != 0) {
+        config_messages_add(messages, CONFIG_WARNING, path, line,
+                            "listen_mode: found \"%04o\", which lets every local user have "
+                            "addresses signed, expected \"0660\" or less",
+                            raw->listen_mode);
+    }
+}
+
+/* The domain as it is compared: A-labels, with the leading dot if there was one. NULL: no memory.
+ */
+static char *domain_key(const char *name)
+{
+    bool dot = name[0] == '.';
+    char *ascii = address_domain_ascii(name + dot);
+    char *key = NULL;
+    if (ascii != NULL && asprintf(&key, "%s%s", dot ? "." : "", ascii) < 0) {
+        key = NULL;
+    }
+    free(ascii);
+    return key;
+}
+
+struct keyed {
+    char *key;
+    size_t index;
+};
+
+static int keyed_compare(const void *a, const void *b)
+{
+    const struct keyed *first = a;
+    const struct keyed *second = b;
+    int order = strcmp(first->key, second->key);
+    return order != 0 ? order : (first->index > second->index) - (first->index < second->index);
+}
+
+static void report_repeated(const struct raw_domain *domain, const struct raw_domain *first,
+                            struct config_messages *messages)
+{
+    char quoted[CONFIG_QUOTED];
+    config_quote(domain->name, strlen(domain->name), quoted);
+    if (strcmp(domain->file, first->file) == 0) {
+        config_messages_add(messages, CONFIG_ERROR, domain->file, domain->line,
+                            "domains: found %s twice, first in line %u", quoted, first->line);
+    } else {
+        config_messages_add(messages, CONFIG_ERROR, domain->file, domain->line,
+                            "domains: found %s twice, first in %s:%u", quoted, first->file,
+                            first->line);
+    }
+}
+
+static void check_domains(const struct raw_config *raw, struct config_messages *messages)
+{
+    struct keyed *keyed = calloc(raw->domain_count + 1, sizeof *keyed);
+    size_t count = 0;
+    for (; keyed != NULL && count < raw->domain_count; count++) {
+        keyed[count] = (struct keyed){domain_key(raw->domains[count].name), count};
+        if (keyed[count].key == NULL) {
+            break;
+        }
+    }
+    if (keyed == NULL || count < raw->domain_count) {
+        messages->no_memory = true;
+    } else if (count > 1) {
+        size_t first = 0;
+        qsort(keyed, count, sizeof *keyed, keyed_compare);
+        for (size_t i = 1; i < count; i++) {
+            if (strcmp(keyed[i].key, keyed[first].key) != 0) {
+                first = i;
+                continue;
+            }
+            report_repeated(&raw->domains[keyed[i].index], &raw->domains[keyed[first].index],
+                            messages);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(keyed[i].key);
+    }
+    free(keyed);
+}
+
+void config_cross_check(const struct raw_config *raw, const char *path,
+                        struct config_messages *messages)
+{
+    check_listener(raw, path, messages);
+    check_domains(raw, messages);
+    check_keys(raw, path, messages);
+}
+
+/* The texts of a list as the core's lists take them. NULL: no memory. The caller frees the array.
+ */
+static const char **list_texts(const struct raw_list *list)
+{
+    const char **texts = calloc(list->count + 1, sizeof *texts);
+    for (size_t i = 0; texts != NULL && i < list->count; i++) {
+        texts[i] = list->items[i].text;
+    }
+    return texts;
+}
+
+static enum status patterns(const struct raw_list *list, struct pattern_list **out)
+{
+    size_t bad = 0;
+    const char **texts = list_texts(list);
+    enum status status =
+        texts == NULL ? STATUS_NO_MEMORY : pattern_list_new(texts, list->count, out, &bad);
+    free(texts);
+    return status;
+}
+
+static enum status networks(const struct raw_list *list, struct network_list **out)
+{
+    size_t bad = 0;
+    const char **texts = list_texts(list);
+    enum status status =
+        texts == NULL ? STATUS_NO_MEMORY : network_list_new(texts, list->count, out, &bad);
+    free(texts);
+    return status;
+}
+
+static enum status hosts(const struct raw_list *list, struct host_list **out)
+{
+    size_t bad = 0;
+    const char **texts = list_texts(list);
+    enum status status =
+        texts == NULL ? STATUS_NO_MEMORY : host_list_new(texts, list->count, out, &bad);
+    free(texts);
+    return status;
+}
+
+static bool is_network(const char *text)
+{
+    struct network_list *list = NULL;
+    size_t bad = 0;
+    bool yes = network_list_new(&text, 1, &list, &bad) == STATUS_OK;
+    network_list_free(list);
+    return yes;
+}
+
+/* exclude_sign.clients: networks to one list, names to the other. */
+static enum status resolve_clients(const struct raw_list *clients, struct settings *settings)
+{
+    struct raw_list both[2] = {{.items = NULL}, {.items = NULL}};
+    enum status status = STATUS_NO_MEMORY;
+    both[0].items = calloc(clients->count + 1, sizeof *both[0].items);
+    both[1].items = calloc(clients->count + 1, sizeof *both[1].items);
+    if (both[0].items != NULL && both[1].items != NULL) {
+        for (size_t i = 0; i < clients->count; i++) {
+            struct raw_list *list = &both[is_network(clients->items[i].text)];
+            list->items[list->count++] = clients->items[i];
+        }
+        status = hosts(&both[0], &settings->exclude_sign_hosts);
+    }
+    if (status == STATUS_OK) {
+        status = networks(&both[1], &settings->exclude_sign_networks);
+    }
+    free(both[0].items);
+    free(both[1].items);
+    return status;
+}
+
+static bool is_given(const struct raw_config *raw, const char *path)
+{
+    return raw->given[option_find(path) - config_options].line != 0;
+}
+
+static enum status resolve_lists(const struct raw_config *raw, struct settings *settings)
+{
+    const struct {
+        const struct raw_list *list;
+        struct network_list **out;
+    } network[] = {
+        {&raw->internal_networks, &settings->internal_networks},
+        {is_given(raw, "mail_servers") ? &raw->mail_servers : &raw->internal_networks,
+         &settings->mail_servers},
+        {&raw->relays, &settings->relays},
+        {&raw->exclude_networks, &settings->exclude_networks},
+    };
+    const struct {
+        const struct raw_list *list;
+        struct pattern_list **out;
+    } pattern[] = {
+        {&raw->bounce_senders, &settings->bounce_senders},
+        {&raw->exclude_recipients, &settings->exclude_recipients},
+        {&raw->exclude_sign_senders, &settings->exclude_sign_senders},
+        {&raw->exclude_sign_recipients, &settings->exclude_sign_recipients},
+    };
+    enum status status = hosts(&raw->exclude_hosts, &settings->exclude_hosts);
+    for (size_t i = 0; status == STATUS_OK && i < sizeof network / sizeof *network; i++) {
+        status = networks(network[i].list, network[i].out);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < sizeof pattern / sizeof *pattern; i++) {
+        status = patterns(pattern[i].list, pattern[i].out);
+    }
+    return status == STATUS_OK ? resolve_clients(&raw->exclude_sign_clients, settings) : status;
+}
+
+static enum status resolve_domains(const struct raw_config *raw, struct settings *settings)
+{
+    const char **names = calloc(raw->domain_count + 1, sizeof *names);
+    enum status status = STATUS_NO_MEMORY;
+    size_t bad = 0;
+    settings->rules = calloc(raw->domain_count + 1, sizeof *settings->rules);
+    for (size_t i = 0; settings->rules != NULL && names != NULL && i < raw->domain_count; i++) {
+        const struct raw_domain *domain = &raw->domains[i];
+        bool follow = domain->verify_action == ACTION_FOLLOW;
+        int action = follow ? raw->verify_action : domain->verify_action;
+        settings->rules[i] = (struct rules){
+            .name = domain_key(domain->name),
+            .sign = raw->sign_enabled && domain->sign,
+            .syntax = (enum tag_syntax)(domain->syntax < 0 ? raw->syntax : domain->syntax),
+            .action = (enum action)action,
+            .expired = (enum action)raw->verify_expired,
+            .forged = (enum action)raw->verify_forged,
+        };
+        names[i] = settings->rules[i].name;
+        if (names[i] == NULL) {
+            break;
+        }
+        settings->rules_count = i + 1;
+    }
+    if (names != NULL && settings->rules != NULL && settings->rules_count == raw->domain_count) {
+        status = domain_list_new(names, raw->domain_count, &settings->domains, &bad);
+    }
+    free(names);
+    return status;
+}
+
+static char *take(char **text)
+{
+    char *taken = *text;
+    *text = NULL;
+    return taken;
+}
+
+/* "" stands for unset. */
+static char *take_name(char **text)
+{
+    return **text == '\0' ? NULL : take(text);
+}
+
+static enum status resolve_settings(struct raw_config *raw, struct settings *settings)
+{
+    settings->on_error = (enum action)raw->on_error;
+    settings->keys = (struct key_policy){
+        .rotate_days = (unsigned)raw->rotate_days,
+        .retain_days = (unsigned)raw->retain_days,
+        .lifetime_days = (unsigned)raw->lifetime_days,
+        .publish_seconds = (unsigned)raw->publish_seconds,
+        .algorithm = (enum algorithm)raw->algorithm,
+    };
+    settings->reject_at_rcpt = raw->reject_at_rcpt;
+    settings->restore = raw->restore;
+    settings->mark_header = take(&raw->mark_header);
+    settings->text = take(&raw->text);
+    settings->exclude_authenticated = raw->exclude_authenticated;
+    settings->exclude_mail_servers = raw->exclude_mail_servers;
+    enum status status = resolve_lists(raw, settings);
+    return status == STATUS_OK ? resolve_domains(raw, settings) : status;
+}
+
+enum status config_resolve(struct raw_config *raw, const char *path, struct config **out)
+{
+    enum status status = STATUS_NO_MEMORY;
+    struct config *config = calloc(1, sizeof *config);
+    *out = NULL;
+    if (config != NULL && (config->settings = calloc(1, sizeof *config->settings)) != NULL &&
+        (config->path = strdup(path)) != NULL) {
+        config->listen = take(&raw->listen);
+        config->listen_mode = raw->listen_mode;
+        config->listen_group = take_name(&raw->listen_group);
+        config->user = take_name(&raw->user);
+        config->state_dir = take(&raw->state_dir);
+        config->log_target = (enum config_log_target)raw->log_target;
+        config->log_facility = raw->log_facility;
+        config->log_level = raw->log_level;
+        status = resolve_settings(raw, config->settings);
+    }
+    /* All has been checked, so the lists took every entry. */
+    assert(status == STATUS_OK || status == STATUS_NO_MEMORY);
+    if (status != STATUS_OK) {
+        config_free(config);
+        return status;
+    }
+    *out = config;
+    return STATUS_OK;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL) {
+        return;
+    }
+    free(config->path);
+    free(config->listen);
+    free(config->listen_group);
+    free(config->user);
+    free(config->state_dir);
+    settings_free(config->settings);
+    free(config);
+}

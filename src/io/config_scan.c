@@ -1,0 +1,474 @@
+/*
+ * What is wrong with libconfig 1.5, and is put right here by following the same grammar first:
+ * - integers that do not fit are wrapped or cut without a word: refused;
+ * - a comment that is not closed hides the rest of the file: refused;
+ * - it stops at the first fault with "syntax error": the message says what stands there and what
+ * was expected, and a name that is given twice does not end the reading;
+ * - a string at the end of a list gets the line of the bracket after it: the bracket is moved up;
+ * - it loses memory at some syntax errors, and nests as deeply as it is told: it never sees either;
+ * - @include is refused. Included files would escape all this; long lists have "file:" entries.
+ * A comma after a list's last entry is allowed, as newer versions of libconfig do.
+ *
+ * No state but the scanner on the caller's stack. Recursion is bounded by DEPTH_MAX.
+ */
+#include "io/config_scan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { DEPTH_MAX = 8, NAMES_MAX = 512, SCOPE_MAX = 128 };
+
+enum kind {
+    KIND_END,
+    KIND_NAME,
+    KIND_BOOL,
+    KIND_INTEGER,
+    KIND_FLOAT,
+    KIND_STRING,
+    KIND_SIGN, /* one of = : , ; { } [ ] ( ) */
+    KIND_BAD   /* reported already */
+};
+
+struct token {
+    enum kind kind;
+    char *start;
+    char *end;
+    unsigned line;
+};
+
+struct seen {
+    const char *name;
+    size_t length;
+    unsigned line;
+};
+
+struct scanner {
+    const char *path;
+    struct config_messages *messages;
+    char *at; /* what has not been looked at */
+    unsigned line;
+    struct token token;    /* the next one */
+    struct token last;     /* the one before */
+    char scope[SCOPE_MAX]; /* the path of the setting at hand */
+    unsigned depth;
+    struct seen seen[NAMES_MAX]; /* the names of all groups that are open */
+    size_t seen_count;
+};
+
+static bool scan_value(struct scanner *scanner);
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_name(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '*';
+}
+
+static bool is_sign(const struct token *token, char c)
+{
+    return token->kind == KIND_SIGN && *token->start == c;
+}
+
+/* Reports what stands there and what should; false, so that the scan ends. */
+static bool fail(struct scanner *scanner, const char *expected)
+{
+    char quoted[CONFIG_QUOTED];
+    const struct token *token = &scanner->token;
+    size_t length = (size_t)(token->end - token->start);
+    const char *colon = scanner->scope[0] == '\0' ? "" : ": ";
+    if (token->kind == KIND_END) {
+        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, scanner->last.line,
+                            "%s%sthe file ends, expected %s", scanner->scope, colon, expected);
+    } else if (token->kind != KIND_BAD) {
+        config_quote(token->start, length, quoted);
+        /* A string brings its own quotes. */
+        bool string = token->kind == KIND_STRING && length > 2;
+        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
+                            "%s%sfound %s, expected %s", scanner->scope, colon,
+                            string ? config_quote(token->start + 1, length - 2, quoted) : quoted,
+                            expected);
+    }
+    return false;
+}
+
+static void bad(struct scanner *scanner, const char *what)
+{
+    config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, scanner->line, "%s", what);
+    scanner->token.kind = KIND_BAD;
+}
+
+/* Moves over white space and comments. False: a comment without an end. */
+static bool skip_blank(struct scanner *scanner)
+{
+    for (;;) {
+        char *at = scanner->at;
+        if (*at == '#' || (at[0] == '/' && at[1] == '/')) {
+            scanner->at = strchrnul(at, '\n');
+        } else if (at[0] == '/' && at[1] == '*') {
+            char *end = strstr(at + 2, "*/");
+            if (end == NULL) {
+                return false;
+            }
+            for (; at < end; at++) {
+                scanner->line += *at == '\n';
+            }
+            scanner->at = end + 2;
+        } else if (*at != '\0' && strchr(" \t\r\f\n", *at) != NULL) {
+            scanner->line += *at == '\n';
+            scanner->at++;
+        } else {
+            return true;
+        }
+    }
+}
+
+/* The end of the string that begins at start; NULL: it does not end on its line. */
+static char *string_end(char *start)
+{
+    for (char *at = start + 1; *at != '\0' && *at != '\n'; at++) {
+        if (*at == '"') {
+            return at + 1;
+        }
+        if (*at == '\\' && (at[1] == '"' || at[1] == '\\')) {
+            at++;
+        }
+    }
+    return NULL;
+}
+
+/* [+-]D*.D* with an exponent, or without the dot but with an exponent. */
+static bool is_float(const char *at, const char *end)
+{
+    at += *at == '+' || *at == '-';
+    size_t whole = strspn(at, "0123456789");
+    at += whole;
+    bool dot = *at == '.';
+    size_t part = strspn(at + dot, "0123456789");
+    at += dot + part;
+    bool exponent = (*at == 'e' || *at == 'E') && whole + part > 0;
+    if (exponent) {
+        at++;
+        at += *at == '+' || *at == '-';
+        size_t digits = strspn(at, "0123456789");
+        exponent = digits > 0;
+        at += digits;
+    }
+    return at == end && whole + part > 0 && (dot || exponent);
+}
+
+/* Digits or 0x with hexadecimal ones, with L or LL after them. fits: libconfig will take its value.
+ */
+static bool is_integer(const char *start, const char *end, bool *fits)
+{
+    bool sign = *start == '+' || *start == '-';
+    bool hex = start[0] == '0' && (start[1] == 'x' || start[1] == 'X');
+    char *after = NULL;
+    if (!is_digit(start[sign])) {
+        return false;
+    }
+    errno = 0;
+    long long value = strtoll(start, &after, hex ? 16 : 10);
+    bool wide = *after == 'L';
+    after += strspn(after, "L") > 2 ? 0 : strspn(after, "L");
+    *fits = errno == 0 && (wide || (value >= INT_MIN && value <= INT_MAX));
+    return after == end;
+}
+
+static void take_number(struct scanner *scanner)
+{
+    struct token *token = &scanner->token;
+    char *at = token->start + 1;
+    bool fits = true;
+    while (is_letter(*at) || is_digit(*at) || *at == '.' ||
+           ((*at == '+' || *at == '-') && (at[-1] == 'e' || at[-1] == 'E'))) {
+        at++;
+    }
+    token->end = at;
+    if (is_integer(token->start, at, &fits)) {
+        token->kind = KIND_INTEGER;
+    } else if (is_float(token->start, at)) {
+        token->kind = KIND_FLOAT;
+    } else {
+        char quoted[CONFIG_QUOTED];
+        config_quote(token->start, (size_t)(at - token->start), quoted);
+        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
+                            "found %s, expected a number", quoted);
+        token->kind = KIND_BAD;
+    }
+    if (!fits) {
+        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
+                            "%s: found %.*s, expected an integer that fits 32 bits", scanner->scope,
+                            (int)(at - token->start > 80 ? 80 : at - token->start), token->start);
+    }
+}
+
+static void take_name(struct scanner *scanner)
+{
+    struct token *token = &scanner->token;
+    while (is_name(*token->end)) {
+        token->end++;
+    }
+    size_t length = (size_t)(token->end - token->start);
+    bool yes = length == 4 && strncasecmp(token->start, "true", 4) == 0;
+    bool no = length == 5 && strncasecmp(token->start, "false", 5) == 0;
+    token->kind = yes || no ? KIND_BOOL : KIND_NAME;
+}
+
+static void take_other(struct scanner *scanner)
+{
+    struct token *token = &scanner->token;
+    char quoted[CONFIG_QUOTED];
+    token->end = token->start + 1;
+    token->kind = KIND_SIGN;
+    if (*token->start == '@') {
+        bad(scanner, "@include is not supported; a list may be kept in a file of its own, named as "
+                     "\"file:/PATH\" in the list");
+    } else if (strchr("=:,;{}[]()", *token->start) == NULL) {
+        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
+                            "found %s, which means nothing here",
+                            config_quote(token->start, 1, quoted));
+        token->kind = KIND_BAD;
+    }
+}
+
+/* Makes the next token the last one and reads another. */
+static void advance(struct scanner *scanner)
+{
+    struct token *token = &scanner->token;
+    scanner->last = *token;
+    bool blank = skip_blank(scanner);
+    *token = (struct token){
+        .kind = KIND_END, .start = scanner->at, .end = scanner->at, .line = scanner->line};
+    char c = *scanner->at;
+    if (!blank) {
+        bad(scanner, "a comment begins here that does not end");
+    } else if (c == '"') {
+        token->kind = KIND_STRING;
+        token->end = string_end(token->start);
+        if (token->end == NULL) {
+            token->end = token->start;
+            bad(scanner, "a string begins here that does not end on its line");
+        }
+    } else if (is_digit(c) || c == '.' || c == '+' || c == '-') {
+        take_number(scanner);
+    } else if (is_letter(c) || c == '*') {
+        token->end++;
+        take_name(scanner);
+    } else if (c != '\0') {
+        take_other(scanner);
+    }
+    scanner->at = token->end;
+}
+
+/* Appends a name to the path of the setting at hand; answers the length that it had. */
+static size_t scope_enter(struct scanner *scanner, const struct token *name)
+{
+    size_t before = strlen(scanner->scope);
+    snprintf(scanner->scope + before, SCOPE_MAX - before, "%s%.*s", before == 0 ? "" : ".",
+             (int)(name->end - name->start), name->start);
+    return before;
+}
+
+/* Looks the name up among those of the innermost group, which begin at first, and adds it. */
+static bool name_seen(struct scanner *scanner, size_t first, const struct token *name, bool *twice)
+{
+    size_t length = (size_t)(name->end - name->start);
+    *twice = false;
+    for (size_t i = first; i < scanner->seen_count; i++) {
+        const struct seen *seen = &scanner->seen[i];
+        if (seen->length == length && memcmp(seen->name, name->start, length) == 0) {
+            config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, name->line,
+                                "%s: given twice, first in line %u", scanner->scope, seen->line);
+            *twice = true;
+            return true;
+        }
+    }
+    if (scanner->seen_count == NAMES_MAX) {
+        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, name->line,
+                            "%s: more names than any configuration has", scanner->scope);
+        return false;
+    }
+    scanner->seen[scanner->seen_count++] =
+        (struct seen){.name = name->start, .length = length, .line = name->line};
+    return true;
+}
+
+/* Overwrites from start to end with spaces, except the newlines. */
+static void blank_out(char *start, const char *end)
+{
+    for (; start < end; start++) {
+        *start = *start == '\n' ? '\n' : ' ';
+    }
+}
+
+/* NAME = VALUE, with ; or , after it or nothing. first: where its group's names begin. */
+static bool scan_setting(struct scanner *scanner, size_t first)
+{
+    struct token name = scanner->token;
+    bool twice = false;
+    if (name.kind != KIND_NAME) {
+        return fail(scanner, "the name of an option");
+    }
+    size_t before = scope_enter(scanner, &name);
+    bool ok = name_seen(scanner, first, &name, &twice);
+    if (ok) {
+        advance(scanner);
+        ok = is_sign(&scanner->token, '=') || is_sign(&scanner->token, ':') ||
+             fail(scanner, "= and a value");
+    }
+    if (ok) {
+        advance(scanner);
+        ok = scan_value(scanner);
+    }
+    /* Strings that follow each other are one; in a list that would be a comma forgotten. */
+    while (ok && scanner->last.kind == KIND_STRING && scanner->token.kind == KIND_STRING) {
+        advance(scanner);
+    }
+    if (ok && (is_sign(&scanner->token, ';') || is_sign(&scanner->token, ','))) {
+        advance(scanner);
+    }
+    if (ok && twice) {
+        blank_out(name.start, scanner->last.end);
+    }
+    if (ok) {
+        scanner->scope[before] = '\0';
+    }
+    return ok;
+}
+
+/* The settings of a group, whose opening brace has been read, to its closing one. */
+static bool scan_group(struct scanner *scanner)
+{
+    size_t first = scanner->seen_count;
+    bool ok = true;
+    while (ok && !is_sign(&scanner->token, '}')) {
+        if (scanner->token.kind != KIND_NAME) {
+            return fail(scanner, "; or } or the name of an option");
+        }
+        ok = scan_setting(scanner, first);
+    }
+    scanner->seen_count = first;
+    return ok;
+}
+
+/* Puts the next token, one character, directly behind the last, which was a string. */
+static void pull_up(struct scanner *scanner)
+{
+    struct token *token = &scanner->token;
+    char *to = scanner->last.end;
+    char c = *token->start;
+    memmove(to + 1, to, (size_t)(token->start - to));
+    *to = c;
+    token->start = to;
+    token->end = to + 1;
+    token->line = scanner->last.line;
+}
+
+/* One entry and the comma after it. *more: there may be another. */
+static bool scan_entry(struct scanner *scanner, bool array, char close, enum kind *kind, bool *more)
+{
+    struct token *token = &scanner->token;
+    bool scalar = token->kind >= KIND_BOOL && token->kind <= KIND_STRING;
+    if (array && !scalar) {
+        return fail(scanner, "a value or ]");
+    }
+    if (array && *kind != KIND_END && *kind != token->kind) {
+        return fail(scanner, "an entry of the same type as the one before");
+    }
+    *kind = token->kind;
+    if (!scan_value(scanner)) {
+        return false;
+    }
+    bool comma = is_sign(token, ',');
+    if (!comma && !is_sign(token, close)) {
+        return fail(scanner, array ? ", or ]" : ", or )");
+    }
+    if (scanner->last.kind == KIND_STRING && scanner->last.line != token->line) {
+        pull_up(scanner);
+    }
+    if (comma) {
+        char *at = token->start;
+        advance(scanner);
+        if (is_sign(token, close)) {
+            *token->start = ' ';
+            *at = close;
+            token->start = at;
+            token->end = at + 1;
+        }
+    }
+    *more = comma && !is_sign(token, close);
+    return true;
+}
+
+/* The entries of an array [ ] or a list ( ), whose opening bracket has been read. */
+static bool scan_list(struct scanner *scanner, bool array)
+{
+    const char close = array ? ']' : ')';
+    enum kind kind = KIND_END;
+    bool more = !is_sign(&scanner->token, close);
+    while (more) {
+        if (!scan_entry(scanner, array, close, &kind, &more)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What stands between brackets, and the closing one. */
+static bool scan_nested(struct scanner *scanner)
+{
+    bool ok = false;
+    char open = *scanner->token.start;
+    if (++scanner->depth > DEPTH_MAX) {
+        return fail(scanner, "fewer brackets within each other");
+    }
+    advance(scanner);
+    if (open == '{') {
+        ok = scan_group(scanner);
+    } else {
+        ok = scan_list(scanner, open == '[');
+    }
+    scanner->depth--;
+    if (ok) {
+        advance(scanner);
+    }
+    return ok;
+}
+
+static bool scan_value(struct scanner *scanner)
+{
+    const struct token *token = &scanner->token;
+    if (is_sign(token, '{') || is_sign(token, '[') || is_sign(token, '(')) {
+        return scan_nested(scanner);
+    }
+    if (token->kind < KIND_BOOL || token->kind > KIND_STRING) {
+        return fail(scanner, "a value");
+    }
+    advance(scanner);
+    return true;
+}
+
+enum status config_scan(char *text, const char *path, struct config_messages *messages)
+{
+    struct scanner scanner = {.path = path, .messages = messages, .at = text, .line = 1};
+    bool ok = true;
+    advance(&scanner);
+    while (ok && scanner.token.kind != KIND_END) {
+        ok = scan_setting(&scanner, 0);
+    }
+    return ok ? STATUS_OK : STATUS_INVALID;
+}

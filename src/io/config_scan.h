@@ -1,0 +1,19 @@
+/*
+ * A look at a configuration's text before libconfig gets it, for what libconfig 1.5 would take
+ * wrongly or refuse without saying why.
+ */
+#ifndef IO_CONFIG_SCAN_H
+#define IO_CONFIG_SCAN_H
+
+#include "batv/status.h"
+#include "io/config_messages.h"
+
+/*
+ * text is NUL-terminated and ends with a newline; it is changed in place, the number of a line
+ * never. STATUS_OK: libconfig can parse it now; errors may have been reported all the same.
+ * STATUS_INVALID: the text has no structure that could be followed to its end, which has been
+ * reported.
+ */
+enum status config_scan(char *text, const char *path, struct config_messages *messages);
+
+#endif

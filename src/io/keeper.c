@@ -1,0 +1,642 @@
+/*
+ * One mutex guards everything here that changes. It is held while a file is looked at or written,
+ * by the maintenance thread and, seldom, by a worker that doubts a tag; it is never held while
+ * another worker only wants the current version, which has a lock of its own.
+ *
+ * The clock: CLOCK_BOOTTIME cannot be set. When the time of day moves against it by more than a
+ * day, or stands more than a day before what the ring says was written last, it is not to be
+ * trusted: nothing that bears a date is written then, and `auto` refuses nothing.
+ */
+#include "io/keeper.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "batv/day.h"
+#include "io/log.h"
+#include "io/maintenance.h"
+#include "io/pause.h"
+#include "io/random.h"
+#include "io/ring_file.h"
+#include "io/status_file.h"
+#include "io/tally.h"
+
+enum {
+    LOOK_MS = 500,
+    KEYS_MS = 1000,
+    STATUS_MS = 10000,
+    TIDY_MS = 3600000,
+    ROTATION_GAP = 12 * 3600, /* seconds between two rotations that nobody asked for */
+    RETRY_GAP = 60,           /* seconds after a failure to write the ring */
+    RELAYED_GAP = 3600        /* seconds by which a relayed domain's last time may lag behind */
+};
+
+struct keeper {
+    struct current current;
+    struct ring_source *source;
+    struct tally *tally;
+    struct maintenance *maintenance;
+
+    pthread_mutex_t lock;
+    struct shared_config *config;
+    struct shared_ring *ring;
+    struct ring_stamp stamp;
+    time_t *relayed; /* for each of the settings' rules */
+    bool paused;
+    bool clock_wrong;
+    time_t clock_offset; /* time of day less boot time, while the clock was right */
+
+    bool rotated;                /* by itself, since the start */
+    time_t rotated_at, retry_at; /* boot time */
+    int64_t put_off_until;       /* the day that was logged; 0: none */
+
+    time_t started, loaded;
+    char *reload_error;
+    char *ring_error;
+};
+
+static const struct config *config_of(const struct keeper *k)
+{
+    return shared_config_get(k->config);
+}
+
+static const struct ring *ring_of(const struct keeper *k)
+{
+    return shared_ring_get(k->ring);
+}
+
+static time_t boot_time(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
+/* Keeps text, for the status file; "" where all is well. */
+static void remember(char **place, const char *text)
+{
+    free(*place);
+    *place = strdup(text);
+}
+
+/* --------------------------------------------------------------- publishing */
+
+/* With the lock held. Without memory the old version stays in force; the next change tries again.
+ */
+static void publish(struct keeper *k)
+{
+    struct version *version =
+        version_new(k->config, k->ring, k->relayed, k->paused, k->clock_wrong);
+    if (version == NULL) {
+        log_line(LOG_ERR, "out of memory: the former settings and keys stay in force");
+        return;
+    }
+    current_publish(&k->current, version);
+}
+
+/* ------------------------------------------------------------------ looking */
+
+/* With the lock held. True: another ring is in force. A bad one is told once, and the old one
+ * stays. */
+static bool look_at_ring(struct keeper *k)
+{
+    if (!ring_source_changed(k->source, &k->stamp)) {
+        return false;
+    }
+    struct ring *ring = NULL;
+    struct reason why;
+    if (ring_load(k->source, &ring, &why) != STATUS_OK) {
+        log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", why.text);
+        remember(&k->ring_error, why.text);
+        return false;
+    }
+    remember(&k->ring_error, "");
+    if (ring->generation == ring_of(k)->generation) {
+        ring_free(ring);
+        return false;
+    }
+    struct shared_ring *shared = shared_ring_new(ring);
+    if (shared == NULL) {
+        k->stamp = (struct ring_stamp){0}; /* look again */
+        return false;
+    }
+    shared_ring_release(k->ring);
+    k->ring = shared;
+    log_line(LOG_INFO, "keyring generation %" PRIu64 " in force, key %d signs", ring->generation,
+             ring_active(ring, time(NULL)));
+    return true;
+}
+
+static bool look_at_pause(struct keeper *k)
+{
+    bool paused = pause_is_on(config_of(k)->state_dir);
+    if (paused == k->paused) {
+        return false;
+    }
+    k->paused = paused;
+    log_line(LOG_WARNING, paused
+                              ? "verification is paused: nothing is refused until `batvctl resume`"
+                              : "verification is resumed");
+    return true;
+}
+
+static bool look_at_clock(struct keeper *k, time_t now)
+{
+    time_t drift = now - boot_time() - k->clock_offset;
+    time_t newest = ring_newest_time(ring_of(k));
+    bool wrong = drift > DAY_SECONDS || drift < -DAY_SECONDS || now < newest - DAY_SECONDS;
+    if (wrong == k->clock_wrong) {
+        return false;
+    }
+    k->clock_wrong = wrong;
+    char text[TIME_TEXT];
+    time_format(now, text);
+    if (wrong) {
+        log_line(LOG_ERR,
+                 "the clock says %s, which is more than a day from what it should be: no rotation, "
+                 "and \"auto\" refuses nothing until it is put right",
+                 text);
+    } else {
+        log_line(LOG_WARNING, "the clock says %s and is trusted again", text);
+    }
+    return true;
+}
+
+/* Whether and until when a domain is held back need not be known to the second. */
+static bool look_at_relayed(struct keeper *k)
+{
+    const struct settings *settings = config_of(k)->settings;
+    bool changed = false;
+    for (size_t i = 0; k->relayed != NULL && i < settings->rules_count; i++) {
+        time_t last = tally_relayed(k->tally, settings->rules[i].name);
+        if (last > k->relayed[i] + RELAYED_GAP) {
+            k->relayed[i] = last;
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+static void job_look(void *self, time_t now)
+{
+    struct keeper *k = self;
+    pthread_mutex_lock(&k->lock);
+    bool changed = look_at_ring(k);
+    changed = look_at_pause(k) || changed;
+    changed = look_at_clock(k, now) || changed;
+    changed = look_at_relayed(k) || changed;
+    if (changed) {
+        publish(k);
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+/* With the lock held: changes the stored ring and takes it into force. False: it failed and is not
+ * to be tried again for a while. */
+static bool change_ring(struct keeper *k, ring_change_fn *change, void *context, const char *what)
+{
+    struct reason why;
+    if (boot_time() < k->retry_at) {
+        return false;
+    }
+    enum status status = ring_change(k->source, change, context, &why);
+    if (status != STATUS_OK) {
+        log_line(LOG_ERR, "%s: %s", what, why.text);
+        k->retry_at = boot_time() + RETRY_GAP;
+        return false;
+    }
+    if (look_at_ring(k)) {
+        publish(k);
+    }
+    return true;
+}
+
+struct first_signed {
+    struct ring *ring;
+    time_t now;
+    bool added;
+    enum status status;
+};
+
+static void add_domain(void *context, const char *domain)
+{
+    struct first_signed *first = context;
+    bool changed = false;
+    enum status status = ring_domain_add(first->ring, domain, first->now, &changed);
+    first->added = first->added || changed;
+    first->status = first->status == STATUS_OK ? status : first->status;
+}
+
+struct keys_change {
+    struct keeper *keeper;
+    time_t now;
+};
+
+static enum status change_first_signed(void *context, struct ring *ring, bool *changed,
+                                       struct reason *why)
+{
+    struct keys_change *c = context;
+    struct first_signed first = {ring, c->now, false, STATUS_OK};
+    tally_first_signed(c->keeper->tally, add_domain, &first);
+    *changed = first.added;
+    return first.status == STATUS_OK ? STATUS_OK : reason_set(why, first.status, "out of memory");
+}
+
+static bool is_signing_domain(void *context, const char *name)
+{
+    const struct keys_change *c = context;
+    const struct settings *settings = config_of(c->keeper)->settings;
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        if (strcmp(settings->rules[i].name, name) == 0) {
+            return settings->rules[i].sign;
+        }
+    }
+    return false;
+}
+
+/* What a ring gathers that is no longer so: a shorter lifetime than is signed with, domains that
+ * sign no more (they start their waiting time anew), keys that are gone. */
+static enum status change_tidy(void *context, struct ring *ring, bool *changed, struct reason *why)
+{
+    (void)why;
+    struct keys_change *c = context;
+    const struct settings *settings = config_of(c->keeper)->settings;
+    bool raised = ring_raise_lifetime(ring, settings->keys.lifetime_days, c->now);
+    bool filtered = ring_domain_filter(ring, is_signing_domain, c);
+    bool pruned = ring_prune(ring, c->now);
+    *changed = raised || filtered || pruned;
+    return STATUS_OK;
+}
+
+static enum status change_rotate(void *context, struct ring *ring, bool *changed,
+                                 struct reason *why)
+{
+    struct keys_change *c = context;
+    const struct key_policy *policy = &config_of(c->keeper)->settings->keys;
+    time_t due = ring_rotation_due(ring, policy, c->now);
+    if (due == RING_OPEN || c->now < due) {
+        *changed = false; /* somebody was faster */
+        return STATUS_OK;
+    }
+    uint8_t octets[SECRET_SIZE];
+    enum status status = random_octets(octets, sizeof octets, why);
+    if (status == STATUS_OK) {
+        status = ring_rotate(ring, policy, policy->algorithm, c->now, policy->publish_seconds,
+                             octets, why);
+    }
+    secret_wipe_memory(octets, sizeof octets);
+    return status;
+}
+
+/* With the lock held. True: the slot that is next is still taken, which is told once. */
+static bool is_put_off(struct keeper *k, time_t now)
+{
+    int64_t day = ring_free_day(ring_of(k), ring_next_slot(ring_of(k)));
+    if (day == 0 || (day > 0 && day <= day_of(now))) {
+        return false;
+    }
+    if (k->put_off_until != day) {
+        char text[DAY_TEXT] = "";
+        if (day > 0) {
+            day_format(day, text);
+        }
+        log_line(LOG_WARNING, "key rotation is put off %s%s: tags by key %u may still come back",
+                 day > 0 ? "until " : "while a key in its slot has no end", text,
+                 ring_next_slot(ring_of(k)));
+        k->put_off_until = day;
+    }
+    return true;
+}
+
+static void rotate_when_due(struct keeper *k, time_t now)
+{
+    const struct key_policy *policy = &config_of(k)->settings->keys;
+    time_t due = ring_rotation_due(ring_of(k), policy, now);
+    bool too_soon = k->rotated && boot_time() - k->rotated_at < ROTATION_GAP;
+    if (due == RING_OPEN || now < due || too_soon || is_put_off(k, now)) {
+        return;
+    }
+    struct keys_change context = {k, now};
+    if (change_ring(k, change_rotate, &context, "key rotation")) {
+        k->rotated = true;
+        k->rotated_at = boot_time();
+        k->put_off_until = 0;
+    }
+}
+
+static void job_keys(void *self, time_t now)
+{
+    struct keeper *k = self;
+    pthread_mutex_lock(&k->lock);
+    if (!k->clock_wrong) {
+        struct keys_change context = {k, now};
+        if (tally_has_first_signed(k->tally) &&
+            change_ring(k, change_first_signed, &context, "record of the first signed message")) {
+            tally_forget_first_signed(k->tally);
+        }
+        rotate_when_due(k, now);
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* With the lock held. */
+static void tidy(struct keeper *k, time_t now)
+{
+    struct keys_change context = {k, now};
+    if (!k->clock_wrong) {
+        change_ring(k, change_tidy, &context, "keyring");
+    }
+}
+
+static void job_tidy(void *self, time_t now)
+{
+    struct keeper *k = self;
+    pthread_mutex_lock(&k->lock);
+    tidy(k, now);
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ------------------------------------------------------------------- status */
+
+static const char *auto_name(enum auto_state state)
+{
+    static const char *const names[] = {
+        [AUTO_ENFORCES] = "enforcing",        [AUTO_NOT_SIGNING] = "not-signing",
+        [AUTO_NEVER_SIGNED] = "never-signed", [AUTO_WAITING] = "waiting",
+        [AUTO_RELAYED] = "relayed",           [AUTO_CLOCK] = "clock",
+    };
+    return names[state];
+}
+
+static bool report_domains(const struct snapshot *snapshot, time_t now,
+                           struct status_report *report)
+{
+    const struct settings *settings = snapshot->settings;
+    report->domains = calloc(settings->rules_count + 1, sizeof *report->domains);
+    bool done = report->domains != NULL;
+    for (size_t i = 0; done && i < settings->rules_count; i++) {
+        const struct rules *rules = &settings->rules[i];
+        struct status_domain *domain = &report->domains[report->domain_count++];
+        enum auto_state state = snapshot_auto(snapshot, rules, now, &domain->until);
+        domain->name = strdup(rules->name);
+        domain->state = strdup(rules->action == ACTION_AUTO ? auto_name(state) : "");
+        domain->action = strdup(action_name(rules->action));
+        done = domain->name != NULL && domain->state != NULL && domain->action != NULL;
+    }
+    return done;
+}
+
+/* With the lock held. */
+static bool fill_report(struct keeper *k, time_t now, struct status_report *report)
+{
+    const struct version *version = k->current.version; /* only replaced with the lock held */
+    const struct snapshot *snapshot = version_snapshot(version);
+    time_t due = ring_rotation_due(snapshot->ring, &snapshot->settings->keys, now);
+    report->version = strdup(BATV_VERSION);
+    report->pid = (long)getpid();
+    report->started = k->started;
+    report->written = now;
+    report->generation = snapshot->ring->generation;
+    report->active_key = ring_active(snapshot->ring, now);
+    report->next_rotation = due == RING_OPEN ? 0 : due;
+    report->paused = k->paused;
+    report->clock_wrong = k->clock_wrong;
+    report->loaded = k->loaded;
+    report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
+    report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
+    return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
+           report_domains(snapshot, now, report) && tally_report(k->tally, report);
+}
+
+static void job_status(void *self, time_t now)
+{
+    struct keeper *k = self;
+    struct status_report report = {0};
+    struct reason why;
+    pthread_mutex_lock(&k->lock);
+    if (!fill_report(k, now, &report)) {
+        log_line(LOG_WARNING, "status file: out of memory");
+    } else if (status_file_write(config_of(k)->state_dir, &report, &why) != STATUS_OK) {
+        log_line(LOG_WARNING, "status file: %s", why.text);
+    }
+    pthread_mutex_unlock(&k->lock);
+    status_report_free(&report);
+}
+
+/* What the daemon before us had seen relayed holds `auto` back still. */
+static void load_relayed(struct keeper *k)
+{
+    struct status_report report = {0};
+    struct reason why;
+    enum status status = status_file_read(config_of(k)->state_dir, &report, &why);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        log_line(LOG_WARNING, "status file: %s", why.text);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < report.relayed_count; i++) {
+        tally_relayed_add(k->tally, &report.relayed[i]);
+    }
+    status_report_free(&report);
+}
+
+/* ------------------------------------------------------------------- reload */
+
+/* Only a start can change these; the running ones stay in force whatever the file says. */
+static void warn_of_restart(const struct config *former, const struct config *next)
+{
+    const struct {
+        const char *name, *former, *next;
+    } fixed[] = {
+        {"listen", former->listen, next->listen},
+        {"listen_group", former->listen_group, next->listen_group},
+        {"user", former->user, next->user},
+        {"state_dir", former->state_dir, next->state_dir},
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        const char *a = fixed[i].former != NULL ? fixed[i].former : "";
+        const char *b = fixed[i].next != NULL ? fixed[i].next : "";
+        if (strcmp(a, b) != 0) {
+            log_line(LOG_WARNING,
+                     "reload: %s has changed from \"%s\" to \"%s\": restart batvd for that",
+                     fixed[i].name, a, b);
+        }
+    }
+    if (former->listen_mode != next->listen_mode) {
+        log_line(LOG_WARNING, "reload: listen_mode has changed: restart batvd for that");
+    }
+}
+
+static void log_messages(const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        char *text = config_message_format(&messages->items[i]);
+        int priority = messages->items[i].level == CONFIG_ERROR ? LOG_ERR : LOG_WARNING;
+        log_line(priority, "reload: %s", text != NULL ? text : "out of memory");
+        free(text);
+    }
+}
+
+static void remember_reload_error(struct keeper *k, const struct config_messages *messages)
+{
+    char *text = NULL;
+    for (size_t i = 0; i < messages->count && text == NULL; i++) {
+        if (messages->items[i].level == CONFIG_ERROR) {
+            text = config_message_format(&messages->items[i]);
+        }
+    }
+    remember(&k->reload_error, text != NULL ? text : "out of memory");
+    free(text);
+}
+
+/* With the lock held; takes config over. */
+static void adopt_config(struct keeper *k, struct config *config, time_t now)
+{
+    warn_of_restart(config_of(k), config);
+    time_t *relayed = calloc(config->settings->rules_count + 1, sizeof *relayed);
+    struct shared_config *shared = relayed != NULL ? shared_config_new(config) : NULL;
+    if (shared == NULL) {
+        remember(&k->reload_error, "out of memory");
+        log_line(LOG_ERR, "reload: out of memory, the former configuration stays in force");
+        free(relayed);
+        return;
+    }
+    shared_config_release(k->config);
+    free(k->relayed);
+    k->config = shared;
+    k->relayed = relayed;
+    k->loaded = now;
+    remember(&k->reload_error, "");
+    log_open(config->log_target, config->log_facility, config->log_level);
+    look_at_relayed(k);
+    publish(k);
+    log_line(LOG_NOTICE, "configuration %s reloaded", config->path);
+    tidy(k, now);
+}
+
+static void job_reload(void *self, time_t now)
+{
+    struct keeper *k = self;
+    struct config_messages messages = {0};
+    struct config *config = NULL;
+    pthread_mutex_lock(&k->lock);
+    enum status status = config_load(config_of(k)->path, &config, &messages);
+    log_messages(&messages);
+    if (status == STATUS_OK) {
+        adopt_config(k, config, now);
+    } else {
+        remember_reload_error(k, &messages);
+        log_line(LOG_ERR, "reload: the new configuration is refused, the former stays in force");
+    }
+    pthread_mutex_unlock(&k->lock);
+    config_messages_free(&messages);
+    job_status(self, now);
+}
+
+/* --------------------------------------------------------------- life cycle */
+
+static const struct job jobs[] = {
+    {"reload", 0, job_reload},   {"look", LOOK_MS, job_look},       {"keys", KEYS_MS, job_keys},
+    {"tidy", TIDY_MS, job_tidy}, {"status", STATUS_MS, job_status},
+};
+
+enum status keeper_new(struct config *config, struct keeper **out, struct reason *why)
+{
+    struct ring *ring = NULL;
+    struct keeper *k = calloc(1, sizeof *k);
+    *out = NULL;
+    if (k == NULL) {
+        config_free(config);
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    }
+    pthread_mutex_init(&k->lock, NULL);
+    current_init(&k->current, NULL);
+    k->started = k->loaded = time(NULL);
+    k->clock_offset = k->started - boot_time();
+    k->config = shared_config_new(config);
+    k->tally = tally_new();
+    k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
+    k->relayed =
+        k->config != NULL ? calloc(config->settings->rules_count + 1, sizeof *k->relayed) : NULL;
+    enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    if (k->source != NULL && k->tally != NULL && k->relayed != NULL) {
+        ring_source_changed(k->source, &k->stamp);
+        status = ring_load(k->source, &ring, why);
+    }
+    k->ring = status == STATUS_OK ? shared_ring_new(ring) : NULL;
+    if (k->ring != NULL) {
+        load_relayed(k);
+        look_at_relayed(k);
+        look_at_clock(k, k->started);
+        look_at_pause(k);
+        k->current.version = version_new(k->config, k->ring, k->relayed, k->paused, k->clock_wrong);
+    }
+    if (k->current.version == NULL) {
+        keeper_free(k);
+        return status == STATUS_OK ? reason_set(why, STATUS_NO_MEMORY, "out of memory") : status;
+    }
+    *out = k;
+    return STATUS_OK;
+}
+
+void keeper_free(struct keeper *k)
+{
+    if (k == NULL) {
+        return;
+    }
+    current_destroy(&k->current);
+    shared_config_release(k->config);
+    shared_ring_release(k->ring);
+    ring_source_free(k->source);
+    tally_free(k->tally);
+    free(k->relayed);
+    free(k->reload_error);
+    free(k->ring_error);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
+enum status keeper_start(struct keeper *k, struct reason *why)
+{
+    k->maintenance = maintenance_start(jobs, sizeof jobs / sizeof jobs[0], k);
+    return k->maintenance != NULL
+               ? STATUS_OK
+               : reason_set(why, STATUS_NO_MEMORY, "the maintenance thread cannot be started");
+}
+
+void keeper_stop(struct keeper *k)
+{
+    if (k->maintenance != NULL) {
+        maintenance_stop(k->maintenance);
+        k->maintenance = NULL;
+        job_status(k, time(NULL));
+    }
+}
+
+struct version *keeper_acquire(struct keeper *k)
+{
+    return current_acquire(&k->current);
+}
+
+struct version *keeper_newest(struct keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    if (look_at_ring(k)) {
+        publish(k);
+    }
+    pthread_mutex_unlock(&k->lock);
+    return current_acquire(&k->current);
+}
+
+void keeper_decide(struct keeper *k, const struct decision *decision)
+{
+    const struct decision_sink sinks[] = {{log_decision, NULL}, {tally_decision, k->tally}};
+    for (size_t i = 0; i < sizeof sinks / sizeof sinks[0]; i++) {
+        sinks[i].take(sinks[i].self, decision);
+    }
+}

@@ -1,0 +1,35 @@
+/*
+ * The keeper of the current version: it notices what changes outside (the keyring, the pause file,
+ * the clock, a reload), does what falls due (rotation, records of first signed mail), writes the
+ * status file, and publishes a new version for each change.
+ */
+#ifndef IO_KEEPER_H
+#define IO_KEEPER_H
+
+#include "batv/decision.h"
+#include "io/config.h"
+#include "io/snapshot.h"
+
+struct keeper;
+
+/*
+ * Takes config over, also on failure. The process must be state_dir's owner by now. Fails where
+ * the ring cannot be loaded.
+ */
+enum status keeper_new(struct config *config, struct keeper **out, struct reason *why);
+/* After keeper_stop. */
+void keeper_free(struct keeper *keeper);
+
+/* Starts and ends the maintenance thread. */
+enum status keeper_start(struct keeper *keeper, struct reason *why);
+void keeper_stop(struct keeper *keeper);
+
+/* A reference to the current version; any thread. Release it. */
+struct version *keeper_acquire(struct keeper *keeper);
+/* The same after a look at the keyring: a tag may be by a key that was made a moment ago. */
+struct version *keeper_newest(struct keeper *keeper);
+
+/* Hands a decision to every sink; any thread. */
+void keeper_decide(struct keeper *keeper, const struct decision *decision);
+
+#endif

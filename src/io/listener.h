@@ -1,0 +1,30 @@
+/*
+ * The socket that the MTA connects to. Made by us and not by libmilter: so that it has its mode and
+ * group before anybody can connect, replaces what a killed daemon left behind, and sends without
+ * delay over TCP.
+ */
+#ifndef IO_LISTENER_H
+#define IO_LISTENER_H
+
+#include <sys/types.h>
+
+#include "batv/status.h"
+#include "io/config.h"
+
+struct listener {
+    int fd;     /* listening */
+    char *path; /* of a unix socket, else NULL */
+    dev_t device;
+    ino_t inode;
+};
+
+/* Binds and listens. owner: the user that the socket is given to, (uid_t)-1: as it comes. why says
+ * what went wrong, with path and user. */
+enum status listener_open(const struct config *config, uid_t owner, struct listener *out,
+                          struct reason *why);
+
+/* Closes, and unlinks the socket if it is still ours: a successor may have put its own in its
+ * place. */
+void listener_close(struct listener *listener);
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * The table of options, and what a single value has to be. Adding an option: a row here, a place
+ * for it in raw_config, its use in config_resolve.c, conf/batvd.conf and man/batvd.conf.5, which a
+ * test compares with the table. Constant; shared by threads.
+ */
+#include "io/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+#include "batv/address.h"
+#include "batv/match.h"
+#include "batv/rules.h"
+#include "io/config.h"
+
+static const struct option_word actions[] = {
+    {"auto", ACTION_AUTO},         {"log", ACTION_LOG},
+    {"mark", ACTION_MARK},         {"quarantine", ACTION_QUARANTINE},
+    {"tempfail", ACTION_TEMPFAIL}, {"reject", ACTION_REJECT},
+    {"discard", ACTION_DISCARD},   {NULL, 0},
+};
+static const struct option_word domain_actions[] = {
+    {"", ACTION_FOLLOW},
+    {"auto", ACTION_AUTO},
+    {"log", ACTION_LOG},
+    {"mark", ACTION_MARK},
+    {"quarantine", ACTION_QUARANTINE},
+    {"tempfail", ACTION_TEMPFAIL},
+    {"reject", ACTION_REJECT},
+    {"discard", ACTION_DISCARD},
+    {NULL, 0},
+};
+static const struct option_word expired_actions[] = {
+    {"", ACTION_FOLLOW},       {"accept", ACTION_ACCEPT},         {"log", ACTION_LOG},
+    {"mark", ACTION_MARK},     {"quarantine", ACTION_QUARANTINE}, {"tempfail", ACTION_TEMPFAIL},
+    {"reject", ACTION_REJECT}, {"discard", ACTION_DISCARD},       {NULL, 0},
+};
+static const struct option_word forged_actions[] = {
+    {"auto", ACTION_AUTO},     {"log", ACTION_LOG}, {"tempfail", ACTION_TEMPFAIL},
+    {"reject", ACTION_REJECT}, {NULL, 0},
+};
+static const struct option_word error_actions[] = {
+    {"tempfail", ACTION_TEMPFAIL},
+    {"accept", ACTION_ACCEPT},
+    {NULL, 0},
+};
+static const struct option_word syntaxes[] = {
+    {"prefix", TAG_PREFIX},
+    {"subaddress", TAG_SUBADDRESS},
+    {NULL, 0},
+};
+static const struct option_word domain_syntaxes[] = {
+    {"", -1},
+    {"prefix", TAG_PREFIX},
+    {"subaddress", TAG_SUBADDRESS},
+    {NULL, 0},
+};
+static const struct option_word algorithms[] = {
+    {"hmac-sha256", ALGORITHM_HMAC_SHA256},
+    {"hmac-sha1", ALGORITHM_HMAC_SHA1},
+    {NULL, 0},
+};
+static const struct option_word moments[] = {{"eom", false}, {"rcpt", true}, {NULL, 0}};
+static const struct option_word targets[] = {
+    {"syslog", CONFIG_LOG_SYSLOG},
+    {"stderr", CONFIG_LOG_STDERR},
+    {"journald", CONFIG_LOG_JOURNALD},
+    {NULL, 0},
+};
+static const struct option_word facilities[] = {
+    {"mail", LOG_MAIL},     {"daemon", LOG_DAEMON}, {"user", LOG_USER},     {"local0", LOG_LOCAL0},
+    {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+    {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {NULL, 0},
+};
+static const struct option_word levels[] = {
+    {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
+    {NULL, 0},
+};
+
+enum {
+    SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)NULL)->sun_path - 1,
+    PORT_MAX = 65535,
+    ACCOUNT_MAX = 32,     /* octets of a user's or group's name */
+    HEADER_NAME_MAX = 76, /* so that name and value still fit a line */
+    REFUSAL_MAX = 400     /* of the 512 octets that a reply line may have (RFC 5321 4.5.3.1.5) */
+};
+
+/* Octets from ' ' to '~' only. */
+static bool is_printable(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum status judge(bool ok)
+{
+    return ok ? STATUS_OK : STATUS_INVALID;
+}
+
+/* PORT@HOST */
+static bool is_port_at_host(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    long port = digits > 0 && digits <= 5 ? strtol(text, NULL, 10) : 0;
+    const char *host = text + digits + 1;
+    return port >= 1 && port <= PORT_MAX && text[digits] == '@' && *host != '\0' &&
+           strpbrk(host, " @/") == NULL;
+}
+
+static enum status check_listen(const char *value)
+{
+    bool ok = false;
+    if (strncmp(value, "unix:/", 6) == 0) {
+        ok = strlen(value + 5) <= SOCKET_PATH_MAX;
+    } else if (strncmp(value, "inet:", 5) == 0) {
+        ok = is_port_at_host(value + 5);
+    } else if (strncmp(value, "inet6:", 6) == 0) {
+        ok = is_port_at_host(value + 6);
+    }
+    return judge(ok && is_printable(value));
+}
+
+static enum status check_account(const char *value)
+{
+    return judge(strlen(value) <= ACCOUNT_MAX && is_printable(value) &&
+                 strpbrk(value, " :/") == NULL);
+}
+
+static enum status check_absolute(const char *value)
+{
+    return judge(value[0] == '/' && is_printable(value));
+}
+
+/* RFC 5322 section 3.6.8: printable, no colon. */
+static enum status check_header(const char *value)
+{
+    size_t length = strlen(value);
+    return judge(length >= 1 && length <= HEADER_NAME_MAX && is_printable(value) &&
+                 strpbrk(value, " :") == NULL);
+}
+
+static enum status check_refusal(const char *value)
+{
+    size_t length = strlen(value);
+    return judge(length >= 1 && length <= REFUSAL_MAX && is_printable(value));
+}
+
+static enum status check_pattern(const char *value)
+{
+    struct pattern_list *list = NULL;
+    size_t bad = 0;
+    enum status status = pattern_list_new(&value, 1, &list, &bad);
+    pattern_list_free(list);
+    return status;
+}
+
+static enum status check_network(const char *value)
+{
+    struct network_list *list = NULL;
+    size_t bad = 0;
+    enum status status = network_list_new(&value, 1, &list, &bad);
+    network_list_free(list);
+    return status;
+}
+
+static enum status check_host(const char *value)
+{
+    struct host_list *list = NULL;
+    size_t bad = 0;
+    enum status status = host_list_new(&value, 1, &list, &bad);
+    host_list_free(list);
+    return status;
+}
+
+static enum status check_client(const char *value)
+{
+    enum status status = check_network(value);
+    return status == STATUS_INVALID ? check_host(value) : status;
+}
+
+static enum status check_domain(const char *value)
+{
+    struct domain_list *list = NULL;
+    size_t bad = 0;
+    bool dot = value[0] == '.';
+    char *ascii = address_domain_ascii(value + dot);
+    const char *entry = ascii;
+    enum status status = STATUS_NO_MEMORY;
+    if (ascii != NULL) {
+        status = domain_list_new(&entry, 1, &list, &bad);
+    }
+    /* A second dot is not what the one for subdomains hides. */
+    if (status == STATUS_OK && ascii[0] == '.') {
+        status = STATUS_INVALID;
+    }
+    domain_list_free(list);
+    free(ascii);
+    return status;
+}
+
+#define PLACE(member)  offsetof(struct raw_config, member)
+#define MEMBER(member) offsetof(struct raw_domain, member)
+
+#define BOOL(path, standard, place)                                                                \
+    {                                                                                              \
+        path, OPTION_BOOL, standard, place, 0, 0, NULL, NULL, NULL                                 \
+    }
+#define INT(path, standard, place, from, to)                                                       \
+    {                                                                                              \
+        path, OPTION_INT, standard, place, from, to, NULL, NULL, NULL                              \
+    }
+#define WORD(path, standard, place, words)                                                         \
+    {                                                                                              \
+        path, OPTION_WORD, standard, place, 0, 0, words, NULL, NULL                                \
+    }
+#define TEXT(path, standard, place, check, expected)                                               \
+    {                                                                                              \
+        path, OPTION_TEXT, standard, place, 0, 0, NULL, check, expected                            \
+    }
+#define LIST(path, standard, place, kind)                                                          \
+    {                                                                                              \
+        path, OPTION_LIST, standard, place, 0, 0, NULL, check_##kind, expected_##kind              \
+    }
+
+static const char expected_pattern[] = "an address without < and >, in which * stands for anything";
+static const char expected_network[] =
+    "a network such as 192.0.2.0/24 or 2001:db8::/32, with no bit set after its prefix";
+static const char expected_host[] = "a host name such as mx.example.org or *.example.org";
+static const char expected_client[] =
+    "a network such as 192.0.2.0/24, with no bit set after its prefix, or a host name such as "
+    "mx.example.org or *.example.org";
+static const char expected_domain[] = "a domain such as example.com or .example.com";
+
+const struct config_option config_options[] = {
+    TEXT("listen", "\"unix:/var/spool/postfix/batvd/milter.sock\"", PLACE(listen), check_listen,
+         "unix:/PATH (at most 107 characters), inet:PORT@HOST or inet6:PORT@HOST"),
+    {"listen_mode", OPTION_MODE, "\"0660\"", PLACE(listen_mode), 0, 0777, NULL, NULL, NULL},
+    TEXT("listen_group", "\"postfix\"", PLACE(listen_group), check_account, "the name of a group"),
+    TEXT("user", "\"\"", PLACE(user), check_account, "the name of a user"),
+    TEXT("state_dir", "\"/var/lib/batvd\"", PLACE(state_dir), check_absolute, "an absolute path"),
+
+    {"domains", OPTION_DOMAINS, "( )", PLACE(domains), 0, 0, NULL, check_domain, expected_domain},
+    TEXT("domains.name", NULL, MEMBER(name), check_domain, expected_domain),
+    WORD("domains.verify_action", "\"\"", MEMBER(verify_action), domain_actions),
+    WORD("domains.syntax", "\"\"", MEMBER(syntax), domain_syntaxes),
+    BOOL("domains.sign", "true", MEMBER(sign)),
+
+    LIST("internal_networks", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(internal_networks),
+         network),
+    LIST("mail_servers", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(mail_servers), network),
+    LIST("relays", "[ ]", PLACE(relays), network),
+    LIST("bounce_senders", "[ \"mailer-daemon\", \"mailer-daemon@*\" ]", PLACE(bounce_senders),
+         pattern),
+    WORD("on_error", "\"tempfail\"", PLACE(on_error), error_actions),
+
+    INT("keys.rotate_days", "7", PLACE(rotate_days), 0, 365),
+    INT("keys.retain_days", "7", PLACE(retain_days), 0, 3650),
+    WORD("keys.algorithm", "\"hmac-sha256\"", PLACE(algorithm), algorithms),
+    INT("keys.publish_seconds", "0", PLACE(publish_seconds), 0, 86400),
+
+    BOOL("sign.enabled", "true", PLACE(sign_enabled)),
+    INT("sign.lifetime_days", "7", PLACE(lifetime_days), 1, RING_LIFETIME_MAX),
+    WORD("sign.syntax", "\"prefix\"", PLACE(syntax), syntaxes),
+
+    WORD("verify.action", "\"auto\"", PLACE(verify_action), actions),
+    WORD("verify.expired", "\"\"", PLACE(verify_expired), expired_actions),
+    WORD("verify.forged", "\"auto\"", PLACE(verify_forged), forged_actions),
+    WORD("verify.reject_at", "\"eom\"", PLACE(reject_at_rcpt), moments),
+    BOOL("verify.restore", "true", PLACE(restore)),
+    TEXT("verify.mark_header", "\"X-Batv-Result\"", PLACE(mark_header), check_header,
+         "the name of a header field, at most 76 characters"),
+    TEXT("verify.text",
+         "\"This bounce is refused: the message that it returns was not sent by this site, "
+         "its sender address was forged.\"",
+         PLACE(text), check_refusal, "1 to 400 printable ASCII characters"),
+
+    BOOL("exclude.authenticated", "true", PLACE(exclude_authenticated)),
+    BOOL("exclude.mail_servers", "true", PLACE(exclude_mail_servers)),
+    LIST("exclude.networks", "[ ]", PLACE(exclude_networks), network),
+    LIST("exclude.hosts", "[ ]", PLACE(exclude_hosts), host),
+    LIST("exclude.recipients",
+         "[ \"postmaster@*\", \"abuse@*\", \"SRS0=*@*\", \"SRS0+*@*\", \"SRS0-*@*\", "
+         "\"SRS1=*@*\", \"SRS1+*@*\", \"SRS1-*@*\" ]",
+         PLACE(exclude_recipients), pattern),
+
+    LIST("exclude_sign.senders", "[ ]", PLACE(exclude_sign_senders), pattern),
+    LIST("exclude_sign.recipients", "[ ]", PLACE(exclude_sign_recipients), pattern),
+    LIST("exclude_sign.clients", "[ ]", PLACE(exclude_sign_clients), client),
+
+    WORD("log.target", "\"syslog\"", PLACE(log_target), targets),
+    WORD("log.facility", "\"mail\"", PLACE(log_facility), facilities),
+    WORD("log.level", "\"info\"", PLACE(log_level), levels),
+};
+const size_t config_option_count = sizeof config_options / sizeof *config_options;
+_Static_assert(sizeof config_options / sizeof *config_options <= OPTIONS_MAX,
+               "raw_config.given has to have a place for every option");
+
+const struct config_option *option_find(const char *path)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        if (strcmp(config_options[i].path, path) == 0) {
+            return &config_options[i];
+        }
+    }
+    return NULL;
+}
+
+bool option_is_member(const struct config_option *option)
+{
+    static const char prefix[] = "domains.";
+    return strncmp(option->path, prefix, sizeof prefix - 1) == 0;
+}
+
+/* The option's name in this group, or the group's where it lies deeper; NULL: it is not in it. */
+static const char *name_in(const struct config_option *option, const char *group, size_t *length)
+{
+    size_t skip = strlen(group);
+    const char *name = option->path;
+    if (skip > 0) {
+        if (strncmp(name, group, skip) != 0 || name[skip] != '.') {
+            return NULL;
+        }
+        name += skip + 1;
+    }
+    *length = strcspn(name, ".");
+    return name;
+}
+
+bool option_is_group(const char *path)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < config_option_count; i++) {
+        if (!option_is_member(&config_options[i]) &&
+            name_in(&config_options[i], path, &length) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char *option_names(const char *group)
+{
+    char *out = NULL;
+    size_t size = 0;
+    size_t length = 0;
+    size_t last_length = 0;
+    const char *last = "";
+    FILE *stream = open_memstream(&out, &size);
+    for (size_t i = 0; stream != NULL && i < config_option_count; i++) {
+        const char *name = name_in(&config_options[i], group, &length);
+        if (name != NULL && (length != last_length || strncmp(name, last, length) != 0)) {
+            fprintf(stream, "%s%.*s", last_length == 0 ? "" : ", ", (int)length, name);
+            last = name;
+            last_length = length;
+        }
+    }
+    if (stream != NULL && fclose(stream) != 0) {
+        free(out);
+        out = NULL;
+    }
+    return out;
+}
+
+static char *words_expected(const struct option_word *word)
+{
+    char *out = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&out, &size);
+    for (size_t i = 0; stream != NULL && word[i].name != NULL; i++) {
+        const char *between = i == 0 ? "" : word[i + 1].name == NULL ? " or " : ", ";
+        fprintf(stream, "%s\"%s\"", between, word[i].name);
+    }
+    if (stream != NULL && fclose(stream) != 0) {
+        free(out);
+        out = NULL;
+    }
+    return out;
+}
+
+char *option_expected(const struct config_option *option)
+{
+    char *out = NULL;
+    switch (option->type) {
+    case OPTION_BOOL:
+        return strdup("true or false");
+    case OPTION_INT:
+        if (asprintf(&out, "an integer from %d to %d", option->min, option->max) < 0) {
+            return NULL;
+        }
+        return out;
+    case OPTION_MODE:
+        return strdup("a string of octal digits, \"0000\" to \"0777\"");
+    case OPTION_WORD:
+        return words_expected(option->words);
+    case OPTION_TEXT:
+    case OPTION_LIST:
+    case OPTION_DOMAINS:
+        break;
+    }
+    return strdup(option->expected);
+}
+
+static void raw_list_free(struct raw_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i].text);
+    }
+    free(list->items);
+}
+
+void raw_config_free(struct raw_config *raw)
+{
+    if (raw == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        char *place = (char *)raw + option->offset;
+        if (option->type == OPTION_TEXT && !option_is_member(option)) {
+            free(*(char **)(void *)place);
+        } else if (option->type == OPTION_LIST) {
+            raw_list_free((struct raw_list *)(void *)place);
+        }
+    }
+    for (size_t i = 0; i < raw->domain_count; i++) {
+        free(raw->domains[i].name);
+    }
+    free(raw->domains);
+    for (size_t i = 0; i < raw->file_count; i++) {
+        free(raw->files[i]);
+    }
+    free(raw->files);
+    free(raw);
+}

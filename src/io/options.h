@@ -1,0 +1,132 @@
+/*
+ * The one table of the configuration's options: name, type, range, default and where the value
+ * goes. It drives parsing, defaults, errors, and the check that the sample configuration and the
+ * manual name every option; nothing else lists them.
+ */
+#ifndef IO_OPTIONS_H
+#define IO_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "batv/status.h"
+
+/* One entry of a list; file belongs to the raw_config. */
+struct raw_item {
+    char *text;
+    const char *file;
+    unsigned line;
+};
+
+struct raw_list {
+    struct raw_item *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* An entry of `domains`, its members by the options whose path begins with "domains.". */
+struct raw_domain {
+    char *name;
+    const char *file;
+    unsigned line;
+    int verify_action; /* enum action; ACTION_FOLLOW: as verify.action */
+    int syntax;        /* enum tag_syntax; -1: as sign.syntax */
+    bool sign;
+};
+
+enum { OPTIONS_MAX = 64 };
+
+/* Values as they stand in the file or by default, each valid by itself. */
+struct raw_config {
+    char *listen;
+    unsigned listen_mode;
+    char *listen_group;
+    char *user;
+    char *state_dir;
+    struct raw_domain *domains;
+    size_t domain_count;
+    size_t domain_capacity;
+    struct raw_domain domain_default;
+    struct raw_list internal_networks;
+    struct raw_list mail_servers;
+    struct raw_list relays;
+    struct raw_list bounce_senders;
+    int on_error;
+    int rotate_days;
+    int retain_days;
+    int algorithm;
+    int publish_seconds;
+    bool sign_enabled;
+    int lifetime_days;
+    int syntax;
+    int verify_action;
+    int verify_expired;
+    int verify_forged;
+    int reject_at_rcpt;
+    bool restore;
+    char *mark_header;
+    char *text;
+    bool exclude_authenticated;
+    bool exclude_mail_servers;
+    struct raw_list exclude_networks;
+    struct raw_list exclude_hosts;
+    struct raw_list exclude_recipients;
+    struct raw_list exclude_sign_senders;
+    struct raw_list exclude_sign_recipients;
+    struct raw_list exclude_sign_clients;
+    int log_target;
+    int log_facility;
+    int log_level;
+
+    struct {
+        unsigned line;    /* 0: not in the file, the default holds */
+        bool bad;         /* in the file with an error */
+    } given[OPTIONS_MAX]; /* by the option's place in the table */
+    char **files;         /* names of files, for the items */
+    size_t file_count;
+};
+
+void raw_config_free(struct raw_config *raw);
+
+enum option_type {
+    OPTION_BOOL,   /* bool */
+    OPTION_INT,    /* int */
+    OPTION_TEXT,   /* char * */
+    OPTION_MODE,   /* unsigned, a string of octal digits */
+    OPTION_WORD,   /* int, one of words */
+    OPTION_LIST,   /* struct raw_list */
+    OPTION_DOMAINS /* the raw_config's domains */
+};
+
+struct option_word {
+    const char *name; /* NULL ends the words */
+    int value;
+};
+
+struct config_option {
+    const char *path; /* "verify.action"; "domains.sign" for a member of an entry of domains */
+    enum option_type type;
+    const char *standard; /* the default, as in the file; NULL: has to be given */
+    size_t offset;        /* in struct raw_config, or in struct raw_domain for a member */
+    int min;
+    int max;
+    const struct option_word *words;
+    enum status (*check)(const char *value); /* of a text or of each entry; NULL: anything */
+    const char *expected;                    /* what check wants, for a message; NULL: none */
+};
+
+extern const struct config_option config_options[];
+extern const size_t config_option_count;
+
+/* NULL: there is none of that path. */
+const struct config_option *option_find(const char *path);
+/* True for the member of an entry of `domains`. */
+bool option_is_member(const struct config_option *option);
+/* True for what stands before a dot in options' paths and is a group. */
+bool option_is_group(const char *path);
+/* The names that may stand in a group ("": at the top) for a message. NULL: no memory. */
+char *option_names(const char *group);
+/* What a value of the option has to be, for a message. NULL: no memory. */
+char *option_expected(const struct config_option *option);
+
+#endif

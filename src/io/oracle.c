@@ -1,0 +1,19 @@
+/* The loop between the question machine and whoever knows. No state; a row brings its own. */
+#include "io/oracle.h"
+
+enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
+                       const struct question *question)
+{
+    const struct oracle *oracle = &oracles->by_fact[fact];
+    return oracle->ask != NULL ? oracle->ask(oracle->self, question) : ANSWER_NO;
+}
+
+void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction, time_t now)
+{
+    enum fact need;
+    struct question question = {transaction, 0};
+    while (transaction_end(transaction, now, &need, &question.recipient) == POLICY_NEEDS) {
+        transaction_answer(transaction, question.recipient, need,
+                           oracle_ask(oracles, need, &question));
+    }
+}

@@ -1,0 +1,35 @@
+/*
+ * The only place where a decision costs I/O: one row for each fact that the question machine can
+ * ask for. A row that is absent answers no, so that the machine runs with an empty table.
+ */
+#ifndef IO_ORACLE_H
+#define IO_ORACLE_H
+
+#include <stddef.h>
+#include <time.h>
+
+#include "batv/facts.h"
+#include "batv/transaction.h"
+
+/* What is asked about: a recipient of a message that has come to its end. */
+struct question {
+    const struct transaction *transaction;
+    size_t recipient;
+};
+
+struct oracle {
+    enum answer (*ask)(void *self, const struct question *question);
+    void *self;
+};
+
+struct oracle_set {
+    struct oracle by_fact[FACT_COUNT];
+};
+
+enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
+                       const struct question *question);
+
+/* Runs the question machine to its decision: asks each fact that it needs. */
+void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction, time_t now);
+
+#endif

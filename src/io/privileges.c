@@ -1,0 +1,107 @@
+/*
+ * Root is needed for little: a socket in a folder of root's. The lock and the keyring are taken as
+ * the user that owns them, so that what root may read never hides what the daemon may not.
+ */
+#include "io/privileges.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum status identity_find(const struct config *config, struct identity *out, struct reason *why)
+{
+    *out = (struct identity){geteuid(), getegid()};
+    if (config->user == NULL) {
+        if (out->uid == 0) {
+            return reason_set(
+                why, STATUS_REFUSED,
+                "%s: user is not set and batvd was started as root, which it does not stay: "
+                "set user = \"batvd\", or user = \"root\" if that is really meant",
+                config->path);
+        }
+        return STATUS_OK;
+    }
+    const struct passwd *entry = getpwnam(config->user);
+    if (entry == NULL) {
+        return reason_set(why, STATUS_NOT_FOUND, "%s: user: there is no user \"%s\"", config->path,
+                          config->user);
+    }
+    if (out->uid != 0 && out->uid != entry->pw_uid) {
+        return reason_set(
+            why, STATUS_REFUSED,
+            "%s: user: to become \"%s\", batvd must be started as root or as that user",
+            config->path, config->user);
+    }
+    *out = (struct identity){entry->pw_uid, entry->pw_gid};
+    return STATUS_OK;
+}
+
+enum status identity_borrow(const struct identity *identity, struct reason *why)
+{
+    if (geteuid() == identity->uid) {
+        return STATUS_OK;
+    }
+    if (setegid(identity->gid) != 0 || seteuid(identity->uid) != 0) {
+        return reason_set(why, STATUS_IO, "cannot become user id %ld: %s", (long)identity->uid,
+                          strerror(errno));
+    }
+    return STATUS_OK;
+}
+
+enum status identity_return(struct reason *why)
+{
+    if (seteuid(getuid()) != 0 || setegid(getgid()) != 0) {
+        return reason_set(why, STATUS_IO, "cannot become user id %ld again: %s", (long)getuid(),
+                          strerror(errno));
+    }
+    return STATUS_OK;
+}
+
+enum status identity_become(const struct identity *identity, const struct config *config,
+                            struct reason *why)
+{
+    if (getuid() == identity->uid && geteuid() == identity->uid) {
+        return STATUS_OK;
+    }
+    if (initgroups(config->user, identity->gid) != 0 ||
+        setresgid(identity->gid, identity->gid, identity->gid) != 0 ||
+        setresuid(identity->uid, identity->uid, identity->uid) != 0) {
+        return reason_set(why, STATUS_IO, "cannot become user %s: %s", config->user,
+                          strerror(errno));
+    }
+    return STATUS_OK;
+}
+
+void privileges_hide_memory(void)
+{
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/lock", state_dir);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd < 0) {
+        return reason_set(why, STATUS_IO, "%s: %s (as user id %ld)", path, strerror(errno),
+                          (long)geteuid());
+    }
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+        int error = errno;
+        close(*fd);
+        *fd = -1;
+        return error == EWOULDBLOCK ? reason_set(why, STATUS_CONFLICT,
+                                                 "%s: another batvd runs with this state_dir", path)
+                                    : reason_set(why, STATUS_IO, "%s: %s", path, strerror(error));
+    }
+    return STATUS_OK;
+}

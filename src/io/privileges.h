@@ -1,0 +1,33 @@
+/* As whom the daemon runs, and what it keeps to itself. */
+#ifndef IO_PRIVILEGES_H
+#define IO_PRIVILEGES_H
+
+#include <sys/types.h>
+
+#include "batv/status.h"
+#include "io/config.h"
+
+struct identity {
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The identity to run as: `user`, or whoever started us, but never root unless user says so.
+ * STATUS_NOT_FOUND, STATUS_REFUSED with the reason. */
+enum status identity_find(const struct config *config, struct identity *out, struct reason *why);
+
+/* For a while and for good. Both do nothing for the identity that the process has. Before there are
+ * threads. */
+enum status identity_borrow(const struct identity *identity, struct reason *why);
+enum status identity_return(struct reason *why);
+enum status identity_become(const struct identity *identity, const struct config *config,
+                            struct reason *why);
+
+/* No core dumps, no other process of the user looks into this one: it holds keys. */
+void privileges_hide_memory(void);
+
+/* Locks the file `lock` in state_dir for the life of the process; one daemon a folder. *fd stays
+ * open. STATUS_CONFLICT: another has it. */
+enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why);
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * The keyring file. Readers take no lock: they see whole files only, because a ring comes into
+ * force by rename. Writers, in all processes and threads, exclude each other by flock on
+ * `keyring.lock`, which is never removed: a lock on a file that has been unlinked would exclude
+ * nobody. Under it a writer compares the generation, fills `keyring.new`, reads it back and renames
+ * it; what a killed writer has left there is removed by the next one.
+ *
+ * Buffers with secrets are allocated, wiped and freed here; rings belong to the caller.
+ */
+#include "io/ring_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batv/ring_text.h"
+#include "batv/secret.h"
+
+enum {
+    FILE_MAX = 1 << 20,
+    ATTEMPTS_MAX = 20,  /* of ring_change */
+    LOCK_PAUSE_MS = 10, /* between two looks at a held lock */
+    LOCK_WAIT_MS = 10000
+};
+
+struct ring_source {
+    char *folder;
+    char *path;
+    char *fresh; /* keyring.new */
+    char *lock;
+};
+
+/* Reports a failed system call on path; errno is its. */
+static enum status io_failed(const char *path, const char *what, struct reason *why)
+{
+    return reason_set(why, STATUS_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+static char *path_in(const char *folder, const char *name)
+{
+    char *path;
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+struct ring_source *ring_source_new(const char *state_dir)
+{
+    struct ring_source *source = calloc(1, sizeof *source);
+    if (source == NULL)
+        return NULL;
+    source->folder = strdup(state_dir);
+    source->path = path_in(state_dir, "keyring");
+    source->fresh = path_in(state_dir, "keyring.new");
+    source->lock = path_in(state_dir, "keyring.lock");
+    if (!source->folder || !source->path || !source->fresh || !source->lock) {
+        ring_source_free(source);
+        return NULL;
+    }
+    return source;
+}
+
+void ring_source_free(struct ring_source *source)
+{
+    if (source == NULL)
+        return;
+    free(source->folder);
+    free(source->path);
+    free(source->fresh);
+    free(source->lock);
+    free(source);
+}
+
+const char *ring_source_path(const struct ring_source *source)
+{
+    return source->path;
+}
+
+/* Octets in and out. */
+
+/* Reads from the file's beginning until size octets or its end. -1: errno. */
+static ssize_t read_all(int fd, char *out, size_t size)
+{
+    size_t length = 0;
+    while (length < size) {
+        ssize_t got = pread(fd, out + length, size - length, (off_t)length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return (ssize_t)length;
+}
+
+static bool write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t put = write(fd, text, length);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0) {
+            errno = put == 0 ? ENOSPC : errno;
+            return false;
+        }
+        text += put;
+        length -= (size_t)put;
+    }
+    return true;
+}
+
+static bool sync_file(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result == 0;
+}
+
+/* Reading. */
+
+static enum status check_file(const char *path, const struct stat *info, struct reason *why)
+{
+    if (!S_ISREG(info->st_mode))
+        return reason_set(why, STATUS_REFUSED, "%s: no regular file", path);
+    if (info->st_uid != geteuid())
+        return reason_set(why, STATUS_REFUSED, "%s: owner is user %lu, expected user %lu", path,
+                          (unsigned long)info->st_uid, (unsigned long)geteuid());
+    if ((info->st_mode & 07077) != 0)
+        return reason_set(why, STATUS_REFUSED, "%s: mode %04o, expected 0600", path,
+                          (unsigned)(info->st_mode & 07777));
+    if (info->st_size > FILE_MAX)
+        return reason_set(why, STATUS_REFUSED, "%s: %lld octets, expected at most %d", path,
+                          (long long)info->st_size, FILE_MAX);
+    return STATUS_OK;
+}
+
+static enum status parse_file(const char *path, const char *text, size_t length, struct ring **out,
+                              struct reason *why)
+{
+    struct reason inner = {""};
+    enum status status = ring_parse(text, length, out, &inner);
+    if (status != STATUS_OK)
+        reason_set(why, status, "%s: %.300s", path, inner.text);
+    return status;
+}
+
+static enum status read_ring(int fd, const char *path, struct ring **out, struct reason *why)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return io_failed(path, "look at it", why);
+    enum status status = check_file(path, &info, why);
+    if (status != STATUS_OK)
+        return status;
+
+    /* One octet more than it is long: a file that has grown since is noticed by its digest. */
+    size_t size = (size_t)info.st_size + 1;
+    char *text = malloc(size);
+    if (text == NULL)
+        return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
+    ssize_t length = read_all(fd, text, size);
+    if (length < 0)
+        status = io_failed(path, "read", why);
+    else
+        status = parse_file(path, text, (size_t)length, out, why);
+    ring_text_free(text, size);
+    return status;
+}
+
+enum status ring_load(struct ring_source *source, struct ring **out, struct reason *why)
+{
+    *out = NULL;
+    /* O_NONBLOCK: a fifo in its place must not hold us up. */
+    int fd = open(source->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT)
+        return reason_set(why, STATUS_NOT_FOUND, "%s: no such file: `batvctl key init` makes one",
+                          source->path);
+    if (fd < 0 && errno == ELOOP)
+        return reason_set(why, STATUS_REFUSED, "%s: a symbolic link, expected a regular file",
+                          source->path);
+    if (fd < 0)
+        return io_failed(source->path, "open", why);
+    enum status status = read_ring(fd, source->path, out, why);
+    close(fd);
+    return status;
+}
+
+/* Writing. */
+
+/* The open lock file, or -1 and a reason. Closing it unlocks. */
+static int lock_take(const struct ring_source *source, struct reason *why)
+{
+    int fd = open(source->lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd < 0) {
+        io_failed(source->lock, "open", why);
+        return -1;
+    }
+    /* A look at a time: a writer that was stopped in its tracks must not stop the daemon as well.
+     */
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_PAUSE_MS) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || waited >= LOCK_WAIT_MS) {
+            io_failed(source->lock, "lock", why);
+            close(fd);
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return fd;
+}
+
+static enum status check_absent(const struct ring_source *source, struct reason *why)
+{
+    struct stat info;
+    if (lstat(source->path, &info) == 0)
+        return reason_set(why, STATUS_CONFLICT, "%s: exists already", source->path);
+    return errno == ENOENT ? STATUS_OK : io_failed(source->path, "look at it", why);
+}
+
+static enum status check_generation(struct ring_source *source, uint64_t expected,
+                                    struct reason *why)
+{
+    if (expected == 0)
+        return check_absent(source, why);
+    struct ring *stored;
+    enum status status = ring_load(source, &stored, why);
+    if (status == STATUS_OK && stored->generation != expected)
+        status = reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
+                            source->path);
+    ring_free(stored);
+    return status;
+}
+
+/* Whether the file holds exactly text. */
+static enum status verify_file(int fd, const char *path, const char *text, size_t length,
+                               struct reason *why)
+{
+    size_t size = length + 1;
+    char *again = malloc(size);
+    if (again == NULL)
+        return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
+    enum status status = STATUS_OK;
+    ssize_t got = read_all(fd, again, size);
+    if (got < 0)
+        status = io_failed(path, "read back", why);
+    else if ((size_t)got != length || memcmp(again, text, length) != 0)
+        status = reason_set(why, STATUS_IO, "%s: does not read back as it was written", path);
+    ring_text_free(again, size);
+    return status;
+}
+
+static enum status fill_file(int fd, const char *path, const char *text, size_t length,
+                             struct reason *why)
+{
+    if (fchmod(fd, 0600) < 0)
+        return io_failed(path, "set its mode", why);
+    if (!write_all(fd, text, length))
+        return io_failed(path, "write", why);
+    if (!sync_file(fd))
+        return io_failed(path, "synchronise", why);
+    return verify_file(fd, path, text, length, why);
+}
+
+static enum status write_fresh(const struct ring_source *source, const char *text, size_t length,
+                               struct reason *why)
+{
+    if (unlink(source->fresh) < 0 && errno != ENOENT)
+        return io_failed(source->fresh, "remove", why);
+    int fd = open(source->fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return io_failed(source->fresh, "create", why);
+    enum status status = fill_file(fd, source->fresh, text, length, why);
+    if (close(fd) < 0 && errno != EINTR && status == STATUS_OK)
+        status = io_failed(source->fresh, "close", why);
+    return status;
+}
+
+static enum status sync_folder(const struct ring_source *source, struct reason *why)
+{
+    int fd = open(source->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Some file systems cannot synchronise a folder, and say EINVAL. */
+    bool done = fd >= 0 && (sync_file(fd) || errno == EINVAL);
+    enum status status = STATUS_OK;
+    if (!done)
+        status =
+            io_failed(source->folder, "synchronise the folder after the keyring was replaced", why);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static enum status replace_file(const struct ring_source *source, const char *text, size_t length,
+                                struct reason *why)
+{
+    enum status status = write_fresh(source, text, length, why);
+    if (status == STATUS_OK && rename(source->fresh, source->path) < 0)
+        status = io_failed(source->path, "replace", why);
+    if (status != STATUS_OK) {
+        unlink(source->fresh);
+        return status;
+    }
+    return sync_folder(source, why);
+}
+
+static enum status format_next(const struct ring *next, uint64_t generation, char **text,
+                               size_t *length, struct reason *why)
+{
+    /* Shares its domains and contexts with next, and only for as long as it is read. */
+    struct ring stamped = *next;
+    stamped.generation = generation;
+    enum status status = ring_format(&stamped, text, length);
+    secret_wipe_memory(&stamped, sizeof stamped);
+    return status == STATUS_OK ? status : reason_set(why, status, "the ring cannot be written out");
+}
+
+enum status ring_commit(struct ring_source *source, uint64_t expected, const struct ring *next,
+                        struct reason *why)
+{
+    if (expected == UINT64_MAX)
+        return reason_set(why, STATUS_REFUSED, "%s: no generation is left", source->path);
+    char *text = NULL;
+    size_t length = 0;
+    enum status status = format_next(next, expected + 1, &text, &length, why);
+    if (status != STATUS_OK)
+        return status;
+
+    int lock = lock_take(source, why);
+    status = lock < 0 ? STATUS_IO : check_generation(source, expected, why);
+    if (status == STATUS_OK && length > FILE_MAX)
+        status = reason_set(why, STATUS_REFUSED, "%s: would have %zu octets, at most %d are read",
+                            source->path, length, FILE_MAX);
+    if (status == STATUS_OK)
+        status = replace_file(source, text, length, why);
+    if (lock >= 0)
+        close(lock);
+    ring_text_free(text, length);
+    return status;
+}
+
+/* Changing. */
+
+static enum status change_once(struct ring_source *source, ring_change_fn *change, void *context,
+                               struct reason *why)
+{
+    struct ring *ring;
+    enum status status = ring_load(source, &ring, why);
+    if (status != STATUS_OK)
+        return status;
+    bool changed = true;
+    status = change(context, ring, &changed, why);
+    if (status == STATUS_OK && changed)
+        status = ring_commit(source, ring->generation, ring, why);
+    ring_free(ring);
+    return status;
+}
+
+enum status ring_change(struct ring_source *source, ring_change_fn *change, void *context,
+                        struct reason *why)
+{
+    enum status status = STATUS_CONFLICT;
+    for (int i = 0; i < ATTEMPTS_MAX && status == STATUS_CONFLICT; i++)
+        status = change_once(source, change, context, why);
+    return status;
+}
+
+/* Watching. */
+
+bool ring_source_changed(struct ring_source *source, struct ring_stamp *seen)
+{
+    struct ring_stamp now = {0};
+    struct stat info;
+    if (lstat(source->path, &info) == 0)
+        now = (struct ring_stamp){
+            .device = info.st_dev,
+            .inode = info.st_ino,
+            .size = info.st_size,
+            .modified = info.st_mtim,
+            .attributed = info.st_ctim,
+        };
+    bool same = now.device == seen->device && now.inode == seen->inode && now.size == seen->size &&
+                now.modified.tv_sec == seen->modified.tv_sec &&
+                now.modified.tv_nsec == seen->modified.tv_nsec &&
+                now.attributed.tv_sec == seen->attributed.tv_sec &&
+                now.attributed.tv_nsec == seen->attributed.tv_nsec;
+    *seen = now;
+    return !same;
+}

@@ -1,0 +1,168 @@
+/*
+ * Versions and their parts are counted by atomics; the current one is read under a mutex that is
+ * held for two instructions. Whoever drops the last reference frees; secrets are wiped by
+ * ring_free.
+ */
+#include "io/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct shared_config {
+    atomic_uint references;
+    struct config *config;
+};
+
+struct shared_ring {
+    atomic_uint references;
+    struct ring *ring;
+};
+
+struct version {
+    atomic_uint references;
+    struct shared_config *config;
+    struct shared_ring *ring;
+    time_t *relayed;
+    struct snapshot snapshot;
+};
+
+/* True: that was the last one. */
+static bool drop_reference(atomic_uint *references)
+{
+    return atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel) == 1;
+}
+
+static void take_reference(atomic_uint *references)
+{
+    atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
+}
+
+struct shared_config *shared_config_new(struct config *config)
+{
+    struct shared_config *shared = malloc(sizeof *shared);
+    if (shared == NULL) {
+        config_free(config);
+        return NULL;
+    }
+    atomic_init(&shared->references, 1);
+    shared->config = config;
+    return shared;
+}
+
+struct shared_ring *shared_ring_new(struct ring *ring)
+{
+    struct shared_ring *shared = malloc(sizeof *shared);
+    if (shared == NULL) {
+        ring_free(ring);
+        return NULL;
+    }
+    atomic_init(&shared->references, 1);
+    shared->ring = ring;
+    return shared;
+}
+
+const struct config *shared_config_get(const struct shared_config *shared)
+{
+    return shared->config;
+}
+
+const struct ring *shared_ring_get(const struct shared_ring *shared)
+{
+    return shared->ring;
+}
+
+void shared_config_release(struct shared_config *shared)
+{
+    if (shared != NULL && drop_reference(&shared->references)) {
+        config_free(shared->config);
+        free(shared);
+    }
+}
+
+void shared_ring_release(struct shared_ring *shared)
+{
+    if (shared != NULL && drop_reference(&shared->references)) {
+        ring_free(shared->ring);
+        free(shared);
+    }
+}
+
+struct version *version_new(struct shared_config *config, struct shared_ring *ring,
+                            const time_t *relayed, bool paused, bool clock_wrong)
+{
+    struct version *version = calloc(1, sizeof *version);
+    size_t count = config->config->settings->rules_count;
+    if (version != NULL && relayed != NULL && count > 0) {
+        version->relayed = calloc(count, sizeof *relayed);
+        if (version->relayed == NULL) {
+            free(version);
+            return NULL;
+        }
+        memcpy(version->relayed, relayed, count * sizeof *relayed);
+    }
+    if (version == NULL) {
+        return NULL;
+    }
+    atomic_init(&version->references, 1);
+    take_reference(&config->references);
+    take_reference(&ring->references);
+    version->config = config;
+    version->ring = ring;
+    version->snapshot = (struct snapshot){.settings = config->config->settings,
+                                          .ring = ring->ring,
+                                          .relayed = version->relayed,
+                                          .paused = paused,
+                                          .clock_wrong = clock_wrong};
+    return version;
+}
+
+const struct snapshot *version_snapshot(const struct version *version)
+{
+    return &version->snapshot;
+}
+
+const struct config *version_config(const struct version *version)
+{
+    return version->config->config;
+}
+
+void version_release(struct version *version)
+{
+    if (version != NULL && drop_reference(&version->references)) {
+        shared_config_release(version->config);
+        shared_ring_release(version->ring);
+        free(version->relayed);
+        free(version);
+    }
+}
+
+void current_init(struct current *current, struct version *version)
+{
+    pthread_mutex_init(&current->lock, NULL);
+    current->version = version;
+}
+
+void current_destroy(struct current *current)
+{
+    version_release(current->version);
+    pthread_mutex_destroy(&current->lock);
+}
+
+struct version *current_acquire(struct current *current)
+{
+    pthread_mutex_lock(&current->lock);
+    struct version *version = current->version;
+    take_reference(&version->references);
+    pthread_mutex_unlock(&current->lock);
+    return version;
+}
+
+void current_publish(struct current *current, struct version *version)
+{
+    pthread_mutex_lock(&current->lock);
+    struct version *former = current->version;
+    current->version = version;
+    pthread_mutex_unlock(&current->lock);
+    version_release(former);
+}

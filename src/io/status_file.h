@@ -1,0 +1,66 @@
+/*
+ * The file `status` in the state folder: what the running daemon tells about itself, written every
+ * ten seconds and at events, read by batvctl. Text, a line an item, replaced as a whole. The daemon
+ * reads its predecessor's at start, for the unsigned mail that was relayed.
+ */
+#ifndef IO_STATUS_FILE_H
+#define IO_STATUS_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "batv/status.h"
+
+/* A signing domain's waiting time. */
+struct status_domain {
+    char *name;  /* as in the configuration */
+    char *state; /* "enforcing" or why `auto` holds back: "never-signed", "waiting", "relayed", "not-signing", "clock"; "" for an explicit action */
+    char *action; /* verify_action */
+    time_t until; /* of waiting and relayed; 0: no end is known */
+};
+
+/* Mail in a domain's name that passed unsigned: one line a domain and client. */
+struct status_relayed {
+    char *domain;
+    char *client; /* address as text */
+    uint64_t count;
+    time_t last;
+};
+
+struct status_counter {
+    char *name; /* "signed", "sign-skip", "verify.RESULT", "action.ACTION" ... */
+    uint64_t value;
+};
+
+/* All strings are owned. */
+struct status_report {
+    char *version;
+    long pid;
+    time_t started;
+    time_t written;
+    uint64_t generation; /* of the ring in force */
+    int active_key;      /* -1: none */
+    time_t next_rotation; /* 0: none due, by configuration */
+    bool paused;
+    bool clock_wrong;
+    time_t loaded;       /* when the configuration in force was loaded */
+    char *reload_error;  /* of the last attempt, "" where it went well */
+    char *ring_error;    /* likewise for the keyring */
+    struct status_domain *domains;
+    size_t domain_count;
+    struct status_relayed *relayed;
+    size_t relayed_count;
+    struct status_counter *counters;
+    size_t counter_count;
+};
+
+enum status status_file_write(const char *state_dir, const struct status_report *report,
+                              struct reason *why);
+/* STATUS_NOT_FOUND where there is none; STATUS_INVALID where it is damaged. */
+enum status status_file_read(const char *state_dir, struct status_report *out, struct reason *why);
+/* Frees what a read report holds. */
+void status_report_free(struct status_report *report);
+
+#endif

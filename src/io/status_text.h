@@ -1,0 +1,21 @@
+/*
+ * The daemon's report as text, a line an item: `format` first, `end` last, so that a file cut short
+ * is noticed. Strings that are not plain printable ASCII stand in double quotes with \", \\ and
+ * \xHH. Pure, and inverses of each other, but for items of a later version, which are passed over.
+ */
+#ifndef IO_STATUS_TEXT_H
+#define IO_STATUS_TEXT_H
+
+#include <stddef.h>
+
+#include "io/status_file.h"
+
+/* The caller frees *text. STATUS_NO_MEMORY. */
+enum status status_format(const struct status_report *report, char **text, size_t *length);
+
+/* text need not be NUL-terminated. STATUS_INVALID: why names the line; *out is then empty, as it is
+ * with STATUS_NO_MEMORY. */
+enum status status_parse(const char *text, size_t length, struct status_report *out,
+                         struct reason *why);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * A sink of decisions that counts them and remembers the two kinds of news that outlive a message:
+ * which domain signed for the first time, and for which domain the MTA lets unsigned mail out.
+ */
+#ifndef IO_TALLY_H
+#define IO_TALLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "batv/decision.h"
+#include "io/status_file.h"
+
+struct tally; /* any thread */
+
+struct tally *tally_new(void);
+void tally_free(struct tally *tally);
+
+/* The sink; self is the tally. */
+void tally_decision(void *self, const struct decision *decision);
+
+/* Calls visit for each domain that signed a message and was not in the ring then. Forget them once
+ * they are. */
+void tally_first_signed(struct tally *tally, void (*visit)(void *context, const char *domain),
+                        void *context);
+bool tally_has_first_signed(struct tally *tally);
+void tally_forget_first_signed(struct tally *tally);
+
+/* When unsigned mail of the domain was last let out; 0: never. */
+time_t tally_relayed(struct tally *tally, const char *domain);
+/* Takes over what an earlier daemon had seen. */
+void tally_relayed_add(struct tally *tally, const struct status_relayed *seen);
+
+/* Fills in report's counters and relayed; false: no memory. */
+bool tally_report(struct tally *tally, struct status_report *report);
+
+#endif
