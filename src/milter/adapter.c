@@ -1,0 +1,439 @@
+/*
+ * libmilter's callbacks, each a few lines around a transaction: they turn what libmilter says into
+ * plain events, and the transaction's reply and effects into what libmilter wants to hear.
+ *
+ * A session belongs to one connection and is used by one thread at a time, though by different
+ * ones. Its transaction, and the versions that this one reads, live from MAIL to the end of the
+ * message.
+ *
+ * CONNECT, MAIL and headers get no reply, which saves a packet each; where the MTA has no such
+ * agreement libmilter answers "continue" for us. So an error at MAIL is told at the first RCPT.
+ */
+#include "milter/adapter.h"
+
+#include <arpa/inet.h>
+#include <libmilter/mfapi.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "io/log.h"
+
+enum { STACK_SIZE = 512 * 1024 };
+
+/* What the MTA must be able to do for us. The rest (headers, quarantine) is asked for where
+ * offered. */
+static const struct {
+    unsigned long flag;
+    const char *name;
+} required[] = {
+    {SMFIF_CHGFROM, "change the sender (CHGFROM)"},
+    {SMFIF_ADDRCPT, "add recipients (ADDRCPT)"},
+    {SMFIF_DELRCPT, "delete recipients (DELRCPT)"},
+};
+
+static const unsigned long useful = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_ADDHDRS |
+                                    SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_ADDRCPT_PAR;
+
+static const struct adapter *adapter; /* set before libmilter starts its threads */
+
+struct session {
+    struct client client;
+    char name[256];
+    char address[INET6_ADDRSTRLEN];
+    struct version *version; /* of the message */
+    struct version *newer;   /* asked for when a tag is in doubt, or NULL */
+    struct transaction *transaction;
+    size_t told; /* of the transaction's decisions */
+};
+
+static void message_end(struct session *s)
+{
+    transaction_free(s->transaction);
+    version_release(s->newer);
+    version_release(s->version);
+    s->transaction = NULL;
+    s->newer = NULL;
+    s->version = NULL;
+    s->told = 0;
+}
+
+/* ------------------------------------------------------------- negotiation */
+
+static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+                             unsigned long unused2, unsigned long unused3,
+                             unsigned long *actions_out, unsigned long *steps_out,
+                             unsigned long *unused2_out, unsigned long *unused3_out)
+{
+    (void)ctx;
+    (void)unused2;
+    (void)unused3;
+    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
+        if ((actions & required[i].flag) == 0) {
+            log_line(LOG_ERR, "the MTA does not let this filter %s", required[i].name);
+            return SMFIS_REJECT;
+        }
+    }
+    struct version *version = keeper_acquire(adapter->keeper);
+    bool headers = settings_may_mark(version_snapshot(version)->settings);
+    version_release(version);
+
+    unsigned long unwanted = SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NOBODY | SMFIP_NOEOH;
+    unwanted |= headers ? 0 : SMFIP_NOHDRS;
+    *actions_out = useful & actions;
+    *steps_out = (unwanted & steps) | SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR;
+    *unused2_out = 0;
+    *unused3_out = 0;
+    return SMFIS_CONTINUE;
+}
+
+/* --------------------------------------------------------------- connection */
+
+/* The name only where the MTA has verified it: Postfix says "unknown", Sendmail "[address]". */
+static void set_name(struct session *s, const char *name)
+{
+    if (name != NULL && name[0] != '[' && strcasecmp(name, "unknown") != 0) {
+        snprintf(s->name, sizeof s->name, "%s", name);
+        s->client.name = s->name;
+    }
+}
+
+/* Returns the port; 0 where there is none. */
+static unsigned set_address(struct session *s, const _SOCK_ADDR *address)
+{
+    const struct sockaddr *any = (const struct sockaddr *)address;
+    const void *octets = NULL;
+    unsigned port = 0;
+    if (any != NULL && any->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)address;
+        octets = &in->sin_addr;
+        port = ntohs(in->sin_port);
+    } else if (any != NULL && any->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)address;
+        octets = &in6->sin6_addr;
+        port = ntohs(in6->sin6_port);
+    }
+    if (octets != NULL &&
+        inet_ntop(any->sa_family, octets, s->address, sizeof s->address) != NULL &&
+        ip_parse(s->address, &s->client.ip)) {
+        s->client.address = s->address;
+    }
+    return port;
+}
+
+static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        unsigned port = set_address(s, address);
+        set_name(s, name);
+        s->client.local =
+            client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
+    }
+    smfi_setpriv(ctx, s);
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_close(SMFICTX *ctx)
+{
+    struct session *s = smfi_getpriv(ctx);
+    if (s != NULL) {
+        message_end(s);
+        free(s);
+        smfi_setpriv(ctx, NULL);
+    }
+    return SMFIS_CONTINUE;
+}
+
+/* ----------------------------------------------------------------- replies */
+
+static const char *macro(SMFICTX *ctx, const char *name)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%s", name);
+    const char *value = smfi_getsymval(ctx, text);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* A '%' would be taken for the start of a format by some MTAs; doubled it stands for itself. */
+static void set_reply(SMFICTX *ctx, const struct reply *reply)
+{
+    char code[4];
+    char enhanced[8];
+    char text[2 * sizeof reply->text];
+    size_t used = 0;
+    for (const char *p = reply->text; *p != '\0'; p++) {
+        if (*p == '%') {
+            text[used++] = '%';
+        }
+        text[used++] = *p;
+    }
+    text[used] = '\0';
+    snprintf(code, sizeof code, "%s", reply->code);
+    snprintf(enhanced, sizeof enhanced, "%s", reply->enhanced);
+    if (smfi_setreply(ctx, code, enhanced, text) != MI_SUCCESS) {
+        log_line(LOG_WARNING, "the reply's text was not accepted: %s", reply->text);
+    }
+}
+
+static sfsistat reply_status(SMFICTX *ctx, const struct reply *reply)
+{
+    if (reply->code != NULL) {
+        set_reply(ctx, reply);
+    }
+    switch (reply->kind) {
+    case REPLY_CONTINUE:
+        return SMFIS_CONTINUE;
+    case REPLY_ACCEPT:
+        return SMFIS_ACCEPT;
+    case REPLY_TEMPFAIL:
+        return SMFIS_TEMPFAIL;
+    case REPLY_REJECT:
+        return SMFIS_REJECT;
+    case REPLY_DISCARD:
+        return SMFIS_DISCARD;
+    }
+    return SMFIS_TEMPFAIL;
+}
+
+/* Logs what has been decided since the last time. */
+static void tell(SMFICTX *ctx, struct session *s)
+{
+    size_t count = 0;
+    const struct decision *decisions = transaction_decisions(s->transaction, &count);
+    const char *queue_id = macro(ctx, "i");
+    for (; s->told < count; s->told++) {
+        struct decision decision = decisions[s->told];
+        decision.queue_id = queue_id;
+        keeper_decide(adapter->keeper, &decision);
+    }
+}
+
+static void tell_failure(SMFICTX *ctx, const struct session *s)
+{
+    const char *queue_id = macro(ctx, "i");
+    log_line(LOG_ERR, "%s: error: out of memory or of cryptography, on_error=%s applies",
+             queue_id != NULL ? queue_id : "NOQUEUE",
+             action_name(version_snapshot(s->version)->settings->on_error));
+}
+
+/* Without a session or a transaction there was no memory: nothing is let pass unseen. */
+static sfsistat without_transaction(SMFICTX *ctx)
+{
+    struct version *version = keeper_acquire(adapter->keeper);
+    struct reply reply;
+    reply_on_error(version_snapshot(version)->settings, &reply);
+    version_release(version);
+    log_line(LOG_ERR, "out of memory: a message is answered by on_error");
+    return reply_status(ctx, &reply);
+}
+
+/* ------------------------------------------------------------------ message */
+
+static sfsistat on_mail(SMFICTX *ctx, char **arguments)
+{
+    struct session *s = smfi_getpriv(ctx);
+    if (s == NULL) {
+        return SMFIS_NOREPLY;
+    }
+    message_end(s);
+    s->version = keeper_acquire(adapter->keeper);
+    s->transaction = transaction_new(version_snapshot(s->version), &s->client);
+    if (s->transaction != NULL) {
+        const char *user = macro(ctx, "{auth_authen}");
+        transaction_mail(s->transaction, arguments[0],
+                         user != NULL ? user : macro(ctx, "{auth_type}"));
+    }
+    return SMFIS_NOREPLY;
+}
+
+/* A tag that we do not know may be by a key that was made a moment ago. */
+static void settle_doubts(struct session *s, time_t now)
+{
+    if (!transaction_doubtful(s->transaction)) {
+        return;
+    }
+    version_release(s->newer);
+    s->newer = keeper_newest(adapter->keeper);
+    const struct ring *newest = version_snapshot(s->newer)->ring;
+    if (newest->generation != version_snapshot(s->version)->ring->generation) {
+        transaction_renew(s->transaction, newest, now);
+    }
+}
+
+static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
+{
+    struct session *s = smfi_getpriv(ctx);
+    if (s == NULL || s->transaction == NULL) {
+        return without_transaction(ctx);
+    }
+    time_t now = time(NULL);
+    struct reply reply;
+    transaction_rcpt(s->transaction, arguments[0], (const char *const *)(arguments + 1), now);
+    if (version_snapshot(s->version)->settings->reject_at_rcpt) {
+        settle_doubts(s, now);
+    }
+    transaction_rcpt_reply(s->transaction, now, &reply);
+    tell(ctx, s);
+    return reply_status(ctx, &reply);
+}
+
+static bool apply(SMFICTX *ctx, const struct effect *effect)
+{
+    char *name = effect->name != NULL ? strdup(effect->name) : NULL;
+    char *value = effect->value != NULL ? strdup(effect->value) : NULL;
+    char *arguments = effect->arguments != NULL ? strdup(effect->arguments) : NULL;
+    int result = MI_FAILURE;
+    bool copied = (name != NULL || effect->name == NULL) &&
+                  (value != NULL || effect->value == NULL) &&
+                  (arguments != NULL || effect->arguments == NULL);
+    switch (copied ? effect->kind : (enum effect_kind) - 1) {
+    case EFFECT_CHANGE_SENDER:
+        result = smfi_chgfrom(ctx, value, NULL);
+        break;
+    case EFFECT_REMOVE_RECIPIENT:
+        result = smfi_delrcpt(ctx, value);
+        break;
+    case EFFECT_ADD_RECIPIENT:
+        result = arguments != NULL ? smfi_addrcpt_par(ctx, value, arguments) : MI_FAILURE;
+        if (result != MI_SUCCESS) { /* an MTA too old for arguments */
+            result = smfi_addrcpt(ctx, value);
+        }
+        break;
+    case EFFECT_REMOVE_HEADER:
+        result = smfi_chgheader(ctx, name, (int)effect->index, NULL);
+        break;
+    case EFFECT_ADD_HEADER:
+        result = smfi_addheader(ctx, name, value);
+        break;
+    case EFFECT_QUARANTINE:
+        result = smfi_quarantine(ctx, value);
+        break;
+    }
+    free(name);
+    free(value);
+    free(arguments);
+    return result == MI_SUCCESS;
+}
+
+static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
+{
+    size_t count = 0;
+    const struct effect *effects = transaction_effects(transaction, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!apply(ctx, &effects[i])) {
+            const char *queue_id = macro(ctx, "i");
+            log_line(LOG_ERR,
+                     "%s: error: the MTA did not take change %zu of %zu (%s), on_error applies",
+                     queue_id != NULL ? queue_id : "NOQUEUE", i + 1, count,
+                     effects[i].value != NULL ? effects[i].value : effects[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The last event that the message needs: judges, applies, tells. */
+static sfsistat finish(SMFICTX *ctx, struct session *s)
+{
+    time_t now = time(NULL);
+    struct reply reply;
+    settle_doubts(s, now);
+    oracle_decide(adapter->oracles, s->transaction, now);
+    reply = *transaction_reply(s->transaction);
+    if (transaction_failed(s->transaction)) {
+        tell_failure(ctx, s);
+    }
+    tell(ctx, s);
+    if (!apply_all(ctx, s->transaction)) {
+        reply_on_error(version_snapshot(s->version)->settings, &reply);
+    }
+    message_end(s);
+    return reply_status(ctx, &reply);
+}
+
+static sfsistat on_data(SMFICTX *ctx)
+{
+    struct session *s = smfi_getpriv(ctx);
+    if (s == NULL || s->transaction == NULL) {
+        return without_transaction(ctx);
+    }
+    return transaction_wants(s->transaction) != 0 ? SMFIS_CONTINUE : finish(ctx, s);
+}
+
+static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
+{
+    (void)value;
+    struct session *s = smfi_getpriv(ctx);
+    if (s != NULL && s->transaction != NULL) {
+        transaction_header(s->transaction, name);
+    }
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_message_end(SMFICTX *ctx)
+{
+    struct session *s = smfi_getpriv(ctx);
+    return s == NULL || s->transaction == NULL ? without_transaction(ctx) : finish(ctx, s);
+}
+
+static sfsistat on_abort(SMFICTX *ctx)
+{
+    struct session *s = smfi_getpriv(ctx);
+    if (s != NULL) {
+        message_end(s);
+    }
+    return SMFIS_CONTINUE;
+}
+
+/* ---------------------------------------------------------------------- run */
+
+static char filter_name[] = "batvd";
+
+static const struct smfiDesc description = {
+    .xxfi_name = filter_name,
+    .xxfi_version = SMFI_VERSION,
+    .xxfi_flags = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCPT,
+    .xxfi_connect = on_connect,
+    .xxfi_envfrom = on_mail,
+    .xxfi_envrcpt = on_rcpt,
+    .xxfi_header = on_header,
+    .xxfi_eom = on_message_end,
+    .xxfi_abort = on_abort,
+    .xxfi_close = on_close,
+    .xxfi_data = on_data,
+    .xxfi_negotiate = on_negotiate,
+};
+
+/* libmilter keeps a thread for each busy session: small stacks and few arenas, or a thousand
+ * sessions reserve gigabytes. */
+static void bound_memory(void)
+{
+    pthread_attr_t attributes;
+    mallopt(M_ARENA_MAX, 2);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+}
+
+enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
+{
+    char connection[32];
+    adapter = with;
+    bound_memory();
+    snprintf(connection, sizeof connection, "fd:%d", fd);
+    if (smfi_setconn(connection) != MI_SUCCESS || smfi_register(description) != MI_SUCCESS) {
+        return reason_set(why, STATUS_IO, "libmilter cannot be set up");
+    }
+    if (smfi_main() != MI_SUCCESS) {
+        return reason_set(why, STATUS_IO, "libmilter ended with an error");
+    }
+    return STATUS_OK;
+}

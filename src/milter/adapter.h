@@ -1,0 +1,19 @@
+/* The daemon's side towards the MTA: libmilter's callbacks. Nothing else knows libmilter. */
+#ifndef MILTER_ADAPTER_H
+#define MILTER_ADAPTER_H
+
+#include "batv/status.h"
+#include "io/keeper.h"
+#include "io/oracle.h"
+
+/* What the callbacks work with; must outlive adapter_run. */
+struct adapter {
+    struct keeper *keeper;
+    const struct oracle_set *oracles;
+};
+
+/* Serves on the listening socket fd until SIGTERM, SIGINT or SIGHUP, which must be blocked in all
+ * threads. Once a process. */
+enum status adapter_run(const struct adapter *adapter, int fd, struct reason *why);
+
+#endif
