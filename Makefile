@@ -1,0 +1,157 @@
+# batvd: `make` builds, `make check` tests, `make demo` shows, `make install` installs.
+# V=1 shows the commands, DEV=1 makes warnings errors. `make help` lists the targets.
+
+VERSION := 0.1.0
+
+# What the caller may set; CC and AR too.
+INSTALL    ?= install
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR    ?=
+BUILD      ?= build
+MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
+CFLAGS     ?= -O2 -g
+HARDENING  ?= -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+              $(if $(filter x86_64%,$(MACHINE)),-fcf-protection)
+CHECK_LIBS ?= -lcheck_pic -lsubunit -lm -lrt
+
+# What the sources need, whatever the caller sets.
+SANITIZE   :=
+WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wundef \
+              $(if $(DEV),-Werror)
+COMPILE     = $(CC) -std=c11 -D_GNU_SOURCE -DBATV_VERSION='"$(VERSION)"' \
+              -DBATV_SYSCONFDIR='"$(SYSCONFDIR)"' -Iinclude $(WARNINGS) \
+              $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(SANITIZE) -fPIE -pthread
+LINK        = $(CC) $(CFLAGS) $(SANITIZE) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+CORE_LIBS  := -lcrypto -lidn2
+IO_LIBS    := -lconfig $(CORE_LIBS)
+
+# A folder is a layer, the higher one named later.
+objects     = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
+CORE       := $(call objects,src/core/*.c)
+IO         := $(call objects,src/io/*.c)
+MILTER     := $(call objects,src/milter/*.c)
+CTL        := $(call objects,src/ctl/*.c)
+LIBBATV    := $(BUILD)/libbatv.a
+PROGRAMS   := $(patsubst src/%.c,$(BUILD)/%,$(wildcard src/batvd.c src/batvctl.c))
+unit        = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/$(1)/test_*.c))
+CORE_TESTS := $(call unit,core)
+IO_TESTS   := $(call unit,io)
+CTL_TESTS  := $(call unit,ctl)
+UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS)
+MAN8       := $(wildcard man/*.8)
+MAN5       := $(wildcard man/*.5)
+C_FILES     = $(shell find include src tests -name '*.[ch]')
+
+Q          := $(if $(V),,@)
+say         = $(if $(V),,@echo '  $(1)	$(2)';)
+# A make below this one uses all processors, unless the caller has said how many.
+PARALLEL    = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+all: $(LIBBATV) $(PROGRAMS)
+
+$(BUILD)/batvd: $(BUILD)/obj/src/batvd.o $(MILTER) $(IO) $(LIBBATV)
+	$(call say,LD,$@)$(LINK) -o $@ $^ -lmilter $(IO_LIBS)
+
+$(BUILD)/batvctl: $(BUILD)/obj/src/batvctl.o $(CTL) $(IO) $(LIBBATV)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(IO_LIBS)
+
+$(LIBBATV): $(CORE)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+# A test links no more than its layer: tests/unit/core/* nothing but the core.
+$(CORE_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIBBATV)
+$(IO_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(IO) $(LIBBATV)
+$(CTL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL) $(IO) $(LIBBATV)
+$(CORE_TESTS): LIBS := $(CORE_LIBS)
+$(IO_TESTS) $(CTL_TESTS): LIBS := $(IO_LIBS)
+$(UNIT_TESTS):
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+
+# Only what lies above the core finds the headers in src/.
+src_headers = $(if $(filter src/core/% tests/unit/core/%,$<),,-Isrc)
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) $(src_headers) -MMD -MP -c -o $@ $<
+
+# Other flags than last time: everything is compiled again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo "$(subst ",\",$(COMPILE) $(LINK))" | cmp -s - $@ || \
+	    echo "$(subst ",\",$(COMPILE) $(LINK))" > $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+tests: all $(UNIT_TESTS)
+
+# Packages: all of the list, or `make deps USE="build check"`.
+USE ?= build demo check dev
+deps:
+	@.ci/deps $(USE)
+
+check:
+	@.ci/deps build check
+	@$(MAKE) --no-print-directory $(PARALLEL) tests
+	@BATV_BUILD=$(abspath $(BUILD)) tests/run
+
+asan tsan:
+	@.ci/deps build check
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= \
+	    SANITIZE='$(SANITIZE_$@)' CFLAGS='-O1 -g -fno-omit-frame-pointer' tests
+	@BATV_BUILD=$(abspath $(BUILD)/$@) BATV_SANITIZER=$@ tests/run
+SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE_tsan := -fsanitize=thread
+
+demo:
+	@.ci/deps build demo
+	@$(MAKE) --no-print-directory $(PARALLEL) all
+	@BATV_BUILD=$(abspath $(BUILD)) tests/demo/demo
+
+bench: all
+	@BATV_BUILD=$(abspath $(BUILD)) tests/bench/run
+
+lint: all
+	@BATV_BUILD=$(abspath $(BUILD)) tests/lint.sh
+
+format:
+	$(Q)clang-format -i $(C_FILES)
+format-check:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+ETC   = $(DESTDIR)$(SYSCONFDIR)/batvd
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(SHARE)/man/man5 $(SHARE)/man/man8 \
+	    $(SHARE)/batvd/postfix $(ETC)
+	$(INSTALL) -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
+	$(INSTALL) -m 644 $(MAN8) $(SHARE)/man/man8
+	$(INSTALL) -m 644 $(MAN5) $(SHARE)/man/man5
+	$(INSTALL) -m 644 $(wildcard conf/postfix/*) $(SHARE)/batvd/postfix
+	@if [ -e $(ETC)/batvd.conf ] || [ -L $(ETC)/batvd.conf ]; then \
+	    echo '$(ETC)/batvd.conf is there already and stays as it is'; \
+	else set -x; $(INSTALL) -m 644 conf/batvd.conf $(ETC)/batvd.conf; fi
+
+# The configuration stays: it is the administrator's.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,$(notdir $(PROGRAMS)))
+	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(MAN8)))
+	rm -f $(addprefix $(SHARE)/man/man5/,$(notdir $(MAN5)))
+	rm -rf $(SHARE)/batvd
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make            build $(BUILD)/batvd and $(BUILD)/batvctl'
+	@echo 'make check      as root: install what is missing, build, run every test'
+	@echo 'make demo       as root: install what is missing, build, show what batvd does'
+	@echo 'make install    PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make deps       as root: install the packages of .ci/packages'
+	@echo 'also: uninstall clean tests asan tsan lint format format-check bench'
+
+FORCE:
+.PHONY: all tests deps check asan tsan demo bench lint format format-check install uninstall \
+        clean help FORCE
+.DELETE_ON_ERROR:

@@ -1,0 +1,168 @@
+#!/bin/sh
+# What the compiler does not check: that layers include downwards only, that foreign libraries stay in
+# their one file, that the core is pure, banned calls, long functions, manuals, scripts, format.
+# BATV_BUILD is a finished build (default build). A tool that is missing is named and passed over.
+set -eu
+cd "$(dirname "$0")/.."
+build=${BATV_BUILD:-build}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Prints the title and stdin if there is any, and remembers that (in a file: pipes are subshells).
+report() {
+    found=$(cat)
+    [ -n "$found" ] || return 0
+    echo "lint: $1"
+    echo "$found" | sed 's/^/    /'
+    : >"$work/wrong"
+}
+
+have() {
+    command -v "$1" >/dev/null && return
+    echo "lint: $1 is not installed, passed over ('make deps' as root gets it)"
+    return 1
+}
+
+sources() {
+    find "$@" -name '*.[ch]' | sort
+}
+
+# Every include of src and include as "file line name", name with its < or ".
+includes() {
+    # shellcheck disable=SC2046  # file names without blanks
+    awk '/^[ \t]*#[ \t]*include/ {
+        name = $0
+        sub(/^[^<"]*/, "", name)
+        sub(/[>"][^>"]*$/, "", name)
+        print FILENAME, FNR, name
+    }' $(sources src include)
+}
+
+check_layers() {
+    awk '
+        function bad(why) { print $1 ":" $2 ": " substr($3, 2) ": " why }
+        BEGIN {
+            split("assert ctype errno inttypes limits stdalign stdarg stdbool stddef stdint stdio " \
+                  "stdlib string strings time arpa/inet", names)
+            for (i in names)
+                pure["<" names[i] ".h"] = 1
+        }
+        $3 ~ /\.\.\// { bad("goes up the tree"); next }
+        $1 ~ /^(include|src\/core)\// {
+            if ($3 ~ /^"/ && $3 ~ /\// && $3 !~ /^"batv\//)
+                bad("the core includes batv/ only")
+            else if ($3 ~ /^</ && !($3 in pure) &&
+                     !($3 ~ /^<openssl\// && $1 ~ /^src\/core\/(mac|secret)\.c$/) &&
+                     !($3 == "<idn2.h" && $1 == "src/core/address.c"))
+                bad("not for the core, or not for this file of it")
+            next
+        }
+        $1 ~ /^src\/io\// && $3 ~ /^"(milter|ctl)\// { bad("io is below milter and ctl") }
+        $1 ~ /^src\/milter\// && $3 ~ /^"ctl\// { bad("milter and ctl stand side by side") }
+        $1 ~ /^src\/ctl\// && $3 ~ /^"milter\// { bad("milter and ctl stand side by side") }
+        $3 ~ /^<libmilter\// && $1 != "src/milter/adapter.c" { bad("for src/milter/adapter.c only") }
+        $3 == "<libconfig.h" && $1 != "src/io/config.c" { bad("for src/io/config.c only") }
+        $3 ~ /^<(openssl\/|idn2)/ { bad("for the core only") }
+    '
+}
+
+# Copies a C file with comments, strings and characters blanked, line by line the same.
+blank_text() {
+    awk '{
+        out = ""
+        for (i = 1; i <= length($0); i++) {
+            c = substr($0, i, 1)
+            two = substr($0, i, 2)
+            if (state == "comment") {
+                if (two == "*/") { state = ""; i++ }
+                c = " "
+            } else if (state != "") {
+                if (c == "\\") i++
+                else if (c == state) state = ""
+                c = " "
+            } else if (two == "//") {
+                break
+            } else if (two == "/*") {
+                state = "comment"; i++; c = " "
+            } else if (c == "\"" || c == "\047") {
+                state = c; c = " "
+            }
+            out = out c
+        }
+        if (state != "comment") state = ""
+        print out
+    }' "$1"
+}
+
+# Calls of the functions named after the file.
+calls() {
+    file=$1
+    shift
+    pattern=$(echo "$*" | tr ' ' '|')
+    blank_text "$file" | grep -nE "(^|[^A-Za-z0-9_.>])($pattern)[[:space:]]*\(" |
+        sed "s|^|$file:|"
+}
+
+check_calls() {
+    for file in $(sources src include); do
+        calls "$file" strcpy strcat sprintf vsprintf gets atoi atol atoll strtok sscanf alloca || true
+    done
+}
+
+check_core_calls() {
+    for file in $(sources src/core include); do
+        calls "$file" time clock_gettime gettimeofday localtime localtime_r rand random srandom \
+            drand48 getrandom getentropy arc4random RAND_bytes printf fprintf puts perror fopen \
+            fdopen open read write close socket syslog vsyslog getenv exit abort || true
+    done
+}
+
+# Data that can be written is a global; constants with addresses in them are in .data.rel.ro.
+check_core_data() {
+    objdump -t "$build/libbatv.a" |
+        awk '/file format/ { member = $1 }
+            $3 == "O" && $4 ~ /^(\.t?(data|bss)|\*COM\*)$/ { print member, $4, $NF }'
+}
+
+check_length() {
+    for file in $(sources src include); do
+        awk -v file="$file" '
+            /^\{/ { start = NR }
+            /^\}/ {
+                if (start && NR - start - 1 > 70)
+                    print file ":" start ": " NR - start - 1 " lines"
+                start = 0
+            }' "$file"
+    done
+}
+
+scripts() {
+    grep -rlE '^#!/bin/sh' .ci tests conf 2>/dev/null || true
+}
+
+includes >"$work/includes"
+check_layers <"$work/includes" | report "includes"
+check_calls | report "banned calls"
+check_core_calls | report "the core has no clock, no randomness, no I/O"
+check_core_data | report "the core has no globals"
+check_length | report "functions over 70 lines"
+{ nm "$build/batvctl" 2>&1 | grep -E 'smfi_|No such' || true; } | report "batvctl without libmilter"
+if have mandoc; then
+    { find man -type f -exec mandoc -T lint -W warning {} + || true; } 2>&1 | report "manuals"
+fi
+if have shellcheck; then
+    # shellcheck disable=SC2046  # file names without blanks
+    { shellcheck $(scripts) || true; } | report "shell scripts"
+fi
+if have clang-format; then
+    # shellcheck disable=SC2046  # file names without blanks
+    { clang-format --dry-run $(sources src include tests) 2>&1 || true; } |
+        awk -F: '/warning:/ { n[$1]++ } END { for (f in n) print f ": " n[f] " places" }' |
+        sort | report "format ('make format' mends it)"
+fi
+if have cppcheck; then
+    { cppcheck -q --enable=warning,portability --inline-suppr --std=c11 -Iinclude -Isrc \
+        src 2>&1 || true; } | report "cppcheck"
+fi
+[ ! -e "$work/wrong" ] || exit 1
+echo "lint: nothing to complain about"
