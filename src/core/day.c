@@ -36,8 +36,9 @@ int day_until(unsigned code, int64_t today)
 
 static int64_t day_clamp(int64_t day)
 {
-    if (day < DAY_FIRST)
+    if (day < DAY_FIRST) {
         return DAY_FIRST;
+    }
     return day > DAY_LAST ? DAY_LAST : day;
 }
 
@@ -81,8 +82,9 @@ static bool take_number(const char *text, unsigned width, unsigned *out)
 {
     *out = 0;
     for (unsigned i = 0; i < width; i++) {
-        if (text[i] < '0' || text[i] > '9')
+        if (text[i] < '0' || text[i] > '9') {
             return false;
+        }
         *out = *out * 10 + (unsigned)(text[i] - '0');
     }
     return true;
@@ -104,17 +106,20 @@ bool day_parse(const char *text, int64_t *out)
     struct date date;
     if (strlen(text) != DAY_TEXT - 1 || !take_number(text, 4, &date.year) || text[4] != '-' ||
         !take_number(text + 5, 2, &date.month) || text[7] != '-' ||
-        !take_number(text + 8, 2, &date.day))
+        !take_number(text + 8, 2, &date.day)) {
         return false;
-    if (date.year < 1 || date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31)
+    }
+    if (date.year < 1 || date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31) {
         return false;
+    }
 
     /* A 30th of February comes back as another day. */
     char again[DAY_TEXT];
     int64_t day = day_of_date(date);
     day_format(day, again);
-    if (strcmp(again, text) != 0)
+    if (strcmp(again, text) != 0) {
         return false;
+    }
     *out = day;
     return true;
 }
@@ -123,10 +128,11 @@ void time_format(time_t when, char out[static TIME_TEXT])
 {
     int64_t day = day_of(when);
     unsigned second = (unsigned)((int64_t)when - day * DAY_SECONDS);
-    if (day < DAY_FIRST)
+    if (day < DAY_FIRST) {
         second = 0;
-    else if (day > DAY_LAST)
+    } else if (day > DAY_LAST) {
         second = DAY_SECONDS - 1;
+    }
 
     day_format(day, out);
     char *at = out + DAY_TEXT - 1;
@@ -142,24 +148,28 @@ void time_format(time_t when, char out[static TIME_TEXT])
 
 bool time_parse(const char *text, time_t *out)
 {
-    if (strlen(text) != TIME_TEXT - 1)
+    if (strlen(text) != TIME_TEXT - 1) {
         return false;
+    }
 
     char date[DAY_TEXT];
     memcpy(date, text, DAY_TEXT - 1);
     date[DAY_TEXT - 1] = '\0';
     int64_t day;
-    if (!day_parse(date, &day))
+    if (!day_parse(date, &day)) {
         return false;
+    }
 
     unsigned hour, minute, second;
     const char *at = text + DAY_TEXT - 1;
     if (at[0] != 'T' || !take_number(at + 1, 2, &hour) || at[3] != ':' ||
         !take_number(at + 4, 2, &minute) || at[6] != ':' || !take_number(at + 7, 2, &second) ||
-        at[9] != 'Z')
+        at[9] != 'Z') {
         return false;
-    if (hour > 23 || minute > 59 || second > 59)
+    }
+    if (hour > 23 || minute > 59 || second > 59) {
         return false;
+    }
     *out = (time_t)(day * DAY_SECONDS + hour * 3600 + minute * 60 + second);
     return true;
 }

@@ -63,8 +63,9 @@ static EVP_MAC_CTX *context_new(enum algorithm algorithm, const struct secret *s
     };
 
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
-    if (hmac == NULL)
+    if (hmac == NULL) {
         return NULL;
+    }
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
     EVP_MAC_free(hmac); /* the context keeps its own reference */
     if (context != NULL && !EVP_MAC_init(context, secret->octets, secret->length, parameters)) {
@@ -79,8 +80,9 @@ enum status mac_key_new(enum algorithm algorithm, const struct secret *secret, s
     assert(algorithm < ALGORITHM_COUNT && secret->length > 0);
     *out = NULL;
     struct mac_key *key = malloc(sizeof *key);
-    if (key == NULL)
+    if (key == NULL) {
         return STATUS_NO_MEMORY;
+    }
     key->size = algorithms[algorithm].size;
     key->keyed = context_new(algorithm, secret);
     if (key->keyed == NULL) {
@@ -93,8 +95,9 @@ enum status mac_key_new(enum algorithm algorithm, const struct secret *secret, s
 
 void mac_key_free(struct mac_key *key)
 {
-    if (key == NULL)
+    if (key == NULL) {
         return;
+    }
     EVP_MAC_CTX_free(key->keyed);
     free(key);
 }
@@ -102,8 +105,9 @@ void mac_key_free(struct mac_key *key)
 struct mac *mac_start(const struct mac_key *key)
 {
     struct mac *mac = malloc(sizeof *mac);
-    if (mac == NULL)
+    if (mac == NULL) {
         return NULL;
+    }
     mac->size = key->size;
     mac->failed = false;
     mac->context = EVP_MAC_CTX_dup(key->keyed);
@@ -116,15 +120,17 @@ struct mac *mac_start(const struct mac_key *key)
 
 void mac_add(struct mac *mac, const void *octets, size_t length)
 {
-    if (mac == NULL || mac->failed || length == 0)
+    if (mac == NULL || mac->failed || length == 0) {
         return;
+    }
     mac->failed = !EVP_MAC_update(mac->context, octets, length);
 }
 
 enum status mac_finish(struct mac *mac, uint8_t *out, size_t length)
 {
-    if (mac == NULL)
+    if (mac == NULL) {
         return STATUS_CRYPTO;
+    }
     assert(length <= mac->size);
 
     uint8_t code[MAC_MAX];
@@ -147,8 +153,9 @@ enum status digest_hex(const void *octets, size_t length, char out[static DIGEST
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     if (!EVP_Digest(octets, length, digest, &size, EVP_sha256(), NULL) ||
-        size != (DIGEST_HEX - 1) / 2)
+        size != (DIGEST_HEX - 1) / 2) {
         return STATUS_CRYPTO;
+    }
     for (unsigned i = 0; i < size; i++) {
         out[2 * i] = digits[digest[i] >> 4];
         out[2 * i + 1] = digits[digest[i] & 0xf];

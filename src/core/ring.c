@@ -50,10 +50,12 @@ static bool key_has_end(const struct ring_key *key)
     return key->signs_until != RING_OPEN;
 }
 
-/* True for a key that signs at some time, though perhaps not now. */
+/* True for a key that signs at some time, though perhaps not now. One that was rotated out in the
+ * second in which it was made has no such time. */
 static bool key_can_sign(const struct ring_key *key)
 {
-    return key->used && key->secret.length > 0 && key->signs_from != RING_OPEN;
+    return key->used && key->secret.length > 0 && key->signs_from != RING_OPEN &&
+           key->signs_from != key->signs_until;
 }
 
 /* True for a key that signs now or later. */
@@ -78,10 +80,11 @@ static enum status key_make(struct ring_key *key, enum algorithm algorithm, unsi
         .tags_until = -1,
     };
     enum status status = mac_key_new(algorithm, secret, &key->mac);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         secret_set(&key->secret, secret->octets, secret->length);
-    else
+    } else {
         key->used = false;
+    }
     return status;
 }
 
@@ -89,18 +92,21 @@ static enum status key_make(struct ring_key *key, enum algorithm algorithm, unsi
  * beginning to its end. */
 static void key_retire(struct ring_key *key, const struct key_policy *policy, time_t until)
 {
-    if (key->lifetime < policy->lifetime_days)
+    if (key->lifetime < policy->lifetime_days) {
         key->lifetime = policy->lifetime_days;
+    }
     unsigned days = policy->retain_days < RING_RETAIN_MAX ? policy->retain_days : RING_RETAIN_MAX;
-    if (days < key->lifetime)
+    if (days < key->lifetime) {
         days = key->lifetime;
+    }
 
     int64_t after = day_of(until - 1) + 1;
     key->signs_until = until;
     key->tags_until = after + key->lifetime;
     key->verifies_until = until;
-    if (policy->retain_days > 0)
+    if (policy->retain_days > 0) {
         key->verifies_until = (time_t)((after + days + 1) * DAY_SECONDS);
+    }
 }
 
 /* Takes a key's end away again. */
@@ -114,10 +120,12 @@ static void key_reopen(struct ring_key *key)
 /* Ends a key at this moment, whatever its times were; a clock in its future may have set them. */
 static void key_end_now(struct ring_key *key, time_t now, bool compromised)
 {
-    if (key->created > now)
+    if (key->created > now) {
         key->created = now;
-    if (key->signs_from != RING_OPEN && key->signs_from > now)
+    }
+    if (key->signs_from != RING_OPEN && key->signs_from > now) {
         key->signs_from = now;
+    }
     if (!key_has_end(key) || key->signs_until > now) {
         key->signs_until = now;
         key->tags_until = day_of(now) + 1 + key->lifetime;
@@ -136,8 +144,9 @@ struct ring *ring_new(void)
 
 static void domains_free(struct ring *ring)
 {
-    for (size_t i = 0; i < ring->domain_count; i++)
+    for (size_t i = 0; i < ring->domain_count; i++) {
         free(ring->domains[i].name);
+    }
     free(ring->domains);
     ring->domains = NULL;
     ring->domain_count = 0;
@@ -145,10 +154,12 @@ static void domains_free(struct ring *ring)
 
 void ring_free(struct ring *ring)
 {
-    if (ring == NULL)
+    if (ring == NULL) {
         return;
-    for (unsigned i = 0; i < RING_SLOTS; i++)
+    }
+    for (unsigned i = 0; i < RING_SLOTS; i++) {
         mac_key_free(ring->keys[i].mac);
+    }
     domains_free(ring);
     secret_wipe_memory(ring, sizeof *ring);
     free(ring);
@@ -160,24 +171,28 @@ static bool keys_copy(struct ring *copy, const struct ring *ring)
         copy->keys[i] = ring->keys[i];
         copy->keys[i].mac = NULL;
         if (ring->keys[i].mac != NULL && mac_key_new(ring->keys[i].algorithm, &ring->keys[i].secret,
-                                                     &copy->keys[i].mac) != STATUS_OK)
+                                                     &copy->keys[i].mac) != STATUS_OK) {
             return false;
+        }
     }
     return true;
 }
 
 static bool domains_copy(struct ring *copy, const struct ring *ring)
 {
-    if (ring->domain_count == 0)
+    if (ring->domain_count == 0) {
         return true;
+    }
     copy->domains = calloc(ring->domain_count, sizeof *copy->domains);
-    if (copy->domains == NULL)
+    if (copy->domains == NULL) {
         return false;
+    }
     for (size_t i = 0; i < ring->domain_count; i++) {
         copy->domains[i] = ring->domains[i];
         copy->domains[i].name = strdup(ring->domains[i].name);
-        if (copy->domains[i].name == NULL)
+        if (copy->domains[i].name == NULL) {
             return false;
+        }
         copy->domain_count++;
     }
     return true;
@@ -186,8 +201,9 @@ static bool domains_copy(struct ring *copy, const struct ring *ring)
 struct ring *ring_copy(const struct ring *ring)
 {
     struct ring *copy = ring_new();
-    if (copy == NULL)
+    if (copy == NULL) {
         return NULL;
+    }
     copy->generation = ring->generation;
     copy->evidence_current = ring->evidence_current;
     copy->evidence_previous = ring->evidence_previous;
@@ -206,11 +222,13 @@ int ring_active(const struct ring *ring, time_t now)
     int earliest = RING_NO_SLOT;
     for (int i = 0; i < RING_SLOTS; i++) {
         const struct ring_key *key = &ring->keys[i];
-        if (!key_signs_yet(key, now))
+        if (!key_signs_yet(key, now)) {
             continue;
+        }
         if (key->signs_from <= now) {
-            if (active == RING_NO_SLOT || key->signs_from > ring->keys[active].signs_from)
+            if (active == RING_NO_SLOT || key->signs_from > ring->keys[active].signs_from) {
                 active = i;
+            }
         } else if (earliest == RING_NO_SLOT || key->signs_from < ring->keys[earliest].signs_from) {
             earliest = i;
         }
@@ -224,10 +242,12 @@ int ring_pending(const struct ring *ring, time_t now)
     int pending = RING_NO_SLOT;
     for (int i = 0; i < RING_SLOTS; i++) {
         const struct ring_key *key = &ring->keys[i];
-        if (i == active || !key_signs_yet(key, now) || key->signs_from <= now)
+        if (i == active || !key_signs_yet(key, now) || key->signs_from <= now) {
             continue;
-        if (pending == RING_NO_SLOT || key->signs_from < ring->keys[pending].signs_from)
+        }
+        if (pending == RING_NO_SLOT || key->signs_from < ring->keys[pending].signs_from) {
             pending = i;
+        }
     }
     return pending;
 }
@@ -236,13 +256,16 @@ enum key_state ring_key_state(const struct ring *ring, unsigned slot, time_t now
 {
     assert(slot < RING_SLOTS);
     const struct ring_key *key = &ring->keys[slot];
-    if (!key->used)
+    if (!key->used) {
         return KEY_FREE;
-    if ((int)slot == ring_active(ring, now))
+    }
+    if ((int)slot == ring_active(ring, now)) {
         return KEY_ACTIVE;
-    if (key->secret.length == 0 || (key_has_end(key) && key->verifies_until <= now))
+    }
+    if (key->secret.length == 0 || (key_has_end(key) && key->verifies_until <= now)) {
         return day_of(now) > key->tags_until ? KEY_FREE : KEY_GONE;
-    return key_can_sign(key) && key->signs_from > now ? KEY_PENDING : KEY_RETAINED;
+    }
+    return key_signs_yet(key, now) && key->signs_from > now ? KEY_PENDING : KEY_RETAINED;
 }
 
 bool ring_key_missed(const struct ring *ring, unsigned slot, time_t now)
@@ -254,10 +277,12 @@ int64_t ring_free_day(const struct ring *ring, unsigned slot)
 {
     assert(slot < RING_SLOTS);
     const struct ring_key *key = &ring->keys[slot];
-    if (!key->used)
+    if (!key->used) {
         return 0;
-    if (!key_has_end(key))
+    }
+    if (!key_has_end(key)) {
         return -1;
+    }
     int64_t forgotten = day_of(key->verifies_until + DAY_SECONDS - 1);
     return forgotten > key->tags_until ? forgotten : key->tags_until + 1;
 }
@@ -268,10 +293,12 @@ static int ring_newest(const struct ring *ring)
     int newest = RING_NO_SLOT;
     for (int i = 0; i < RING_SLOTS; i++) {
         const struct ring_key *key = &ring->keys[i];
-        if (key_can_sign(key) && !key_has_end(key))
+        if (key_can_sign(key) && !key_has_end(key)) {
             return i;
-        if (key->used && (newest == RING_NO_SLOT || key->created >= ring->keys[newest].created))
+        }
+        if (key->used && (newest == RING_NO_SLOT || key->created >= ring->keys[newest].created)) {
             newest = i;
+        }
     }
     return newest;
 }
@@ -283,23 +310,29 @@ unsigned ring_next_slot(const struct ring *ring)
 
 time_t ring_rotation_due(const struct ring *ring, const struct key_policy *policy, time_t now)
 {
-    if (policy->rotate_days == 0 || ring_pending(ring, now) != RING_NO_SLOT)
+    if (policy->rotate_days == 0 || ring_pending(ring, now) != RING_NO_SLOT) {
         return RING_OPEN;
+    }
     int active = ring_active(ring, now);
-    if (active == RING_NO_SLOT)
+    if (active == RING_NO_SLOT) {
         return now;
+    }
     return ring->keys[active].signs_from + (time_t)policy->rotate_days * DAY_SECONDS;
 }
 
 time_t ring_newest_time(const struct ring *ring)
 {
     time_t newest = 0;
-    for (unsigned i = 0; i < RING_SLOTS; i++)
-        if (ring->keys[i].used && ring->keys[i].created > newest)
+    for (unsigned i = 0; i < RING_SLOTS; i++) {
+        if (ring->keys[i].used && ring->keys[i].created > newest) {
             newest = ring->keys[i].created;
-    for (size_t i = 0; i < ring->domain_count; i++)
-        if (ring->domains[i].first_signed > newest)
+        }
+    }
+    for (size_t i = 0; i < ring->domain_count; i++) {
+        if (ring->domains[i].first_signed > newest) {
             newest = ring->domains[i].first_signed;
+        }
+    }
     return newest;
 }
 
@@ -310,10 +343,11 @@ static size_t domain_position(const struct ring *ring, const char *name, bool *f
     size_t high = ring->domain_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(ring->domains[middle].name, name) < 0)
+        if (strcmp(ring->domains[middle].name, name) < 0) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     *found = low < ring->domain_count && strcmp(ring->domains[low].name, name) == 0;
     return low;
@@ -323,8 +357,9 @@ bool ring_first_signed(const struct ring *ring, const char *name, time_t *out)
 {
     bool found;
     size_t position = domain_position(ring, name, &found);
-    if (found)
+    if (found) {
         *out = ring->domains[position].first_signed;
+    }
     return found;
 }
 
@@ -332,12 +367,14 @@ bool ring_first_signed(const struct ring *ring, const char *name, time_t *out)
 
 static enum status check_clock(const struct ring *ring, time_t now, struct reason *why)
 {
-    if (now < 0 || now > clock_max)
+    if (now < 0 || now > clock_max) {
         return reason_set(why, STATUS_REFUSED, "the clock is wrong");
+    }
 
     int active = ring_active(ring, now);
-    if (active == RING_NO_SLOT || ring->keys[active].signs_from <= now)
+    if (active == RING_NO_SLOT || ring->keys[active].signs_from <= now) {
         return STATUS_OK;
+    }
     char clock[TIME_TEXT], from[TIME_TEXT];
     time_format(now, clock);
     time_format(ring->keys[active].signs_from, from);
@@ -349,8 +386,9 @@ static enum status check_clock(const struct ring *ring, time_t now, struct reaso
 static enum status check_none_pending(const struct ring *ring, time_t now, struct reason *why)
 {
     int pending = ring_pending(ring, now);
-    if (pending == RING_NO_SLOT)
+    if (pending == RING_NO_SLOT) {
         return STATUS_OK;
+    }
     char from[TIME_TEXT];
     time_format(ring->keys[pending].signs_from, from);
     return reason_set(why, STATUS_REFUSED,
@@ -372,8 +410,9 @@ static enum status find_slot(const struct ring *ring, time_t now, unsigned count
         }
         int64_t day = ring_free_day(ring, slot);
         int64_t best = ring_free_day(ring, soonest);
-        if (day >= 0 && (best < 0 || day < best))
+        if (day >= 0 && (best < 0 || day < best)) {
             soonest = slot;
+        }
     }
     char day[DAY_TEXT];
     day_format(ring_free_day(ring, soonest), day);
@@ -386,8 +425,9 @@ static enum status find_slot(const struct ring *ring, time_t now, unsigned count
 static void ring_place(struct ring *ring, const struct key_policy *policy, unsigned slot,
                        struct ring_key *fresh, int former)
 {
-    if (former != RING_NO_SLOT)
+    if (former != RING_NO_SLOT) {
         key_retire(&ring->keys[former], policy, fresh->signs_from);
+    }
     key_clear(&ring->keys[slot]);
     ring->keys[slot] = *fresh;
     secret_wipe_memory(fresh, sizeof *fresh);
@@ -402,10 +442,11 @@ static enum status ring_make_key(struct ring *ring, const struct key_policy *pol
     struct secret secret;
     secret_set(&secret, octets, SECRET_SIZE);
     enum status status = key_make(&fresh, algorithm, policy->lifetime_days, now, from, &secret);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         ring_place(ring, policy, slot, &fresh, ring_active(ring, now));
-    else
+    } else {
         reason_set(why, status, "the key could not be set up");
+    }
     secret_wipe(&secret);
     return status;
 }
@@ -418,12 +459,15 @@ enum status ring_rotate(struct ring *ring, const struct key_policy *policy,
 {
     unsigned slot;
     enum status status = check_clock(ring, now, why);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         status = check_none_pending(ring, now, why);
-    if (status == STATUS_OK)
+    }
+    if (status == STATUS_OK) {
         status = find_slot(ring, now, 1, &slot, why);
-    if (status != STATUS_OK)
+    }
+    if (status != STATUS_OK) {
         return status;
+    }
     time_t from = ring_active(ring, now) == RING_NO_SLOT ? now : now + (time_t)activate_in;
     return ring_make_key(ring, policy, algorithm, slot, now, from, octets, why);
 }
@@ -439,43 +483,63 @@ static enum status revoke_active(struct ring *ring, const struct key_policy *pol
     } else {
         unsigned next;
         status = find_slot(ring, now, RING_SLOTS, &next, why);
-        if (status == STATUS_OK)
+        if (status == STATUS_OK) {
             status = ring_make_key(ring, policy, policy->algorithm, next, now, now, octets, why);
+        }
     }
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         return status;
+    }
 
     /* Its end, which its successor may have set already, is now and counted from today. */
     struct ring_key *key = &ring->keys[slot];
-    if (key->lifetime < policy->lifetime_days)
+    if (key->lifetime < policy->lifetime_days) {
         key->lifetime = policy->lifetime_days;
+    }
     key_reopen(key);
     key_end_now(key, now, compromised);
     return STATUS_OK;
 }
 
+/* The key that signed, or will have signed, last before this slot's does. Between the two may lie
+ * the time of keys that have been revoked. */
+static struct ring_key *key_before(struct ring *ring, unsigned slot)
+{
+    struct ring_key *before = NULL;
+    for (unsigned i = 0; i < RING_SLOTS; i++) {
+        struct ring_key *key = &ring->keys[i];
+        if (i == slot || !key_can_sign(key) || !key_has_end(key) ||
+            key->signs_until > ring->keys[slot].signs_from) {
+            continue;
+        }
+        if (before == NULL || key->signs_until > before->signs_until ||
+            (key->signs_until == before->signs_until && key->signs_from > before->signs_from)) {
+            before = key;
+        }
+    }
+    return before;
+}
+
 /* Empties the slot; the key before it goes on signing in its stead. */
 static void revoke_pending(struct ring *ring, const struct key_policy *policy, unsigned slot)
 {
-    const struct ring_key *key = &ring->keys[slot];
-    for (unsigned i = 0; i < RING_SLOTS; i++) {
-        struct ring_key *before = &ring->keys[i];
-        if (i == slot || !key_can_sign(before) || before->signs_until != key->signs_from)
-            continue;
-        if (key_has_end(key))
-            key_retire(before, policy, key->signs_until);
-        else
-            key_reopen(before);
+    struct ring_key *key = &ring->keys[slot];
+    struct ring_key *before = key_before(ring, slot);
+    if (before != NULL && key_has_end(key)) {
+        key_retire(before, policy, key->signs_until);
+    } else if (before != NULL) {
+        key_reopen(before);
     }
-    key_clear(&ring->keys[slot]);
+    key_clear(key);
 }
 
 enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsigned slot,
                         time_t now, bool compromised, const uint8_t octets[static SECRET_SIZE],
                         struct reason *why)
 {
-    if (now < 0 || now > clock_max)
+    if (now < 0 || now > clock_max) {
         return reason_set(why, STATUS_REFUSED, "the clock is wrong");
+    }
     enum key_state state = slot < RING_SLOTS ? ring_key_state(ring, slot, now) : KEY_FREE;
     switch (state) {
     case KEY_ACTIVE:
@@ -487,8 +551,9 @@ enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsi
         key_end_now(&ring->keys[slot], now, compromised);
         return STATUS_OK;
     case KEY_GONE:
-        if (!compromised || ring->keys[slot].compromised)
+        if (!compromised || ring->keys[slot].compromised) {
             return reason_set(why, STATUS_NOT_FOUND, "key %u is gone already", slot);
+        }
         ring->keys[slot].compromised = true;
         key_wipe_secret(&ring->keys[slot]);
         return STATUS_OK;
@@ -501,17 +566,20 @@ enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsi
 static enum status check_import_slot(const struct ring *ring, unsigned slot, time_t now,
                                      struct reason *why)
 {
-    if (slot >= RING_SLOTS)
+    if (slot >= RING_SLOTS) {
         return reason_set(why, STATUS_INVALID, "key %u: the numbers go from 0 to %d", slot,
                           RING_SLOTS - 1);
+    }
     enum key_state state = ring_key_state(ring, slot, now);
-    if (state == KEY_FREE)
+    if (state == KEY_FREE) {
         return STATUS_OK;
+    }
 
     int64_t day = ring_free_day(ring, slot);
-    if (day < 0)
+    if (day < 0) {
         return reason_set(why, STATUS_REFUSED, "slot %u holds a key that is %s", slot,
                           key_state_name(state));
+    }
     char text[DAY_TEXT];
     day_format(day, text);
     return reason_set(why, STATUS_REFUSED,
@@ -523,15 +591,17 @@ static enum status check_import_state(const struct ring *ring, const struct key_
                                       enum key_state state, time_t now, struct reason *why)
 {
     if (state == KEY_RETAINED) {
-        if (policy->retain_days == 0)
+        if (policy->retain_days == 0) {
             return reason_set(why, STATUS_REFUSED,
                               "keys.retain_days is 0: a retained key would be forgotten at once");
+        }
         return now < 0 || now > clock_max ? reason_set(why, STATUS_REFUSED, "the clock is wrong")
                                           : STATUS_OK;
     }
-    if (state == KEY_PENDING && policy->publish_seconds == 0)
+    if (state == KEY_PENDING && policy->publish_seconds == 0) {
         return reason_set(why, STATUS_REFUSED,
                           "keys.publish_seconds is 0, so no key waits: import it as active");
+    }
     enum status status = check_clock(ring, now, why);
     return status == STATUS_OK ? check_none_pending(ring, now, why) : status;
 }
@@ -540,8 +610,9 @@ static enum status check_import_secret(enum algorithm algorithm, const struct se
                                        struct reason *why)
 {
     size_t least = algorithm == ALGORITHM_HMAC_SHA256 ? RING_SECRET_MIN_SHA256 : 1;
-    if (secret->length >= least)
+    if (secret->length >= least) {
         return STATUS_OK;
+    }
     return reason_set(why, STATUS_INVALID, "a secret for %s has %zu to %d octets, this one has %zu",
                       algorithm_name(algorithm), least, SECRET_MAX, secret->length);
 }
@@ -552,26 +623,32 @@ enum status ring_import(struct ring *ring, const struct key_policy *policy, unsi
 {
     assert(state == KEY_PENDING || state == KEY_ACTIVE || state == KEY_RETAINED);
     enum status status = check_import_slot(ring, slot, now, why);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         status = check_import_secret(algorithm, secret, why);
-    if (status == STATUS_OK)
+    }
+    if (status == STATUS_OK) {
         status = check_import_state(ring, policy, state, now, why);
-    if (status != STATUS_OK)
+    }
+    if (status != STATUS_OK) {
         return status;
+    }
 
     int former = ring_active(ring, now);
     time_t from = now;
-    if (state == KEY_RETAINED)
+    if (state == KEY_RETAINED) {
         from = RING_OPEN;
-    else if (state == KEY_PENDING && former != RING_NO_SLOT)
+    } else if (state == KEY_PENDING && former != RING_NO_SLOT) {
         from = now + (time_t)policy->publish_seconds;
+    }
 
     struct ring_key fresh;
     status = key_make(&fresh, algorithm, policy->lifetime_days, now, from, secret);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         return reason_set(why, status, "the key could not be set up");
-    if (state == KEY_RETAINED)
+    }
+    if (state == KEY_RETAINED) {
         key_retire(&fresh, policy, now);
+    }
     ring_place(ring, policy, slot, &fresh, state == KEY_RETAINED ? RING_NO_SLOT : former);
     return STATUS_OK;
 }
@@ -589,44 +666,52 @@ bool ring_raise_lifetime(struct ring *ring, unsigned lifetime_days, time_t now)
     bool changed = false;
     for (unsigned i = 0; i < RING_SLOTS; i++) {
         struct ring_key *key = &ring->keys[i];
-        if (!key_signs_yet(key, now) || key->lifetime >= lifetime_days)
+        if (!key_signs_yet(key, now) || key->lifetime >= lifetime_days) {
             continue;
+        }
         key->lifetime = lifetime_days;
         changed = true;
-        if (!key_has_end(key))
+        if (!key_has_end(key)) {
             continue;
+        }
         int64_t after = day_of(key->signs_until - 1) + 1;
         time_t until = (time_t)((after + lifetime_days + 1) * DAY_SECONDS);
         key->tags_until = after + lifetime_days;
-        if (key->verifies_until > key->signs_until && key->verifies_until < until)
+        if (key->verifies_until > key->signs_until && key->verifies_until < until) {
             key->verifies_until = until;
+        }
     }
     return changed;
 }
 
 static bool domain_is_plain(const char *name)
 {
-    for (const char *c = name; *c != '\0'; c++)
-        if (*c <= ' ' || *c > '~')
+    for (const char *c = name; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~') {
             return false;
+        }
+    }
     return *name != '\0';
 }
 
 enum status ring_domain_add(struct ring *ring, const char *name, time_t first_signed, bool *changed)
 {
     *changed = false;
-    if (!domain_is_plain(name) || first_signed < 0 || first_signed > clock_max)
+    if (!domain_is_plain(name) || first_signed < 0 || first_signed > clock_max) {
         return STATUS_INVALID;
+    }
     bool found;
     size_t position = domain_position(ring, name, &found);
-    if (found)
+    if (found) {
         return STATUS_OK;
+    }
 
     char *copy = strdup(name);
     struct ring_domain *domains =
         reallocarray(ring->domains, ring->domain_count + 1, sizeof *domains);
-    if (domains != NULL)
+    if (domains != NULL) {
         ring->domains = domains;
+    }
     if (copy == NULL || domains == NULL) {
         free(copy);
         return STATUS_NO_MEMORY;
@@ -644,10 +729,11 @@ bool ring_domain_filter(struct ring *ring, bool (*keep)(void *context, const cha
 {
     size_t kept = 0;
     for (size_t i = 0; i < ring->domain_count; i++) {
-        if (keep(context, ring->domains[i].name))
+        if (keep(context, ring->domains[i].name)) {
             ring->domains[kept++] = ring->domains[i];
-        else
+        } else {
             free(ring->domains[i].name);
+        }
     }
     bool changed = kept != ring->domain_count;
     ring->domain_count = kept;

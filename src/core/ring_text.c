@@ -69,16 +69,18 @@ static void put_secret(struct writer *writer, const char *before, const struct s
 static void put_time(struct writer *writer, const char *name, time_t when)
 {
     char text[TIME_TEXT] = "-";
-    if (when != RING_OPEN)
+    if (when != RING_OPEN) {
         time_format(when, text);
+    }
     put(writer, " %s=%s", name, text);
 }
 
 static void put_key(struct writer *writer, unsigned slot, const struct ring_key *key)
 {
     char day[DAY_TEXT] = "-";
-    if (key->tags_until >= 0)
+    if (key->tags_until >= 0) {
         day_format(key->tags_until, day);
+    }
     put(writer, "key %u algorithm=%s lifetime=%u compromised=%s", slot,
         algorithm_name(key->algorithm), key->lifetime, key->compromised ? "yes" : "no");
     put_time(writer, "created", key->created);
@@ -93,11 +95,14 @@ static void put_ring(struct writer *writer, const struct ring *ring)
 {
     put(writer, "format 1\ngeneration %" PRIu64 "\n", ring->generation);
     put_secret(writer, "evidence current ", &ring->evidence_current);
-    if (ring->evidence_previous.length > 0)
+    if (ring->evidence_previous.length > 0) {
         put_secret(writer, "evidence previous ", &ring->evidence_previous);
-    for (unsigned i = 0; i < RING_SLOTS; i++)
-        if (ring->keys[i].used)
+    }
+    for (unsigned i = 0; i < RING_SLOTS; i++) {
+        if (ring->keys[i].used) {
             put_key(writer, i, &ring->keys[i]);
+        }
+    }
     for (size_t i = 0; i < ring->domain_count; i++) {
         put(writer, "domain %s", ring->domains[i].name);
         put_time(writer, "first-signed", ring->domains[i].first_signed);
@@ -108,11 +113,13 @@ static void put_ring(struct writer *writer, const struct ring *ring)
 enum status ring_format(const struct ring *ring, char **text, size_t *length)
 {
     struct writer writer = {.size = HEAD_ROOM + (size_t)RING_SLOTS * KEY_ROOM};
-    for (size_t i = 0; i < ring->domain_count; i++)
+    for (size_t i = 0; i < ring->domain_count; i++) {
         writer.size += strlen(ring->domains[i].name) + DOMAIN_ROOM;
+    }
     writer.text = malloc(writer.size);
-    if (writer.text == NULL)
+    if (writer.text == NULL) {
         return STATUS_NO_MEMORY;
+    }
 
     put_ring(&writer, ring);
     char digest[DIGEST_HEX];
@@ -129,8 +136,9 @@ enum status ring_format(const struct ring *ring, char **text, size_t *length)
 
 void ring_text_free(char *text, size_t length)
 {
-    if (text == NULL)
+    if (text == NULL) {
         return;
+    }
     secret_wipe_memory(text, length);
     free(text);
 }
@@ -167,11 +175,13 @@ static bool take_line(struct reader *reader, const char *expected)
     reader->line++;
     const char *begin = reader->line == 1 ? reader->text : reader->stop + 1;
     reader->at = reader->stop = begin;
-    if (begin == reader->end)
+    if (begin == reader->end) {
         return refuse(reader, expected);
+    }
     const char *newline = memchr(begin, '\n', (size_t)(reader->end - begin));
-    if (newline == NULL)
+    if (newline == NULL) {
         return refuse(reader, "the line to end with a newline");
+    }
     reader->stop = newline;
     return true;
 }
@@ -184,8 +194,9 @@ static bool line_begins(const struct reader *reader, const char *word)
 
 static bool take_word(struct reader *reader, const char *word, const char *expected)
 {
-    if (!line_begins(reader, word))
+    if (!line_begins(reader, word)) {
         return refuse(reader, expected);
+    }
     reader->at += strlen(word);
     return true;
 }
@@ -207,8 +218,9 @@ static size_t value_length(const struct reader *reader)
 static bool take_value(struct reader *reader, char *out, size_t size, const char *expected)
 {
     size_t length = value_length(reader);
-    if (length == 0 || length >= size || memchr(reader->at, '\0', length) != NULL)
+    if (length == 0 || length >= size || memchr(reader->at, '\0', length) != NULL) {
         return refuse(reader, expected);
+    }
     memcpy(out, reader->at, length);
     out[length] = '\0';
     reader->at += length;
@@ -219,13 +231,15 @@ static bool take_value(struct reader *reader, char *out, size_t size, const char
 static bool take_number(struct reader *reader, uint64_t max, uint64_t *out, const char *expected)
 {
     char text[sizeof "18446744073709551615"];
-    if (!take_value(reader, text, sizeof text, expected))
+    if (!take_value(reader, text, sizeof text, expected)) {
         return false;
+    }
     *out = 0;
     for (const char *c = text; *c != '\0'; c++) {
         uint64_t digit = (uint64_t)(*c - '0');
-        if (*c < '0' || *c > '9' || *out > (max - digit) / 10)
+        if (*c < '0' || *c > '9' || *out > (max - digit) / 10) {
             return refuse(reader, expected);
+        }
         *out = *out * 10 + digit;
     }
     return (text[0] == '0' && text[1] != '\0') ? refuse(reader, expected) : true;
@@ -235,8 +249,9 @@ static bool take_secret(struct reader *reader, struct secret *secret, const char
 {
     size_t length = value_length(reader);
     secret_wipe(secret);
-    if ((length != 1 || *reader->at != '-') && !secret_from_hex(reader->at, length, secret))
+    if ((length != 1 || *reader->at != '-') && !secret_from_hex(reader->at, length, secret)) {
         return refuse(reader, expected);
+    }
     reader->at += length;
     return take_end(reader);
 }
@@ -245,11 +260,13 @@ static bool take_secret(struct reader *reader, struct secret *secret, const char
 static bool take_time(struct reader *reader, const char *name, time_t *out, const char *expected)
 {
     char text[TIME_TEXT];
-    if (!take_word(reader, name, expected) || !take_value(reader, text, sizeof text, expected))
+    if (!take_word(reader, name, expected) || !take_value(reader, text, sizeof text, expected)) {
         return false;
+    }
     *out = RING_OPEN;
-    if (strcmp(text, "-") == 0)
+    if (strcmp(text, "-") == 0) {
         return true;
+    }
     return (time_parse(text, out) && *out >= 0) || refuse(reader, expected);
 }
 
@@ -258,11 +275,13 @@ static bool take_day(struct reader *reader, int64_t *out)
     static const char expected[] = "tags-until=YYYY-MM-DD or -";
     char text[DAY_TEXT];
     if (!take_word(reader, " tags-until=", expected) ||
-        !take_value(reader, text, sizeof text, expected))
+        !take_value(reader, text, sizeof text, expected)) {
         return false;
+    }
     *out = -1;
-    if (strcmp(text, "-") == 0)
+    if (strcmp(text, "-") == 0) {
         return true;
+    }
     return (day_parse(text, out) && *out >= 0) || refuse(reader, expected);
 }
 
@@ -271,8 +290,9 @@ static bool take_algorithm(struct reader *reader, enum algorithm *out)
     static const char expected[] = "algorithm=hmac-sha256 or hmac-sha1";
     char name[32];
     if (!take_word(reader, " algorithm=", expected) ||
-        !take_value(reader, name, sizeof name, expected))
+        !take_value(reader, name, sizeof name, expected)) {
         return false;
+    }
     return algorithm_from_name(name, out) || refuse(reader, expected);
 }
 
@@ -281,8 +301,9 @@ static bool take_lifetime(struct reader *reader, unsigned *out)
     static const char expected[] = "lifetime= a number from 1 to 60";
     uint64_t days;
     if (!take_word(reader, " lifetime=", expected) ||
-        !take_number(reader, RING_LIFETIME_MAX, &days, expected))
+        !take_number(reader, RING_LIFETIME_MAX, &days, expected)) {
         return false;
+    }
     *out = (unsigned)days;
     return days >= 1 || refuse(reader, expected);
 }
@@ -298,19 +319,24 @@ static bool take_compromised(struct reader *reader, bool *out)
 static bool check_key(struct reader *reader, const struct ring_key *key)
 {
     bool open = key->signs_until == RING_OPEN;
-    if (key->created == RING_OPEN)
+    if (key->created == RING_OPEN) {
         return refuse(reader, "created= a time");
-    if (open != (key->verifies_until == RING_OPEN) || open != (key->tags_until < 0))
+    }
+    if (open != (key->verifies_until == RING_OPEN) || open != (key->tags_until < 0)) {
         return refuse(reader, "signs-until, verifies-until and tags-until to be all open or none");
-    if (open && (key->signs_from == RING_OPEN || key->secret.length == 0))
+    }
+    if (open && (key->signs_from == RING_OPEN || key->secret.length == 0)) {
         return refuse(reader, "a key without an end to sign");
+    }
     if (!open && (key->signs_until < key->signs_from || key->verifies_until < key->signs_until ||
-                  key->tags_until < day_of(key->signs_until - 1)))
+                  key->tags_until < day_of(key->signs_until - 1))) {
         return refuse(reader,
                       "signs-from, signs-until, verifies-until and tags-until in this order");
+    }
     if (key->algorithm == ALGORITHM_HMAC_SHA256 && key->secret.length > 0 &&
-        key->secret.length < RING_SECRET_MIN_SHA256)
+        key->secret.length < RING_SECRET_MIN_SHA256) {
         return refuse(reader, "a secret of at least 16 octets");
+    }
     return true;
 }
 
@@ -335,22 +361,27 @@ static bool take_key(struct reader *reader, struct ring *ring, unsigned *next, b
 {
     uint64_t slot;
     if (!take_word(reader, "key ", "`key`") ||
-        !take_number(reader, RING_SLOTS - 1, &slot, "the key's number, 0 to 9"))
+        !take_number(reader, RING_SLOTS - 1, &slot, "the key's number, 0 to 9")) {
         return false;
-    if (slot < *next)
+    }
+    if (slot < *next) {
         return refuse(reader, "the keys' numbers to rise, each once");
+    }
     *next = (unsigned)slot + 1;
 
     struct ring_key *key = &ring->keys[slot];
     key->used = true;
-    if (!take_key_fields(reader, key))
+    if (!take_key_fields(reader, key)) {
         return false;
+    }
     bool endless = key->signs_until == RING_OPEN;
-    if (endless && *open)
+    if (endless && *open) {
         return refuse(reader, "only one key without an end");
+    }
     *open = *open || endless;
-    if (key->secret.length == 0)
+    if (key->secret.length == 0) {
         return true;
+    }
     enum status status = mac_key_new(key->algorithm, &key->secret, &key->mac);
     return status == STATUS_OK || give_up(reader, status);
 }
@@ -363,13 +394,16 @@ static bool take_domain(struct reader *reader, struct ring *ring)
     if (!take_word(reader, "domain ", "`domain`") ||
         !take_value(reader, name, sizeof name, "a domain's name") ||
         !take_time(reader, " first-signed=", &first_signed, "first-signed= a time") ||
-        !take_end(reader))
+        !take_end(reader)) {
         return false;
-    if (ring->domain_count > 0 && strcmp(ring->domains[ring->domain_count - 1].name, name) >= 0)
+    }
+    if (ring->domain_count > 0 && strcmp(ring->domains[ring->domain_count - 1].name, name) >= 0) {
         return refuse(reader, "the domains' names to rise, each once");
+    }
     enum status status = ring_domain_add(ring, name, first_signed, &added);
-    if (status == STATUS_INVALID)
+    if (status == STATUS_INVALID) {
         return refuse(reader, "a domain's name and a time");
+    }
     return status == STATUS_OK || give_up(reader, status);
 }
 
@@ -391,24 +425,32 @@ static bool take_items(struct reader *reader, struct ring *ring)
     static const char next_item[] = "`key`, `domain` or `digest`";
     unsigned next_slot = 0;
     bool open = false;
-    if (!take_line(reader, next_item))
+    if (!take_line(reader, next_item)) {
         return false;
+    }
     if (line_begins(reader, "evidence ")) {
         static const char previous[] = "`evidence previous` and hexadecimal digits";
         if (!take_word(reader, "evidence previous ", previous) ||
-            !take_secret(reader, &ring->evidence_previous, previous))
+            !take_secret(reader, &ring->evidence_previous, previous)) {
             return false;
-        if (ring->evidence_previous.length == 0)
+        }
+        if (ring->evidence_previous.length == 0) {
             return refuse(reader, previous);
-        if (!take_line(reader, next_item))
+        }
+        if (!take_line(reader, next_item)) {
             return false;
+        }
     }
-    while (line_begins(reader, "key "))
-        if (!take_key(reader, ring, &next_slot, &open) || !take_line(reader, next_item))
+    while (line_begins(reader, "key ")) {
+        if (!take_key(reader, ring, &next_slot, &open) || !take_line(reader, next_item)) {
             return false;
-    while (line_begins(reader, "domain "))
-        if (!take_domain(reader, ring) || !take_line(reader, "`domain` or `digest`"))
+        }
+    }
+    while (line_begins(reader, "domain ")) {
+        if (!take_domain(reader, ring) || !take_line(reader, "`domain` or `digest`")) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -419,15 +461,17 @@ static bool take_digest(struct reader *reader)
     char digest[DIGEST_HEX];
     if (!take_word(reader, "digest ", "`key`, `domain` or `digest`, in this order") ||
         !take_value(reader, written, sizeof written, "the digest in hexadecimal") ||
-        !take_end(reader))
+        !take_end(reader)) {
         return false;
+    }
     if (reader->stop + 1 != reader->end) {
         reader->line++;
         return refuse(reader, "the end, after the digest");
     }
     enum status status = digest_hex(reader->text, (size_t)(begin - reader->text), digest);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         return give_up(reader, status);
+    }
     return strcmp(digest, written) == 0 ||
            refuse(reader, "the digest of the lines above, which are not as they were written");
 }
@@ -436,8 +480,9 @@ enum status ring_parse(const char *text, size_t length, struct ring **out, struc
 {
     *out = NULL;
     struct ring *ring = ring_new();
-    if (ring == NULL)
+    if (ring == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "no memory");
+    }
     struct reader reader = {.text = text, .end = text + length, .why = why};
     if (!take_head(&reader, ring) || !take_items(&reader, ring) || !take_digest(&reader)) {
         ring_free(ring);

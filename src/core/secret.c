@@ -14,8 +14,9 @@ void secret_set(struct secret *secret, const uint8_t *octets, size_t length)
 {
     assert(length <= SECRET_MAX);
     secret_wipe(secret);
-    if (length > 0)
+    if (length > 0) {
         memcpy(secret->octets, octets, length);
+    }
     secret->length = length;
 }
 
@@ -45,8 +46,9 @@ static uint32_t digit_value(char c, uint32_t *wrong)
 bool secret_from_hex(const char *hex, size_t length, struct secret *secret)
 {
     secret_wipe(secret);
-    if (length == 0 || length % 2 != 0 || length > 2 * (size_t)SECRET_MAX)
+    if (length == 0 || length % 2 != 0 || length > 2 * (size_t)SECRET_MAX) {
         return false;
+    }
 
     uint32_t wrong = 0;
     for (size_t i = 0; i < length / 2; i++) {

@@ -9,19 +9,23 @@
 
 enum status reason_set(struct reason *why, enum status status, const char *format, ...)
 {
-    if (why == NULL)
+    if (why == NULL) {
         return status;
+    }
 
     va_list arguments;
     va_start(arguments, format);
     int written = vsnprintf(why->text, sizeof why->text, format, arguments);
     va_end(arguments);
-    if (written < 0)
+    if (written < 0) {
         why->text[0] = '\0';
+    }
 
     /* A path or a value from outside may hold anything: a log line stays a line. */
-    for (char *c = why->text; *c != '\0'; c++)
-        if (*c == '\n' || *c == '\r')
+    for (char *c = why->text; *c != '\0'; c++) {
+        if (*c == '\n' || *c == '\r') {
             *c = ' ';
+        }
+    }
     return status;
 }

@@ -228,14 +228,15 @@ struct mac_input {
 static enum status compute(const struct mac_key *key, const struct mac_input *input,
                            char out[static 2 * TAG_MAC_OCTETS + 1])
 {
-    char head[KEY_AND_DAY + 1];
-    snprintf(head, sizeof head, "%u%03u", input->key % 10, input->day % 1000);
+    static const char digits[] = "0123456789abcdef";
+    const char head[KEY_AND_DAY] = {digits[input->key % 10], digits[input->day / 100 % 10],
+                                    digits[input->day / 10 % 10], digits[input->day % 10]};
 
     struct mac *mac = mac_start(key);
     if (mac == NULL) {
         return STATUS_CRYPTO;
     }
-    mac_add(mac, head, KEY_AND_DAY);
+    mac_add(mac, head, sizeof head);
     const char *domain = input->folded ? input->address->ascii : input->address->domain;
     if (input->folded) {
         add_folded(mac, input->local, input->local_length);
@@ -249,8 +250,10 @@ static enum status compute(const struct mac_key *key, const struct mac_input *in
     enum status status = mac_finish(mac, octets, sizeof octets);
     if (status == STATUS_OK) {
         for (size_t i = 0; i < sizeof octets; i++) {
-            snprintf(out + 2 * i, 3, "%02x", octets[i]);
+            out[2 * i] = digits[octets[i] >> 4];
+            out[2 * i + 1] = digits[octets[i] & 0xf];
         }
+        out[2 * sizeof octets] = '\0';
     }
     return status;
 }
@@ -339,9 +342,10 @@ enum status tag_verify(const struct ring *ring, const struct address *address,
 bool tag_would_not_fit(const char *local, const char *domain)
 {
     /* A tag brings no octet that needs quoting: the tagged form is quoted just where the plain one
-     * is. */
+     * is. An empty local part cannot bear one: a tag with nothing beside it is malformed. */
     size_t length = address_local_length(local) + TAG_ADDED;
-    return length > ADDRESS_LOCAL_MAX || length + 1 + strlen(domain) > ADDRESS_MAX;
+    return *local == '\0' || length > ADDRESS_LOCAL_MAX ||
+           length + 1 + strlen(domain) > ADDRESS_MAX;
 }
 
 static char *tagged_local(const char *local, enum tag_syntax syntax, unsigned key, unsigned day,

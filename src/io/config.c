@@ -381,11 +381,7 @@ static void read_option(struct loader *loader, const struct config_option *optio
         bool list = option->type == OPTION_LIST || option->type == OPTION_DOMAINS;
         char *expected = list ? strdup("a list ( ) or [ ]") : option_expected(option);
         loader->raw->given[index].bad = true;
-        /* An integer that does not fit has been reported where it stands. */
-        if (!is_integer(setting) ||
-            !config_messages_has_error(loader->messages, source.file, source.line)) {
-            report(loader, source, option->path, describe(setting, found), expected);
-        }
+        report(loader, source, option->path, describe(setting, found), expected);
         free(expected);
     }
 }

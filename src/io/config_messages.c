@@ -53,19 +53,6 @@ void config_messages_add(struct config_messages *messages, enum config_level lev
     messages->items[messages->count++] = message;
 }
 
-bool config_messages_has_error(const struct config_messages *messages, const char *file,
-                               unsigned line)
-{
-    for (size_t i = 0; i < messages->count; i++) {
-        const struct config_message *message = &messages->items[i];
-        if (message->level == CONFIG_ERROR && message->line == line &&
-            strcmp(message->file, file) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 char *config_message_format(const struct config_message *message)
 {
     const char *level = message->level == CONFIG_ERROR ? "error" : "warning";

@@ -29,10 +29,6 @@ void config_messages_add(struct config_messages *messages, enum config_level lev
                          const char *file, unsigned line, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* True where an error has been reported for this line. */
-bool config_messages_has_error(const struct config_messages *messages, const char *file,
-                               unsigned line);
-
 /* Each as "FILE:LINE: error: text", "FILE: warning: text". */
 void config_messages_print(const struct config_messages *messages, FILE *stream);
 

@@ -57,6 +57,7 @@ struct scanner {
     struct token last;     /* the one before */
     char scope[SCOPE_MAX]; /* the path of the setting at hand */
     unsigned depth;
+    bool misfit;                 /* the setting at hand has an integer that does not fit */
     struct seen seen[NAMES_MAX]; /* the names of all groups that are open */
     size_t seen_count;
 };
@@ -210,6 +211,7 @@ static void take_number(struct scanner *scanner)
         token->kind = KIND_BAD;
     }
     if (!fits) {
+        scanner->misfit = true;
         config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
                             "%s: found %.*s, expected an integer that fits 32 bits", scanner->scope,
                             (int)(at - token->start > 80 ? 80 : at - token->start), token->start);
@@ -315,7 +317,8 @@ static void blank_out(char *start, const char *end)
     }
 }
 
-/* NAME = VALUE, with ; or , after it or nothing. first: where its group's names begin. */
+/* NAME = VALUE, with ; or , after it or nothing. first: where its group's names begin. What
+ * libconfig must not see has been reported and is blanked. */
 static bool scan_setting(struct scanner *scanner, size_t first)
 {
     struct token name = scanner->token;
@@ -341,8 +344,9 @@ static bool scan_setting(struct scanner *scanner, size_t first)
     if (ok && (is_sign(&scanner->token, ';') || is_sign(&scanner->token, ','))) {
         advance(scanner);
     }
-    if (ok && twice) {
+    if (ok && (twice || scanner->misfit)) {
         blank_out(name.start, scanner->last.end);
+        scanner->misfit = false;
     }
     if (ok) {
         scanner->scope[before] = '\0';

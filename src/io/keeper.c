@@ -101,32 +101,36 @@ static void publish(struct keeper *k)
 
 /* ------------------------------------------------------------------ looking */
 
-/* With the lock held. True: another ring is in force. A bad one is told once, and the old one
- * stays. */
+/* With the lock held. A bad ring is told once and the old one stays; what the system refused for the
+ * moment is tried again at the next look. */
+static void refuse_ring(struct keeper *k, enum status status, const struct reason *why)
+{
+    if (k->ring_error == NULL || strcmp(k->ring_error, why->text) != 0) {
+        log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", why->text);
+        remember(&k->ring_error, why->text);
+    }
+    if (status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO) {
+        k->stamp = (struct ring_stamp){0};
+    }
+}
+
+/* With the lock held. True: another ring is in force. */
 static bool look_at_ring(struct keeper *k)
 {
+    struct ring *ring = NULL;
+    struct reason why = {""};
     if (!ring_source_changed(k->source, &k->stamp)) {
         return false;
     }
-    struct ring *ring = NULL;
-    struct reason why;
-    if (ring_load(k->source, &ring, &why) != STATUS_OK) {
-        log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", why.text);
-        remember(&k->ring_error, why.text);
-        return false;
-    }
-    remember(&k->ring_error, "");
-    if (ring->generation == ring_of(k)->generation) {
-        ring_free(ring);
-        return false;
-    }
-    struct shared_ring *shared = shared_ring_new(ring);
+    enum status status = ring_load(k->source, &ring, &why);
+    struct shared_ring *shared = status == STATUS_OK ? shared_ring_new(ring) : NULL;
     if (shared == NULL) {
-        k->stamp = (struct ring_stamp){0}; /* look again */
+        refuse_ring(k, status == STATUS_OK ? STATUS_NO_MEMORY : status, &why);
         return false;
     }
     shared_ring_release(k->ring);
     k->ring = shared;
+    remember(&k->ring_error, "");
     log_line(LOG_INFO, "keyring generation %" PRIu64 " in force, key %d signs", ring->generation,
              ring_active(ring, time(NULL)));
     return true;

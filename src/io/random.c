@@ -15,8 +15,9 @@ enum status random_octets(void *out, size_t length, struct reason *why)
     size_t left = length;
     while (left > 0) {
         ssize_t got = getrandom(at, left, 0);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR) {
             continue;
+        }
         if (got <= 0) {
             int error = errno;
             secret_wipe_memory(out, length);

@@ -50,8 +50,9 @@ static char *path_in(const char *folder, const char *name)
 struct ring_source *ring_source_new(const char *state_dir)
 {
     struct ring_source *source = calloc(1, sizeof *source);
-    if (source == NULL)
+    if (source == NULL) {
         return NULL;
+    }
     source->folder = strdup(state_dir);
     source->path = path_in(state_dir, "keyring");
     source->fresh = path_in(state_dir, "keyring.new");
@@ -65,8 +66,9 @@ struct ring_source *ring_source_new(const char *state_dir)
 
 void ring_source_free(struct ring_source *source)
 {
-    if (source == NULL)
+    if (source == NULL) {
         return;
+    }
     free(source->folder);
     free(source->path);
     free(source->fresh);
@@ -87,12 +89,15 @@ static ssize_t read_all(int fd, char *out, size_t size)
     size_t length = 0;
     while (length < size) {
         ssize_t got = pread(fd, out + length, size - length, (off_t)length);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR) {
             continue;
-        if (got < 0)
+        }
+        if (got < 0) {
             return -1;
-        if (got == 0)
+        }
+        if (got == 0) {
             break;
+        }
         length += (size_t)got;
     }
     return (ssize_t)length;
@@ -102,8 +107,9 @@ static bool write_all(int fd, const char *text, size_t length)
 {
     while (length > 0) {
         ssize_t put = write(fd, text, length);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR) {
             continue;
+        }
         if (put <= 0) {
             errno = put == 0 ? ENOSPC : errno;
             return false;
@@ -117,9 +123,9 @@ static bool write_all(int fd, const char *text, size_t length)
 static bool sync_file(int fd)
 {
     int result;
-    do
+    do {
         result = fsync(fd);
-    while (result < 0 && errno == EINTR);
+    } while (result < 0 && errno == EINTR);
     return result == 0;
 }
 
@@ -127,17 +133,21 @@ static bool sync_file(int fd)
 
 static enum status check_file(const char *path, const struct stat *info, struct reason *why)
 {
-    if (!S_ISREG(info->st_mode))
+    if (!S_ISREG(info->st_mode)) {
         return reason_set(why, STATUS_REFUSED, "%s: no regular file", path);
-    if (info->st_uid != geteuid())
+    }
+    if (info->st_uid != geteuid()) {
         return reason_set(why, STATUS_REFUSED, "%s: owner is user %lu, expected user %lu", path,
                           (unsigned long)info->st_uid, (unsigned long)geteuid());
-    if ((info->st_mode & 07077) != 0)
+    }
+    if ((info->st_mode & 07077) != 0) {
         return reason_set(why, STATUS_REFUSED, "%s: mode %04o, expected 0600", path,
                           (unsigned)(info->st_mode & 07777));
-    if (info->st_size > FILE_MAX)
+    }
+    if (info->st_size > FILE_MAX) {
         return reason_set(why, STATUS_REFUSED, "%s: %lld octets, expected at most %d", path,
                           (long long)info->st_size, FILE_MAX);
+    }
     return STATUS_OK;
 }
 
@@ -146,30 +156,35 @@ static enum status parse_file(const char *path, const char *text, size_t length,
 {
     struct reason inner = {""};
     enum status status = ring_parse(text, length, out, &inner);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         reason_set(why, status, "%s: %.300s", path, inner.text);
+    }
     return status;
 }
 
 static enum status read_ring(int fd, const char *path, struct ring **out, struct reason *why)
 {
     struct stat info;
-    if (fstat(fd, &info) < 0)
+    if (fstat(fd, &info) < 0) {
         return io_failed(path, "look at it", why);
+    }
     enum status status = check_file(path, &info, why);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         return status;
+    }
 
     /* One octet more than it is long: a file that has grown since is noticed by its digest. */
     size_t size = (size_t)info.st_size + 1;
     char *text = malloc(size);
-    if (text == NULL)
+    if (text == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
+    }
     ssize_t length = read_all(fd, text, size);
-    if (length < 0)
+    if (length < 0) {
         status = io_failed(path, "read", why);
-    else
+    } else {
         status = parse_file(path, text, (size_t)length, out, why);
+    }
     ring_text_free(text, size);
     return status;
 }
@@ -179,14 +194,17 @@ enum status ring_load(struct ring_source *source, struct ring **out, struct reas
     *out = NULL;
     /* O_NONBLOCK: a fifo in its place must not hold us up. */
     int fd = open(source->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT)
+    if (fd < 0 && errno == ENOENT) {
         return reason_set(why, STATUS_NOT_FOUND, "%s: no such file: `batvctl key init` makes one",
                           source->path);
-    if (fd < 0 && errno == ELOOP)
+    }
+    if (fd < 0 && errno == ELOOP) {
         return reason_set(why, STATUS_REFUSED, "%s: a symbolic link, expected a regular file",
                           source->path);
-    if (fd < 0)
+    }
+    if (fd < 0) {
         return io_failed(source->path, "open", why);
+    }
     enum status status = read_ring(fd, source->path, out, why);
     close(fd);
     return status;
@@ -219,21 +237,24 @@ static int lock_take(const struct ring_source *source, struct reason *why)
 static enum status check_absent(const struct ring_source *source, struct reason *why)
 {
     struct stat info;
-    if (lstat(source->path, &info) == 0)
+    if (lstat(source->path, &info) == 0) {
         return reason_set(why, STATUS_CONFLICT, "%s: exists already", source->path);
+    }
     return errno == ENOENT ? STATUS_OK : io_failed(source->path, "look at it", why);
 }
 
 static enum status check_generation(struct ring_source *source, uint64_t expected,
                                     struct reason *why)
 {
-    if (expected == 0)
+    if (expected == 0) {
         return check_absent(source, why);
+    }
     struct ring *stored;
     enum status status = ring_load(source, &stored, why);
-    if (status == STATUS_OK && stored->generation != expected)
+    if (status == STATUS_OK && stored->generation != expected) {
         status = reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
                             source->path);
+    }
     ring_free(stored);
     return status;
 }
@@ -244,14 +265,16 @@ static enum status verify_file(int fd, const char *path, const char *text, size_
 {
     size_t size = length + 1;
     char *again = malloc(size);
-    if (again == NULL)
+    if (again == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
+    }
     enum status status = STATUS_OK;
     ssize_t got = read_all(fd, again, size);
-    if (got < 0)
+    if (got < 0) {
         status = io_failed(path, "read back", why);
-    else if ((size_t)got != length || memcmp(again, text, length) != 0)
+    } else if ((size_t)got != length || memcmp(again, text, length) != 0) {
         status = reason_set(why, STATUS_IO, "%s: does not read back as it was written", path);
+    }
     ring_text_free(again, size);
     return status;
 }
@@ -259,26 +282,32 @@ static enum status verify_file(int fd, const char *path, const char *text, size_
 static enum status fill_file(int fd, const char *path, const char *text, size_t length,
                              struct reason *why)
 {
-    if (fchmod(fd, 0600) < 0)
+    if (fchmod(fd, 0600) < 0) {
         return io_failed(path, "set its mode", why);
-    if (!write_all(fd, text, length))
+    }
+    if (!write_all(fd, text, length)) {
         return io_failed(path, "write", why);
-    if (!sync_file(fd))
+    }
+    if (!sync_file(fd)) {
         return io_failed(path, "synchronise", why);
+    }
     return verify_file(fd, path, text, length, why);
 }
 
 static enum status write_fresh(const struct ring_source *source, const char *text, size_t length,
                                struct reason *why)
 {
-    if (unlink(source->fresh) < 0 && errno != ENOENT)
+    if (unlink(source->fresh) < 0 && errno != ENOENT) {
         return io_failed(source->fresh, "remove", why);
+    }
     int fd = open(source->fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
+    if (fd < 0) {
         return io_failed(source->fresh, "create", why);
+    }
     enum status status = fill_file(fd, source->fresh, text, length, why);
-    if (close(fd) < 0 && errno != EINTR && status == STATUS_OK)
+    if (close(fd) < 0 && errno != EINTR && status == STATUS_OK) {
         status = io_failed(source->fresh, "close", why);
+    }
     return status;
 }
 
@@ -288,11 +317,13 @@ static enum status sync_folder(const struct ring_source *source, struct reason *
     /* Some file systems cannot synchronise a folder, and say EINVAL. */
     bool done = fd >= 0 && (sync_file(fd) || errno == EINVAL);
     enum status status = STATUS_OK;
-    if (!done)
+    if (!done) {
         status =
             io_failed(source->folder, "synchronise the folder after the keyring was replaced", why);
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
+    }
     return status;
 }
 
@@ -300,8 +331,9 @@ static enum status replace_file(const struct ring_source *source, const char *te
                                 struct reason *why)
 {
     enum status status = write_fresh(source, text, length, why);
-    if (status == STATUS_OK && rename(source->fresh, source->path) < 0)
+    if (status == STATUS_OK && rename(source->fresh, source->path) < 0) {
         status = io_failed(source->path, "replace", why);
+    }
     if (status != STATUS_OK) {
         unlink(source->fresh);
         return status;
@@ -323,23 +355,28 @@ static enum status format_next(const struct ring *next, uint64_t generation, cha
 enum status ring_commit(struct ring_source *source, uint64_t expected, const struct ring *next,
                         struct reason *why)
 {
-    if (expected == UINT64_MAX)
+    if (expected == UINT64_MAX) {
         return reason_set(why, STATUS_REFUSED, "%s: no generation is left", source->path);
+    }
     char *text = NULL;
     size_t length = 0;
     enum status status = format_next(next, expected + 1, &text, &length, why);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         return status;
+    }
 
     int lock = lock_take(source, why);
     status = lock < 0 ? STATUS_IO : check_generation(source, expected, why);
-    if (status == STATUS_OK && length > FILE_MAX)
+    if (status == STATUS_OK && length > FILE_MAX) {
         status = reason_set(why, STATUS_REFUSED, "%s: would have %zu octets, at most %d are read",
                             source->path, length, FILE_MAX);
-    if (status == STATUS_OK)
+    }
+    if (status == STATUS_OK) {
         status = replace_file(source, text, length, why);
-    if (lock >= 0)
+    }
+    if (lock >= 0) {
         close(lock);
+    }
     ring_text_free(text, length);
     return status;
 }
@@ -351,12 +388,14 @@ static enum status change_once(struct ring_source *source, ring_change_fn *chang
 {
     struct ring *ring;
     enum status status = ring_load(source, &ring, why);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         return status;
+    }
     bool changed = true;
     status = change(context, ring, &changed, why);
-    if (status == STATUS_OK && changed)
+    if (status == STATUS_OK && changed) {
         status = ring_commit(source, ring->generation, ring, why);
+    }
     ring_free(ring);
     return status;
 }
@@ -365,8 +404,9 @@ enum status ring_change(struct ring_source *source, ring_change_fn *change, void
                         struct reason *why)
 {
     enum status status = STATUS_CONFLICT;
-    for (int i = 0; i < ATTEMPTS_MAX && status == STATUS_CONFLICT; i++)
+    for (int i = 0; i < ATTEMPTS_MAX && status == STATUS_CONFLICT; i++) {
         status = change_once(source, change, context, why);
+    }
     return status;
 }
 
@@ -376,7 +416,7 @@ bool ring_source_changed(struct ring_source *source, struct ring_stamp *seen)
 {
     struct ring_stamp now = {0};
     struct stat info;
-    if (lstat(source->path, &info) == 0)
+    if (lstat(source->path, &info) == 0) {
         now = (struct ring_stamp){
             .device = info.st_dev,
             .inode = info.st_ino,
@@ -384,6 +424,7 @@ bool ring_source_changed(struct ring_source *source, struct ring_stamp *seen)
             .modified = info.st_mtim,
             .attributed = info.st_ctim,
         };
+    }
     bool same = now.device == seen->device && now.inode == seen->inode && now.size == seen->size &&
                 now.modified.tv_sec == seen->modified.tv_sec &&
                 now.modified.tv_nsec == seen->modified.tv_nsec &&

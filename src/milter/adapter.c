@@ -262,7 +262,7 @@ static void settle_doubts(struct session *s, time_t now)
     version_release(s->newer);
     s->newer = keeper_newest(adapter->keeper);
     const struct ring *newest = version_snapshot(s->newer)->ring;
-    if (newest->generation != version_snapshot(s->version)->ring->generation) {
+    if (newest != version_snapshot(s->version)->ring) {
         transaction_renew(s->transaction, newest, now);
     }
 }

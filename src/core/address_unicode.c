@@ -1,0 +1,23 @@
+/*
+ * The way back from address_domain_ascii, with the same library. No state; the string handed out is
+ * allocated and belongs to the caller.
+ */
+#include "batv/address_unicode.h"
+
+#include <idn2.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *address_domain_unicode(const char *ascii)
+{
+    char *converted = NULL;
+    int error = idn2_to_unicode_8z8z(ascii, &converted, 0);
+    if (error == IDN2_MALLOC) {
+        return NULL;
+    }
+    char *out = strdup(error == IDN2_OK ? converted : ascii);
+    if (error == IDN2_OK) {
+        idn2_free(converted);
+    }
+    return out;
+}
