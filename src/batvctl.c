@@ -1,0 +1,174 @@
+/*
+ * The administrator's tool: the table of its commands, and what happens before one is called. The
+ * configuration is read with the rights that batvctl was started with, since it may be readable by
+ * root only; after that batvctl becomes the owner of the state folder, for commands that touch it.
+ *
+ * One thread. Memory is freed at the end, so that a leak is seen.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/commands.h"
+#include "ctl/ctl.h"
+#include "ctl/owner.h"
+#include "io/privileges.h"
+
+#define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
+
+enum { KEYS = CTL_STATE | CTL_KEYS, GO_ON = -1 };
+
+static const struct command commands[] = {
+    {"key", "init", "make a keyring with a first key", cmd_key, KEYS},
+    {"key", "list", "show the keys, without their secrets", cmd_key, KEYS},
+    {"key", "rotate [--algorithm A] [--activate-in S] [--evidence]", "make a new key", cmd_key,
+     KEYS},
+    {"key", "revoke K [--compromised]", "drop a key at once", cmd_key, KEYS},
+    {"key", "export K [--force]", "write a key's secret as hex to stdout", cmd_key, KEYS},
+    {"key", "import K --algorithm A [--state S]", "take a key's secret as hex from stdin", cmd_key,
+     KEYS},
+    {"sign", "ADDRESS...", "tag addresses", cmd_sign, KEYS},
+    {"verify", "ADDRESS...", "tell what the tags of addresses are worth", cmd_verify, KEYS},
+    {"explain", "--client IP [--client-name N] [--auth USER] --from S --rcpt R...",
+     "tell what would be done with a message, and by which rule", cmd_explain, KEYS},
+    {"check", "", "look at configuration, keys, socket and the MTA's settings", cmd_check, 0},
+    {"status", "[--watch]", "show what the daemon is doing", cmd_status, CTL_STATE},
+    {"pause", "", "refuse nothing from now on; signing goes on", cmd_pause, CTL_STATE},
+    {"resume", "", "end a pause", cmd_resume, CTL_STATE},
+    {"mta", "postfix [--part main|map] [--map-path P]", "print the MTA's settings", cmd_mta,
+     CTL_CONFIG},
+    {NULL, NULL, NULL, NULL, 0},
+};
+
+#define USAGE "usage: batvctl [-c FILE] [--json] COMMAND ...\n"
+
+static void print_usage(FILE *stream)
+{
+    fputs(USAGE "\n", stream);
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        fprintf(stream, "  %s%s%s\n        %s\n", c->name, c->arguments[0] != '\0' ? " " : "",
+                c->arguments, c->help);
+    }
+    fputs("\n"
+          "-c FILE    the configuration, " DEFAULT_CONFIG " by default\n"
+          "--json     the answer as JSON; also after the command\n"
+          "--help     this, or with a command how that one is called\n"
+          "--version  the version\n"
+          "Exit status: 0 yes or done, 1 no or refused, 2 could not run. See batvctl(8).\n",
+          stream);
+}
+
+static int refuse_usage(const char *problem, const char *what)
+{
+    ctl_error("%s%s", problem, what);
+    fputs(USAGE "`batvctl --help` lists the commands\n", stderr);
+    return CTL_UNABLE;
+}
+
+static const struct command *find_command(const char *name)
+{
+    const struct command *c = commands;
+    while (c->name != NULL && strcmp(c->name, name) != 0) {
+        c++;
+    }
+    return c->name != NULL ? c : NULL;
+}
+
+/* Takes a flag out wherever it stands before `--`; tells whether it was there. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    int kept = 1;
+    int count = *argc;
+    bool ended = false;
+    for (int i = 1; i < count; i++) {
+        ended = ended || strcmp(argv[i], "--") == 0;
+        if (ended || strcmp(argv[i], flag) != 0) {
+            argv[kept++] = argv[i];
+        }
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return kept < count;
+}
+
+/* What stands before the command, up to *at. GO_ON or an exit status. */
+static int read_options(struct ctl *ctl, int argc, char **argv, int *at)
+{
+    for (*at = 1; *at < argc && argv[*at][0] == '-'; (*at)++) {
+        const char *option = argv[*at];
+        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
+            print_usage(stdout);
+            return CTL_YES;
+        }
+        if (strcmp(option, "--version") == 0 || strcmp(option, "-V") == 0) {
+            puts("batvctl " BATV_VERSION);
+            return CTL_YES;
+        }
+        if (strncmp(option, "-c", 2) != 0) {
+            return refuse_usage("unknown option ", option);
+        }
+        if (option[2] == '\0' && *at + 1 >= argc) {
+            return refuse_usage("a file name is missing after ", option);
+        }
+        ctl->config_path = option[2] != '\0' ? option + 2 : argv[++*at];
+    }
+    if (*at < argc) {
+        return GO_ON;
+    }
+    print_usage(stderr);
+    return CTL_UNABLE;
+}
+
+/* What the command's flags ask for. */
+static bool prepare(struct ctl *ctl)
+{
+    unsigned flags = ctl->command->flags;
+    if ((flags & (CTL_CONFIG | CTL_STATE)) != 0 && !ctl_load_config(ctl)) {
+        return false;
+    }
+    if ((flags & CTL_STATE) != 0 && !owner_become(ctl->config->state_dir, ctl->config->user)) {
+        return false;
+    }
+    if ((flags & CTL_KEYS) != 0) {
+        privileges_hide_memory();
+    }
+    return true;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+    int at;
+    ctl->json = take_flag(&argc, argv, "--json");
+    int status = read_options(ctl, argc, argv, &at);
+    if (status != GO_ON) {
+        return status;
+    }
+    ctl->command = find_command(argv[at]);
+    if (ctl->command == NULL) {
+        return refuse_usage("unknown command ", argv[at]);
+    }
+    argc -= at;
+    if (take_flag(&argc, argv + at, "--help")) {
+        ctl_print_usage(ctl, stdout);
+        return CTL_YES;
+    }
+    return prepare(ctl) ? ctl->command->run(ctl, argc, argv + at) : CTL_UNABLE;
+}
+
+/* An answer that could not be written is none. */
+static bool flush_answer(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return true;
+    }
+    ctl_error("stdout: %s", strerror(errno));
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {.config_path = DEFAULT_CONFIG};
+    int status = run(&ctl, argc, argv);
+    ctl_free(&ctl);
+    return flush_answer() ? status : CTL_UNABLE;
+}

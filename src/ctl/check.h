@@ -1,0 +1,107 @@
+/*
+ * `batvctl check`: what the checks are given and how they tell what they found. A check adds at least
+ * one finding; each that is not ok has the command, or the line of configuration, that mends it.
+ */
+#ifndef CTL_CHECK_H
+#define CTL_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "batv/ring.h"
+#include "ctl/ctl.h"
+#include "ctl/postfix.h"
+#include "io/status_file.h"
+
+enum check_level { CHECK_OK, CHECK_WARN, CHECK_FAIL };
+
+struct finding {
+    size_t row; /* of the check */
+    enum check_level level;
+    char *text;
+    char *mend; /* NULL: none is needed */
+};
+
+struct check {
+    struct ctl *ctl;
+    const struct config *config;
+    time_t now;
+    struct postfix *postfix;      /* NULL: none here, or it cannot be asked */
+    struct reason postfix_absent; /* why */
+    bool postfix_here;            /* there is one */
+    struct ring *ring;            /* NULL: not readable */
+    struct status_report *status; /* NULL: none, or no daemon is running */
+    bool running;
+
+    size_t row; /* of the check that runs now */
+    struct finding *findings;
+    size_t count;
+    bool no_memory;
+};
+
+/* mend, allocated or NULL, is taken over. */
+void check_add(struct check *check, enum check_level level, char *mend, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void check_ok(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Allocates a text, to be given as mend. NULL: no memory. */
+char *mend_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What to write into batvd's configuration, ending with ; or a comma. */
+char *mend_config(const struct check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* --- the checks, by file ----------------------------------------------------------------------- */
+
+/* check_host.c: configuration, state folder, keys, daemon; the socket */
+void check_configuration(struct check *check);
+void check_domains(struct check *check);
+void check_state_dir(struct check *check);
+void check_keyring(struct check *check);
+void check_active_key(struct check *check);
+void check_next_slot(struct check *check);
+void check_rotation(struct check *check);
+void check_daemon(struct check *check);
+void check_reload(struct check *check);
+void check_pause(struct check *check);
+void check_clock(struct check *check);
+void check_relayed(struct check *check);
+void check_warm_up(struct check *check);
+
+/* check_socket.c */
+void check_socket(struct check *check);
+void check_socket_access(struct check *check);
+
+/* check_postfix.c: main.cf. check_postfix opens it; the others do nothing where there is none. */
+void check_postfix(struct check *check);
+void check_smtpd_milters(struct check *check);
+void check_non_smtpd_milters(struct check *check);
+void check_milter_maps(struct check *check);
+void check_default_action(struct check *check);
+void check_milter_macros(struct check *check);
+void check_filter_classes(struct check *check);
+void check_mynetworks(struct check *check);
+void check_masquerade(struct check *check);
+void check_sender_maps(struct check *check);
+void check_delimiter(struct check *check);
+
+/* check_map.c: the map that makes tagged recipients known */
+void check_map(struct check *check);
+void check_map_classes(struct check *check);
+void check_sender_stripped(struct check *check);
+
+/* check_master.c: master.cf */
+void check_listeners(struct check *check);
+void check_reinjection(struct check *check);
+void check_proxy_filter(struct check *check);
+void check_chroot(struct check *check);
+
+/* check_backscatter.c: settings by which this host makes backscatter of its own */
+void check_relay_recipients(struct check *check);
+void check_catch_all(struct check *check);
+void check_luser_relay(struct check *check);
+void check_unlisted(struct check *check);
+void check_local_recipients(struct check *check);
+
+#endif

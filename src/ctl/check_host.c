@@ -1,0 +1,405 @@
+/*
+ * What batvd itself needs: its configuration, its folder, its keys; and what the daemon tells about
+ * itself in the status file. That file and the ring are read once and kept in struct check.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "batv/day.h"
+#include "ctl/check.h"
+#include "ctl/print.h"
+#include "ctl/running.h"
+#include "ctl/words.h"
+#include "io/pause.h"
+#include "io/ring_file.h"
+
+enum {
+    STATUS_OLD_SECONDS = 120, /* the daemon writes every ten */
+    FEW = 10                  /* findings of a kind told one by one */
+};
+
+/* The configuration. */
+
+void check_configuration(struct check *check)
+{
+    const struct config_messages *messages = &check->ctl->messages;
+    const char *path = check->ctl->config_path;
+    for (size_t i = 0; i < messages->count; i++) {
+        char *text = config_message_format(&messages->items[i]);
+        bool error = messages->items[i].level == CONFIG_ERROR;
+        check_add(check, error ? CHECK_FAIL : CHECK_WARN, mend_text("edit %s; batvd -n -c %s", path, path),
+                  "%s", text != NULL ? text : "");
+        free(text);
+    }
+    if (messages->count == 0 && check->config != NULL) {
+        check_ok(check, "%s has no faults", path);
+    }
+}
+
+void check_domains(struct check *check)
+{
+    const struct settings *settings = check->config->settings;
+    struct listing listing = {.count = 0};
+    size_t signing = 0;
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        listing_add(&listing, settings->rules[i].name);
+        signing += settings->rules[i].sign;
+    }
+    if (settings->rules_count == 0) {
+        check_add(check, CHECK_WARN, mend_config(check, "domains = ( \"example.com\" );"),
+                  "no domains are configured: nothing is signed and nothing is judged");
+    } else if (signing == 0) {
+        check_add(check, CHECK_WARN, mend_config(check, "sign: { enabled = true; };"),
+                  "nothing is signed: sign.enabled, or every domain's sign, is false (%s)",
+                  listing_end(&listing));
+    } else {
+        check_ok(check, "%zu, of which %zu are signed: %s", settings->rules_count, signing,
+                 listing_end(&listing));
+    }
+}
+
+/* The folder. */
+
+static void check_folder_mode(struct check *check, const struct stat *folder)
+{
+    const char *path = check->config->state_dir;
+    unsigned mode = (unsigned)folder->st_mode & 07777;
+    if ((mode & 022) != 0) {
+        check_add(check, CHECK_FAIL, mend_text("chmod 700 %s", path),
+                  "%s has mode %04o: others than its owner can replace the keys in it", path, mode);
+    } else if ((mode & 055) != 0) {
+        check_add(check, CHECK_WARN, mend_text("chmod 700 %s", path),
+                  "%s has mode %04o, expected 0700: others than its owner can look into it", path,
+                  mode);
+    } else {
+        check_ok(check, "%s is its owner's alone, mode %04o", path, mode);
+    }
+}
+
+void check_state_dir(struct check *check)
+{
+    const char *path = check->config->state_dir;
+    const char *user = check->config->user;
+    const struct passwd *account = user != NULL ? getpwnam(user) : NULL;
+    struct stat folder;
+    if (user != NULL && account == NULL) {
+        check_add(check, CHECK_FAIL,
+                  mend_text("adduser --system --group --no-create-home --home %s %s", path, user),
+                  "there is no user %s, as whom batvd is to run", user);
+    } else if (stat(path, &folder) != 0) {
+        check_add(check, CHECK_FAIL,
+                  mend_text("install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
+                            user != NULL ? user : "", path),
+                  "%s: %s", path, strerror(errno));
+    } else if (!S_ISDIR(folder.st_mode)) {
+        check_add(check, CHECK_FAIL, mend_text("mv %s %s.old && install -d -m 0700 %s", path, path, path),
+                  "%s is no folder", path);
+    } else if (account != NULL && account->pw_uid != folder.st_uid) {
+        check_add(check, CHECK_FAIL, mend_text("chown -R %s %s", user, path),
+                  "%s belongs to user id %lu, but batvd runs as %s", path,
+                  (unsigned long)folder.st_uid, user);
+    } else {
+        check_folder_mode(check, &folder);
+    }
+}
+
+/* The keys. */
+
+static void tell_no_ring(struct check *check, const char *path, enum status status,
+                         const struct reason *why)
+{
+    struct stat folder;
+    if (status == STATUS_NOT_FOUND) {
+        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key init", check->ctl->config_path),
+                  "%s is not there: without keys nothing can be signed", path);
+    } else if (status == STATUS_REFUSED && stat(check->config->state_dir, &folder) == 0) {
+        check_add(check, CHECK_FAIL,
+                  mend_text("chown %lu %s && chmod 600 %s", (unsigned long)folder.st_uid, path, path),
+                  "%s", why->text);
+    } else {
+        check_add(check, CHECK_FAIL,
+                  mend_text("put a copy from a backup in its place; without one: mv %s %s.broken && "
+                            "batvctl -c %s key init",
+                            path, path, check->ctl->config_path),
+                  "%s", why->text);
+    }
+}
+
+void check_keyring(struct check *check)
+{
+    struct reason why = {""};
+    struct ring_source *source = ring_source_new(check->config->state_dir);
+    if (source == NULL) {
+        check->no_memory = true;
+        return;
+    }
+    enum status status = ring_load(source, &check->ring, &why);
+    if (status == STATUS_OK) {
+        check_ok(check, "%s is readable, generation %llu", ring_source_path(source),
+                 (unsigned long long)check->ring->generation);
+    } else {
+        tell_no_ring(check, ring_source_path(source), status, &why);
+    }
+    ring_source_free(source);
+}
+
+void check_active_key(struct check *check)
+{
+    if (check->ring == NULL) {
+        return;
+    }
+    int active = ring_active(check->ring, check->now);
+    if (active == RING_NO_SLOT) {
+        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key rotate", check->ctl->config_path),
+                  "no key signs");
+        return;
+    }
+    char since[PRINT_TIME];
+    format_moment(check->ring->keys[active].signs_from, since);
+    check_ok(check, "key %d signs, since %s", active, since);
+}
+
+void check_next_slot(struct check *check)
+{
+    if (check->ring == NULL) {
+        return;
+    }
+    const struct key_policy *policy = &check->config->settings->keys;
+    time_t due = ring_rotation_due(check->ring, policy, check->now);
+    unsigned slot = ring_next_slot(check->ring);
+    int64_t free_day = ring_free_day(check->ring, slot);
+    int64_t wanted = day_of(due == RING_OPEN || due < check->now ? check->now : due);
+    char *command = mend_text("batvctl -c %s key list", check->ctl->config_path);
+    if (free_day < 0) {
+        check_add(check, CHECK_WARN, command,
+                  "the next key would be number %u, which an endless key has: no key can be made",
+                  slot);
+    } else if (free_day > wanted) {
+        char day[DAY_TEXT];
+        day_format(free_day, day);
+        check_add(check, CHECK_WARN, command,
+                  "the next key can be made on %s only: until then tags by the former key %u may be "
+                  "about",
+                  day, slot);
+    } else {
+        free(command);
+        check_ok(check, "the next key will be number %u, which is free", slot);
+    }
+}
+
+void check_rotation(struct check *check)
+{
+    const struct key_policy *policy = &check->config->settings->keys;
+    if (check->ring == NULL) {
+        return;
+    }
+    time_t due = ring_rotation_due(check->ring, policy, check->now);
+    char when[PRINT_TIME];
+    if (due == RING_OPEN) {
+        check_ok(check, "%s",
+                 policy->rotate_days == 0 ? "keys are not changed by themselves (keys.rotate_days = 0)"
+                                          : "a new key is about to sign");
+        return;
+    }
+    format_moment(due, when);
+    if (due < check->now - DAY_SECONDS) {
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s key rotate", check->ctl->config_path),
+                  "a new key has been due since %s", when);
+    } else {
+        check_ok(check, "the next key is due on %s", when);
+    }
+}
+
+/* The daemon. */
+
+static void load_status(struct check *check)
+{
+    struct reason why = {""};
+    check->running = daemon_is_running(check->config->state_dir);
+    struct status_report *report = check->running ? calloc(1, sizeof *report) : NULL;
+    if (report != NULL && status_file_read(check->config->state_dir, report, &why) == STATUS_OK) {
+        check->status = report;
+    } else {
+        free(report);
+    }
+}
+
+static char *mend_restart(const struct check *check)
+{
+    return mend_text("systemctl restart batvd; without systemd: kill %ld, then batvd -c %s",
+                     check->status != NULL ? check->status->pid : 0, check->ctl->config_path);
+}
+
+void check_daemon(struct check *check)
+{
+    load_status(check);
+    const struct status_report *status = check->status;
+    if (!check->running) {
+        check_add(check, CHECK_FAIL,
+                  mend_text("systemctl start batvd; without systemd: batvd -c %s",
+                            check->ctl->config_path),
+                  "no batvd is running on %s", check->config->state_dir);
+    } else if (status == NULL) {
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check->ctl->config_path),
+                  "batvd is running, but its file %s/status cannot be read",
+                  check->config->state_dir);
+    } else if (status->written < check->now - STATUS_OLD_SECONDS) {
+        char when[PRINT_TIME];
+        format_moment(status->written, when);
+        check_add(check, CHECK_WARN, mend_restart(check),
+                  "batvd is running, process %ld, but has not told how it is since %s", status->pid,
+                  when);
+    } else if (strcmp(status->version, BATV_VERSION) != 0) {
+        check_add(check, CHECK_WARN, mend_restart(check),
+                  "batvd %s is running, but %s is installed", status->version, BATV_VERSION);
+    } else {
+        check_ok(check, "batvd %s is running, process %ld", status->version, status->pid);
+    }
+}
+
+static bool config_is_newer(const struct check *check)
+{
+    struct stat file;
+    return stat(check->config->path, &file) == 0 && file.st_mtime > check->status->loaded;
+}
+
+void check_reload(struct check *check)
+{
+    const struct status_report *status = check->status;
+    if (status == NULL) {
+        return;
+    }
+    const char *path = check->ctl->config_path;
+    char *reload = mend_text("batvd -n -c %s && kill -USR1 %ld", path, status->pid);
+    if (status->reload_error[0] != '\0') {
+        check_add(check, CHECK_FAIL, reload,
+                  "batvd could not take in its configuration and works by the former one: %s",
+                  status->reload_error);
+    } else if (config_is_newer(check)) {
+        check_add(check, CHECK_WARN, reload, "%s was changed after batvd had read it", path);
+    } else {
+        free(reload);
+        check_ok(check, "batvd works by the present %s", path);
+    }
+    if (status->ring_error[0] != '\0') {
+        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key list", path),
+                  "batvd could not take in the keyring and works by the former one: %s",
+                  status->ring_error);
+    }
+}
+
+void check_pause(struct check *check)
+{
+    time_t since = 0;
+    if (!pause_since(check->config->state_dir, &since)) {
+        check_ok(check, "not paused");
+        return;
+    }
+    char when[PRINT_TIME];
+    format_moment(since, when);
+    check_add(check, CHECK_WARN, mend_text("batvctl -c %s resume", check->ctl->config_path),
+              "paused since %s: nothing is refused", when);
+}
+
+void check_clock(struct check *check)
+{
+    time_t newest = check->ring != NULL ? ring_newest_time(check->ring) : 0;
+    char *command = mend_text("timedatectl set-ntp true; without systemd: set it with date");
+    if (newest > check->now + DAY_SECONDS) {
+        char when[PRINT_TIME];
+        format_moment(newest, when);
+        check_add(check, CHECK_FAIL, command,
+                  "the clock is wrong: the keyring was last changed on %s, which is yet to come", when);
+    } else if (check->status != NULL && check->status->clock_wrong) {
+        check_add(check, CHECK_FAIL, command,
+                  "batvd has seen the clock jump: no keys are made, and `auto` only logs");
+    } else {
+        free(command);
+        check_ok(check, "the clock agrees with the keyring");
+    }
+}
+
+/* Mail of ours that goes out unsigned. */
+
+static void tell_relayed(struct check *check, const struct status_relayed *relayed)
+{
+    char when[PRINT_TIME];
+    format_moment(relayed->last, when);
+    check_add(check, CHECK_WARN,
+              mend_config(check, "add \"%s\" to internal_networks,", relayed->client),
+              "%llu messages of %s came from %s, which is not in internal_networks, and left without a "
+              "tag, the last on %s: `auto` refuses nothing for the domain",
+              (unsigned long long)relayed->count, relayed->domain, relayed->client, when);
+}
+
+void check_relayed(struct check *check)
+{
+    const struct status_report *status = check->status;
+    if (status == NULL) {
+        return;
+    }
+    time_t recent = check->now - settings_wait(check->config->settings);
+    size_t count = 0;
+    for (size_t i = 0; i < status->relayed_count; i++) {
+        if (status->relayed[i].last < recent) {
+            continue;
+        }
+        if (count++ < FEW) {
+            tell_relayed(check, &status->relayed[i]);
+        }
+    }
+    if (count == 0) {
+        check_ok(check, "no mail of the domains has left without a tag unnoticed");
+    } else if (count > FEW) {
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check->ctl->config_path),
+                  "and %zu more clients", count - FEW);
+    }
+}
+
+/* The domains in a state of `auto`; *until becomes the latest end. */
+static bool list_domains(const struct status_report *status, const char *state,
+                         struct listing *listing, time_t *until)
+{
+    *listing = (struct listing){.count = 0};
+    *until = 0;
+    for (size_t i = 0; i < status->domain_count; i++) {
+        const struct status_domain *domain = &status->domains[i];
+        if (strcmp(domain->state, state) == 0) {
+            listing_add(listing, domain->name);
+            *until = domain->until > *until ? domain->until : *until;
+        }
+    }
+    return listing->count > 0;
+}
+
+void check_warm_up(struct check *check)
+{
+    const struct status_report *status = check->status;
+    struct listing listing;
+    time_t until;
+    bool told = false;
+    if (status == NULL) {
+        return;
+    }
+    if (list_domains(status, "never-signed", &listing, &until)) {
+        check_add(check, CHECK_WARN,
+                  mend_text("send a message from one of its addresses and look for `sign` in the log"),
+                  "nothing has been signed yet for %s: bounces are logged, not refused",
+                  listing_end(&listing));
+        told = true;
+    }
+    if (list_domains(status, "waiting", &listing, &until)) {
+        char when[PRINT_TIME];
+        format_moment(until, when);
+        check_ok(check, "forged bounces are logged only, until %s at the latest: %s", when,
+                 listing_end(&listing));
+        told = true;
+    }
+    if (list_domains(status, "enforcing", &listing, &until) || !told) {
+        check_ok(check, "no domain waits%s%s", listing.count > 0 ? "; enforcing: " : "",
+                 listing_end(&listing));
+    }
+}

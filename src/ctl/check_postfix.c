@@ -1,0 +1,459 @@
+/*
+ * Postfix's main.cf: what batvd needs in it, and what is set there that spoils its work. Values are
+ * those in force, with every $name replaced.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ctl/check_postfix.h"
+#include "ctl/milter_address.h"
+#include "ctl/postfix_needs.h"
+#include "ctl/words.h"
+#include "io/config_file.h"
+
+enum { LIST_FILE_MAX = 1 << 20 };
+
+/* What others of these files use too. */
+
+char *mend_need(const struct check *check, int need)
+{
+    char *value = need_value(check->postfix, (enum need)need, check->config->listen,
+                             POSTFIX_MAP_PATH);
+    char *text = value == NULL ? NULL
+                               : postfix_command(check->postfix, "-e", "%s = %s",
+                                                 need_name((enum need)need), value);
+    free(value);
+    return text;
+}
+
+char *mend_all(const struct check *check)
+{
+    return mend_text("batvctl -c %s mta postfix | sh", check->ctl->config_path);
+}
+
+char *mend_map(const struct check *check, const char *path)
+{
+    const char *place = postfix_place(check->postfix);
+    return mend_text("batvctl -c %s mta postfix --part map > %s && postfix%s reload",
+                     check->ctl->config_path, path, place);
+}
+
+void check_postfix(struct check *check)
+{
+    enum status status = postfix_open(&check->postfix, &check->postfix_absent);
+    if (status == STATUS_OK) {
+        check_ok(check, "Postfix %s, configured in %s", postfix_get(check->postfix, "mail_version"),
+                 postfix_get(check->postfix, "config_directory"));
+    } else if (status == STATUS_NOT_FOUND) {
+        check_ok(check, "no Postfix here: none of its settings are looked at");
+    } else {
+        check_add(check, CHECK_WARN, mend_text("postfix check"),
+                  "Postfix's settings could not be looked at: %s", check->postfix_absent.text);
+    }
+}
+
+char *milters_find_ours(const struct check *check, const char *list)
+{
+    const char *queue = need_queue_directory(check->postfix);
+    char *item = milter_list_find(list, check->config->listen, queue, false);
+    return item != NULL ? item : milter_list_find(list, check->config->listen, queue, true);
+}
+
+static bool names_milter(const struct check *check, const char *list)
+{
+    char *item = milters_find_ours(check, list);
+    free(item);
+    return item != NULL;
+}
+
+/* "not set", or the value in quotes; in a buffer of the caller's. */
+static const char *said(const char *value, char *out, size_t size)
+{
+    if (list_is_empty(value)) {
+        return "not set";
+    }
+    snprintf(out, size, "\"%s\"", value);
+    return out;
+}
+
+/* The milters. */
+
+void check_smtpd_milters(struct check *check)
+{
+    char text[300];
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *list = postfix_get(check->postfix, "smtpd_milters");
+    if (names_milter(check, list)) {
+        check_ok(check, "batvd is asked about mail that comes by SMTP: %s",
+                 said(list, text, sizeof text));
+    } else if (listeners_ask_by_themselves(check)) {
+        check_ok(check, "every service that takes mail names batvd itself");
+    } else {
+        check_add(check, CHECK_FAIL, mend_need(check, NEED_MILTERS),
+                  "batvd is not asked about mail that comes by SMTP: smtpd_milters is %s",
+                  said(list, text, sizeof text));
+    }
+}
+
+void check_non_smtpd_milters(struct check *check)
+{
+    char text[300];
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *list = postfix_get(check->postfix, "non_smtpd_milters");
+    if (names_milter(check, list)) {
+        check_ok(check, "batvd is asked about mail by sendmail(1): %s",
+                 said(list, text, sizeof text));
+    } else {
+        check_add(check, CHECK_FAIL, mend_need(check, NEED_NON_SMTPD),
+                  "mail by sendmail(1) leaves without a tag, and its bounces will be refused: "
+                  "non_smtpd_milters is %s",
+                  said(list, text, sizeof text));
+    }
+}
+
+void check_milter_maps(struct check *check)
+{
+    const char *maps = check->postfix != NULL ? postfix_get(check->postfix, "smtpd_milter_maps") : "";
+    if (check->postfix == NULL) {
+        return;
+    }
+    if (list_is_empty(maps)) {
+        check_ok(check, "not set: no client goes by other milters");
+    } else {
+        check_add(check, CHECK_WARN, postfix_command(check->postfix, "-X", "smtpd_milter_maps"),
+                  "clients that smtpd_milter_maps (%s) names may go by other milters than batvd", maps);
+    }
+}
+
+/* What happens to mail while batvd is away, by one list of milters. */
+static void check_action_of(struct check *check, const char *name, bool *told)
+{
+    const char *list = postfix_get(check->postfix, name);
+    char *item = milters_find_ours(check, list);
+    char *option = item != NULL ? milter_item_option(item, "default_action") : NULL;
+    if (option != NULL && strcasecmp(option, "tempfail") != 0) {
+        check_add(check, CHECK_FAIL,
+                  mend_text("take default_action=%s out of %s in main.cf, then postfix%s reload",
+                            option, name, postfix_place(check->postfix)),
+                  "while batvd is away, mail is not put off (%s in %s)", item, name);
+        *told = true;
+    }
+    free(option);
+    free(item);
+}
+
+void check_default_action(struct check *check)
+{
+    bool told = false;
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *action = postfix_get(check->postfix, "milter_default_action");
+    check_action_of(check, "smtpd_milters", &told);
+    check_action_of(check, "non_smtpd_milters", &told);
+    if (strcasecmp(action, "tempfail") == 0 || strcasecmp(action, "shutdown") == 0) {
+        if (!told) {
+            check_ok(check, "while batvd is away, clients are told to come again: %s", action);
+        }
+        return;
+    }
+    const char *harm = "leaves without a tag, and its bounces will be refused";
+    if (strcasecmp(action, "reject") == 0) {
+        harm = "is refused for good";
+    }
+    check_add(check, CHECK_FAIL, mend_need(check, NEED_ACTION),
+              "while batvd is away, mail %s: milter_default_action is %s, expected tempfail", harm,
+              action);
+}
+
+void check_milter_macros(struct check *check)
+{
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *macros = postfix_get(check->postfix, "milter_mail_macros");
+    const char *protocol = postfix_get(check->postfix, "milter_protocol");
+    if (strtol(protocol, NULL, 10) < 6) {
+        check_add(check, CHECK_FAIL, postfix_command(check->postfix, "-X", "milter_protocol"),
+                  "batvd cannot change senders and recipients: milter_protocol is %s, expected 6",
+                  protocol);
+    } else if (!list_has(macros, "{auth_authen}") && !list_has(macros, "{auth_type}")) {
+        check_add(check, CHECK_FAIL, postfix_command(check->postfix, "-X", "milter_mail_macros"),
+                  "batvd does not hear who has authenticated, and signs nothing of theirs: "
+                  "milter_mail_macros lacks {auth_authen} and {auth_type}");
+    } else {
+        check_ok(check, "batvd hears who has authenticated, protocol %s", protocol);
+    }
+}
+
+void check_filter_classes(struct check *check)
+{
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *classes = postfix_get(check->postfix, "internal_mail_filter_classes");
+    if (list_is_empty(classes)) {
+        check_ok(check, "empty: Postfix's own bounces pass no filter");
+    } else {
+        check_add(check, list_has(classes, "bounce") ? CHECK_FAIL : CHECK_WARN,
+                  postfix_command(check->postfix, "-X", "internal_mail_filter_classes"),
+                  "Postfix's own notices pass batvd with their tags already taken off: "
+                  "internal_mail_filter_classes is \"%s\", expected empty",
+                  classes);
+    }
+}
+
+/* Networks. */
+
+struct networks {
+    struct check *check;
+    struct listing missing;
+    struct listing unknown;
+};
+
+/* A network without the brackets that Postfix puts around IPv6. */
+static void strip_brackets(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        if (*from != '[' && *from != ']') {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
+static void take_network(struct networks *networks, char *item)
+{
+    const struct settings *settings = networks->check->config->settings;
+    strip_brackets(item);
+    if (!network_list_covers(settings->internal_networks, item) &&
+        !network_list_covers(settings->relays, item)) {
+        char quoted[128];
+        snprintf(quoted, sizeof quoted, "\"%s\"", item);
+        listing_add(&networks->missing, quoted);
+    }
+}
+
+static bool is_network(const char *item)
+{
+    struct network_list *list = NULL;
+    size_t bad;
+    bool is = network_list_new(&item, 1, &list, &bad) == STATUS_OK;
+    network_list_free(list);
+    return is;
+}
+
+/* The first word of each line of a file: a list of networks, or a cidr: table. */
+static void take_file(struct networks *networks, const char *path)
+{
+    struct config_messages messages = {.items = NULL};
+    const struct config_place named = {path, 0};
+    unsigned line = 0;
+    size_t length = 0;
+    char *text = NULL;
+    if (config_file_read(path, LIST_FILE_MAX, named, &messages, &text, &length) != STATUS_OK) {
+        listing_add(&networks->unknown, path);
+        text = NULL;
+    }
+    char *at = text;
+    for (char *item = at != NULL ? config_file_item(&at, &line) : NULL; item != NULL;
+         item = config_file_item(&at, &line)) {
+        item[strcspn(item, " \t,")] = '\0';
+        if (is_network(item)) {
+            take_network(networks, item);
+        } else if (item[0] != '!') {
+            listing_add(&networks->unknown, item);
+        }
+    }
+    free(text);
+    config_messages_free(&messages);
+}
+
+static void take_item(struct networks *networks, char *item)
+{
+    if (item[0] == '!') {
+        return; /* less than without it */
+    }
+    if (item[0] == '/') {
+        take_file(networks, item);
+    } else if (strncmp(item, "cidr:/", 6) == 0) {
+        take_file(networks, item + 5);
+    } else if (is_network(item)) {
+        take_network(networks, item);
+    } else {
+        listing_add(&networks->unknown, item);
+    }
+}
+
+void check_mynetworks(struct check *check)
+{
+    struct networks networks = {.check = check};
+    struct words words = {.items = NULL};
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *list = postfix_get(check->postfix, "mynetworks");
+    if (!words_split(list, &words)) {
+        check->no_memory = true;
+    }
+    for (size_t i = 0; i < words.count; i++) {
+        take_item(&networks, words.items[i]);
+    }
+    words_free(&words);
+    if (networks.missing.count > 0) {
+        const char *missing = listing_end(&networks.missing);
+        check_add(check, CHECK_WARN,
+                  mend_config(check, "add %s to internal_networks (or to relays, what only hands in mail from outside),", missing),
+                  "mynetworks may send mail that batvd leaves unsigned: %s", missing);
+    }
+    if (networks.unknown.count > 0) {
+        check_add(check, CHECK_WARN, mend_config(check, "add what is in it to internal_networks,"),
+                  "mynetworks has what cannot be compared with internal_networks: %s",
+                  listing_end(&networks.unknown));
+    }
+    if (networks.missing.count == 0 && networks.unknown.count == 0) {
+        check_ok(check, "all of mynetworks is in internal_networks: %s", list);
+    }
+}
+
+/* Rewriting of senders. */
+
+/* True where domain is, or is below, parent. */
+static bool is_below(const char *domain, const char *parent)
+{
+    size_t d = strlen(domain);
+    size_t p = strlen(parent);
+    return d >= p && strcasecmp(domain + d - p, parent) == 0 &&
+           (d == p || domain[d - p - 1] == '.' || domain[d - p] == '.');
+}
+
+/* What masquerading makes of a domain, by Postfix's rule: the first entry that fits decides. */
+static const char *masqueraded(const struct words *entries, const char *domain)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        const char *entry = entries->items[i];
+        bool except = entry[0] == '!';
+        if (is_below(domain, entry + except)) {
+            return except ? domain : entry;
+        }
+    }
+    return domain;
+}
+
+/* True where an entry hides hosts below one of our domains. */
+static bool hides_hosts(const struct check *check, const struct words *entries)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        if (entries->items[i][0] != '!' &&
+            settings_rules(check->config->settings, entries->items[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_masquerading(struct check *check, const struct words *entries)
+{
+    const struct settings *settings = check->config->settings;
+    struct listing changed = {.count = 0};
+    char *command = postfix_command(check->postfix, "-e",
+                                    "masquerade_classes = header_sender, header_recipient");
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        const char *name = settings->rules[i].name;
+        if (strcasecmp(masqueraded(entries, name), name) != 0) {
+            listing_add(&changed, name);
+        }
+    }
+    if (changed.count > 0) {
+        check_add(check, CHECK_FAIL, command,
+                  "masquerade_domains changes the sender after batvd has signed it, and no bounce will "
+                  "fit its tag: %s",
+                  listing_end(&changed));
+    } else if (hides_hosts(check, entries)) {
+        check_add(check, CHECK_WARN, command,
+                  "masquerade_domains makes senders on hosts below a domain of ours into ones of ours, "
+                  "after batvd has left them unsigned");
+    } else {
+        free(command);
+        check_ok(check, "masquerade_domains leaves the domains of ours as they are");
+    }
+}
+
+void check_masquerade(struct check *check)
+{
+    struct words entries = {.items = NULL};
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *domains = postfix_get(check->postfix, "masquerade_domains");
+    if (list_is_empty(domains) ||
+        !list_has(postfix_get(check->postfix, "masquerade_classes"), "envelope_sender")) {
+        check_ok(check, "envelope senders are not masqueraded");
+    } else if (!words_split(domains, &entries)) {
+        check->no_memory = true;
+    } else {
+        check_masquerading(check, &entries);
+    }
+    words_free(&entries);
+}
+
+void check_sender_maps(struct check *check)
+{
+    static const char *const parameters[] = {
+        "sender_canonical_maps", "smtp_generic_maps", "sender_dependent_relayhost_maps",
+        "sender_dependent_default_transport_maps"};
+    bool told = false;
+    if (check->postfix == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        const char *maps = postfix_get(check->postfix, parameters[i]);
+        if (!list_is_empty(maps)) {
+            check_add(check, CHECK_WARN,
+                      mend_text("give domains in place of addresses there (@example.com), or exclude "
+                                "these senders: exclude_sign: { senders = [ \"user@example.com\" ]; }; "
+                                "in %s",
+                                check->ctl->config_path),
+                      "%s (%s) is asked for the tagged sender: entries for whole addresses no longer "
+                      "fit, those for @domain do",
+                      parameters[i], maps);
+            told = true;
+        }
+    }
+    if (!told) {
+        check_ok(check, "no table is asked for senders");
+    }
+}
+
+void check_delimiter(struct check *check)
+{
+    struct listing domains = {.count = 0};
+    if (check->postfix == NULL) {
+        return;
+    }
+    const struct settings *settings = check->config->settings;
+    const char *delimiter = postfix_get(check->postfix, "recipient_delimiter");
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        if (settings->rules[i].syntax == TAG_SUBADDRESS) {
+            listing_add(&domains, settings->rules[i].name);
+        }
+    }
+    if (domains.count == 0) {
+        check_ok(check, "no domain has syntax = \"subaddress\", which alone would need one");
+    } else if (strchr(delimiter, '+') != NULL) {
+        check_ok(check, "recipient_delimiter has the + that syntax = \"subaddress\" needs");
+    } else {
+        check_add(check, CHECK_FAIL,
+                  postfix_command(check->postfix, "-e", "recipient_delimiter = +%s", delimiter),
+                  "bounces to USER+prvs=... would be refused as unknown: recipient_delimiter is \"%s\", "
+                  "expected to have +, for %s",
+                  delimiter, listing_end(&domains));
+    }
+}

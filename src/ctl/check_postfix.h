@@ -1,0 +1,32 @@
+/* What the checks of Postfix's settings share. */
+#ifndef CTL_CHECK_POSTFIX_H
+#define CTL_CHECK_POSTFIX_H
+
+#include "ctl/check.h"
+
+/* Services of master.cf that take mail by SMTP, by where they listen. */
+enum listener_kind {
+    LISTENER_NONE,
+    LISTENER_PUBLIC,     /* port 25, or another for everybody */
+    LISTENER_SUBMISSION, /* 587, 465 */
+    LISTENER_INTERNAL    /* on a loopback address, at a port of its own */
+};
+enum listener_kind listener_kind_of(const struct postfix_service *service);
+
+/* The item of the list of milters that leads to our listener, by either reading of its path. NULL:
+ * none. The caller frees. */
+char *milters_find_ours(const struct check *check, const char *list);
+/* True where the service asks batvd. */
+bool listener_asks(const struct check *check, const struct postfix_service *service);
+/* True where main.cf's smtpd_milters matters to nobody: every public and submission service has its
+ * own, with batvd in it. */
+bool listeners_ask_by_themselves(const struct check *check);
+
+/* As main.cf must say it: a value of postfix_needs.h. */
+char *mend_need(const struct check *check, int need);
+/* All of what `batvctl mta postfix` gives. */
+char *mend_all(const struct check *check);
+/* The map anew, at its path. */
+char *mend_map(const struct check *check, const char *path);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * The place where Postfix finds batvd: whether it is there, answers, and lets Postfix's user in. The
+ * rights are worked out from owners and modes along the path, so that the folder at fault can be
+ * named. Wrong ones are the most frequent fault in setting up a milter.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl/check.h"
+#include "ctl/milter_address.h"
+#include "ctl/postfix_needs.h"
+
+enum { CONNECT_MS = 3000, GROUPS_MAX = 256 };
+
+/* 0, or an error number. */
+static int try_connect(int family, const struct sockaddr *address, socklen_t length)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    if (connect(fd, address, length) != 0) {
+        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+        error = errno;
+        if (error == EINPROGRESS) {
+            error = poll(&wait, 1, CONNECT_MS) == 1 ? 0 : ETIMEDOUT;
+        }
+        if (error == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+            error = errno;
+        }
+    }
+    close(fd);
+    return error;
+}
+
+static char *mend_start(const struct check *check)
+{
+    return mend_text("systemctl restart batvd; without systemd: batvd -c %s",
+                     check->ctl->config_path);
+}
+
+static void check_mode(struct check *check, const char *path, const struct stat *info)
+{
+    const struct config *config = check->config;
+    const struct group *group =
+        config->listen_group != NULL ? getgrnam(config->listen_group) : NULL;
+    if (config->listen_group != NULL && group == NULL) {
+        check_add(check, CHECK_FAIL, mend_text("in %s: listen_group = \"postfix\"; then systemctl restart batvd",
+                            check->ctl->config_path),
+                  "there is no group %s (listen_group)", config->listen_group);
+    } else if (group != NULL && group->gr_gid != info->st_gid) {
+        check_add(check, CHECK_WARN, mend_text("chgrp %s %s", config->listen_group, path),
+                  "%s has another group than listen_group, %s", path, config->listen_group);
+    } else if ((info->st_mode & 0777) != config->listen_mode) {
+        check_add(check, CHECK_WARN, mend_text("chmod %04o %s", (unsigned)config->listen_mode, path),
+                  "%s has mode %04o, but listen_mode is %04o", path,
+                  (unsigned)info->st_mode & 0777, (unsigned)config->listen_mode);
+    } else {
+        check_ok(check, "%s is there and answers, mode %04o", path,
+                 (unsigned)info->st_mode & 0777);
+    }
+}
+
+static void check_unix(struct check *check, const char *path)
+{
+    struct stat info;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (stat(path, &info) != 0) {
+        check_add(check, CHECK_FAIL, mend_start(check), "%s: %s", path, strerror(errno));
+        return;
+    }
+    if (!S_ISSOCK(info.st_mode)) {
+        check_add(check, CHECK_FAIL, mend_text("mv %s %s.old", path, path), "%s is no socket", path);
+        return;
+    }
+    memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
+    int error = try_connect(AF_UNIX, (const struct sockaddr *)&address, sizeof address);
+    if (error == EACCES) {
+        check_add(check, CHECK_WARN, mend_text("run this as root"),
+                  "%s: whether it answers cannot be tried by this user", path);
+    } else if (error != 0 && error != EAGAIN) {
+        check_add(check, CHECK_FAIL, mend_start(check), "%s is there, but nobody answers: %s", path,
+                  strerror(error));
+    } else {
+        check_mode(check, path, &info);
+    }
+}
+
+static void check_inet(struct check *check)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    char *host;
+    char *port;
+    if (!listen_host_port(check->config->listen, &host, &port)) {
+        check->no_memory = true;
+        return;
+    }
+    const char *target = listen_reachable(host);
+    int error = getaddrinfo(target, port, &hints, &found);
+    const char *problem = error != 0 ? gai_strerror(error) : NULL;
+    error = 0;
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+        error = try_connect(at->ai_family, at->ai_addr, at->ai_addrlen);
+        if (error == 0) {
+            break;
+        }
+    }
+    if (problem == NULL && error == 0) {
+        check_ok(check, "port %s at %s answers", port, target);
+    } else {
+        check_add(check, CHECK_FAIL, mend_start(check), "port %s at %s does not answer: %s", port,
+                  target, problem != NULL ? problem : strerror(error));
+    }
+    if (found != NULL) {
+        freeaddrinfo(found);
+    }
+    free(host);
+    free(port);
+}
+
+void check_socket(struct check *check)
+{
+    const char *path = listen_path(check->config->listen);
+    if (path != NULL) {
+        check_unix(check, path);
+    } else {
+        check_inet(check);
+    }
+}
+
+/* Postfix's user and all groups of it. */
+struct identity {
+    const char *name;
+    char group[64]; /* its own group's name */
+    uid_t uid;
+    gid_t groups[GROUPS_MAX];
+    int group_count;
+};
+
+static const char *group_name(gid_t gid)
+{
+    const struct group *group = getgrgid(gid);
+    return group != NULL ? group->gr_name : "?";
+}
+
+static bool find_identity(const struct check *check, struct identity *out)
+{
+    out->name = postfix_get(check->postfix, "mail_owner");
+    const struct passwd *account = getpwnam(out->name);
+    out->group_count = GROUPS_MAX;
+    if (account == NULL) {
+        return false;
+    }
+    out->uid = account->pw_uid;
+    snprintf(out->group, sizeof out->group, "%s", group_name(account->pw_gid));
+    if (getgrouplist(out->name, account->pw_gid, out->groups, &out->group_count) < 0) {
+        out->group_count = GROUPS_MAX; /* the first ones are there */
+    }
+    return true;
+}
+
+/* The rights, rwx as 7, that the identity has by owner, group or others. */
+static unsigned rights(const struct identity *who, const struct stat *info)
+{
+    unsigned mode = (unsigned)info->st_mode;
+    if (who->uid == info->st_uid) {
+        return mode >> 6 & 7;
+    }
+    for (int i = 0; i < who->group_count; i++) {
+        if (who->groups[i] == info->st_gid) {
+            return mode >> 3 & 7;
+        }
+    }
+    return mode & 7;
+}
+
+static void tell_no_entry(struct check *check, const struct identity *who, const char *folder,
+                          const struct stat *info)
+{
+    check_add(check, CHECK_FAIL,
+              mend_text("chgrp %s %s && chmod g+x %s", who->group, folder, folder),
+              "Postfix's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
+              who->name, folder, (unsigned)info->st_mode & 07777, group_name(info->st_gid));
+}
+
+/* The folders above the socket, from the length-th octet of its path on. False: one keeps the identity
+ * out, or is not there, which check_socket has told. */
+static bool folders_let_in(struct check *check, const struct identity *who, char *path,
+                           size_t length)
+{
+    struct stat info;
+    for (char *slash = strchr(path + length, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        const char *folder = slash == path ? "/" : path;
+        char kept = *slash;
+        *slash = slash == path ? kept : '\0';
+        bool known = stat(folder, &info) == 0;
+        bool open = known && (rights(who, &info) & 1) != 0;
+        if (known && !open) {
+            tell_no_entry(check, who, folder, &info);
+        }
+        *slash = kept;
+        if (!open) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_access(struct check *check, const struct identity *who, char *path)
+{
+    const char *queue = need_queue_directory(check->postfix);
+    size_t length = strlen(queue);
+    struct stat info;
+    /* smtpd starts in the queue directory, whatever is above it. */
+    bool below = strncmp(path, queue, length) == 0 && path[length] == '/';
+    if (!folders_let_in(check, who, path, below ? length : 0) || stat(path, &info) != 0) {
+        return;
+    }
+    if ((rights(who, &info) & 2) != 0) {
+        check_ok(check, "Postfix's user %s can connect to %s", who->name, path);
+        return;
+    }
+    check_add(check, CHECK_FAIL,
+              mend_text("in %s: listen_group = \"%s\"; listen_mode = \"0660\"; then systemctl restart "
+                        "batvd",
+                        check->ctl->config_path, who->group),
+              "Postfix's user %s cannot connect to %s (mode %04o, group %s): it needs to write there",
+              who->name, path, (unsigned)info.st_mode & 0777, group_name(info.st_gid));
+}
+
+void check_socket_access(struct check *check)
+{
+    const char *path = listen_path(check->config->listen);
+    struct identity who;
+    if (check->postfix == NULL || path == NULL) {
+        return;
+    }
+    char *copy = strdup(path);
+    if (copy == NULL) {
+        check->no_memory = true;
+    } else if (!find_identity(check, &who)) {
+        check_add(check, CHECK_FAIL, mend_text("postfix check"),
+                  "there is no user %s, as whom Postfix is to run (mail_owner)", who.name);
+    } else {
+        check_access(check, &who, copy);
+    }
+    free(copy);
+}

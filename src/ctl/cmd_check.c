@@ -1,0 +1,262 @@
+/*
+ * `batvctl check`: the table of checks, and the report. Started as root, what concerns Postfix and
+ * the socket is looked at as root, since tables may be readable by root only; then batvctl becomes
+ * the owner of the state folder, because the keyring is refused by anyone else, and looks at the rest.
+ * The report has the order of the table. Findings belong to struct check; one thread.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/arguments.h"
+#include "ctl/check.h"
+#include "ctl/commands.h"
+#include "ctl/json.h"
+#include "ctl/owner.h"
+#include "ctl/print.h"
+
+static const struct {
+    const char *name;
+    void (*run)(struct check *check);
+    bool as_owner; /* of state_dir */
+} rows[] = {
+    {"configuration", check_configuration, false},
+    {"domains", check_domains, false},
+    {"state_dir", check_state_dir, false},
+    {"keyring", check_keyring, true},
+    {"key.active", check_active_key, true},
+    {"key.next-slot", check_next_slot, true},
+    {"key.rotation", check_rotation, true},
+    {"daemon", check_daemon, true},
+    {"reload", check_reload, true},
+    {"pause", check_pause, true},
+    {"clock", check_clock, true},
+    {"relayed-unsigned", check_relayed, true},
+    {"warm-up", check_warm_up, true},
+    {"socket", check_socket, false},
+    {"postfix", check_postfix, false},
+    {"socket.access", check_socket_access, false},
+    {"postfix.smtpd_milters", check_smtpd_milters, false},
+    {"postfix.non_smtpd_milters", check_non_smtpd_milters, false},
+    {"postfix.listeners", check_listeners, false},
+    {"postfix.re-injection", check_reinjection, false},
+    {"postfix.smtpd_proxy_filter", check_proxy_filter, false},
+    {"postfix.chroot", check_chroot, false},
+    {"postfix.smtpd_milter_maps", check_milter_maps, false},
+    {"postfix.milter_default_action", check_default_action, false},
+    {"postfix.milter_macros", check_milter_macros, false},
+    {"postfix.internal_mail_filter_classes", check_filter_classes, false},
+    {"postfix.recipient_canonical_maps", check_map, false},
+    {"postfix.recipient_canonical_classes", check_map_classes, false},
+    {"postfix.sender_rewriting", check_sender_stripped, false},
+    {"postfix.mynetworks", check_mynetworks, false},
+    {"postfix.masquerade_domains", check_masquerade, false},
+    {"postfix.sender_maps", check_sender_maps, false},
+    {"postfix.recipient_delimiter", check_delimiter, false},
+    {"backscatter.relay_recipient_maps", check_relay_recipients, false},
+    {"backscatter.catch-all", check_catch_all, false},
+    {"backscatter.luser_relay", check_luser_relay, false},
+    {"backscatter.unlisted_recipients", check_unlisted, false},
+    {"backscatter.local_recipient_maps", check_local_recipients, false},
+};
+
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static const struct {
+    const char *name;
+    const char *colour;
+} levels[] = {
+    [CHECK_OK] = {"ok", "\033[32m"},
+    [CHECK_WARN] = {"warn", "\033[33m"},
+    [CHECK_FAIL] = {"fail", "\033[31m"},
+};
+
+static void add(struct check *check, enum check_level level, char *mend, const char *format,
+                va_list arguments) __attribute__((format(printf, 4, 0)));
+
+static void add(struct check *check, enum check_level level, char *mend, const char *format,
+                va_list arguments)
+{
+    char *text = NULL;
+    struct finding *findings =
+        realloc(check->findings, (check->count + 1) * sizeof *check->findings);
+    if (findings != NULL) {
+        check->findings = findings;
+    }
+    if (findings == NULL || vasprintf(&text, format, arguments) < 0) {
+        check->no_memory = true;
+        free(mend);
+        return;
+    }
+    findings[check->count++] = (struct finding){check->row, level, text, mend};
+}
+
+void check_add(struct check *check, enum check_level level, char *mend, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add(check, level, mend, format, arguments);
+    va_end(arguments);
+    check->no_memory = check->no_memory || mend == NULL;
+}
+
+void check_ok(struct check *check, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add(check, CHECK_OK, NULL, format, arguments);
+    va_end(arguments);
+}
+
+char *mend_text(const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0) {
+        text = NULL;
+    }
+    va_end(arguments);
+    return text;
+}
+
+char *mend_config(const struct check *check, const char *format, ...)
+{
+    char *line = NULL;
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&line, format, arguments) < 0) {
+        line = NULL;
+    }
+    va_end(arguments);
+    if (line != NULL) {
+        text = mend_text("in %s: %s then systemctl reload batvd", check->ctl->config_path, line);
+    }
+    free(line);
+    return text;
+}
+
+static void run_rows(struct check *check, bool as_owner)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].as_owner == as_owner) {
+            check->row = i;
+            rows[i].run(check);
+        }
+    }
+}
+
+static void print_lines(const struct check *check)
+{
+    bool colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t i = 0; i < check->count; i++) {
+            const struct finding *f = &check->findings[i];
+            if (f->row != row) {
+                continue;
+            }
+            printf("%s%-4s%s  %-37s ", colour ? levels[f->level].colour : "",
+                   levels[f->level].name, colour ? "\033[0m" : "", rows[row].name);
+            print_text(stdout, f->text);
+            if (f->mend != NULL) {
+                fputs("\n      mend: ", stdout);
+                print_text(stdout, f->mend);
+            }
+            putchar('\n');
+        }
+    }
+}
+
+static void print_json(const struct check *check)
+{
+    struct json json;
+    json_begin(&json, stdout);
+    json_open_array(&json, NULL);
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t i = 0; i < check->count; i++) {
+            const struct finding *f = &check->findings[i];
+            if (f->row == row) {
+                json_open_object(&json, NULL);
+                json_text(&json, "level", levels[f->level].name);
+                json_text(&json, "name", rows[row].name);
+                json_text(&json, "text", f->text);
+                json_text(&json, "mend", f->mend);
+                json_close(&json);
+            }
+        }
+    }
+    json_close(&json);
+    json_end(&json);
+}
+
+static bool has_failed(const struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++) {
+        if (check->findings[i].level == CHECK_FAIL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: not everything could be looked at, and stderr says why. */
+static bool run_all(struct check *check)
+{
+    if (!ctl_load_config(check->ctl)) {
+        check_configuration(check);
+        return false;
+    }
+    check->config = check->ctl->config;
+    run_rows(check, false);
+    if (access(check->config->state_dir, F_OK) != 0 && errno == ENOENT) {
+        return true; /* check_state_dir has told */
+    }
+    if (!owner_become(check->config->state_dir, check->config->user)) {
+        return false;
+    }
+    owner_hide_memory();
+    run_rows(check, true);
+    return true;
+}
+
+static void check_clear(struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++) {
+        free(check->findings[i].text);
+        free(check->findings[i].mend);
+    }
+    free(check->findings);
+    postfix_free(check->postfix);
+    ring_free(check->ring);
+    if (check->status != NULL) {
+        status_report_free(check->status);
+        free(check->status);
+    }
+}
+
+int cmd_check(struct ctl *ctl, int argc, char **argv)
+{
+    struct check check = {.ctl = ctl, .now = time(NULL)};
+    if (!arguments_parse(ctl, NULL, &argc, argv)) {
+        return CTL_UNABLE;
+    }
+    if (argc > 1) {
+        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+    }
+    bool whole = run_all(&check);
+    if (ctl->json) {
+        print_json(&check);
+    } else {
+        print_lines(&check);
+    }
+    if (check.no_memory) {
+        ctl_error("out of memory");
+        whole = false;
+    }
+    int status = !whole ? CTL_UNABLE : has_failed(&check) ? CTL_NO : CTL_YES;
+    check_clear(&check);
+    return status;
+}

@@ -1,0 +1,234 @@
+/*
+ * batvctl explain: a message that has not come yet, put through the very transaction that the
+ * daemon uses, with the keyring, the pause and the daemon's last report as they are in the state
+ * folder. No daemon need run. Of the message there is an envelope only, so no proof is found.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/day.h"
+#include "ctl/arguments.h"
+#include "ctl/commands.h"
+#include "ctl/explain.h"
+#include "ctl/json.h"
+#include "ctl/running.h"
+#include "io/oracle.h"
+#include "io/pause.h"
+#include "io/status_file.h"
+
+/* A way through the rules. The pointers in recipients are into transaction. */
+struct passage {
+    struct transaction *transaction;
+    struct explain_recipient *recipients;
+    bool ended;
+};
+
+static void passage_free(struct passage *passage)
+{
+    transaction_free(passage->transaction);
+    free(passage->recipients);
+}
+
+/* The next decision on a recipient from *at on. */
+static const struct decision *next_verdict(const struct transaction *transaction, size_t *at)
+{
+    size_t count;
+    const struct decision *decisions = transaction_decisions(transaction, &count);
+    while (*at < count && decisions[*at].kind != DECISION_VERIFY) {
+        (*at)++;
+    }
+    return *at < count ? &decisions[(*at)++] : NULL;
+}
+
+/* Decisions stand in the order of their making: first those at RCPT, then the others. */
+static void assign_verdicts(struct passage *passage, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (passage->recipients[i].refused.kind != REPLY_CONTINUE) {
+            passage->recipients[i].decision = next_verdict(passage->transaction, &at);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (passage->recipients[i].refused.kind == REPLY_CONTINUE) {
+            passage->recipients[i].decision = next_verdict(passage->transaction, &at);
+        }
+    }
+}
+
+/* False: an error of our own. What passage then holds is to be freed all the same. */
+static bool passage_run(const struct explain_request *request, const struct snapshot *snapshot,
+                        time_t now, struct passage *passage)
+{
+    static const struct oracle_set nobody;
+    passage->transaction = transaction_new(snapshot, &request->client);
+    passage->recipients = calloc(request->count, sizeof *passage->recipients);
+    if (passage->transaction == NULL || passage->recipients == NULL) {
+        return false;
+    }
+    transaction_mail(passage->transaction, request->sender, request->user);
+    for (size_t i = 0; i < request->count; i++) {
+        struct reply *reply = &passage->recipients[i].refused;
+        transaction_rcpt(passage->transaction, request->recipients[i], NULL, now);
+        transaction_rcpt_reply(passage->transaction, now, reply);
+        passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
+    }
+    if (passage->ended) {
+        oracle_decide(&nobody, passage->transaction, now);
+    }
+    assign_verdicts(passage, request->count);
+    return !transaction_failed(passage->transaction);
+}
+
+static bool is_refused(const struct passage *passage, size_t index)
+{
+    const struct explain_recipient *r = &passage->recipients[index];
+    return r->refused.kind != REPLY_CONTINUE || !action_keeps(r->decision->verdict.action) ||
+           transaction_reply(passage->transaction)->kind != REPLY_ACCEPT;
+}
+
+char *explain_rule(const struct verdict *verdict)
+{
+    char *out;
+    int length = verdict->entry != NULL ? asprintf(&out, "%s:%s", verdict->rule, verdict->entry)
+                                        : asprintf(&out, "%s", verdict->rule);
+    return length < 0 ? NULL : out;
+}
+
+static void print_json(const struct explanation *e)
+{
+    struct json json;
+    json_begin(&json, stdout);
+    json_open_array(&json, NULL);
+    for (size_t i = 0; i < e->request->count; i++) {
+        const struct decision *d = e->recipients[i].decision;
+        char *rule = explain_rule(&d->verdict);
+        json_open_object(&json, NULL);
+        json_text(&json, "rcpt", d->recipient);
+        json_text(&json, "result", result_name(d->result));
+        json_null(&json, "class");
+        json_text(&json, "proof", d->verdict.proof);
+        json_text(&json, "action", action_name(d->verdict.action));
+        json_text(&json, "rule", rule);
+        json_close(&json);
+        free(rule);
+    }
+    json_close(&json);
+    json_end(&json);
+}
+
+/* Runs it, with a pause once more as if there were none, and prints it. An exit status. */
+static int explain(const struct ctl *ctl, const struct explain_request *request,
+                   const struct snapshot *snapshot, time_t now)
+{
+    struct passage passage = {NULL, NULL, false};
+    struct passage unpaused = {NULL, NULL, false};
+    struct snapshot lively = *snapshot;
+    lively.paused = false;
+    int status = CTL_UNABLE;
+    if (!passage_run(request, snapshot, now, &passage) ||
+        (snapshot->paused && !passage_run(request, &lively, now, &unpaused))) {
+        ctl_error("nothing could be decided: out of memory, or OpenSSL failed");
+    } else {
+        status = CTL_YES;
+        for (size_t i = 0; i < request->count; i++) {
+            const struct explain_recipient *other =
+                snapshot->paused ? &unpaused.recipients[i] : NULL;
+            passage.recipients[i].unpaused = other != NULL ? other->decision : NULL;
+            status = is_refused(&passage, i) ? CTL_NO : status;
+        }
+        struct explanation e = {request, snapshot,      passage.transaction, passage.recipients,
+                                now,     passage.ended, status == CTL_NO};
+        (ctl->json ? print_json : explain_print)(&e);
+    }
+    passage_free(&passage);
+    passage_free(&unpaused);
+    return status;
+}
+
+/* What the daemon's last report adds: where unsigned mail was let out, and its view of the clock.
+ * No report is no error: then nothing was seen. NULL: no memory. The caller frees. */
+static time_t *read_report(const struct ctl *ctl, bool *clock_wrong)
+{
+    const struct settings *settings = ctl->config->settings;
+    time_t *relayed = calloc(settings->rules_count + 1, sizeof *relayed);
+    struct status_report report;
+    struct reason why;
+    enum status status = status_file_read(ctl->config->state_dir, &report, &why);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        ctl_error("%s", why.text);
+    }
+    if (status != STATUS_OK || relayed == NULL) {
+        status_report_free(&report);
+        return relayed;
+    }
+    *clock_wrong = report.clock_wrong && daemon_is_running(ctl->config->state_dir);
+    for (size_t i = 0; i < report.relayed_count; i++) {
+        for (size_t n = 0; n < settings->rules_count; n++) {
+            if (strcmp(settings->rules[n].name, report.relayed[i].domain) == 0 &&
+                relayed[n] < report.relayed[i].last) {
+                relayed[n] = report.relayed[i].last;
+            }
+        }
+    }
+    status_report_free(&report);
+    return relayed;
+}
+
+static int explain_by_files(const struct ctl *ctl, const struct explain_request *request)
+{
+    struct ring *ring;
+    if (!ctl_load_ring(ctl, &ring)) {
+        return CTL_UNABLE;
+    }
+    time_t now = time(NULL);
+    bool clock_wrong = false;
+    time_t *relayed = read_report(ctl, &clock_wrong);
+    struct snapshot snapshot = {
+        .settings = ctl->config->settings,
+        .ring = ring,
+        .relayed = relayed,
+        .paused = pause_is_on(ctl->config->state_dir),
+        .clock_wrong = clock_wrong || now < ring_newest_time(ring) - DAY_SECONDS,
+    };
+    int status = explain(ctl, request, &snapshot, now);
+    free(relayed);
+    ring_free(ring);
+    return status;
+}
+
+/* --client: an address, or `local` for what sendmail(1) and the MTA itself hand in. */
+static bool set_client(const char *text, const char *name, struct client *client)
+{
+    client->local = strcmp(text, "local") == 0;
+    client->address = client->local ? "127.0.0.1" : text;
+    client->name = name;
+    return ip_parse(client->address, &client->ip);
+}
+
+int cmd_explain(struct ctl *ctl, int argc, char **argv)
+{
+    struct explain_request request = {.user = NULL};
+    const char *client = NULL;
+    const char *name = NULL;
+    const struct argument arguments[] = {
+        {"--client", ARGUMENT_VALUE, NULL, &client},
+        {"--client-name", ARGUMENT_VALUE, NULL, &name},
+        {"--auth", ARGUMENT_VALUE, NULL, &request.user},
+        {"--from", ARGUMENT_VALUE, NULL, &request.sender},
+        {"--rcpt", ARGUMENT_LIST, NULL, NULL},
+        {NULL, ARGUMENT_FLAG, NULL, NULL},
+    };
+    if (!arguments_parse(ctl, arguments, &argc, argv)) {
+        return CTL_UNABLE;
+    }
+    request.recipients = argv + 1;
+    request.count = (size_t)argc - 1;
+    if (client == NULL || request.sender == NULL || request.count == 0) {
+        return ctl_usage_error(ctl, "--client, --from and --rcpt are needed");
+    }
+    if (!set_client(client, name, &request.client)) {
+        return ctl_usage_error(ctl, "--client %s: expected an IP address, or `local`", client);
+    }
+    return explain_by_files(ctl, &request);
+}

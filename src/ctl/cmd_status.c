@@ -1,0 +1,405 @@
+/*
+ * batvctl status: the daemon's last report, whether there is a daemon, and the pause. For somebody
+ * who has been woken up: what is wrong stands first, in red where that is a terminal, with what
+ * mends it.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/arguments.h"
+#include "ctl/commands.h"
+#include "ctl/json.h"
+#include "ctl/print.h"
+#include "ctl/running.h"
+#include "io/pause.h"
+#include "io/status_file.h"
+
+enum {
+    WATCH_SECONDS = 2,
+    REPORT_STALE = 60 /* seconds: the daemon writes every ten */
+};
+
+struct view {
+    const struct settings *settings;
+    bool running;
+    bool paused;
+    time_t paused_since; /* 0: cannot be told */
+    bool known;          /* there is a report */
+    struct status_report report;
+    struct reason why; /* there is one that cannot be read; "" otherwise */
+    time_t now;
+};
+
+/* ----------------------------------------------------------------- for people */
+
+static bool use_colour(void)
+{
+    return isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+}
+
+static void begin_alarm(void)
+{
+    fputs(use_colour() ? "\033[1;31m" : "", stdout);
+}
+
+static void end_alarm(void)
+{
+    puts(use_colour() ? "\033[0m" : "");
+}
+
+static void print_moment(const char *before, time_t when)
+{
+    char moment[PRINT_TIME];
+    format_moment(when, moment);
+    printf("%s%s", before, moment);
+}
+
+static void print_span(const char *before, time_t seconds, const char *after)
+{
+    char span[PRINT_SPAN];
+    format_span(seconds, span);
+    printf("%s%s%s", before, span, after);
+}
+
+static void print_daemon(const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    if (!v->running) {
+        begin_alarm();
+        fputs("batvd is not running", stdout);
+        end_alarm();
+        if (v->known) {
+            print_moment("what follows is its last report, of ", r->written);
+            putchar('\n');
+        }
+        return;
+    }
+    if (!v->known) {
+        puts(v->why.text[0] != '\0' ? "batvd is running"
+                                    : "batvd is running and has not written its first report yet");
+        return;
+    }
+    fputs("batvd ", stdout);
+    print_text(stdout, r->version);
+    printf(" is running, process %ld", r->pid);
+    print_moment(", since ", r->started);
+    print_span(" (", v->now - r->started, ")\n");
+    if (v->now - r->written > REPORT_STALE) {
+        begin_alarm();
+        print_span("its last report is ", v->now - r->written,
+                   " old: it hangs, or cannot write to state_dir");
+        end_alarm();
+    }
+}
+
+static void print_pause(const struct view *v)
+{
+    if (v->paused) {
+        begin_alarm();
+        fputs("PAUSED", stdout);
+        if (v->paused_since != 0) {
+            print_moment(" since ", v->paused_since);
+        }
+        fputs(": nothing is refused until `batvctl resume`", stdout);
+        end_alarm();
+    }
+}
+
+static void print_error(const char *what, const char *error)
+{
+    if (error[0] != '\0') {
+        begin_alarm();
+        printf("%s: ", what);
+        print_text(stdout, error);
+        end_alarm();
+    }
+}
+
+static void print_keys(const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    printf("keyring generation %" PRIu64 ", ", r->generation);
+    if (r->active_key < 0) {
+        fputs("NO KEY SIGNS: `batvctl key rotate` makes one", stdout);
+    } else {
+        printf("key %d signs", r->active_key);
+    }
+    if (r->next_rotation == 0) {
+        puts(", no rotation is due");
+    } else {
+        print_moment(", next rotation ", r->next_rotation);
+        time_t left = r->next_rotation - v->now;
+        if (left > 0) {
+            print_span(" (in ", left, ")\n");
+        } else {
+            puts(" (due)");
+        }
+    }
+}
+
+static bool find_auto(const char *name, enum auto_state *out)
+{
+    static const char *const names[] = {
+        [AUTO_ENFORCES] = "enforcing",        [AUTO_NOT_SIGNING] = "not-signing",
+        [AUTO_NEVER_SIGNED] = "never-signed", [AUTO_WAITING] = "waiting",
+        [AUTO_RELAYED] = "relayed",           [AUTO_CLOCK] = "clock",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *out = (enum auto_state)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_domain(const struct view *v, const struct status_domain *domain)
+{
+    enum auto_state state;
+    print_text(stdout, domain->name);
+    fputs(": ", stdout);
+    if (find_auto(domain->state, &state)) {
+        print_auto(stdout, state, domain->until, settings_wait(v->settings));
+        putchar('\n');
+    } else {
+        print_text(stdout, domain->state[0] != '\0' ? domain->state : domain->action);
+        puts(domain->state[0] != '\0' ? "" : ", as configured");
+    }
+}
+
+/* The same client may stand there for several domains. */
+static bool is_listed_before(const struct status_report *r, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(r->relayed[i].client, r->relayed[index].client) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The line for the configuration that makes submitters of these clients. Hosts in `relays` are none
+ * whatever else they are in, and what is internal by now need not be added. */
+static void print_remedy(const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    bool any = false;
+    for (size_t i = 0; i < r->relayed_count; i++) {
+        struct ip ip;
+        const char *client = r->relayed[i].client;
+        if (is_listed_before(r, i) || !ip_parse(client, &ip) ||
+            network_list_match(v->settings->relays, &ip) != NULL ||
+            network_list_match(v->settings->internal_networks, &ip) != NULL) {
+            continue;
+        }
+        fputs(any ? "" : "  where these may submit mail:\n    internal_networks = [ ...", stdout);
+        printf(", \"%s/%d\"", client, strchr(client, ':') != NULL ? 128 : 32);
+        any = true;
+    }
+    fputs(any ? " ];\n" : "", stdout);
+}
+
+static void print_relayed(const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    if (r->relayed_count == 0) {
+        return;
+    }
+    puts("\nmail in our name that was let out unsigned, which keeps `auto` from rejecting:");
+    for (size_t i = 0; i < r->relayed_count; i++) {
+        const struct status_relayed *relayed = &r->relayed[i];
+        fputs("  ", stdout);
+        print_text(stdout, relayed->domain);
+        fputs(" from ", stdout);
+        print_text(stdout, relayed->client);
+        printf(": %" PRIu64 " message%s", relayed->count, relayed->count == 1 ? "" : "s");
+        print_moment(", last ", relayed->last);
+        putchar('\n');
+    }
+    print_remedy(v);
+}
+
+static void print_counters(const struct status_report *r)
+{
+    if (r->counter_count > 0) {
+        puts("\nsince the start:");
+    }
+    for (size_t i = 0; i < r->counter_count; i++) {
+        printf("  %12" PRIu64 "  ", r->counters[i].value);
+        print_text(stdout, r->counters[i].name);
+        putchar('\n');
+    }
+}
+
+static void print_view(const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    print_daemon(v);
+    print_pause(v);
+    print_error("its report cannot be read", v->why.text);
+    if (!v->known) {
+        return;
+    }
+    if (r->clock_wrong) {
+        print_error("clock", "more than a day off: no rotation, `auto` refuses nothing");
+    }
+    print_error("the last reload failed, the former configuration is in force", r->reload_error);
+    print_error("the keyring is refused, the former keys are in force", r->ring_error);
+    print_keys(v);
+    print_moment("configuration loaded ", r->loaded);
+    puts(r->domain_count > 0 ? "\n" : "\nno domains: nothing is signed or judged");
+    for (size_t i = 0; i < r->domain_count; i++) {
+        print_domain(v, &r->domains[i]);
+    }
+    print_relayed(v);
+    print_counters(r);
+}
+
+/* --------------------------------------------------------------- for programs */
+
+static void json_time_or_null(struct json *json, const char *name, time_t when)
+{
+    if (when != 0) {
+        json_time(json, name, when);
+    } else {
+        json_null(json, name);
+    }
+}
+
+static void json_number_if(struct json *json, const char *name, int64_t value, bool known)
+{
+    if (known) {
+        json_number(json, name, value);
+    } else {
+        json_null(json, name);
+    }
+}
+
+static void json_text_or_null(struct json *json, const char *name, const char *text)
+{
+    json_text(json, name, text != NULL && text[0] != '\0' ? text : NULL);
+}
+
+static void json_domains(struct json *json, const struct status_report *r)
+{
+    json_open_array(json, "domains");
+    for (size_t i = 0; i < r->domain_count; i++) {
+        json_open_object(json, NULL);
+        json_text(json, "name", r->domains[i].name);
+        json_text(json, "action", r->domains[i].action);
+        json_text_or_null(json, "state", r->domains[i].state);
+        json_time_or_null(json, "until", r->domains[i].until);
+        json_close(json);
+    }
+    json_close(json);
+}
+
+static void json_relayed(struct json *json, const struct status_report *r)
+{
+    json_open_array(json, "relayed");
+    for (size_t i = 0; i < r->relayed_count; i++) {
+        json_open_object(json, NULL);
+        json_text(json, "domain", r->relayed[i].domain);
+        json_text(json, "client", r->relayed[i].client);
+        json_unsigned(json, "count", r->relayed[i].count);
+        json_time_or_null(json, "last", r->relayed[i].last);
+        json_close(json);
+    }
+    json_close(json);
+}
+
+static void json_counters(struct json *json, const struct status_report *r)
+{
+    json_open_object(json, "counters");
+    for (size_t i = 0; i < r->counter_count; i++) {
+        json_unsigned(json, r->counters[i].name, r->counters[i].value);
+    }
+    json_close(json);
+}
+
+/* All members are there always; where there is no report they are null or empty. */
+static void json_report(struct json *json, const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    json_text_or_null(json, "version", r->version);
+    json_number_if(json, "pid", r->pid, v->known && v->running);
+    json_number_if(json, "uptime", v->now - r->started, v->known && v->running);
+    json_time_or_null(json, "started", r->started);
+    json_time_or_null(json, "written", r->written);
+    json_number_if(json, "active_key", r->active_key, v->known && r->active_key >= 0);
+    json_time_or_null(json, "next_rotation", r->next_rotation);
+    json_number_if(json, "generation", (int64_t)r->generation, v->known);
+    json_bool(json, "clock_wrong", r->clock_wrong);
+    json_time_or_null(json, "loaded", r->loaded);
+    json_text_or_null(json, "reload_error", r->reload_error);
+    json_text_or_null(json, "ring_error", r->ring_error);
+    json_domains(json, r);
+    json_relayed(json, r);
+    json_counters(json, r);
+}
+
+static void print_json(const struct view *v)
+{
+    struct json json;
+    json_begin(&json, stdout);
+    json_open_object(&json, NULL);
+    json_bool(&json, "running", v->running);
+    json_bool(&json, "paused", v->paused);
+    json_time_or_null(&json, "paused_since", v->paused_since);
+    json_report(&json, v);
+    json_close(&json);
+    json_end(&json);
+}
+
+/* -------------------------------------------------------------------- looking */
+
+/* Looks once and prints. True: a daemon is running. */
+static bool show(const struct ctl *ctl)
+{
+    const char *state_dir = ctl->config->state_dir;
+    struct view v = {.settings = ctl->config->settings,
+                     .running = daemon_is_running(state_dir),
+                     .now = time(NULL)};
+    v.paused = pause_since(state_dir, &v.paused_since);
+    enum status status = status_file_read(state_dir, &v.report, &v.why);
+    v.known = status == STATUS_OK;
+    if (v.known || status == STATUS_NOT_FOUND) {
+        v.why.text[0] = '\0';
+    }
+    (ctl->json ? print_json : print_view)(&v);
+    if (ctl->json && v.why.text[0] != '\0') {
+        ctl_error("%s", v.why.text);
+    }
+    status_report_free(&v.report);
+    return v.running;
+}
+
+/* Until interrupted, or until nobody reads any more. */
+static bool watch(const struct ctl *ctl)
+{
+    bool redraws = !ctl->json && isatty(STDOUT_FILENO);
+    bool running = false;
+    do {
+        fputs(redraws ? "\033[H\033[2J" : "", stdout);
+        running = show(ctl);
+    } while (fflush(stdout) == 0 && sleep(WATCH_SECONDS) == 0);
+    return running;
+}
+
+int cmd_status(struct ctl *ctl, int argc, char **argv)
+{
+    bool watching = false;
+    const struct argument arguments[] = {
+        {"--watch", ARGUMENT_FLAG, &watching, NULL},
+        {NULL, ARGUMENT_FLAG, NULL, NULL},
+    };
+    if (!arguments_parse(ctl, arguments, &argc, argv)) {
+        return CTL_UNABLE;
+    }
+    if (argc > 1) {
+        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+    }
+    return (watching ? watch : show)(ctl) ? CTL_YES : CTL_NO;
+}

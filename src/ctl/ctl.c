@@ -1,0 +1,87 @@
+/*
+ * What the commands share: complaints, the configuration, the keyring. A struct ctl belongs to main
+ * and lives as long as the program; one thread.
+ */
+#include "ctl/ctl.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "io/ring_file.h"
+
+static void complain(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+
+static void complain(const char *format, va_list arguments)
+{
+    fputs("batvctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void ctl_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+}
+
+void ctl_print_usage(const struct ctl *ctl, FILE *stream)
+{
+    const char *lead = "usage:";
+    const char *name = ctl->command->name;
+    for (const struct command *c = ctl->command; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) {
+            fprintf(stream, "%s batvctl [-c FILE] [--json] %s%s%s\n", lead, name,
+                    c->arguments[0] != '\0' ? " " : "", c->arguments);
+            lead = "      ";
+        }
+    }
+}
+
+int ctl_usage_error(const struct ctl *ctl, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+    ctl_print_usage(ctl, stderr);
+    return CTL_UNABLE;
+}
+
+bool ctl_load_config(struct ctl *ctl)
+{
+    if (ctl->config != NULL) {
+        return true;
+    }
+    config_messages_free(&ctl->messages);
+    enum status status = config_load(ctl->config_path, &ctl->config, &ctl->messages);
+    if (status == STATUS_OK) {
+        return true; /* warnings are for `check` and the daemon's log */
+    }
+    config_messages_print(&ctl->messages, stderr);
+    if (status == STATUS_NO_MEMORY) {
+        ctl_error("out of memory");
+    }
+    return false;
+}
+
+bool ctl_load_ring(const struct ctl *ctl, struct ring **out)
+{
+    struct reason why = {""};
+    struct ring_source *source = ring_source_new(ctl->config->state_dir);
+    enum status status = source != NULL ? ring_load(source, out, &why)
+                                        : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+    if (status != STATUS_OK) {
+        ctl_error("%s", why.text);
+    }
+    ring_source_free(source);
+    return status == STATUS_OK;
+}
+
+void ctl_free(struct ctl *ctl)
+{
+    config_free(ctl->config);
+    config_messages_free(&ctl->messages);
+    ctl->config = NULL;
+}

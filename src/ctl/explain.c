@@ -1,0 +1,320 @@
+/*
+ * The way of a message through the rules, in words: who sends, what becomes of the sender, and for
+ * each recipient the rules in their order up to the one that decides. Prints to stdout what others
+ * have decided; decides nothing.
+ */
+#include "ctl/explain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/address.h"
+#include "batv/day.h"
+#include "ctl/print.h"
+
+/* "name: " in a column, then what follows. */
+static void print_label(const char *label)
+{
+    printf("%-12s", label);
+}
+
+static void print_address(const char *address)
+{
+    putchar('<');
+    print_text(stdout, address);
+    putchar('>');
+}
+
+/* ------------------------------------------------------------ the message */
+
+static void print_client(const struct client *client)
+{
+    print_label("client");
+    if (client->local) {
+        puts("a local process: sendmail(1), or the MTA itself");
+        return;
+    }
+    print_text(stdout, client->address);
+    fputs(" (", stdout);
+    print_text(stdout, client->name != NULL ? client->name : "no verified name");
+    puts(")");
+}
+
+/* The same questions in the same order as the transaction asks them. */
+static void print_submission(const struct explanation *e)
+{
+    const struct settings *settings = e->snapshot->settings;
+    const struct client *client = &e->request->client;
+    const char *relay = network_list_match(settings->relays, &client->ip);
+    const char *internal = network_list_match(settings->internal_networks, &client->ip);
+    print_label("submission");
+    if (e->request->user != NULL) {
+        fputs("yes: authenticated as ", stdout);
+        print_text(stdout, e->request->user);
+        putchar('\n');
+    } else if (relay != NULL) {
+        printf("no: in relays, by %s\n", relay);
+    } else if (client->local) {
+        puts("yes: a local process");
+    } else if (internal != NULL) {
+        printf("yes: in internal_networks, by %s\n", internal);
+    } else {
+        puts("no: not authenticated, and not in internal_networks");
+    }
+}
+
+/* Every decision on a recipient tells whether the message is a bounce. */
+static void print_kind(const struct explanation *e)
+{
+    bool null = address_is_null(e->request->sender);
+    print_label("kind");
+    if (null) {
+        puts("a bounce: null sender");
+    } else if (e->recipients[0].decision->bounce) {
+        puts("a bounce: its sender is in bounce_senders");
+    } else {
+        puts("ordinary mail");
+    }
+}
+
+static const struct decision *find_decision(const struct explanation *e, enum decision_kind kind)
+{
+    size_t count;
+    const struct decision *decisions = transaction_decisions(e->transaction, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (decisions[i].kind == kind) {
+            return &decisions[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_skip(const struct decision *skip)
+{
+    printf("not signed: %s%s%s: %s", skip->reason, skip->entry != NULL ? ":" : "",
+           skip->entry != NULL ? skip->entry : "", explain_skip(skip->reason));
+    if (skip->recipient != NULL) {
+        fputs(", ", stdout);
+        print_address(skip->recipient);
+    }
+    putchar('\n');
+}
+
+static const char *unsigned_reason(const struct explanation *e)
+{
+    struct address sender;
+    const char *reason = "not-ours";
+    if (address_parse(e->request->sender, &sender) == STATUS_OK) {
+        const struct rules *rules = settings_rules(e->snapshot->settings, sender.ascii);
+        reason = rules != NULL && !rules->sign ? "not-signing" : reason;
+        address_free(&sender);
+    }
+    return reason;
+}
+
+static void print_sender(const struct explanation *e)
+{
+    const struct decision *sign = find_decision(e, DECISION_SIGN);
+    const struct decision *skip = find_decision(e, DECISION_SIGN_SKIP);
+    bool kept = e->ended && transaction_reply(e->transaction)->kind == REPLY_ACCEPT;
+    print_label("sender");
+    print_address(e->recipients[0].decision->sender);
+    fputs(": ", stdout);
+    if (sign != NULL) {
+        char day[DAY_TEXT];
+        day_format(sign->expires, day);
+        fputs("signed as ", stdout);
+        print_address(sign->tagged);
+        printf(", key %d, expires %s\n", sign->key, day);
+    } else if (skip != NULL) {
+        print_skip(skip);
+    } else if (!kept) {
+        puts("not signed: the message is not let through");
+    } else {
+        const char *reason = unsigned_reason(e);
+        printf("not signed: %s: %s\n", reason, explain_skip(reason));
+    }
+    if (find_decision(e, DECISION_RELAYED_UNSIGNED) != NULL) {
+        print_label("");
+        puts("it goes out unsigned in our name, which makes `auto` log for this domain");
+    }
+}
+
+/* ---------------------------------------------------------- the recipients */
+
+static void print_domain(const struct explanation *e, const struct rules *rules)
+{
+    time_t until;
+    enum auto_state state = snapshot_auto(e->snapshot, rules, e->now, &until);
+    printf("  domain %s: ", rules->name);
+    if (rules->action == ACTION_AUTO) {
+        fputs("auto, ", stdout);
+        print_auto(stdout, state, until, settings_wait(e->snapshot->settings));
+    } else {
+        printf("verify.action %s", action_name(rules->action));
+    }
+    putchar('\n');
+}
+
+/* The row of the table of rules that decided. Under `auto` it can have been called otherwise. */
+static const char *deciding_row(const struct decision *d)
+{
+    if (strcmp(d->verdict.rule, "auto.warm-up") != 0) {
+        return d->verdict.rule;
+    }
+    return d->result == RESULT_EXPIRED ? "verify.expired" : "verify.action";
+}
+
+static void print_verdict(const struct verdict *verdict)
+{
+    fputs(action_name(verdict->action), stdout);
+    if (verdict->would != verdict->action) {
+        printf(", would be %s", action_name(verdict->would));
+    }
+    fputs(" by ", stdout);
+    char *rule = explain_rule(verdict);
+    print_text(stdout, rule != NULL ? rule : verdict->rule);
+    free(rule);
+    putchar('\n');
+}
+
+static void print_row(size_t number, const char *name)
+{
+    printf("  %2zu  %-24s", number, name);
+}
+
+/* Evidence is not asked for before there is content. */
+static bool is_unasked(const struct explanation *e, const char *rule)
+{
+    return e->snapshot->settings->reject_at_rcpt && strncmp(rule, "evidence.", 9) == 0;
+}
+
+static void print_rules(const struct explanation *e, const struct explain_recipient *r)
+{
+    const struct decision *d = r->unpaused != NULL ? r->unpaused : r->decision;
+    const char *deciding = deciding_row(d);
+    size_t i = 0;
+    for (; policy_rule(i) != NULL && strcmp(policy_rule(i), deciding) != 0; i++) {
+        print_row(i + 1, policy_rule(i));
+        puts(is_unasked(e, policy_rule(i)) ? "not asked at RCPT" : "no");
+    }
+    print_row(i + 1, deciding);
+    print_verdict(&d->verdict);
+    if (strcmp(r->decision->verdict.rule, "pause") == 0) {
+        print_row(i + 2, "pause");
+        print_verdict(&r->decision->verdict);
+    }
+}
+
+/* For ordinary mail there is one question. */
+static void print_ordinary(const struct explain_recipient *r)
+{
+    printf("  ordinary mail, only a forged tag matters: ");
+    print_verdict(&r->decision->verdict);
+}
+
+static void print_reply(const struct reply *reply)
+{
+    switch (reply->kind) {
+    case REPLY_CONTINUE:
+    case REPLY_ACCEPT:
+        puts("accepted");
+        break;
+    case REPLY_DISCARD:
+        puts("accepted and thrown away");
+        break;
+    case REPLY_TEMPFAIL:
+    case REPLY_REJECT:
+        printf("%s %s %s\n", reply->code, reply->enhanced, reply->text);
+        break;
+    }
+}
+
+static void print_recipient(const struct explanation *e, const struct explain_recipient *r)
+{
+    const struct decision *d = r->decision;
+    putchar('\n');
+    print_label("recipient");
+    print_address(d->recipient);
+    printf(": %s\n", result_name(d->result));
+    if (d->rules == NULL) {
+        puts("  not judged: its domain is not in `domains`");
+    } else {
+        print_domain(e, d->rules);
+        if (d->bounce) {
+            print_rules(e, r);
+        } else {
+            print_ordinary(r);
+        }
+    }
+    if (d->verdict.proof != NULL) {
+        printf("  proof: %s (there is no content to look at)\n", d->verdict.proof);
+    }
+    if (d->applied != NULL) {
+        printf("  applied: %s, because of the other recipients\n", d->applied);
+    }
+    if (r->refused.kind != REPLY_CONTINUE) {
+        fputs("  at RCPT: ", stdout);
+        print_reply(&r->refused);
+    }
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void print_effect(const struct effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_CHANGE_SENDER:
+        fputs("the sender becomes ", stdout);
+        print_address(effect->value);
+        break;
+    case EFFECT_REMOVE_RECIPIENT:
+        fputs("recipient removed: ", stdout);
+        print_text(stdout, effect->value);
+        break;
+    case EFFECT_ADD_RECIPIENT:
+        fputs("recipient added: ", stdout);
+        print_address(effect->value);
+        break;
+    case EFFECT_REMOVE_HEADER:
+        printf("header %s removed", effect->name);
+        break;
+    case EFFECT_ADD_HEADER:
+        printf("header added: %s: ", effect->name);
+        print_text(stdout, effect->value);
+        break;
+    case EFFECT_QUARANTINE:
+        fputs("the message is held: ", stdout);
+        print_text(stdout, effect->value);
+        break;
+    }
+    putchar('\n');
+}
+
+void explain_print(const struct explanation *e)
+{
+    print_client(&e->request->client);
+    print_submission(e);
+    print_kind(e);
+    print_sender(e);
+    if (e->snapshot->paused) {
+        print_label("pause");
+        puts("verification is paused; batvctl resume ends that");
+    }
+    for (size_t i = 0; i < e->request->count; i++) {
+        print_recipient(e, &e->recipients[i]);
+    }
+    putchar('\n');
+    print_label("answer");
+    if (!e->ended) {
+        puts("no recipient is left, so there is no message");
+        return;
+    }
+    print_reply(transaction_reply(e->transaction));
+    size_t count;
+    const struct effect *effects = transaction_effects(e->transaction, &count);
+    for (size_t i = 0; i < count; i++) {
+        print_label(i == 0 ? "changes" : "");
+        print_effect(&effects[i]);
+    }
+}

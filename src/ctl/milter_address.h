@@ -1,0 +1,38 @@
+/* Where a milter listens, in our notation (config.h) and in Postfix's. */
+#ifndef CTL_MILTER_ADDRESS_H
+#define CTL_MILTER_ADDRESS_H
+
+#include <stdbool.h>
+
+/* The path of a unix listener, NULL for others; points into listen. */
+const char *listen_path(const char *listen);
+
+/* HOST and PORT of any other, as they stand there. False: no memory. The caller frees both. */
+bool listen_host_port(const char *listen, char **host, char **port);
+
+/* The host to connect to: where it stands for every address, the loopback one. */
+const char *listen_reachable(const char *host);
+
+/*
+ * How a Postfix with this queue_directory has to name our listener: a path below that folder is
+ * written relative to it, which is right in a chroot and out of it. NULL: no memory. The caller
+ * frees.
+ */
+char *milter_name(const char *listen, const char *queue_directory);
+
+/* True where a name of Postfix's leads to our listener, for a service in a chroot or not. */
+bool milter_name_leads(const char *name, const char *listen, const char *queue_directory,
+                       bool chroot);
+
+/* An item of smtpd_milters is a name, or "{ name, option=value ... }". */
+/* The name. NULL: no memory. The caller frees. */
+char *milter_item_name(const char *item);
+/* An option's value; NULL: it has none, or no memory. The caller frees. */
+char *milter_item_option(const char *item, const char *option);
+
+/* The first item of a list that leads to our listener; NULL: none, or no memory. The caller frees.
+ */
+char *milter_list_find(const char *list, const char *listen, const char *queue_directory,
+                       bool chroot);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Becoming the owner of the state folder. What root would write there the daemon could not read
+ * afterwards, and a keyring is refused by anyone whom it does not belong to. Changes the process
+ * for good; one thread.
+ */
+#include "ctl/owner.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+/* A user's name, or its number where it has none. */
+static void user_name(uid_t uid, char *out, size_t size)
+{
+    const struct passwd *user = getpwuid(uid);
+    if (user != NULL) {
+        snprintf(out, size, "%s", user->pw_name);
+    } else {
+        snprintf(out, size, "%lu", (unsigned long)uid);
+    }
+}
+
+static bool refuse_missing(const char *state_dir, const char *user)
+{
+    int error = errno;
+    ctl_error("state_dir %s: %s", state_dir, strerror(error));
+    if (error == ENOENT) {
+        ctl_error("make it: install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
+                  user != NULL ? user : "", state_dir);
+    } else if (error == EACCES) {
+        ctl_error("run this as root%s%s", user != NULL ? " or as user " : "",
+                  user != NULL ? user : "");
+    }
+    return false;
+}
+
+static bool refuse_user(const char *state_dir, uid_t owner)
+{
+    char name[64];
+    user_name(owner, name, sizeof name);
+    ctl_error("state_dir %s belongs to %s: run this as root%s%s", state_dir, name,
+              owner != 0 ? " or as user " : "", owner != 0 ? name : "");
+    return false;
+}
+
+static bool become(uid_t user, gid_t group)
+{
+    if (setgroups(1, &group) == 0 && setgid(group) == 0 && setuid(user) == 0) {
+        return true;
+    }
+    int error = errno;
+    char name[64];
+    user_name(user, name, sizeof name);
+    ctl_error("cannot become user %s: %s", name, strerror(error));
+    return false;
+}
+
+bool owner_become(const char *state_dir, const char *user)
+{
+    struct stat folder;
+    if (stat(state_dir, &folder) != 0) {
+        return refuse_missing(state_dir, user);
+    }
+    if (!S_ISDIR(folder.st_mode)) {
+        ctl_error("state_dir %s: not a folder", state_dir);
+        return false;
+    }
+    if (geteuid() == folder.st_uid) {
+        return true;
+    }
+    return geteuid() == 0 ? become(folder.st_uid, folder.st_gid)
+                          : refuse_user(state_dir, folder.st_uid);
+}

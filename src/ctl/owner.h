@@ -1,0 +1,11 @@
+/* Files in the state folder must belong to the daemon's user, whoever runs batvctl. */
+#ifndef CTL_OWNER_H
+#define CTL_OWNER_H
+
+#include <stdbool.h>
+
+/* Becomes the owner and group of the folder, for good. Root stays root where root owns it. user is
+ * the daemon's, for advice, or NULL. False: the reason is on stderr; the exit is CTL_UNABLE. */
+bool owner_become(const char *state_dir, const char *user);
+
+#endif

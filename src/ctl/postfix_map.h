@@ -1,0 +1,15 @@
+/* What Postfix has to be given: the map of recipients, and the words of main.cf around it. */
+#ifndef CTL_POSTFIX_MAP_H
+#define CTL_POSTFIX_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/*
+ * Writes the table (pcre_table(5)) that takes the tag off recipients in these domains: A-labels in
+ * lower case, a leading dot for every subdomain. False: no memory.
+ */
+bool postfix_map_print(const char *const domains[], size_t count, FILE *out);
+
+#endif
