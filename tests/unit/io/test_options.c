@@ -1,0 +1,308 @@
+/*
+ * The documents against the table of options: conf/batvd.conf and man/batvd.conf.5 name every
+ * option with its default, the manual also range and words, and neither names anything else. Run in
+ * the tree's top folder.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/policy.h"
+#include "io/options.h"
+
+static char *read_file(const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s cannot be read: run in the tree's top folder", path);
+    ck_assert_int_gt(getdelim(&text, &size, '\0', file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    return text;
+}
+
+/* text with each run of white space as one space, and none at the ends. */
+static char *tidy(const char *text)
+{
+    char *out = malloc(strlen(text) + 1);
+    size_t used = 0;
+    ck_assert_ptr_nonnull(out);
+    for (const char *at = text; *at != '\0'; at++) {
+        if (strchr(" \t\n", *at) == NULL) {
+            out[used++] = *at;
+        } else if (used > 0 && out[used - 1] != ' ') {
+            out[used++] = ' ';
+        }
+    }
+    while (used > 0 && out[used - 1] == ' ') {
+        used--;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+/* The option's name without its group. */
+static const char *short_name(const struct config_option *option)
+{
+    const char *dot = strrchr(option->path, '.');
+    return dot == NULL ? option->path : dot + 1;
+}
+
+/* "NAME = DEFAULT;" */
+static char *assignment(const struct config_option *option)
+{
+    char *text = NULL;
+    ck_assert_int_gt(asprintf(&text, "%s = %s;", short_name(option), option->standard), 0);
+    return text;
+}
+
+/* ---------------------------------------------------------------- sample */
+
+/* The next line, without its newline; *at moves on. */
+static char *next_line(char **at)
+{
+    char *line = *at;
+    if (*line == '\0') {
+        return NULL;
+    }
+    char *end = strchrnul(line, '\n');
+    *at = *end == '\0' ? end : end + 1;
+    *end = '\0';
+    return line;
+}
+
+/* The rest of a value that goes on in the comment's next lines, up to its semicolon. */
+static char *whole_value(const char *first, char **at)
+{
+    char *value = strdup(first);
+    ck_assert_ptr_nonnull(value);
+    while (value[0] != '\0' && value[strlen(value) - 1] != ';') {
+        char *longer = NULL;
+        char *line = next_line(at);
+        ck_assert_msg(line != NULL, "no ; after %s", value);
+        ck_assert_int_gt(asprintf(&longer, "%s %s", value, line + strspn(line, " #")), 0);
+        free(value);
+        value = longer;
+    }
+    return value;
+}
+
+/* Counts, by the option's place in the table, what stands commented out in the sample. */
+static void read_sample(char *text, unsigned seen[])
+{
+    char group[64] = "";
+    for (char *line; (line = next_line(&text)) != NULL;) {
+        char path[128];
+        size_t indent = strspn(line, " ");
+        const char *name = line + indent + 1;
+        size_t length = strcspn(name, " =");
+        size_t word = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+        if (word > 0 && strcmp(line + word, ":") == 0) {
+            snprintf(group, sizeof group, "%.*s.", (int)word, line);
+        } else if (strcmp(line, "};") == 0) {
+            group[0] = '\0';
+        }
+        if (line[indent] != '#' || length == 0 || strncmp(name + length, " = ", 3) != 0) {
+            continue;
+        }
+        snprintf(path, sizeof path, "%s%.*s", group, (int)length, name);
+        const struct config_option *option = option_find(path);
+        ck_assert_msg(option != NULL, "the sample has %s, which is no option", path);
+        char *value = whole_value(name, &text);
+        char *found = tidy(value);
+        char *expected = assignment(option);
+        ck_assert_msg(strcmp(found, expected) == 0, "the sample has\n%s\ninstead of\n%s", found,
+                      expected);
+        seen[option - config_options]++;
+        free(value);
+        free(found);
+        free(expected);
+    }
+}
+
+START_TEST(test_sample_has_every_option)
+{
+    unsigned seen[OPTIONS_MAX] = {0};
+    char *text = read_file("conf/batvd.conf");
+    char *whole = strdup(text);
+    ck_assert_ptr_nonnull(whole);
+    read_sample(text, seen);
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        if (!option_is_member(option)) {
+            ck_assert_msg(seen[i] == 1, "the sample has %s %u times", option->path, seen[i]);
+            continue;
+        }
+        /* In the example of a group. */
+        char *expected = NULL;
+        if (option->standard != NULL) {
+            expected = assignment(option);
+        } else {
+            ck_assert_int_gt(asprintf(&expected, "%s = \"", short_name(option)), 0);
+        }
+        ck_assert_msg(strstr(whole, expected) != NULL, "the sample lacks %s", expected);
+        free(expected);
+    }
+    free(text);
+    free(whole);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- manual */
+
+/* Replaces all of what by with, which is not longer. */
+static void replace(char *text, const char *what, const char *with)
+{
+    for (char *at = text; (at = strstr(at, what)) != NULL; at += strlen(with)) {
+        memmove(at + strlen(with), at + strlen(what), strlen(at + strlen(what)) + 1);
+        memcpy(at, with, strlen(with));
+    }
+}
+
+/* What the manual says under an option's name: from its .It to the next one or to the next heading.
+ */
+static char *manual_entry(const char *manual, const struct config_option *option)
+{
+    char *start = NULL;
+    ck_assert_int_gt(asprintf(&start, "\n.It Va %s Pq ", option->path), 0);
+    const char *at = strstr(manual, start);
+    ck_assert_msg(at != NULL, "the manual lacks %s", option->path);
+    ck_assert_msg(strstr(at + 1, start) == NULL, "the manual has %s twice", option->path);
+    static const char *const ends[] = {"\n.It Va ", "\n.Ss ", "\n.Sh "};
+    const char *end = at + strlen(at);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const char *other = strstr(at + 1, ends[i]);
+        end = other != NULL && other < end ? other : end;
+    }
+    char *entry = strndup(at, (size_t)(end - at));
+    ck_assert_ptr_nonnull(entry);
+    replace(entry, "\n.Dl ", "\n");
+    replace(entry, "\\(dq", "\"");
+    replace(entry, "\\&", "");
+    char *tidied = tidy(entry);
+    free(entry);
+    free(start);
+    return tidied;
+}
+
+static bool has_word(const char *entry, const char *word)
+{
+    static const char *const forms[] = {" Dq %s ", ".Dq %s ", ".It Dq %s ", " Do %s Dc "};
+    bool found = word[0] == '\0';
+    for (size_t i = 0; i < sizeof forms / sizeof *forms && !found; i++) {
+        char *form = NULL;
+        const char *place = strstr(forms[i], "%s");
+        ck_assert_int_gt(
+            asprintf(&form, "%.*s%s%s", (int)(place - forms[i]), forms[i], word, place + 2), 0);
+        found = strstr(entry, form) != NULL;
+        free(form);
+    }
+    return found;
+}
+
+START_TEST(test_manual_has_every_option)
+{
+    char *manual = read_file("man/batvd.conf.5");
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        char *entry = manual_entry(manual, option);
+        if (option->standard != NULL) {
+            char *expected = assignment(option);
+            ck_assert_msg(strstr(entry, expected) != NULL, "the manual lacks %s\n%s", expected,
+                          entry);
+            free(expected);
+        }
+        if (option->type == OPTION_INT) {
+            char range[64];
+            snprintf(range, sizeof range, "Pq integer, %d to %d ", option->min, option->max);
+            ck_assert_msg(strstr(entry, range) != NULL, "the manual lacks %s for %s", range,
+                          option->path);
+        }
+        for (size_t word = 0; option->words != NULL && option->words[word].name != NULL; word++) {
+            ck_assert_msg(has_word(entry, option->words[word].name),
+                          "the manual lacks the word %s of %s", option->words[word].name,
+                          option->path);
+        }
+        free(entry);
+    }
+    free(manual);
+}
+END_TEST
+
+START_TEST(test_manual_has_nothing_else)
+{
+    static const char start[] = "\n.It Va ";
+    char *manual = read_file("man/batvd.conf.5");
+    size_t count = 0;
+    for (const char *at = manual; (at = strstr(at, start)) != NULL; count++) {
+        char path[128];
+        at += sizeof start - 1;
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(at, " \n"), at);
+        ck_assert_msg(option_find(path) != NULL, "the manual has %s, which is no option", path);
+    }
+    ck_assert_uint_eq(count, config_option_count);
+    free(manual);
+}
+END_TEST
+
+/* Proofs by a message's content are named where there is something that looks for them. */
+START_TEST(test_manual_has_every_rule)
+{
+    char *manual = read_file("man/batvd.conf.5");
+    for (size_t i = 0; policy_rule(i) != NULL; i++) {
+        char *line = NULL;
+        ck_assert_int_gt(asprintf(&line, "\n.It Li %s Ta ", policy_rule(i)), 0);
+        ck_assert_msg(strncmp(policy_rule(i), "evidence.", 9) == 0 || strstr(manual, line) != NULL,
+                      "the manual lacks the rule %s", policy_rule(i));
+        free(line);
+    }
+    free(manual);
+}
+END_TEST
+
+/* ----------------------------------------------------------------- table */
+
+START_TEST(test_table)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        char *expected = option_expected(option);
+        ck_assert_ptr_eq(option_find(option->path), option);
+        ck_assert_ptr_nonnull(expected);
+        ck_assert_uint_gt(strlen(expected), 0);
+        ck_assert(!option_is_group(option->path));
+        free(expected);
+    }
+    ck_assert_ptr_null(option_find("verify"));
+    ck_assert_ptr_null(option_find(""));
+    ck_assert(option_is_group("verify"));
+    ck_assert(option_is_group("exclude_sign"));
+    ck_assert(!option_is_group("exclude_"));
+    ck_assert(!option_is_group("domains"));
+    ck_assert(option_is_member(option_find("domains.sign")));
+    ck_assert(!option_is_member(option_find("domains")));
+    char *names = option_names("keys");
+    ck_assert_str_eq(names, "rotate_days, retain_days, algorithm, publish_seconds");
+    free(names);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("options");
+    TCase *documents = tcase_create("documents");
+    tcase_add_test(documents, test_sample_has_every_option);
+    tcase_add_test(documents, test_manual_has_every_option);
+    tcase_add_test(documents, test_manual_has_nothing_else);
+    tcase_add_test(documents, test_manual_has_every_rule);
+    suite_add_tcase(suite, documents);
+    TCase *table = tcase_create("table");
+    tcase_add_test(table, test_table);
+    suite_add_tcase(suite, table);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

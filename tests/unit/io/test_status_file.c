@@ -1,0 +1,350 @@
+/*
+ * The daemon's report: through text and back with strings of any octets, what is refused of a
+ * damaged one, and the file that is replaced as a whole.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/status_file.h"
+#include "io/status_text.h"
+
+static char plain[] = "0.1.0";
+static char empty[] = "";
+static char hostile[256];
+
+static struct status_domain domains[3];
+static struct status_relayed relayed[3];
+static struct status_counter counters[5];
+
+static void setup(void)
+{
+    for (int i = 1; i < 256; i++) {
+        hostile[i - 1] = (char)i;
+    }
+    static char signed_name[] = "signed", waiting[] = "waiting", action[] = "auto";
+    static char quotes[] = "a\"b\\c d", address[] = "2001:db8::1", end[] = "end";
+    domains[0] = (struct status_domain){plain, waiting, action, 1796299200};
+    domains[1] = (struct status_domain){hostile, empty, quotes, 0};
+    domains[2] = (struct status_domain){end, end, end, 1};
+    relayed[0] = (struct status_relayed){plain, address, 1, 1796299200};
+    relayed[1] = (struct status_relayed){quotes, hostile, UINT64_MAX, 0};
+    relayed[2] = (struct status_relayed){empty, empty, 0, -1};
+    for (int i = 0; i < 5; i++) {
+        counters[i] = (struct status_counter){i == 3 ? hostile : signed_name, (uint64_t)i};
+    }
+}
+
+static struct status_report full_report(void)
+{
+    return (struct status_report){
+        .version = plain,
+        .pid = 4711,
+        .started = 1795694400,
+        .written = 1795694410,
+        .generation = UINT64_MAX,
+        .active_key = 9,
+        .next_rotation = 1796299200,
+        .paused = true,
+        .clock_wrong = true,
+        .loaded = 1795694400,
+        .reload_error = hostile,
+        .ring_error = empty,
+        .domains = domains,
+        .domain_count = 3,
+        .relayed = relayed,
+        .relayed_count = 3,
+        .counters = counters,
+        .counter_count = 5,
+    };
+}
+
+static void assert_lists_equal(const struct status_report *a, const struct status_report *b)
+{
+    ck_assert_uint_eq(a->domain_count, b->domain_count);
+    for (size_t i = 0; i < a->domain_count; i++) {
+        ck_assert_str_eq(a->domains[i].name, b->domains[i].name);
+        ck_assert_str_eq(a->domains[i].state, b->domains[i].state);
+        ck_assert_str_eq(a->domains[i].action, b->domains[i].action);
+        ck_assert_int_eq(a->domains[i].until, b->domains[i].until);
+    }
+    ck_assert_uint_eq(a->relayed_count, b->relayed_count);
+    for (size_t i = 0; i < a->relayed_count; i++) {
+        ck_assert_str_eq(a->relayed[i].domain, b->relayed[i].domain);
+        ck_assert_str_eq(a->relayed[i].client, b->relayed[i].client);
+        ck_assert_uint_eq(a->relayed[i].count, b->relayed[i].count);
+        ck_assert_int_eq(a->relayed[i].last, b->relayed[i].last);
+    }
+    ck_assert_uint_eq(a->counter_count, b->counter_count);
+    for (size_t i = 0; i < a->counter_count; i++) {
+        ck_assert_str_eq(a->counters[i].name, b->counters[i].name);
+        ck_assert_uint_eq(a->counters[i].value, b->counters[i].value);
+    }
+}
+
+static void assert_equal(const struct status_report *a, const struct status_report *b)
+{
+    ck_assert_str_eq(a->version, b->version);
+    ck_assert_int_eq(a->pid, b->pid);
+    ck_assert_int_eq(a->started, b->started);
+    ck_assert_int_eq(a->written, b->written);
+    ck_assert_uint_eq(a->generation, b->generation);
+    ck_assert_int_eq(a->active_key, b->active_key);
+    ck_assert_int_eq(a->next_rotation, b->next_rotation);
+    ck_assert_int_eq(a->paused, b->paused);
+    ck_assert_int_eq(a->clock_wrong, b->clock_wrong);
+    ck_assert_int_eq(a->loaded, b->loaded);
+    ck_assert_str_eq(a->reload_error, b->reload_error);
+    ck_assert_str_eq(a->ring_error, b->ring_error);
+    assert_lists_equal(a, b);
+}
+
+/* ------------------------------------------------------------------- as text */
+
+START_TEST(test_any_octets_come_back)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char *text;
+    size_t length;
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
+    for (size_t i = 0; i < length; i++) {
+        ck_assert(text[i] == '\n' || (text[i] >= 0x20 && text[i] <= 0x7e));
+    }
+    ck_assert_int_eq(status_parse(text, length, &again, &why), STATUS_OK);
+    assert_equal(&report, &again);
+    status_report_free(&again);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_a_report_of_nothing_comes_back)
+{
+    struct status_report report = {.active_key = -1};
+    struct status_report again;
+    struct reason why;
+    char *text;
+    size_t length;
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
+    ck_assert_int_eq(status_parse(text, length, &again, &why), STATUS_OK);
+    ck_assert_str_eq(again.version, ""); /* no string is NULL, whatever was written */
+    ck_assert_int_eq(again.active_key, -1);
+    ck_assert_int_eq(again.next_rotation, 0);
+    ck_assert_uint_eq(again.domain_count + again.relayed_count + again.counter_count, 0);
+    status_report_free(&again);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_cut_short_anywhere_is_refused)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char *text;
+    size_t length;
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
+    for (size_t i = 0; i < length; i++) {
+        ck_assert_int_eq(status_parse(text, i, &again, &why), STATUS_INVALID);
+        ck_assert_ptr_null(again.version);
+    }
+    free(text);
+}
+END_TEST
+
+/* Damage may go unnoticed where it makes another value; it never does harm. */
+START_TEST(test_every_damaged_octet_is_survived)
+{
+    static const char damage[] = {'\0', '\n', ' ', '"', '\\', 'x', '-', '9', (char)0xff};
+    struct status_report report = full_report();
+    char *text;
+    size_t length;
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
+    for (size_t i = 0; i < length; i++) {
+        char kept = text[i];
+        for (size_t n = 0; n < sizeof damage; n++) {
+            struct status_report again;
+            struct reason why;
+            text[i] = damage[n];
+            if (status_parse(text, length, &again, &why) == STATUS_OK) {
+                ck_assert_ptr_nonnull(again.version);
+            }
+            status_report_free(&again);
+        }
+        text[i] = kept;
+    }
+    free(text);
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    const char *text;
+    enum status status;
+} documents[] = {
+    {"nothing", "", STATUS_INVALID},
+    {"the least", "format batvd-status 1\nend\n", STATUS_OK},
+    {"no end", "format batvd-status 1\n", STATUS_INVALID},
+    {"something after the end", "format batvd-status 1\nend\n\n", STATUS_INVALID},
+    {"another format", "format batvd-status 2\nend\n", STATUS_INVALID},
+    {"another file", "format batvd-keyring 1\nend\n", STATUS_INVALID},
+    {"an item of a later version", "format batvd-status 1\nnews 1 \"x\nend\n", STATUS_OK},
+    {"an empty line", "format batvd-status 1\n\nend\n", STATUS_INVALID},
+    {"a value too few", "format batvd-status 1\ncounter x\nend\n", STATUS_INVALID},
+    {"a value too many", "format batvd-status 1\ncounter x 1 2\nend\n", STATUS_INVALID},
+    {"a space too many", "format batvd-status 1\npid  1\nend\n", STATUS_INVALID},
+    {"a space at the end", "format batvd-status 1\npid 1 \nend\n", STATUS_INVALID},
+    {"no number", "format batvd-status 1\npid x\nend\n", STATUS_INVALID},
+    {"a number too great", "format batvd-status 1\ncounter x 18446744073709551616\nend\n",
+     STATUS_INVALID},
+    {"a key too great", "format batvd-status 1\nactive-key 99999999999\nend\n", STATUS_INVALID},
+    {"no time", "format batvd-status 1\nstarted yesterday\nend\n", STATUS_INVALID},
+    {"neither yes nor no", "format batvd-status 1\npaused maybe\nend\n", STATUS_INVALID},
+    {"an open quote", "format batvd-status 1\nversion \"x\nend\n", STATUS_INVALID},
+    {"text after a quote", "format batvd-status 1\nversion \"x\"y\nend\n", STATUS_INVALID},
+    {"a bad escape", "format batvd-status 1\nversion \"\\n\"\nend\n", STATUS_INVALID},
+    {"a NUL escaped", "format batvd-status 1\nversion \"\\x00\"\nend\n", STATUS_INVALID},
+    {"an escape cut short", "format batvd-status 1\nversion \"\\x4\"\nend\n", STATUS_INVALID},
+    {"the same twice", "format batvd-status 1\nversion a\nversion b\nend\n", STATUS_OK},
+};
+
+START_TEST(test_documents)
+{
+    struct status_report report;
+    struct reason why;
+    const char *text = documents[_i].text;
+    ck_assert_msg(status_parse(text, strlen(text), &report, &why) == documents[_i].status, "%s",
+                  documents[_i].name);
+    status_report_free(&report);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ as a file */
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    setup();
+    snprintf(folder, sizeof folder, "/tmp/test_status_file.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void path_in_folder(const char *name, char out[static 128])
+{
+    snprintf(out, 128, "%s/%s", folder, name);
+}
+
+static void remove_folder(void)
+{
+    static const char *const names[] = {"status", "status.new"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[128];
+        path_in_folder(names[i], path);
+        (void)unlink(path);
+        (void)rmdir(path);
+    }
+    (void)rmdir(folder);
+}
+
+START_TEST(test_the_file_is_replaced_as_a_whole)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char path[128];
+    struct stat before;
+    struct stat after;
+    path_in_folder("status", path);
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_NOT_FOUND);
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    ck_assert_int_eq(stat(path, &before), 0);
+    ck_assert_int_eq(before.st_mode & 07777, 0600);
+    report.pid = 1;
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    ck_assert_int_eq(stat(path, &after), 0);
+    ck_assert_int_ne((long)before.st_ino, (long)after.st_ino);
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_OK);
+    assert_equal(&report, &again);
+    status_report_free(&again);
+    path_in_folder("status.new", path);
+    ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_a_damaged_file_is_named)
+{
+    struct status_report report;
+    struct reason why;
+    char path[128];
+    path_in_folder("status", path);
+    FILE *out = fopen(path, "w");
+    ck_assert_ptr_nonnull(out);
+    fputs("format batvd-status 1\npid x\nend\n", out);
+    fclose(out);
+    ck_assert_int_eq(status_file_read(folder, &report, &why), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(why.text, path));
+    ck_assert_ptr_nonnull(strstr(why.text, "line 2"));
+    status_report_free(&report);
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_written_leaves_the_old_one)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char path[128];
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    path_in_folder("status.new", path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    report.pid = 1;
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_IO);
+    ck_assert_ptr_nonnull(strstr(why.text, path));
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_OK);
+    ck_assert_int_eq(again.pid, 4711);
+    status_report_free(&again);
+}
+END_TEST
+
+START_TEST(test_a_folder_that_is_not_there)
+{
+    struct status_report report = full_report();
+    struct reason why;
+    ck_assert_int_eq(status_file_write("/nonexistent/folder", &report, &why), STATUS_IO);
+    ck_assert_int_eq(status_file_read("/nonexistent/folder", &report, &why), STATUS_NOT_FOUND);
+}
+END_TEST
+
+#define COUNT(table) (int)(sizeof(table) / sizeof *(table))
+
+int main(void)
+{
+    Suite *suite = suite_create("status_file");
+    TCase *words = tcase_create("text");
+    tcase_add_checked_fixture(words, setup, NULL);
+    tcase_add_test(words, test_any_octets_come_back);
+    tcase_add_test(words, test_a_report_of_nothing_comes_back);
+    tcase_add_test(words, test_cut_short_anywhere_is_refused);
+    tcase_add_test(words, test_every_damaged_octet_is_survived);
+    tcase_add_loop_test(words, test_documents, 0, COUNT(documents));
+    suite_add_tcase(suite, words);
+    TCase *files = tcase_create("file");
+    tcase_add_checked_fixture(files, make_folder, remove_folder);
+    tcase_add_test(files, test_the_file_is_replaced_as_a_whole);
+    tcase_add_test(files, test_a_damaged_file_is_named);
+    tcase_add_test(files, test_what_cannot_be_written_leaves_the_old_one);
+    tcase_add_test(files, test_a_folder_that_is_not_there);
+    suite_add_tcase(suite, files);
+
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
