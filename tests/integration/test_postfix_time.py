@@ -1,0 +1,271 @@
+"""What depends on the date, on a real Postfix: the waiting time before refusing, expiry, midnight,
+rotation by the calendar. Postfix lives in real time, batvd and batvctl in libfaketime's."""
+
+import datetime
+import time
+
+import pytest
+
+from batvtest import tag, util
+from batvtest.daemon import DAY
+from batvtest.postfix import INSIDE, STRANGER
+from batvtest.site import Site
+
+ALICE = "alice@example.com"
+RELAYED_FOR = "127.0.0.3"                        # in Postfix's mynetworks, not in internal_networks
+NOON = int(time.time()) // DAY * DAY + DAY // 2  # of day 0
+
+
+@pytest.fixture(scope="module")
+def postfix_site():
+    """One Postfix for the module; each test gets a batvd with a state of its own behind it."""
+    with Site({"verify": {"action": "auto"}}, fake_time=True,
+              main={"mynetworks": f"{INSIDE}/32, {RELAYED_FOR}/32"}) as site:
+        yield site
+
+
+@pytest.fixture
+def site(postfix_site):
+    """The site with a new ring that has never signed anything, at noon of day 0."""
+    batvd = postfix_site.batvd
+    batvd.kill9()
+    for path in batvd.state.iterdir():
+        path.unlink()
+    batvd.forget_secrets()
+    batvd.configure(postfix_site.base)
+    at(postfix_site, 0)
+    yield postfix_site
+    postfix_site.sink.accept_all()
+
+
+def at(site, days=0, *, seconds=0):
+    """The same state, with a daemon that starts so much after noon of day 0."""
+    site.batvd.kill9()
+    site.batvd.set_clock(NOON + days * DAY + seconds)
+    site.batvd.start()
+
+
+def sign(site, sender=ALICE):
+    """A message from there, and the ring knows of it; returns the tag and when it was signed."""
+    tagged = site.tagged(sender)
+    when = site.batvd.now()
+    domain = sender.rpartition("@")[2]
+    util.wait_for(lambda: domain in (site.batvd.state / "keyring").read_text("ascii"), 5,
+                  "the first signed message in the ring")
+    return tagged, when
+
+
+def judged_as(site, result, action, rule, rcpt=ALICE, **fields):
+    sent, entry = site.judged_bounce(rcpt)
+    fields.update(result=result, action=action, rule=rule)
+    assert {key: entry.get(key) for key in fields} == fields, entry.line
+    if action == "reject":
+        assert sent.code == 550 and sent.text.startswith("5.7.1 "), sent
+        site.assert_nothing(sent, ALICE)
+    else:
+        assert sent.accepted, sent
+        site.postfix.wait_one(ALICE, sent.subject)
+    return entry
+
+
+def warming_up(site):
+    judged_as(site, "missing", "log", "auto.warm-up", would="reject")
+
+
+def refusing(site):
+    judged_as(site, "missing", "reject", "verify.action")
+
+
+# -- the waiting time ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("lifetime, wait", [(7, 7), (3, 7), (10, 10)])
+def test_auto_waits_after_the_first_signed_message(site, lifetime, wait):
+    site.batvd.configure({**site.base, "sign": {"lifetime_days": lifetime}})
+    at(site, 0)
+    warming_up(site)
+    _, signed = sign(site)
+    site.batvd.kill9()
+    site.batvd.set_clock(signed + wait * DAY - 60)
+    site.batvd.start()
+    warming_up(site)
+    site.batvd.kill9()
+    site.batvd.set_clock(signed + wait * DAY + 5)
+    site.batvd.start()
+    refusing(site)
+
+
+def test_auto_waits_for_ever_where_nothing_was_signed(site):
+    at(site, 30)
+    warming_up(site)
+
+
+def test_later_messages_do_not_prolong_the_wait(site):
+    sign(site)
+    at(site, 4)
+    sign(site)
+    at(site, 7, seconds=120)
+    refusing(site)
+
+
+def test_each_domain_waits_for_itself(site):
+    sign(site)
+    at(site, 7, seconds=120)
+    sent, entry = site.judged_bounce("carol@sub.example")
+    assert (entry["action"], entry["rule"]) == ("log", "auto.warm-up")
+    site.assert_delivered(sent, "carol@sub.example")
+    refusing(site)
+
+
+def test_the_wait_ends_in_a_running_daemon(site):
+    """Nobody restarts it: both clocks of the daemon go on, as a week does."""
+    site.batvd.kill9()
+    site.batvd.monotonic = True
+    try:
+        site.batvd.start()
+        sign(site)
+        warming_up(site)
+        site.batvd.set_clock(NOON + 7 * DAY + 120)
+        refusing(site)
+    finally:
+        site.batvd.monotonic = False
+
+
+def test_a_clock_that_jumps_makes_auto_log(site):
+    """More than a day against the monotonic clock: an error, no rotation, nothing refused."""
+    sign(site)
+    at(site, 7, seconds=120)
+    refusing(site)
+    wait_rotated(site, 0)
+    key = site.batvd.active_key()
+    mark = site.batvd.mark()
+    site.batvd.set_clock(NOON + 17 * DAY)
+    site.batvd.wait_text("(?i)clock", since=mark)
+    warming_up(site)
+    keys = site.batvd.ctl("key", "list", json=True)
+    assert [item["number"] for item in keys if item["state"] == "active"] == [key]
+    site.batvd.set_clock(NOON + 7 * DAY + 180)
+    util.wait_for(lambda: site.bounce(ALICE).code == 550, 10,
+                  "refusing again with the clock put right", interval=0.3)
+
+
+def test_relayed_unsigned_mail_holds_auto(site):
+    """Mail in our name that Postfix relays for a client that batvd does not know as ours: its
+    bounces would come without a tag."""
+    sign(site)
+    at(site, 7, seconds=120)
+    refusing(site)
+    mark = site.batvd.mark()
+    sent = site.postfix.send("bob@example.com", "far@other.test", source=RELAYED_FOR)
+    assert sent.accepted, sent
+    assert site.sink.wait_one(subject=sent.subject).mail_from == "bob@example.com"
+    entry = site.batvd.wait_entry("relayed-unsigned", since=mark)
+    assert entry["from"] == "<bob@example.com>"
+    assert RELAYED_FOR in entry["client"]
+    util.wait_for(lambda: site.bounce(ALICE).accepted, 5, "auto held at log", interval=0.2)
+    warming_up(site)
+    util.wait_for(lambda: RELAYED_FOR in site.batvd.ctl("status").out, 15,
+                  "the client in the status", interval=0.5)
+
+
+def test_mail_between_own_users_is_not_relayed(site):
+    sign(site)
+    at(site, 7, seconds=120)
+    mark = site.batvd.mark()
+    sent = site.postfix.send("bob@example.com", ALICE, source=RELAYED_FOR)
+    site.assert_delivered(sent, ALICE)
+    refusing(site)
+    assert not site.batvd.log("relayed-unsigned", since=mark)
+
+
+def test_forged_tag_of_ordinary_mail_follows_the_wait(site):
+    forged = "prvs=0783abcdef=nosuchuser@example.com"
+    sign(site)
+    sent = site.receive("victim@innocent.test", forged)
+    assert sent.code == 451 and sent.text.startswith("4.1.1 "), sent
+    at(site, 7, seconds=120)
+    sent = site.receive("victim@innocent.test", forged)
+    assert sent.code == 550 and sent.text.startswith("5.1.1 "), sent
+
+
+# -- expiry and rotation -----------------------------------------------------------------------------
+
+def wait_rotated(site, former):
+    """Until another key than `former` signs."""
+    util.wait_for(lambda: site.batvd.active_key() != former, 15, "a rotation", interval=0.3)
+    site.batvd.forget_secrets()
+
+
+def test_expired_bounces_under_auto(site):
+    """Let in for as long again as a tag lives, refused after that."""
+    site.batvd.configure({**site.base, "keys": {"rotate_days": 0}})
+    at(site, 0)
+    tagged, _ = sign(site)
+    for day, expected in ((7, ("valid", "accept", "tag")),
+                          (8, ("expired", "log", "verify.expired")),
+                          (14, ("expired", "log", "verify.expired")),
+                          (15, ("expired", "reject", "verify.expired"))):
+        at(site, day)
+        judged_as(site, *expected, rcpt=tagged)
+
+
+def test_days_of_daily_life(site):
+    """A tag is good until its own day is over, whichever key made it; a rotation comes by itself."""
+    tags = {}
+    for day in (0, 3, 6):
+        at(site, day)
+        tags[day] = sign(site)[0]
+    at(site, 8)
+    wait_rotated(site, tag.parse(tags[0])[0])
+    tags[8] = sign(site)[0]
+    assert tag.parse(tags[8])[0] == site.batvd.active_key()
+    assert len({tag.parse(tagged)[0] for tagged in tags.values()}) == 2
+    for day, results in ((8, {0: "expired", 3: "valid", 6: "valid", 8: "valid"}),
+                         (11, {0: "expired", 3: "expired", 6: "valid", 8: "valid"})):
+        at(site, day)
+        for made, result in results.items():
+            sent, entry = site.judged_bounce(tags[made])
+            assert entry["result"] == result, (day, made, entry.line)
+            assert sent.accepted, sent
+
+
+# -- midnight, and the wrap of the three digits ----------------------------------------------------------
+
+def test_sessions_across_midnight(site):
+    """The day belongs to the message, not to the connection."""
+    midnight = NOON + DAY // 2
+    site.batvd.set_clock(midnight - 600)
+    with site.postfix.session(source=INSIDE) as session, \
+            site.postfix.session(xclient=STRANGER) as bounces:
+        seen = []
+        for clock in (midnight - 600, midnight + 600):
+            site.batvd.set_clock(clock)
+            sent = session.send(ALICE, "far@other.test")
+            message = site.sink.wait_one(subject=sent.subject)
+            site.batvd.check_tag(message.mail_from, ALICE, when=message.arrived)
+            seen.append(message.mail_from)
+            for tagged in seen:
+                assert bounces.send("<>", tagged).accepted
+        assert bounces.send("<>", ALICE).accepted, "auto has only begun to wait"
+    days = [tag.parse(tagged)[1] for tagged in seen]
+    assert (days[1] - days[0]) % 1000 == 1
+    assert not site.batvd.log("verify", result="expired")
+
+
+def test_the_day_wrap_of_2027(site):
+    """2027-07-01 is day 21000. Digits that wrap before it stay good across it."""
+    def on(month, day):
+        site.batvd.kill9()
+        site.batvd.set_clock(datetime.datetime(2027, month, day, 12))
+        site.batvd.start()
+    site.batvd.configure({**site.base, "keys": {"rotate_days": 0}})
+    on(6, 28)
+    assert site.batvd.today() == 20997
+    tagged, _ = sign(site)
+    assert tag.parse(tagged)[1] == 4
+    judged_as(site, "valid", "accept", "tag", rcpt=tagged)
+    for month, day in ((6, 30), (7, 1), (7, 5)):
+        on(month, day)
+        judged_as(site, "valid", "accept", "tag", rcpt=tagged)
+    assert tag.parse(sign(site)[0])[1] == 11
+    on(7, 6)
+    judged_as(site, "expired", "log", "verify.expired", rcpt=tagged)
