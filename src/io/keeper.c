@@ -49,6 +49,7 @@ struct keeper {
     time_t *relayed; /* for each of the settings' rules */
     bool paused;
     bool clock_wrong;
+    bool report_due; /* something happened that the status file does not know yet */
     time_t clock_offset; /* time of day less boot time, while the clock was right */
 
     bool rotated;                /* by itself, since the start */
@@ -97,6 +98,7 @@ static void publish(struct keeper *k)
         return;
     }
     current_publish(&k->current, version);
+    k->report_due = true;
 }
 
 /* ------------------------------------------------------------------ looking */
@@ -184,20 +186,6 @@ static bool look_at_relayed(struct keeper *k)
         }
     }
     return changed;
-}
-
-static void job_look(void *self, time_t now)
-{
-    struct keeper *k = self;
-    pthread_mutex_lock(&k->lock);
-    bool changed = look_at_ring(k);
-    changed = look_at_pause(k) || changed;
-    changed = look_at_clock(k, now) || changed;
-    changed = look_at_relayed(k) || changed;
-    if (changed) {
-        publish(k);
-    }
-    pthread_mutex_unlock(&k->lock);
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -424,14 +412,37 @@ static void job_status(void *self, time_t now)
     struct keeper *k = self;
     struct status_report report = {0};
     struct reason why;
+    /* filled with the lock held, written without: a worker may wait for it, but not for the disk */
+    struct version *version = keeper_acquire(k);
     pthread_mutex_lock(&k->lock);
-    if (!fill_report(k, now, &report)) {
+    bool filled = fill_report(k, now, &report);
+    k->report_due = false;
+    pthread_mutex_unlock(&k->lock);
+    if (!filled) {
         log_line(LOG_WARNING, "status file: out of memory");
-    } else if (status_file_write(config_of(k)->state_dir, &report, &why) != STATUS_OK) {
+    } else if (status_file_write(version_config(version)->state_dir, &report, &why) != STATUS_OK) {
         log_line(LOG_WARNING, "status file: %s", why.text);
     }
-    pthread_mutex_unlock(&k->lock);
+    version_release(version);
     status_report_free(&report);
+}
+
+static void job_look(void *self, time_t now)
+{
+    struct keeper *k = self;
+    pthread_mutex_lock(&k->lock);
+    bool changed = look_at_ring(k);
+    changed = look_at_pause(k) || changed;
+    changed = look_at_clock(k, now) || changed;
+    changed = look_at_relayed(k) || changed;
+    if (changed) {
+        publish(k);
+    }
+    bool report_due = k->report_due;
+    pthread_mutex_unlock(&k->lock);
+    if (report_due) {
+        job_status(k, now);
+    }
 }
 
 /* What the daemon before us had seen relayed holds `auto` back still. */
@@ -483,6 +494,9 @@ static void log_messages(const struct config_messages *messages)
         int priority = messages->items[i].level == CONFIG_ERROR ? LOG_ERR : LOG_WARNING;
         log_line(priority, "reload: %s", text != NULL ? text : "out of memory");
         free(text);
+    }
+    if (messages->left_out > 0) {
+        log_line(LOG_ERR, "reload: and %zu more", messages->left_out);
     }
 }
 

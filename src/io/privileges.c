@@ -13,7 +13,10 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_TRIES = 6 };
 
 enum status identity_find(const struct config *config, struct identity *out, struct reason *why)
 {
@@ -95,7 +98,14 @@ enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
         return reason_set(why, STATUS_IO, "%s: %s (as user id %ld)", path, strerror(errno),
                           (long)geteuid());
     }
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+    /* batvctl holds a shared lock for a moment when it asks whether a daemon runs */
+    const struct timespec moment = {0, 50 * 1000000L};
+    int failed = flock(*fd, LOCK_EX | LOCK_NB);
+    for (int i = 0; failed != 0 && errno == EWOULDBLOCK && i < LOCK_TRIES; i++) {
+        nanosleep(&moment, NULL);
+        failed = flock(*fd, LOCK_EX | LOCK_NB);
+    }
+    if (failed != 0) {
         int error = errno;
         close(*fd);
         *fd = -1;

@@ -189,21 +189,33 @@ static enum status read_ring(int fd, const char *path, struct ring **out, struct
     return status;
 }
 
+/* Why the file could not be opened; errno says. */
+static enum status open_failed(const char *path, struct reason *why)
+{
+    struct stat info;
+    int error = errno;
+    if (error == ENOENT) {
+        return reason_set(why, STATUS_NOT_FOUND, "%s: no such file: `batvctl key init` makes one",
+                          path);
+    }
+    if (error == ELOOP) {
+        return reason_set(why, STATUS_REFUSED, "%s: a symbolic link, expected a regular file",
+                          path);
+    }
+    if (error == EACCES && lstat(path, &info) == 0 && check_file(path, &info, why) != STATUS_OK) {
+        return STATUS_REFUSED; /* another user's, mostly: that says more */
+    }
+    errno = error;
+    return io_failed(path, "open", why);
+}
+
 enum status ring_load(struct ring_source *source, struct ring **out, struct reason *why)
 {
     *out = NULL;
     /* O_NONBLOCK: a fifo in its place must not hold us up. */
     int fd = open(source->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT) {
-        return reason_set(why, STATUS_NOT_FOUND, "%s: no such file: `batvctl key init` makes one",
-                          source->path);
-    }
-    if (fd < 0 && errno == ELOOP) {
-        return reason_set(why, STATUS_REFUSED, "%s: a symbolic link, expected a regular file",
-                          source->path);
-    }
     if (fd < 0) {
-        return io_failed(source->path, "open", why);
+        return open_failed(source->path, why);
     }
     enum status status = read_ring(fd, source->path, out, why);
     close(fd);

@@ -178,7 +178,7 @@ static void put_line(FILE *out, const struct item *item, const void *base)
 
 static void put_report(FILE *out, const struct status_report *report)
 {
-    fprintf(out, "format batvd-status %d\n", FORMAT);
+    fprintf(out, "format %d\n", FORMAT);
     for (size_t i = 0; i < ITEMS; i++) {
         const struct item *item = &items[i];
         if (item->size == 0) {
@@ -452,7 +452,7 @@ static bool next_line(char **rest, struct line *line)
 static enum status read_report(char *text, struct status_report *out, struct line *line)
 {
     char expected[32];
-    snprintf(expected, sizeof expected, "format batvd-status %d", FORMAT);
+    snprintf(expected, sizeof expected, "format %d", FORMAT);
     enum status status = STATUS_OK;
     if (!next_line(&text, line) || strcmp(line->at, expected) != 0) {
         return STATUS_INVALID;
