@@ -1,6 +1,7 @@
 /*
- * `batvctl check`: what the checks are given and how they tell what they found. A check adds at least
- * one finding; each that is not ok has the command, or the line of configuration, that mends it.
+ * `batvctl check`: what the checks are given and how they tell what they found. A check adds at
+ * least one finding; each that is not ok has the command, or the line of configuration, that mends
+ * it.
  */
 #ifndef CTL_CHECK_H
 #define CTL_CHECK_H
@@ -52,7 +53,7 @@ char *mend_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *mend_config(const struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* --- the checks, by file ----------------------------------------------------------------------- */
+/* The checks, by file. */
 
 /* check_host.c: configuration, state folder, keys, daemon; the socket */
 void check_configuration(struct check *check);

@@ -30,8 +30,8 @@ void check_configuration(struct check *check)
     for (size_t i = 0; i < messages->count; i++) {
         char *text = config_message_format(&messages->items[i]);
         bool error = messages->items[i].level == CONFIG_ERROR;
-        check_add(check, error ? CHECK_FAIL : CHECK_WARN, mend_text("edit %s; batvd -n -c %s", path, path),
-                  "%s", text != NULL ? text : "");
+        check_add(check, error ? CHECK_FAIL : CHECK_WARN,
+                  mend_text("edit %s; batvd -n -c %s", path, path), "%s", text != NULL ? text : "");
         free(text);
     }
     if (messages->count == 0 && check->config != NULL) {
@@ -95,7 +95,8 @@ void check_state_dir(struct check *check)
                             user != NULL ? user : "", path),
                   "%s: %s", path, strerror(errno));
     } else if (!S_ISDIR(folder.st_mode)) {
-        check_add(check, CHECK_FAIL, mend_text("mv %s %s.old && install -d -m 0700 %s", path, path, path),
+        check_add(check, CHECK_FAIL,
+                  mend_text("mv %s %s.old && install -d -m 0700 %s", path, path, path),
                   "%s is no folder", path);
     } else if (account != NULL && account->pw_uid != folder.st_uid) {
         check_add(check, CHECK_FAIL, mend_text("chown -R %s %s", user, path),
@@ -116,15 +117,17 @@ static void tell_no_ring(struct check *check, const char *path, enum status stat
         check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key init", check->ctl->config_path),
                   "%s is not there: without keys nothing can be signed", path);
     } else if (status == STATUS_REFUSED && stat(check->config->state_dir, &folder) == 0) {
-        check_add(check, CHECK_FAIL,
-                  mend_text("chown %lu %s && chmod 600 %s", (unsigned long)folder.st_uid, path, path),
-                  "%s", why->text);
+        check_add(
+            check, CHECK_FAIL,
+            mend_text("chown %lu %s && chmod 600 %s", (unsigned long)folder.st_uid, path, path),
+            "%s", why->text);
     } else {
-        check_add(check, CHECK_FAIL,
-                  mend_text("put a copy from a backup in its place; without one: mv %s %s.broken && "
-                            "batvctl -c %s key init",
-                            path, path, check->ctl->config_path),
-                  "%s", why->text);
+        check_add(
+            check, CHECK_FAIL,
+            mend_text("put a copy from a backup in its place; without one: mv %s %s.broken && "
+                      "batvctl -c %s key init",
+                      path, path, check->ctl->config_path),
+            "%s", why->text);
     }
 }
 
@@ -180,10 +183,11 @@ void check_next_slot(struct check *check)
     } else if (free_day > wanted) {
         char day[DAY_TEXT];
         day_format(free_day, day);
-        check_add(check, CHECK_WARN, command,
-                  "the next key can be made on %s only: until then tags by the former key %u may be "
-                  "about",
-                  day, slot);
+        check_add(
+            check, CHECK_WARN, command,
+            "the next key can be made on %s only: until then tags by the former key %u may be "
+            "about",
+            day, slot);
     } else {
         free(command);
         check_ok(check, "the next key will be number %u, which is free", slot);
@@ -200,8 +204,9 @@ void check_rotation(struct check *check)
     char when[PRINT_TIME];
     if (due == RING_OPEN) {
         check_ok(check, "%s",
-                 policy->rotate_days == 0 ? "keys are not changed by themselves (keys.rotate_days = 0)"
-                                          : "a new key is about to sign");
+                 policy->rotate_days == 0
+                     ? "keys are not changed by themselves (keys.rotate_days = 0)"
+                     : "a new key is about to sign");
         return;
     }
     format_moment(due, when);
@@ -312,7 +317,8 @@ void check_clock(struct check *check)
         char when[PRINT_TIME];
         format_moment(newest, when);
         check_add(check, CHECK_FAIL, command,
-                  "the clock is wrong: the keyring was last changed on %s, which is yet to come", when);
+                  "the clock is wrong: the keyring was last changed on %s, which is yet to come",
+                  when);
     } else if (check->status != NULL && check->status->clock_wrong) {
         check_add(check, CHECK_FAIL, command,
                   "batvd has seen the clock jump: no keys are made, and `auto` only logs");
@@ -328,11 +334,11 @@ static void tell_relayed(struct check *check, const struct status_relayed *relay
 {
     char when[PRINT_TIME];
     format_moment(relayed->last, when);
-    check_add(check, CHECK_WARN,
-              mend_config(check, "add \"%s\" to internal_networks,", relayed->client),
-              "%llu messages of %s came from %s, which is not in internal_networks, and left without a "
-              "tag, the last on %s: `auto` refuses nothing for the domain",
-              (unsigned long long)relayed->count, relayed->domain, relayed->client, when);
+    check_add(
+        check, CHECK_WARN, mend_config(check, "add \"%s\" to internal_networks,", relayed->client),
+        "%llu messages of %s came from %s, which is not in internal_networks, and left without a "
+        "tag, the last on %s: `auto` refuses nothing for the domain",
+        (unsigned long long)relayed->count, relayed->domain, relayed->client, when);
 }
 
 void check_relayed(struct check *check)
@@ -385,10 +391,11 @@ void check_warm_up(struct check *check)
         return;
     }
     if (list_domains(status, "never-signed", &listing, &until)) {
-        check_add(check, CHECK_WARN,
-                  mend_text("send a message from one of its addresses and look for `sign` in the log"),
-                  "nothing has been signed yet for %s: bounces are logged, not refused",
-                  listing_end(&listing));
+        check_add(
+            check, CHECK_WARN,
+            mend_text("send a message from one of its addresses and look for `sign` in the log"),
+            "nothing has been signed yet for %s: bounces are logged, not refused",
+            listing_end(&listing));
         told = true;
     }
     if (list_domains(status, "waiting", &listing, &until)) {

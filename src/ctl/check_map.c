@@ -1,6 +1,7 @@
 /*
  * The map that takes tags off recipients, tried as Postfix would use it: every table is asked, by
- * postmap(1), what it makes of a tagged address of each domain. The tag is one that no key has made.
+ * postmap(1), what it makes of a tagged address of each domain. The tag is one that no key has
+ * made.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@ struct questions {
     char **answers; /* NULL: none */
 };
 
-static bool ask_for(struct questions *q, const char *tagged, const char *plain,
-                    const char *host, const char *domain)
+static bool ask_for(struct questions *q, const char *tagged, const char *plain, const char *host,
+                    const char *domain)
 {
     char *key = mend_text("%s%s%s", tagged, host, domain);
     char *expected = mend_text("%s%s%s", plain, host, domain);
@@ -155,8 +156,8 @@ static void judge(struct check *check, const struct questions *q, const char *ta
     }
     if (missing.count > 0) {
         check_add(check, CHECK_FAIL, mend_map(check, table_path(table)),
-                  "%s leaves the tag on, so that bounces to these are refused as unknown: %s", table,
-                  listing_end(&missing));
+                  "%s leaves the tag on, so that bounces to these are refused as unknown: %s",
+                  table, listing_end(&missing));
     }
     if (other.count > 0) {
         check_add(check, CHECK_WARN, mend_need(check, NEED_MAPS),
@@ -186,9 +187,10 @@ void check_map(struct check *check)
     if (!questions_make(&q, check->config->settings) || !words_split(list, &tables)) {
         check->no_memory = true;
     } else if (ask_all(check, &q, &tables, &table) && table == NULL) {
-        check_add(check, CHECK_FAIL, mend_all(check),
-                  "bounces to tagged addresses are refused as unknown: recipient_canonical_maps is %s",
-                  list_is_empty(list) ? "not set" : list);
+        check_add(
+            check, CHECK_FAIL, mend_all(check),
+            "bounces to tagged addresses are refused as unknown: recipient_canonical_maps is %s",
+            list_is_empty(list) ? "not set" : list);
     } else if (table != NULL) {
         judge(check, &q, table);
     }
@@ -234,9 +236,7 @@ static void check_strips(struct check *check, struct questions *q, const char *p
         }
         for (size_t k = 0; k < q->tagged.count; k++) {
             if (is_plain(q, k)) {
-                check_add(check, CHECK_FAIL,
-                          mend_text("take %s out of %s in main.cf, then postfix%s reload",
-                                    tables.items[i], parameter, postfix_place(check->postfix)),
+                check_add(check, CHECK_FAIL, mend_item(check, parameter, tables.items[i], NULL),
                           "%s in %s takes the tag off senders again", tables.items[i], parameter);
                 *told = true;
                 break;

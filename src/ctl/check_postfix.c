@@ -19,12 +19,27 @@ enum { LIST_FILE_MAX = 1 << 20 };
 
 char *mend_need(const struct check *check, int need)
 {
-    char *value = need_value(check->postfix, (enum need)need, check->config->listen,
-                             POSTFIX_MAP_PATH);
+    char *value =
+        need_value(check->postfix, (enum need)need, check->config->listen, POSTFIX_MAP_PATH);
     char *text = value == NULL ? NULL
                                : postfix_command(check->postfix, "-e", "%s = %s",
                                                  need_name((enum need)need), value);
     free(value);
+    return text;
+}
+
+char *mend_item(const struct check *check, const char *parameter, const char *item,
+                const char *replacement)
+{
+    const char *raw = postfix_get_raw(check->postfix, parameter);
+    if (!list_has(raw, item)) {
+        return mend_text("take %s out of what %s is made of in main.cf, then postfix%s reload",
+                         item, parameter, postfix_place(check->postfix));
+    }
+    char *list = list_with(raw, item, replacement, ", ");
+    char *text =
+        list == NULL ? NULL : postfix_command(check->postfix, "-e", "%s = %s", parameter, list);
+    free(list);
     return text;
 }
 
@@ -52,13 +67,6 @@ void check_postfix(struct check *check)
         check_add(check, CHECK_WARN, mend_text("postfix check"),
                   "Postfix's settings could not be looked at: %s", check->postfix_absent.text);
     }
-}
-
-char *milters_find_ours(const struct check *check, const char *list)
-{
-    const char *queue = need_queue_directory(check->postfix);
-    char *item = milter_list_find(list, check->config->listen, queue, false);
-    return item != NULL ? item : milter_list_find(list, check->config->listen, queue, true);
 }
 
 static bool names_milter(const struct check *check, const char *list)
@@ -119,7 +127,8 @@ void check_non_smtpd_milters(struct check *check)
 
 void check_milter_maps(struct check *check)
 {
-    const char *maps = check->postfix != NULL ? postfix_get(check->postfix, "smtpd_milter_maps") : "";
+    const char *maps =
+        check->postfix != NULL ? postfix_get(check->postfix, "smtpd_milter_maps") : "";
     if (check->postfix == NULL) {
         return;
     }
@@ -127,49 +136,87 @@ void check_milter_maps(struct check *check)
         check_ok(check, "not set: no client goes by other milters");
     } else {
         check_add(check, CHECK_WARN, postfix_command(check->postfix, "-X", "smtpd_milter_maps"),
-                  "clients that smtpd_milter_maps (%s) names may go by other milters than batvd", maps);
+                  "clients that smtpd_milter_maps (%s) names may go by other milters than batvd",
+                  maps);
     }
 }
 
-/* What happens to mail while batvd is away, by one list of milters. */
-static void check_action_of(struct check *check, const char *name, bool *told)
+/* What happens to mail while batvd is away. */
+
+static bool puts_off(const char *action)
 {
-    const char *list = postfix_get(check->postfix, name);
-    char *item = milters_find_ours(check, list);
-    char *option = item != NULL ? milter_item_option(item, "default_action") : NULL;
-    if (option != NULL && strcasecmp(option, "tempfail") != 0) {
-        check_add(check, CHECK_FAIL,
-                  mend_text("take default_action=%s out of %s in main.cf, then postfix%s reload",
-                            option, name, postfix_place(check->postfix)),
-                  "while batvd is away, mail is not put off (%s in %s)", item, name);
-        *told = true;
+    return strcasecmp(action, "tempfail") == 0 || strcasecmp(action, "shutdown") == 0;
+}
+
+/* By main.cf's milter_default_action. */
+static bool check_action(struct check *check)
+{
+    const char *action = postfix_get(check->postfix, need_name(NEED_ACTION));
+    bool reject = strcasecmp(action, "reject") == 0;
+    if (puts_off(action)) {
+        return true;
     }
-    free(option);
+    check_add(check, CHECK_FAIL, mend_need(check, NEED_ACTION),
+              "while batvd is away, mail %s: milter_default_action is %s, expected tempfail",
+              reject ? "is refused for good"
+                     : "leaves without a tag, and its bounces will be refused",
+              action);
+    return false;
+}
+
+/* By what a list of milters says of batvd. */
+static bool check_item_action(struct check *check, const char *parameter)
+{
+    char *item = milters_find_ours(check, postfix_get(check->postfix, parameter));
+    char *name = item != NULL ? milter_item_name(item) : NULL;
+    char *action = item != NULL ? milter_item_option(item, "default_action") : NULL;
+    bool fine = action == NULL || puts_off(action);
+    if (!fine) {
+        check_add(check, CHECK_FAIL, mend_item(check, parameter, item, name),
+                  "while batvd is away, mail is not put off: %s in %s", item, parameter);
+    }
     free(item);
+    free(name);
+    free(action);
+    return fine;
+}
+
+/* By master.cf. */
+static bool check_service_actions(struct check *check)
+{
+    size_t count;
+    bool fine = true;
+    const struct postfix_service *services = postfix_services(check->postfix, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct postfix_service *service = &services[i];
+        const char *action = postfix_override(check->postfix, service, need_name(NEED_ACTION));
+        if (action != NULL && !puts_off(action)) {
+            check_add(
+                check, CHECK_FAIL,
+                postfix_command(check->postfix, "-PX", "%s/%s/%s", service->name, service->type,
+                                need_name(NEED_ACTION)),
+                "while batvd is away, mail at %s (%s) is not put off: milter_default_action is "
+                "%s in master.cf",
+                service->name, service->type, action);
+            fine = false;
+        }
+    }
+    return fine;
 }
 
 void check_default_action(struct check *check)
 {
-    bool told = false;
     if (check->postfix == NULL) {
         return;
     }
-    const char *action = postfix_get(check->postfix, "milter_default_action");
-    check_action_of(check, "smtpd_milters", &told);
-    check_action_of(check, "non_smtpd_milters", &told);
-    if (strcasecmp(action, "tempfail") == 0 || strcasecmp(action, "shutdown") == 0) {
-        if (!told) {
-            check_ok(check, "while batvd is away, clients are told to come again: %s", action);
-        }
-        return;
+    bool fine = check_action(check);
+    fine = check_item_action(check, need_name(NEED_MILTERS)) && fine;
+    fine = check_item_action(check, need_name(NEED_NON_SMTPD)) && fine;
+    fine = check_service_actions(check) && fine;
+    if (fine) {
+        check_ok(check, "while batvd is away, clients are told to come again: %s",
+                 postfix_get(check->postfix, need_name(NEED_ACTION)));
     }
-    const char *harm = "leaves without a tag, and its bounces will be refused";
-    if (strcasecmp(action, "reject") == 0) {
-        harm = "is refused for good";
-    }
-    check_add(check, CHECK_FAIL, mend_need(check, NEED_ACTION),
-              "while batvd is away, mail %s: milter_default_action is %s, expected tempfail", harm,
-              action);
 }
 
 void check_milter_macros(struct check *check)
@@ -254,7 +301,7 @@ static bool is_network(const char *item)
 static void take_file(struct networks *networks, const char *path)
 {
     struct config_messages messages = {.items = NULL};
-    const struct config_place named = {path, 0};
+    const struct config_place named = {.file = path};
     unsigned line = 0;
     size_t length = 0;
     char *text = NULL;
@@ -309,9 +356,13 @@ void check_mynetworks(struct check *check)
     words_free(&words);
     if (networks.missing.count > 0) {
         const char *missing = listing_end(&networks.missing);
-        check_add(check, CHECK_WARN,
-                  mend_config(check, "add %s to internal_networks (or to relays, what only hands in mail from outside),", missing),
-                  "mynetworks may send mail that batvd leaves unsigned: %s", missing);
+        check_add(
+            check, CHECK_WARN,
+            mend_config(
+                check,
+                "add %s to internal_networks (or to relays, what only hands in mail from outside),",
+                missing),
+            "mynetworks may send mail that batvd leaves unsigned: %s", missing);
     }
     if (networks.unknown.count > 0) {
         check_add(check, CHECK_WARN, mend_config(check, "add what is in it to internal_networks,"),
@@ -372,14 +423,16 @@ static void check_masquerading(struct check *check, const struct words *entries)
         }
     }
     if (changed.count > 0) {
-        check_add(check, CHECK_FAIL, command,
-                  "masquerade_domains changes the sender after batvd has signed it, and no bounce will "
-                  "fit its tag: %s",
-                  listing_end(&changed));
+        check_add(
+            check, CHECK_FAIL, command,
+            "masquerade_domains changes the sender after batvd has signed it, and no bounce will "
+            "fit its tag: %s",
+            listing_end(&changed));
     } else if (hides_hosts(check, entries)) {
-        check_add(check, CHECK_WARN, command,
-                  "masquerade_domains makes senders on hosts below a domain of ours into ones of ours, "
-                  "after batvd has left them unsigned");
+        check_add(
+            check, CHECK_WARN, command,
+            "masquerade_domains makes senders on hosts below a domain of ours into ones of ours, "
+            "after batvd has left them unsigned");
     } else {
         free(command);
         check_ok(check, "masquerade_domains leaves the domains of ours as they are");
@@ -406,9 +459,9 @@ void check_masquerade(struct check *check)
 
 void check_sender_maps(struct check *check)
 {
-    static const char *const parameters[] = {
-        "sender_canonical_maps", "smtp_generic_maps", "sender_dependent_relayhost_maps",
-        "sender_dependent_default_transport_maps"};
+    static const char *const parameters[] = {"sender_canonical_maps", "smtp_generic_maps",
+                                             "sender_dependent_relayhost_maps",
+                                             "sender_dependent_default_transport_maps"};
     bool told = false;
     if (check->postfix == NULL) {
         return;
@@ -416,14 +469,15 @@ void check_sender_maps(struct check *check)
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
         const char *maps = postfix_get(check->postfix, parameters[i]);
         if (!list_is_empty(maps)) {
-            check_add(check, CHECK_WARN,
-                      mend_text("give domains in place of addresses there (@example.com), or exclude "
-                                "these senders: exclude_sign: { senders = [ \"user@example.com\" ]; }; "
-                                "in %s",
-                                check->ctl->config_path),
-                      "%s (%s) is asked for the tagged sender: entries for whole addresses no longer "
-                      "fit, those for @domain do",
-                      parameters[i], maps);
+            check_add(
+                check, CHECK_WARN,
+                mend_text("give domains in place of addresses there (@example.com), or exclude "
+                          "these senders: exclude_sign: { senders = [ \"user@example.com\" ]; }; "
+                          "in %s",
+                          check->ctl->config_path),
+                "%s (%s) is asked for the tagged sender: entries for whole addresses no longer "
+                "fit, those for @domain do",
+                parameters[i], maps);
             told = true;
         }
     }
@@ -450,10 +504,11 @@ void check_delimiter(struct check *check)
     } else if (strchr(delimiter, '+') != NULL) {
         check_ok(check, "recipient_delimiter has the + that syntax = \"subaddress\" needs");
     } else {
-        check_add(check, CHECK_FAIL,
-                  postfix_command(check->postfix, "-e", "recipient_delimiter = +%s", delimiter),
-                  "bounces to USER+prvs=... would be refused as unknown: recipient_delimiter is \"%s\", "
-                  "expected to have +, for %s",
-                  delimiter, listing_end(&domains));
+        check_add(
+            check, CHECK_FAIL,
+            postfix_command(check->postfix, "-e", "recipient_delimiter = +%s", delimiter),
+            "bounces to USER+prvs=... would be refused as unknown: recipient_delimiter is \"%s\", "
+            "expected to have +, for %s",
+            delimiter, listing_end(&domains));
     }
 }

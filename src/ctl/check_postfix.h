@@ -22,6 +22,9 @@ bool listener_asks(const struct check *check, const struct postfix_service *serv
  * own, with batvd in it. */
 bool listeners_ask_by_themselves(const struct check *check);
 
+/* Another item, or with NULL none, in place of one in a list of main.cf. */
+char *mend_item(const struct check *check, const char *parameter, const char *item,
+                const char *replacement);
 /* As main.cf must say it: a value of postfix_needs.h. */
 char *mend_need(const struct check *check, int need);
 /* All of what `batvctl mta postfix` gives. */

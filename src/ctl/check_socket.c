@@ -1,7 +1,7 @@
 /*
- * The place where Postfix finds batvd: whether it is there, answers, and lets Postfix's user in. The
- * rights are worked out from owners and modes along the path, so that the folder at fault can be
- * named. Wrong ones are the most frequent fault in setting up a milter.
+ * The place where Postfix finds batvd: whether it is there, answers, and lets Postfix's user in.
+ * The rights are worked out from owners and modes along the path, so that the folder at fault can
+ * be named. Wrong ones are the most frequent fault in setting up a milter.
  */
 #include <errno.h>
 #include <grp.h>
@@ -57,19 +57,20 @@ static void check_mode(struct check *check, const char *path, const struct stat 
     const struct group *group =
         config->listen_group != NULL ? getgrnam(config->listen_group) : NULL;
     if (config->listen_group != NULL && group == NULL) {
-        check_add(check, CHECK_FAIL, mend_text("in %s: listen_group = \"postfix\"; then systemctl restart batvd",
+        check_add(check, CHECK_FAIL,
+                  mend_text("in %s: listen_group = \"postfix\"; then systemctl restart batvd",
                             check->ctl->config_path),
                   "there is no group %s (listen_group)", config->listen_group);
     } else if (group != NULL && group->gr_gid != info->st_gid) {
         check_add(check, CHECK_WARN, mend_text("chgrp %s %s", config->listen_group, path),
                   "%s has another group than listen_group, %s", path, config->listen_group);
     } else if ((info->st_mode & 0777) != config->listen_mode) {
-        check_add(check, CHECK_WARN, mend_text("chmod %04o %s", (unsigned)config->listen_mode, path),
-                  "%s has mode %04o, but listen_mode is %04o", path,
-                  (unsigned)info->st_mode & 0777, (unsigned)config->listen_mode);
+        check_add(check, CHECK_WARN,
+                  mend_text("chmod %04o %s", (unsigned)config->listen_mode, path),
+                  "%s has mode %04o, but listen_mode is %04o", path, (unsigned)info->st_mode & 0777,
+                  (unsigned)config->listen_mode);
     } else {
-        check_ok(check, "%s is there and answers, mode %04o", path,
-                 (unsigned)info->st_mode & 0777);
+        check_ok(check, "%s is there and answers, mode %04o", path, (unsigned)info->st_mode & 0777);
     }
 }
 
@@ -82,7 +83,8 @@ static void check_unix(struct check *check, const char *path)
         return;
     }
     if (!S_ISSOCK(info.st_mode)) {
-        check_add(check, CHECK_FAIL, mend_text("mv %s %s.old", path, path), "%s is no socket", path);
+        check_add(check, CHECK_FAIL, mend_text("mv %s %s.old", path, path), "%s is no socket",
+                  path);
         return;
     }
     memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
@@ -190,14 +192,14 @@ static unsigned rights(const struct identity *who, const struct stat *info)
 static void tell_no_entry(struct check *check, const struct identity *who, const char *folder,
                           const struct stat *info)
 {
-    check_add(check, CHECK_FAIL,
-              mend_text("chgrp %s %s && chmod g+x %s", who->group, folder, folder),
-              "Postfix's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
-              who->name, folder, (unsigned)info->st_mode & 07777, group_name(info->st_gid));
+    check_add(
+        check, CHECK_FAIL, mend_text("chgrp %s %s && chmod g+x %s", who->group, folder, folder),
+        "Postfix's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
+        who->name, folder, (unsigned)info->st_mode & 07777, group_name(info->st_gid));
 }
 
-/* The folders above the socket, from the length-th octet of its path on. False: one keeps the identity
- * out, or is not there, which check_socket has told. */
+/* The folders above the socket, from the length-th octet of its path on. False: one keeps the
+ * identity out, or is not there, which check_socket has told. */
 static bool folders_let_in(struct check *check, const struct identity *who, char *path,
                            size_t length)
 {
@@ -233,12 +235,13 @@ static void check_access(struct check *check, const struct identity *who, char *
         check_ok(check, "Postfix's user %s can connect to %s", who->name, path);
         return;
     }
-    check_add(check, CHECK_FAIL,
-              mend_text("in %s: listen_group = \"%s\"; listen_mode = \"0660\"; then systemctl restart "
-                        "batvd",
-                        check->ctl->config_path, who->group),
-              "Postfix's user %s cannot connect to %s (mode %04o, group %s): it needs to write there",
-              who->name, path, (unsigned)info.st_mode & 0777, group_name(info.st_gid));
+    check_add(
+        check, CHECK_FAIL,
+        mend_text("in %s: listen_group = \"%s\"; listen_mode = \"0660\"; then systemctl restart "
+                  "batvd",
+                  check->ctl->config_path, who->group),
+        "Postfix's user %s cannot connect to %s (mode %04o, group %s): it needs to write there",
+        who->name, path, (unsigned)info.st_mode & 0777, group_name(info.st_gid));
 }
 
 void check_socket_access(struct check *check)

@@ -1,8 +1,8 @@
 /*
  * `batvctl check`: the table of checks, and the report. Started as root, what concerns Postfix and
  * the socket is looked at as root, since tables may be readable by root only; then batvctl becomes
- * the owner of the state folder, because the keyring is refused by anyone else, and looks at the rest.
- * The report has the order of the table. Findings belong to struct check; one thread.
+ * the owner of the state folder, because the keyring is refused by anyone else, and looks at the
+ * rest. The report has the order of the table. Findings belong to struct check; one thread.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -158,8 +158,8 @@ static void print_lines(const struct check *check)
             if (f->row != row) {
                 continue;
             }
-            printf("%s%-4s%s  %-37s ", colour ? levels[f->level].colour : "",
-                   levels[f->level].name, colour ? "\033[0m" : "", rows[row].name);
+            printf("%s%-4s%s  %-37s ", colour ? levels[f->level].colour : "", levels[f->level].name,
+                   colour ? "\033[0m" : "", rows[row].name);
             print_text(stdout, f->text);
             if (f->mend != NULL) {
                 fputs("\n      mend: ", stdout);

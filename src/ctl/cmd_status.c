@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "batv/day.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
@@ -207,7 +208,10 @@ static void print_relayed(const struct view *v)
     if (r->relayed_count == 0) {
         return;
     }
-    puts("\nmail in our name that was let out unsigned, which keeps `auto` from rejecting:");
+    printf(
+        "\nmail in our name that was let out unsigned, which keeps `auto` from rejecting for %lld "
+        "days:\n",
+        (long long)settings_wait(v->settings) / DAY_SECONDS);
     for (size_t i = 0; i < r->relayed_count; i++) {
         const struct status_relayed *relayed = &r->relayed[i];
         fputs("  ", stdout);
@@ -221,15 +225,17 @@ static void print_relayed(const struct view *v)
     print_remedy(v);
 }
 
+/* What has not happened takes no room. */
 static void print_counters(const struct status_report *r)
 {
-    if (r->counter_count > 0) {
-        puts("\nsince the start:");
-    }
+    const char *title = "\nsince the start:\n";
     for (size_t i = 0; i < r->counter_count; i++) {
-        printf("  %12" PRIu64 "  ", r->counters[i].value);
-        print_text(stdout, r->counters[i].name);
-        putchar('\n');
+        if (r->counters[i].value > 0) {
+            printf("%s  %12" PRIu64 "  ", title, r->counters[i].value);
+            print_text(stdout, r->counters[i].name);
+            putchar('\n');
+            title = "";
+        }
     }
 }
 

@@ -90,6 +90,26 @@ bool list_is_empty(const char *list)
     return list[strspn(list, separators)] == '\0';
 }
 
+char *list_with(const char *list, const char *item, const char *replacement, const char *separator)
+{
+    struct words words = {.items = NULL};
+    char *out = words_split(list, &words) ? strdup("") : NULL;
+    for (size_t i = 0; i < words.count && out != NULL; i++) {
+        const char *word = strcasecmp(words.items[i], item) == 0 ? replacement : words.items[i];
+        char *more = NULL;
+        if (word == NULL) {
+            continue;
+        }
+        if (asprintf(&more, "%s%s%s", out, out[0] != '\0' ? separator : "", word) < 0) {
+            more = NULL;
+        }
+        free(out);
+        out = more;
+    }
+    words_free(&words);
+    return out;
+}
+
 void listing_add(struct listing *listing, const char *item)
 {
     size_t used = strlen(listing->text);

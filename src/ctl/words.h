@@ -21,6 +21,9 @@ void words_free(struct words *words);
 /* True where an item of the list is this word, whatever the case. */
 bool list_has(const char *list, const char *word);
 bool list_is_empty(const char *list);
+/* The list with another item in place of each that is this one, or, with NULL, without them. NULL:
+ * no memory. The caller frees. */
+char *list_with(const char *list, const char *item, const char *replacement, const char *separator);
 
 /* The items of a growing list for people: "a, b, c and 12 more". Starts as all zero. */
 enum { LISTING_TEXT = 400 };

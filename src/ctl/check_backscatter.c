@@ -1,0 +1,262 @@
+/*
+ * Settings of Postfix by which a host takes mail for addresses that do not exist and then bounces
+ * it to whoever was forged as the sender: backscatter of its own making, which no tag prevents.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ctl/check_postfix.h"
+#include "ctl/words.h"
+
+#define NOBODY "batvd-check-no-such-user"
+
+enum { DOMAINS_ASKED = 500 };
+
+static bool restricts(const struct check *check, const char *restriction)
+{
+    return list_has(postfix_get(check->postfix, "smtpd_recipient_restrictions"), restriction) ||
+           list_has(postfix_get(check->postfix, "smtpd_relay_restrictions"), restriction);
+}
+
+/* The relay domains that are not local ones anyway. */
+static void list_relay_domains(struct check *check, struct listing *out)
+{
+    const char *local = postfix_get(check->postfix, "mydestination");
+    struct words words = {.items = NULL};
+    if (!words_split(postfix_get(check->postfix, "relay_domains"), &words)) {
+        check->no_memory = true;
+    }
+    for (size_t i = 0; i < words.count; i++) {
+        if (!list_has(local, words.items[i])) {
+            listing_add(out, words.items[i]);
+        }
+    }
+    words_free(&words);
+}
+
+void check_relay_recipients(struct check *check)
+{
+    struct listing domains = {.count = 0};
+    if (check->postfix == NULL) {
+        return;
+    }
+    list_relay_domains(check, &domains);
+    if (domains.count == 0) {
+        check_ok(check, "no relay_domains");
+    } else if (!list_is_empty(postfix_get(check->postfix, "relay_recipient_maps"))) {
+        check_ok(check, "relay_recipient_maps tells which addresses there are in relay_domains");
+    } else if (restricts(check, "reject_unverified_recipient")) {
+        check_ok(check, "the next host is asked for addresses in relay_domains "
+                        "(reject_unverified_recipient)");
+    } else {
+        char *command = postfix_command(
+            check->postfix, "-e", "relay_recipient_maps = hash:/etc/postfix/relay_recipients");
+        char *mend =
+            mend_text("list the addresses in /etc/postfix/relay_recipients (\"USER@DOMAIN x\" "
+                      "each a line), then postmap /etc/postfix/relay_recipients && %s",
+                      command != NULL ? command : "");
+        free(command);
+        check_add(check, CHECK_WARN, mend,
+                  "mail for unknown addresses in relay_domains is taken and bounced later: "
+                  "relay_recipient_maps is not set, for %s",
+                  listing_end(&domains));
+    }
+}
+
+/* Two addresses of a domain that only a catch-all knows: its key, and nobody's. */
+static size_t make_keys(const struct settings *settings, const char *keys[])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < settings->rules_count && i < DOMAINS_ASKED; i++) {
+        const char *name = settings->rules[i].name;
+        if (name[0] != '.') {
+            keys[count] = mend_text("@%s", name);
+            keys[count + 1] = mend_text(NOBODY "@%s", name);
+            count += keys[count] != NULL && keys[count + 1] != NULL ? 2 : 0;
+        }
+    }
+    return count;
+}
+
+static void tell_unasked(struct check *check, const char *parameter, const char *table,
+                         const struct reason *why)
+{
+    const char *path = strchr(table, ':');
+    bool indexed = strncmp(table, "hash:", 5) == 0 || strncmp(table, "btree:", 6) == 0 ||
+                   strncmp(table, "lmdb:", 5) == 0 || strncmp(table, "cdb:", 4) == 0;
+    char *mend = indexed && path != NULL ? mend_text("postmap %s", table)
+                                         : mend_text("postmap%s -q postmaster %s",
+                                                     postfix_place(check->postfix), table);
+    check_add(check, CHECK_WARN, mend, "%s in %s cannot be asked: %s", table, parameter, why->text);
+}
+
+/* Looks for catch-alls in one table. True: something was told. */
+static bool check_table(struct check *check, const char *parameter, const char *table,
+                        const char *const keys[], size_t count)
+{
+    struct listing found = {.count = 0};
+    struct reason why = {""};
+    char **answers = calloc(count + 1, sizeof *answers);
+    /* Through proxymap only what Postfix itself may open is reached, and only while it runs. */
+    const char *direct = strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
+    if (answers == NULL) {
+        check->no_memory = true;
+        return true;
+    }
+    enum status status = postfix_lookup(check->postfix, direct, keys, count, answers, &why);
+    for (size_t i = 0; i < count; i += 2) {
+        if (answers[i] != NULL || answers[i + 1] != NULL) {
+            listing_add(&found, keys[i] + 1);
+        }
+        free(answers[i]);
+        free(answers[i + 1]);
+    }
+    free(answers);
+    if (status != STATUS_OK) {
+        tell_unasked(check, parameter, direct, &why);
+    } else if (found.count > 0) {
+        check_add(check, CHECK_WARN,
+                  mend_text("give %s an entry for each address in place of the one for all, then "
+                            "postfix%s reload",
+                            table, postfix_place(check->postfix)),
+                  "every address is taken, and bounced where the next host does not know it: a "
+                  "catch-all in %s (%s) for %s",
+                  parameter, table, listing_end(&found));
+    }
+    return status != STATUS_OK || found.count > 0;
+}
+
+static bool check_tables(struct check *check, const char *parameter, const char *const keys[],
+                         size_t count)
+{
+    struct words tables = {.items = NULL};
+    bool told = false;
+    if (!words_split(postfix_get(check->postfix, parameter), &tables)) {
+        check->no_memory = true;
+    }
+    for (size_t i = 0; i < tables.count; i++) {
+        told = check_table(check, parameter, tables.items[i], keys, count) || told;
+    }
+    words_free(&tables);
+    return told;
+}
+
+void check_catch_all(struct check *check)
+{
+    static const char *const parameters[] = {"virtual_alias_maps", "virtual_mailbox_maps",
+                                             "relay_recipient_maps", "recipient_canonical_maps",
+                                             "canonical_maps"};
+    bool told = false;
+    if (check->postfix == NULL || check->config->settings->rules_count == 0) {
+        return;
+    }
+    const char **keys = calloc(2 * check->config->settings->rules_count + 1, sizeof *keys);
+    if (keys == NULL) {
+        check->no_memory = true;
+        return;
+    }
+    size_t count = make_keys(check->config->settings, keys);
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0] && count > 0; i++) {
+        told = check_tables(check, parameters[i], keys, count) || told;
+    }
+    for (size_t i = 0; i < count; i++) {
+        /* mend_text made them for us. */
+        union {
+            const char *in;
+            char *out;
+        } key = {.in = keys[i]};
+        free(key.out);
+    }
+    free(keys);
+    if (!told) {
+        check_ok(check, "no table knows every address of a domain of ours");
+    }
+}
+
+void check_luser_relay(struct check *check)
+{
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *relay = postfix_get(check->postfix, "luser_relay");
+    if (list_is_empty(relay)) {
+        check_ok(check, "luser_relay is not set");
+    } else {
+        check_add(
+            check, CHECK_WARN, postfix_command(check->postfix, "-X", "luser_relay"),
+            "mail for unknown local users is taken and sent on to luser_relay, %s, which bounces "
+            "it where it does not know them",
+            relay);
+    }
+}
+
+/* Public services that take recipients unseen. */
+static bool check_unseen(struct check *check)
+{
+    size_t count;
+    bool told = false;
+    const struct postfix_service *services = postfix_services(check->postfix, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct postfix_service *service = &services[i];
+        const char *own =
+            postfix_override(check->postfix, service, "smtpd_reject_unlisted_recipient");
+        bool off = own != NULL && strcasecmp(own, "yes") != 0;
+        if (listener_kind_of(service) != LISTENER_PUBLIC) {
+            continue;
+        }
+        if (off ||
+            list_has(postfix_service_get(check->postfix, service, "receive_override_options"),
+                     "no_unknown_recipient_checks")) {
+            const char *name = off ? "smtpd_reject_unlisted_recipient" : "receive_override_options";
+            check_add(
+                check, CHECK_WARN,
+                postfix_command(check->postfix, "-PX", "%s/%s/%s", service->name, service->type,
+                                name),
+                "%s (%s) takes unknown recipients, by %s in master.cf, and bounces them later",
+                service->name, service->type, name);
+            told = true;
+        }
+    }
+    return told;
+}
+
+void check_unlisted(struct check *check)
+{
+    if (check->postfix == NULL) {
+        return;
+    }
+    bool told = check_unseen(check);
+    if (!postfix_is_yes(check->postfix, "smtpd_reject_unlisted_recipient") &&
+        !restricts(check, "reject_unlisted_recipient")) {
+        check_add(check, CHECK_WARN,
+                  postfix_command(check->postfix, "-e", "smtpd_reject_unlisted_recipient = yes"),
+                  "mail for unknown recipients is taken and bounced later: "
+                  "smtpd_reject_unlisted_recipient is \"%s\", expected yes",
+                  postfix_get(check->postfix, "smtpd_reject_unlisted_recipient"));
+        told = true;
+    }
+    if (!told) {
+        check_ok(check, "unknown recipients are refused at once");
+    }
+}
+
+void check_local_recipients(struct check *check)
+{
+    if (check->postfix == NULL) {
+        return;
+    }
+    const char *local = postfix_get(check->postfix, "mydestination");
+    if (!list_is_empty(postfix_get(check->postfix, "local_recipient_maps"))) {
+        check_ok(check, "local_recipient_maps tells which local users there are");
+    } else if (list_is_empty(local)) {
+        check_ok(check, "no local domains (mydestination is empty)");
+    } else {
+        check_add(
+            check, CHECK_WARN, postfix_command(check->postfix, "-X", "local_recipient_maps"),
+            "mail for unknown local users is taken and bounced later: local_recipient_maps is "
+            "empty, for %s",
+            local);
+    }
+}
