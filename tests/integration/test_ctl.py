@@ -219,6 +219,18 @@ def test_an_answer_that_cannot_be_written(shared):
         assert shared.run("sign", "alice@example.com", rc=2, stdout=full).err
 
 
+def test_the_manual_has_every_command_and_option(ctl):
+    manual = pathlib.Path(__file__).resolve().parents[2] / "man" / "batvctl.8"
+    text = re.sub(r"\\(.)", r"\1", manual.read_text(encoding="utf-8"))
+    rows = re.findall(r"^  (\w+)((?: (?:init|list|rotate|revoke|export|import|postfix)\b)?)(.*)$",
+                      ctl.run("--help", rc=0).text, re.M)
+    assert len(rows) > 10
+    for command, form, arguments in rows:
+        assert re.search(rf"^(\.It )?\.?(It )?Ic {command}{form}\b", text, re.M), command + form
+        for option in re.findall(r"--([\w-]+)", arguments):
+            assert f"Fl -{option}" in text, (command, option)
+
+
 # -- as whom it works -----------------------------------------------------------------------------
 
 def test_root_becomes_the_owner_of_the_state_folder(keyed):
@@ -530,7 +542,7 @@ def test_explain_waits_as_the_daemon_does(keyed):
     assert rule() == ("log", "auto.warm-up")
     keyring = keyed.state / "keyring"
     lines = keyring.read_text().splitlines(keepends=True)
-    signed = f"domain example.com {iso(time.time() - 6 * DAY)}\n"
+    signed = f"domain example.com first-signed={iso(time.time() - 6 * DAY)}\n"
     body = "".join(lines[:-1]) + signed
     last = lines[-1].split()
     last[-1] = hashlib.sha256(body.encode()).hexdigest()
@@ -547,7 +559,7 @@ def test_explain_waits_as_the_daemon_does(keyed):
 def report(*, written=None, started=None, relayed=(), domains=(), counters=(), error='""',
            ring_error='""', key=3, rotation=None, clock="no"):
     now = time.time()
-    lines = ["format batvd-status 1", "version 0.1.0", "pid 4711",
+    lines = ["format 1", "version 0.1.0", "pid 4711",
              f"started {iso(started or now - 3 * DAY - 7300)}", f"written {iso(written or now)}",
              "generation 12", f"active-key {key}",
              f"next-rotation {iso(rotation) if rotation else '-'}", "paused no",
@@ -622,7 +634,7 @@ def test_status_tells_a_report_that_is_old(running):
 
 
 def test_status_with_a_damaged_report(running):
-    running.write_state("status", "format batvd-status 1\npid x\n")
+    running.write_state("status", "format 1\npid x\n")
     done = running.run("status", rc=0)
     assert "cannot be read" in done.text and str(running.state / "status") in done.text
     done = running.run("status", "--json", rc=0)

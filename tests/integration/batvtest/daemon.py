@@ -21,7 +21,7 @@ import subprocess
 import time
 
 from . import tag, util
-from .postfix import Where
+from .postfix import where
 
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|WARNING: \w*Sanitizer|runtime error:")
 DAY = 86400
@@ -176,7 +176,7 @@ class Done:
 @functools.lru_cache(maxsize=None)
 def _mta_group():
     try:
-        entry = pwd.getpwnam(Where().mail_owner)
+        entry = pwd.getpwnam(where().mail_owner)
         return grp.getgrgid(entry.pw_gid).gr_name
     except (KeyError, OSError, subprocess.SubprocessError):
         return None

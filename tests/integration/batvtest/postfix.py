@@ -9,6 +9,7 @@ bounded. stop() fails if a process stays behind.
 import dataclasses
 import email
 import email.policy
+import functools
 import hashlib
 import json
 import os
@@ -53,6 +54,12 @@ anvil     unix       - - n - 1 anvil
 scache    unix       - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
 """
+
+
+@functools.lru_cache(maxsize=None)
+def where():
+    """Asked once a run."""
+    return Where()
 
 
 class Where:
@@ -326,7 +333,7 @@ class Postfix:
     def __init__(self, *, milter=None, non_smtpd=True, users=None, realm="example.com",
                  mailboxes=("alice@example.com", "bob@example.com"), relayhost=None, main=None,
                  main_lines="", master_lines="", hostname="mail.example.com"):
-        self.where = Where()
+        self.where = where()
         self.folder = util.make_folder("batv-postfix")
         self.conf = self.folder / "conf"
         self.conf.mkdir()
@@ -467,6 +474,9 @@ class Postfix:
         lines = [f"{name} = {value}" for name, value in {**self._defaults(), **self._main}.items()]
         fresh = self.conf / "main.cf.new"
         fresh.write_text("\n".join(lines) + "\n" + self._main_lines + "\n", encoding="utf-8")
+        # Postfix's programs wait for up to two seconds until a main.cf is no longer brand-new.
+        past = time.time() - 60
+        os.utime(fresh, (past, past))
         fresh.rename(self.conf / "main.cf")
 
     def _defaults(self):

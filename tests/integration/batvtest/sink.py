@@ -76,6 +76,8 @@ def split_path(text):
 class _Conversation(socketserver.StreamRequestHandler):
     """One client; the methods are the verbs."""
 
+    disable_nagle_algorithm = True
+
     def setup(self):
         super().setup()
         self.helo = ""

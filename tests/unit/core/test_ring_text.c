@@ -42,8 +42,8 @@ static const char golden[] =
                                             "first-signed=2026-11-02T00:00:00Z\n"
                                             "domain example.com first-signed=2026-11-01T00:00:01Z\n"
                                             "digest "
-                                            "7b9f0b4df1ab2b38cc6d3ee0f3bd2cb1a2a5d0b0c5f9f5d5b1d0a9"
-                                            "e8c7b6a5f4\n";
+                                            "d8d16e82d8f556235147669aeba65adf4bccf480660c41f7319a7a"
+                                            "a4fa25f216\n";
 
 static struct reason why;
 
@@ -129,12 +129,21 @@ static char *format(const struct ring *ring, size_t *length)
     return text;
 }
 
+/* As ck_assert, which writes to a file each time it is passed: here that would be a million times.
+ */
+static void check_that(bool holds, const char *what)
+{
+    if (!holds) {
+        ck_abort_msg("%s: %s", what, why.text);
+    }
+}
+
 static enum status parse(const char *text, size_t length)
 {
     struct ring *ring;
     why.text[0] = '\0';
     enum status status = ring_parse(text, length, &ring, &why);
-    ck_assert((status == STATUS_OK) == (ring != NULL));
+    check_that((status == STATUS_OK) == (ring != NULL), "a ring exactly with STATUS_OK");
     ring_free(ring);
     return status;
 }
@@ -389,14 +398,15 @@ static void assert_no_secret(const char *reason)
     size_t run = 0;
     for (; *reason != '\0'; reason++) {
         run = strchr("0123456789abcdefABCDEF", *reason) != NULL ? run + 1 : 0;
-        ck_assert_uint_lt(run, 8);
+        check_that(run < 8, "a secret is shown");
     }
 }
 
 static void assert_refused(const char *text, size_t length, const char *what, size_t where)
 {
-    ck_assert_msg(parse(text, length) == STATUS_INVALID, "%s at %zu was taken", what, where);
-    ck_assert_msg(strncmp(why.text, "line ", 5) == 0, "%s", why.text);
+    if (parse(text, length) != STATUS_INVALID || strncmp(why.text, "line ", 5) != 0) {
+        ck_abort_msg("%s at %zu: %s", what, where, why.text);
+    }
     assert_no_secret(why.text);
 }
 

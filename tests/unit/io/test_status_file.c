@@ -188,29 +188,28 @@ static const struct {
     enum status status;
 } documents[] = {
     {"nothing", "", STATUS_INVALID},
-    {"the least", "format batvd-status 1\nend\n", STATUS_OK},
-    {"no end", "format batvd-status 1\n", STATUS_INVALID},
-    {"something after the end", "format batvd-status 1\nend\n\n", STATUS_INVALID},
-    {"another format", "format batvd-status 2\nend\n", STATUS_INVALID},
-    {"another file", "format batvd-keyring 1\nend\n", STATUS_INVALID},
-    {"an item of a later version", "format batvd-status 1\nnews 1 \"x\nend\n", STATUS_OK},
-    {"an empty line", "format batvd-status 1\n\nend\n", STATUS_INVALID},
-    {"a value too few", "format batvd-status 1\ncounter x\nend\n", STATUS_INVALID},
-    {"a value too many", "format batvd-status 1\ncounter x 1 2\nend\n", STATUS_INVALID},
-    {"a space too many", "format batvd-status 1\npid  1\nend\n", STATUS_INVALID},
-    {"a space at the end", "format batvd-status 1\npid 1 \nend\n", STATUS_INVALID},
-    {"no number", "format batvd-status 1\npid x\nend\n", STATUS_INVALID},
-    {"a number too great", "format batvd-status 1\ncounter x 18446744073709551616\nend\n",
-     STATUS_INVALID},
-    {"a key too great", "format batvd-status 1\nactive-key 99999999999\nend\n", STATUS_INVALID},
-    {"no time", "format batvd-status 1\nstarted yesterday\nend\n", STATUS_INVALID},
-    {"neither yes nor no", "format batvd-status 1\npaused maybe\nend\n", STATUS_INVALID},
-    {"an open quote", "format batvd-status 1\nversion \"x\nend\n", STATUS_INVALID},
-    {"text after a quote", "format batvd-status 1\nversion \"x\"y\nend\n", STATUS_INVALID},
-    {"a bad escape", "format batvd-status 1\nversion \"\\n\"\nend\n", STATUS_INVALID},
-    {"a NUL escaped", "format batvd-status 1\nversion \"\\x00\"\nend\n", STATUS_INVALID},
-    {"an escape cut short", "format batvd-status 1\nversion \"\\x4\"\nend\n", STATUS_INVALID},
-    {"the same twice", "format batvd-status 1\nversion a\nversion b\nend\n", STATUS_OK},
+    {"the least", "format 1\nend\n", STATUS_OK},
+    {"no end", "format 1\n", STATUS_INVALID},
+    {"something after the end", "format 1\nend\n\n", STATUS_INVALID},
+    {"another format", "format 2\nend\n", STATUS_INVALID},
+    {"another file", "generation 1\nend\n", STATUS_INVALID},
+    {"an item of a later version", "format 1\nnews 1 \"x\nend\n", STATUS_OK},
+    {"an empty line", "format 1\n\nend\n", STATUS_INVALID},
+    {"a value too few", "format 1\ncounter x\nend\n", STATUS_INVALID},
+    {"a value too many", "format 1\ncounter x 1 2\nend\n", STATUS_INVALID},
+    {"a space too many", "format 1\npid  1\nend\n", STATUS_INVALID},
+    {"a space at the end", "format 1\npid 1 \nend\n", STATUS_INVALID},
+    {"no number", "format 1\npid x\nend\n", STATUS_INVALID},
+    {"a number too great", "format 1\ncounter x 18446744073709551616\nend\n", STATUS_INVALID},
+    {"a key too great", "format 1\nactive-key 99999999999\nend\n", STATUS_INVALID},
+    {"no time", "format 1\nstarted yesterday\nend\n", STATUS_INVALID},
+    {"neither yes nor no", "format 1\npaused maybe\nend\n", STATUS_INVALID},
+    {"an open quote", "format 1\nversion \"x\nend\n", STATUS_INVALID},
+    {"text after a quote", "format 1\nversion \"x\"y\nend\n", STATUS_INVALID},
+    {"a bad escape", "format 1\nversion \"\\n\"\nend\n", STATUS_INVALID},
+    {"a NUL escaped", "format 1\nversion \"\\x00\"\nend\n", STATUS_INVALID},
+    {"an escape cut short", "format 1\nversion \"\\x4\"\nend\n", STATUS_INVALID},
+    {"the same twice", "format 1\nversion a\nversion b\nend\n", STATUS_OK},
 };
 
 START_TEST(test_documents)
@@ -285,7 +284,7 @@ START_TEST(test_a_damaged_file_is_named)
     path_in_folder("status", path);
     FILE *out = fopen(path, "w");
     ck_assert_ptr_nonnull(out);
-    fputs("format batvd-status 1\npid x\nend\n", out);
+    fputs("format 1\npid x\nend\n", out);
     fclose(out);
     ck_assert_int_eq(status_file_read(folder, &report, &why), STATUS_INVALID);
     ck_assert_ptr_nonnull(strstr(why.text, path));

@@ -1,0 +1,112 @@
+"""Postfix's settings in a folder of their own, for what only reads them: nothing is started.
+
+The command names of postconf and postmap work with env(); so do the command lines that batvctl
+prints, by run().
+"""
+
+import os
+import re
+import subprocess
+
+from . import util
+from .postfix import Where
+
+MASTER_CF = """\
+smtp inet n - n - - smtpd
+submission inet n - n - - smtpd
+  -o syslog_name=postfix/submission
+  -o smtpd_sasl_auth_enable=yes
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+smtp unix - - n - - smtp
+"""
+
+
+class PostfixSettings:
+    """main.cf and master.cf in `folder`; values of `main` go upon an ordinary site's."""
+
+    def __init__(self, main=None, *, master=MASTER_CF):
+        self.where = Where()
+        self.folder = util.make_folder("batv-settings")
+        (self.folder / "queue").mkdir()
+        self.base = {**self._defaults(), **(main or {})}
+        self.write(master=master)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        util.remove_folder(self.folder)
+
+    def _defaults(self):
+        where = self.where
+        return {
+            "compatibility_level": "3.6",
+            "queue_directory": f"{self.folder}/queue",
+            "data_directory": f"{self.folder}/data",
+            "command_directory": where.command_directory,
+            "daemon_directory": where.daemon_directory,
+            "shlib_directory": where.shlib_directory,
+            "meta_directory": where.meta_directory,
+            "mail_owner": where.mail_owner,
+            "setgid_group": where.setgid_group,
+            "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4",
+            "myhostname": "mail.example.com",
+            "mydestination": "$myhostname, localhost",
+            "mynetworks": "127.0.0.2/32",
+            "alias_maps": "",
+            "alias_database": "",
+            "local_recipient_maps": f"texthash:{self.folder}/users",
+            "virtual_alias_domains": "example.com",
+            "virtual_alias_maps": f"texthash:{self.folder}/aliases",
+        }
+
+    def write(self, main=None, *, lines="", master=None):
+        """main.cf anew: the base, `main` upon it (None: not set), `lines` as they are."""
+        values = {**self.base, **(main or {})}
+        text = "".join(f"{name} = {value}\n" for name, value in values.items()
+                       if value is not None)
+        self.file("users", "postmaster x\n")
+        self.file("aliases", "alice@example.com postmaster@mail.example.com\n")
+        self.file("main.cf", text + lines)
+        if master is not None:
+            self.file("master.cf", master)
+
+    def file(self, name, text):
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def master(self):
+        return (self.folder / "master.cf").read_text(encoding="utf-8")
+
+    def env(self):
+        path = f"{self.where.command_directory}:{util.BUILD}:{self.where.env['PATH']}"
+        return {**self.where.env, "PATH": path, "MAIL_CONFIG": str(self.folder)}
+
+    def run(self, command, more=None):
+        """A shell's command line. A reload of what does not run may fail."""
+        done = subprocess.run(["sh", "-c", command], env={**self.env(), **(more or {})}, text=True,
+                              capture_output=True, timeout=60, check=False, cwd="/",
+                              stdin=subprocess.DEVNULL)
+        failed = done.returncode != 0 and "is not running" not in done.stderr
+        assert not failed, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def value(self, name):
+        return self.run(f"postconf -h {name}").strip()
+
+    def lookup(self, keys, table):
+        """What the table answers: {key: value} of those that it knows."""
+        done = subprocess.run(["postmap", "-q", "-", table], env=self.env(), encoding="utf-8",
+                              input="".join(f"{key}\n" for key in keys), capture_output=True,
+                              timeout=60, check=False)
+        assert not re.search("fatal|warning", done.stderr), done.stderr
+        return dict(line.split("\t", 1) for line in done.stdout.splitlines())
+
+
+def sanitizers():
+    """The environment that a program under test needs when a shell starts it."""
+    return {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
