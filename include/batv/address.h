@@ -11,8 +11,9 @@
 #include "batv/status.h"
 
 enum {
-    ADDRESS_LOCAL_MAX = 64, /* RFC 5321 section 4.5.3.1.1, octets in the form that goes over the wire */
-    ADDRESS_MAX = 254       /* RFC 5321 section 4.5.3.1.3, less the angle brackets */
+    ADDRESS_LOCAL_MAX =
+        64,           /* RFC 5321 section 4.5.3.1.1, octets in the form that goes over the wire */
+    ADDRESS_MAX = 254 /* RFC 5321 section 4.5.3.1.3, less the angle brackets */
 };
 
 /* Owned strings, never NULL after a successful parse. */
@@ -29,17 +30,19 @@ void address_free(struct address *address);
 /* True for the null sender: "", "<>". */
 bool address_is_null(const char *raw);
 
-/* The domain as A-labels in lower case; octets that are no UTF-8 stay. NULL: no memory. The caller frees. */
+/* The domain as A-labels in lower case; octets that are no UTF-8 stay. NULL: no memory. The caller
+ * frees. */
 char *address_domain_ascii(const char *domain);
 
-/* local@domain as it goes over the wire, the local part quoted as a whole where it must be; only the
- * local part where domain is "". NULL: no memory. The caller frees. */
+/* local@domain as it goes over the wire, the local part quoted as a whole where it must be; only
+ * the local part where domain is "". NULL: no memory. The caller frees. */
 char *address_format(const char *local, const char *domain);
 
 /* Octets of the local part as address_format writes it. */
 size_t address_local_length(const char *local);
 
-/* local@ascii without quoting: what patterns are matched against. NULL: no memory. The caller frees. */
+/* local@ascii without quoting: what patterns are matched against. NULL: no memory. The caller
+ * frees. */
 char *address_plain(const char *local, const char *ascii);
 
 /* ASCII only, whatever the locale: remote sites change no other letters' case. */

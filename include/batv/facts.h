@@ -15,7 +15,8 @@
 /* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking. */
 enum fact { FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL, FACT_PATTERN, FACT_COUNT };
 
-/* ANSWER_UNAVAILABLE, "it cannot be asked now", is an answer of its own and never leads to a refusal. */
+/* ANSWER_UNAVAILABLE, "it cannot be asked now", is an answer of its own and never leads to a
+ * refusal. */
 enum answer { ANSWER_UNASKED, ANSWER_NO, ANSWER_YES, ANSWER_UNAVAILABLE };
 
 /* Who talks to the MTA. The strings belong to whoever made it. */
@@ -26,8 +27,9 @@ struct client {
     bool local;          /* a local process, see client_is_local */
 };
 
-/* Port 0 with a loopback address (Postfix's sendmail(1) and own bounces), or no address and the name
- * localhost (Sendmail -bs). Port 0 alone is not enough: a proxy's XCLIENT can bring that about. */
+/* Port 0 with a loopback address (Postfix's sendmail(1) and own bounces), or no address and the
+ * name localhost (Sendmail -bs). Port 0 alone is not enough: a proxy's XCLIENT can bring that
+ * about. */
 bool client_is_local(const char *name, const struct ip *ip, unsigned port);
 
 struct message_facts {
@@ -36,11 +38,11 @@ struct message_facts {
     bool local;         /* by a local process */
     bool authenticated; /* by an authenticated client, and exclude.authenticated is on */
     bool paused;
-    bool at_rcpt;       /* judged before the content: no evidence */
+    bool at_rcpt;                 /* judged before the content: no evidence */
     const char *mail_server;      /* the entries that match the client; NULL: none */
     const char *excluded_network; /* exclude.networks */
     const char *excluded_host;    /* exclude.hosts */
-    const char *unsigned_host;    /* exclude_sign.recipients, an entry for the client's whole domain */
+    const char *unsigned_host; /* exclude_sign.recipients, an entry for the client's whole domain */
 };
 
 struct recipient_facts {

@@ -23,14 +23,15 @@ bool algorithm_from_name(const char *name, enum algorithm *out);
 struct mac_key; /* immutable; may be shared by threads */
 struct mac;     /* one computation; belongs to one thread */
 
-enum status mac_key_new(enum algorithm algorithm, const struct secret *secret, struct mac_key **out);
+enum status mac_key_new(enum algorithm algorithm, const struct secret *secret,
+                        struct mac_key **out);
 void mac_key_free(struct mac_key *key);
 
 /* Starts a computation. NULL: no memory or the library refused. Ended by mac_finish. */
 struct mac *mac_start(const struct mac_key *key);
 void mac_add(struct mac *mac, const void *octets, size_t length);
-/* Writes the first length octets of the code (at most the hash's size) and frees mac. mac may be NULL:
- * then, as after any failure on the way, STATUS_CRYPTO. */
+/* Writes the first length octets of the code (at most the hash's size) and frees mac. mac may be
+ * NULL: then, as after any failure on the way, STATUS_CRYPTO. */
 enum status mac_finish(struct mac *mac, uint8_t *out, size_t length);
 
 /* SHA-256 as lower-case hexadecimal, to notice damage; no key. */

@@ -1,7 +1,7 @@
 /*
  * The configuration's lists: patterns of addresses, networks, host names, domains. Immutable once
- * built, shared by threads. Every match answers the entry as it was written, for the log; NULL: none.
- * A list may be NULL, which is empty.
+ * built, shared by threads. Every match answers the entry as it was written, for the log; NULL:
+ * none. A list may be NULL, which is empty.
  */
 #ifndef BATV_MATCH_H
 #define BATV_MATCH_H
@@ -38,7 +38,8 @@ enum status network_list_new(const char *const entries[], size_t count, struct n
                              size_t *bad);
 void network_list_free(struct network_list *list);
 const char *network_list_match(const struct network_list *list, const struct ip *ip);
-/* True where every address of the network lies in one of list's. False also for what is no network. */
+/* True where every address of the network lies in one of list's. False also for what is no network.
+ */
 bool network_list_covers(const struct network_list *list, const char *network);
 
 /* Host names: mx.example.org, *.example.org (every name below it, not itself). Without case. */

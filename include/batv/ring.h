@@ -1,7 +1,8 @@
 /*
  * The key ring: ten slots (the digit K of a tag), the evidence secrets, and for each signing domain
- * the moment of its first signed message. One object, replaced as a whole; the generation counts the
- * replacements. A ring that others can see is never changed: copy, change, commit (io/ring_file.h).
+ * the moment of its first signed message. One object, replaced as a whole; the generation counts
+ * the replacements. A ring that others can see is never changed: copy, change, commit
+ * (io/ring_file.h).
  *
  * A key's state follows from its times and the clock and is never stored:
  *   pending   known, verifies, does not sign yet       now < signs_from
@@ -26,7 +27,7 @@ enum {
     RING_SLOTS = 10,
     RING_NO_SLOT = -1,
     RING_LIFETIME_MAX = 60,
-    RING_SECRET_MIN_SHA256 = 16, /* octets of an imported secret; for hmac-sha1 1, as others allow */
+    RING_SECRET_MIN_SHA256 = 16, /* octets of an imported secret; for hmac-sha1 1 will do */
     RING_RETAIN_MAX = 36500      /* days: more is cut to this, so that every time can be written */
 };
 
@@ -45,7 +46,7 @@ struct ring_key {
     time_t signs_from;     /* RING_OPEN: never signs (imported to verify only) */
     time_t signs_until;    /* RING_OPEN while no successor is known */
     time_t verifies_until; /* exclusive; RING_OPEN while signs_until is */
-    int64_t tags_until;    /* the last day on which a tag of it can be valid; -1 while signs_until is open */
+    int64_t tags_until;    /* last day on which a tag of it can be valid; -1 while it has no end */
     struct secret secret;  /* empty once gone and pruned, or revoked */
     struct mac_key *mac;   /* NULL exactly where secret is empty */
 };
@@ -87,8 +88,8 @@ int ring_active(const struct ring *ring, time_t now);
 /* The slot that waits to sign, or RING_NO_SLOT. */
 int ring_pending(const struct ring *ring, time_t now);
 
-/* True where tags by this slot may be about although its key was revoked or forgotten, other than as
- * compromised: a bounce that names it is not to be refused (rule key-gone). */
+/* True where tags by this slot may be about although its key was revoked or forgotten, other than
+ * as compromised: a bounce that names it is not to be refused (rule key-gone). */
 bool ring_key_missed(const struct ring *ring, unsigned slot, time_t now);
 
 /* The first day on which slot takes a new key; 0 where it is empty, -1 while its key has no end. */
@@ -96,31 +97,34 @@ int64_t ring_free_day(const struct ring *ring, unsigned slot);
 /* The slot into which a rotation puts its key: the one after the newest that signs or waits to. */
 unsigned ring_next_slot(const struct ring *ring);
 
-/* The moment at which rotation falls due by policy: now where no key signs, RING_OPEN: never, or not
- * before the pending key signs. That its slot may not be free is another matter (ring_free_day). */
+/* The moment at which rotation falls due by policy: now where no key signs, RING_OPEN: never, or
+ * not before the pending key signs. That its slot may not be free is another matter
+ * (ring_free_day). */
 time_t ring_rotation_due(const struct ring *ring, const struct key_policy *policy, time_t now);
 /* The newest moment that was "now" when it was written: a clock far before it is wrong. 0: none. A
- * ring that a wrong clock has put into the future is mended by revoking the key that was made then. */
+ * ring that a wrong clock has put into the future is mended by revoking the key that was made then.
+ */
 time_t ring_newest_time(const struct ring *ring);
 
 /* When slot's domain signed first; false: never. name as in ring_domain. */
 bool ring_first_signed(const struct ring *ring, const char *name, time_t *out);
 
 /*
- * Changes, on a copy. octets are SECRET_SIZE random octets; they are copied and the caller wipes them.
- * STATUS_REFUSED with the reason in why (and the date when a slot frees up). Whatever is not
+ * Changes, on a copy. octets are SECRET_SIZE random octets; they are copied and the caller wipes
+ * them. STATUS_REFUSED with the reason in why (and the date when a slot frees up). Whatever is not
  * STATUS_OK has left the ring as it was.
  */
-/* The new key signs activate_in seconds from now; at once where no other key can. Refused while a key
- * is pending, while the next slot is not free, and by a clock that stands before the active key. */
-enum status ring_rotate(struct ring *ring, const struct key_policy *policy, enum algorithm algorithm,
-                        time_t now, unsigned activate_in, const uint8_t octets[static SECRET_SIZE],
-                        struct reason *why);
+/* The new key signs activate_in seconds from now; at once where no other key can. Refused while a
+ * key is pending, while the next slot is not free, and by a clock that stands before the active
+ * key. */
+enum status ring_rotate(struct ring *ring, const struct key_policy *policy,
+                        enum algorithm algorithm, time_t now, unsigned activate_in,
+                        const uint8_t octets[static SECRET_SIZE], struct reason *why);
 /* STATUS_NOT_FOUND: no such key; a key that is gone can only be marked as compromised. The active
- * key's successor, already pending or made of octets in the next free slot, signs at once. Revoking a
- * pending key gives its time back to the key before it. */
-enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsigned slot, time_t now,
-                        bool compromised, const uint8_t octets[static SECRET_SIZE],
+ * key's successor, already pending or made of octets in the next free slot, signs at once. Revoking
+ * a pending key gives its time back to the key before it. */
+enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsigned slot,
+                        time_t now, bool compromised, const uint8_t octets[static SECRET_SIZE],
                         struct reason *why);
 /* state: KEY_PENDING (from policy's publish_seconds on), KEY_ACTIVE (from now on; the former active
  * key is retired as by a rotation) or KEY_RETAINED (verifies only, as if rotated out now).
@@ -134,12 +138,13 @@ void ring_rotate_evidence(struct ring *ring, const uint8_t octets[static SECRET_
 bool ring_raise_lifetime(struct ring *ring, unsigned lifetime_days, time_t now);
 /* Adds name unless it is there. *changed tells. STATUS_INVALID: name is empty or not of printable
  * ASCII characters without a space. */
-enum status ring_domain_add(struct ring *ring, const char *name, time_t first_signed, bool *changed);
+enum status ring_domain_add(struct ring *ring, const char *name, time_t first_signed,
+                            bool *changed);
 /* Drops every domain for which keep answers false. True: something changed. */
 bool ring_domain_filter(struct ring *ring, bool (*keep)(void *context, const char *name),
                         void *context);
-/* Wipes the secrets of keys that are gone and empties slots whose last tag has expired. True: something
- * changed. It cannot be undone: only when the clock is to be trusted. */
+/* Wipes the secrets of keys that are gone and empties slots whose last tag has expired. True:
+ * something changed. It cannot be undone: only when the clock is to be trusted. */
 bool ring_prune(struct ring *ring, time_t now);
 
 #endif

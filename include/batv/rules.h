@@ -80,7 +80,8 @@ bool settings_may_mark(const struct settings *settings);
 struct snapshot {
     const struct settings *settings;
     const struct ring *ring;
-    const time_t *relayed; /* for each of settings->rules, when unsigned mail was last relayed; 0: never. NULL: none */
+    const time_t *relayed; /* for each of settings->rules, when unsigned mail was last relayed; 0:
+                              never. NULL: none */
     bool paused;
     bool clock_wrong; /* the clock cannot be trusted: auto acts as log */
 };
@@ -95,8 +96,8 @@ enum auto_state {
     AUTO_CLOCK
 };
 /* until may be NULL; set for WAITING and RELAYED. */
-enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules, time_t now,
-                              time_t *until);
+enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
+                              time_t now, time_t *until);
 /* max(7, lifetime_days) days, in seconds. */
 time_t settings_wait(const struct settings *settings);
 

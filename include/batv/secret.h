@@ -24,7 +24,8 @@ struct secret {
 void secret_set(struct secret *secret, const uint8_t *octets, size_t length);
 void secret_wipe(struct secret *secret);
 
-/* Hexadecimal in either case, length characters, even, 1 to SECRET_MAX octets. False: not of that form, secret is empty. */
+/* Hexadecimal in either case, length characters, even, 1 to SECRET_MAX octets. False: not of that
+ * form, secret is empty. */
 bool secret_from_hex(const char *hex, size_t length, struct secret *secret);
 
 /* Lower case, NUL-terminated. The caller wipes out. */

@@ -16,7 +16,8 @@ enum status {
     STATUS_CRYPTO     /* the cryptographic library refused */
 };
 
-/* Why, for a person: one line without a newline. Filled by whoever returns another status than OK. */
+/* Why, for a person: one line without a newline. Filled by whoever returns another status than OK.
+ */
 struct reason {
     char text[512];
 };

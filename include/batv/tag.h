@@ -1,7 +1,7 @@
 /*
  * The BATV tag (draft-levine-smtp-batv-01): prvs=KDDDSSSSSS=local@domain, or with subaddress syntax
- * local+prvs=KDDDSSSSSS@domain. K is the key's slot, DDD the day on which the address expires modulo
- * 1000, SSSSSS the first three octets of a MAC over K, DDD and the address.
+ * local+prvs=KDDDSSSSSS@domain. K is the key's slot, DDD the day on which the address expires
+ * modulo 1000, SSSSSS the first three octets of a MAC over K, DDD and the address.
  */
 #ifndef BATV_TAG_H
 #define BATV_TAG_H
@@ -67,14 +67,15 @@ struct tag_check {
     bool internal_error;    /* the MAC could not be computed: the result stands for nothing */
 };
 
-/* Judges an address of ours. lifetime_days is the configuration's: the signing key may already be used
- * with it before the ring says so. *plain becomes the local part without its tag (all of it where
- * there is none that we take off), allocated. STATUS_NO_MEMORY. */
+/* Judges an address of ours. lifetime_days is the configuration's: the signing key may already be
+ * used with it before the ring says so. *plain becomes the local part without its tag (all of it
+ * where there is none that we take off), allocated. STATUS_NO_MEMORY. */
 enum status tag_verify(const struct ring *ring, const struct address *address,
                        unsigned lifetime_days, time_t now, struct tag_check *out, char **plain);
 
-/* Signs with the ring's active key. *tagged becomes the address as it goes over the wire, allocated.
- * STATUS_INVALID: the tagged address would be too long. STATUS_NOT_FOUND: no key signs. */
+/* Signs with the ring's active key. *tagged becomes the address as it goes over the wire,
+ * allocated. STATUS_INVALID: the tagged address would be too long. STATUS_NOT_FOUND: no key signs.
+ */
 enum status tag_sign(const struct ring *ring, const struct address *address, enum tag_syntax syntax,
                      unsigned lifetime_days, time_t now, char **tagged, int *key, int64_t *expires);
 

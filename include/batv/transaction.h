@@ -1,7 +1,7 @@
 /*
- * One message on its way through SMTP. Takes plain events and gives what has to be done: a reply, an
- * ordered list of effects, and a record of each decision. Pure: it neither asks nor does anything
- * itself. One thread at a time; nothing of it reaches the next message.
+ * One message on its way through SMTP. Takes plain events and gives what has to be done: a reply,
+ * an ordered list of effects, and a record of each decision. Pure: it neither asks nor does
+ * anything itself. One thread at a time; nothing of it reaches the next message.
  *
  *   new -> mail -> rcpt (judge) ... -> [header ...] -> [renew] -> end, answer, end ... -> effects
  */
@@ -61,10 +61,12 @@ void transaction_mail(struct transaction *transaction, const char *sender, const
 /* RCPT with its ESMTP arguments (NULL-terminated, may be NULL): looks at the tag. */
 void transaction_rcpt(struct transaction *transaction, const char *recipient,
                       const char *const *arguments, time_t now);
-/* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt". */
+/* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt".
+ */
 void transaction_rcpt_reply(struct transaction *transaction, time_t now, struct reply *reply);
 
-/* True where a recipient's tag is other than valid in a way that a newer ring might see otherwise. */
+/* True where a recipient's tag is other than valid in a way that a newer ring might see otherwise.
+ */
 bool transaction_doubtful(const struct transaction *transaction);
 /* Looks at doubtful recipients once more by a newer ring, which must outlive the transaction. */
 void transaction_renew(struct transaction *transaction, const struct ring *ring, time_t now);

@@ -9,16 +9,24 @@
 
 struct verdict {
     enum action action;
-    enum action would; /* what it would be, were it not held back (warm-up, pause); else the action */
+    enum action
+        would; /* what it would be, were it not held back (warm-up, pause); else the action */
     const char *rule;  /* the deciding rule's name, static */
     const char *entry; /* the list entry that matched, or NULL */
-    const char *proof; /* of a bounce without a valid tag: "none" or what proved it; NULL: not asked */
-    bool forged;       /* ordinary mail to a tag that we did not make: another text, other codes */
+    const char
+        *proof;  /* of a bounce without a valid tag: "none" or what proved it; NULL: not asked */
+    bool forged; /* ordinary mail to a tag that we did not make: another text, other codes */
 };
 
-enum disposition { DISPOSITION_KEEP, DISPOSITION_TEMPFAIL, DISPOSITION_REJECT, DISPOSITION_DISCARD };
+enum disposition {
+    DISPOSITION_KEEP,
+    DISPOSITION_TEMPFAIL,
+    DISPOSITION_REJECT,
+    DISPOSITION_DISCARD
+};
 
-/* One reply at end of message. With KEEP, recipients whose action does not keep them are removed. */
+/* One reply at end of message. With KEEP, recipients whose action does not keep them are removed.
+ */
 struct outcome {
     enum disposition disposition;
     bool quarantine; /* a kept recipient's message is held */

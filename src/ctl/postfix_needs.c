@@ -119,5 +119,6 @@ char *need_value(const struct postfix *postfix, enum need need, const char *list
                  const char *map_path)
 {
     const struct wish wish = {postfix, needs[need].name, listen, map_path};
-    return needs[need].value(&wish);
+    char *value = needs[need].value(&wish);
+    return value;
 }

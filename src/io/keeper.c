@@ -49,7 +49,7 @@ struct keeper {
     time_t *relayed; /* for each of the settings' rules */
     bool paused;
     bool clock_wrong;
-    bool report_due; /* something happened that the status file does not know yet */
+    bool report_due;     /* something happened that the status file does not know yet */
     time_t clock_offset; /* time of day less boot time, while the clock was right */
 
     bool rotated;                /* by itself, since the start */
@@ -103,8 +103,8 @@ static void publish(struct keeper *k)
 
 /* ------------------------------------------------------------------ looking */
 
-/* With the lock held. A bad ring is told once and the old one stays; what the system refused for the
- * moment is tried again at the next look. */
+/* With the lock held. A bad ring is told once and the old one stays; what the system refused for
+ * the moment is tried again at the next look. */
 static void refuse_ring(struct keeper *k, enum status status, const struct reason *why)
 {
     if (k->ring_error == NULL || strcmp(k->ring_error, why->text) != 0) {

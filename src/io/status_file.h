@@ -15,8 +15,9 @@
 
 /* A signing domain's waiting time. */
 struct status_domain {
-    char *name;  /* as in the configuration */
-    char *state; /* "enforcing" or why `auto` holds back: "never-signed", "waiting", "relayed", "not-signing", "clock"; "" for an explicit action */
+    char *name;   /* as in the configuration */
+    char *state;  /* "enforcing" or why `auto` holds back: "never-signed", "waiting", "relayed",
+                     "not-signing", "clock"; "" for an explicit action */
     char *action; /* verify_action */
     time_t until; /* of waiting and relayed; 0: no end is known */
 };
@@ -40,14 +41,14 @@ struct status_report {
     long pid;
     time_t started;
     time_t written;
-    uint64_t generation; /* of the ring in force */
-    int active_key;      /* -1: none */
+    uint64_t generation;  /* of the ring in force */
+    int active_key;       /* -1: none */
     time_t next_rotation; /* 0: none due, by configuration */
     bool paused;
     bool clock_wrong;
-    time_t loaded;       /* when the configuration in force was loaded */
-    char *reload_error;  /* of the last attempt, "" where it went well */
-    char *ring_error;    /* likewise for the keyring */
+    time_t loaded;      /* when the configuration in force was loaded */
+    char *reload_error; /* of the last attempt, "" where it went well */
+    char *ring_error;   /* likewise for the keyring */
     struct status_domain *domains;
     size_t domain_count;
     struct status_relayed *relayed;

@@ -405,11 +405,12 @@ static enum status add_element(struct status_report *report, const struct item *
     char *array = get_pointer(report, item->array);
     size_t count = get_size(report, item->count);
     if ((count & (count - 1)) == 0) {
-        array = reallocarray(array, count == 0 ? 1 : 2 * count, item->size);
-        if (array == NULL) {
+        char *grown = reallocarray(array, count == 0 ? 1 : 2 * count, item->size);
+        if (grown == NULL) {
             return STATUS_NO_MEMORY;
         }
-        set_pointer(report, item->array, array);
+        set_pointer(report, item->array, grown);
+        array = grown;
     }
     *out = array + count * item->size;
     memset(*out, 0, item->size);
