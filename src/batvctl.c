@@ -6,6 +6,7 @@
  * One thread. Memory is freed at the end, so that a leak is seen.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -167,6 +168,7 @@ static bool flush_answer(void)
 int main(int argc, char **argv)
 {
     struct ctl ctl = {.config_path = DEFAULT_CONFIG};
+    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like any other */
     int status = run(&ctl, argc, argv);
     ctl_free(&ctl);
     return flush_answer() ? status : CTL_UNABLE;

@@ -2,6 +2,7 @@
  * The daemon. main() is the life of it, read downwards: options, configuration, signals, identity,
  * lock, keys, socket, privileges, run, teardown.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,8 @@ int main(int argc, char **argv)
         return EX_CONFIG;
     }
     maintenance_block_signals();
+    signal(SIGPIPE, SIG_IGN); /* the log's reader may go away */
+    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like any other */
 
     enum status status = identity_find(config, &identity, &why);
     if (status == STATUS_OK) {

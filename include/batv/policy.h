@@ -17,5 +17,7 @@ enum policy_state policy_next(const struct rules *rules, const struct message_fa
 
 /* The rules for bounces in the order in which they are tried; NULL after the last. */
 const char *policy_rule(size_t index);
+/* The fact that this rule asks for; FACT_COUNT: none. */
+enum fact policy_rule_fact(size_t index);
 
 #endif

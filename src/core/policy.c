@@ -185,6 +185,11 @@ const char *policy_rule(size_t index)
     return index < BOUNCE_RULES ? bounce_rules[index].name : NULL;
 }
 
+enum fact policy_rule_fact(size_t index)
+{
+    return index < BOUNCE_RULES ? bounce_rules[index].fact : FACT_COUNT;
+}
+
 static enum rule_answer try_rule(const struct question *q, size_t index)
 {
     q->verdict->rule = bounce_rules[index].name;

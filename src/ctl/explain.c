@@ -183,25 +183,22 @@ static void print_row(size_t number, const char *name)
     printf("  %2zu  %-24s", number, name);
 }
 
-/* Evidence is not asked for before there is content. */
-static bool is_unasked(const struct explanation *e, const char *rule)
-{
-    return e->snapshot->settings->reject_at_rcpt && strncmp(rule, "evidence.", 9) == 0;
-}
-
-static void print_rules(const struct explanation *e, const struct explain_recipient *r)
+/* Rules that ask for proof by the content stay out: here is none, and nobody to look at it. */
+static void print_rules(const struct explain_recipient *r)
 {
     const struct decision *d = r->unpaused != NULL ? r->unpaused : r->decision;
     const char *deciding = deciding_row(d);
-    size_t i = 0;
-    for (; policy_rule(i) != NULL && strcmp(policy_rule(i), deciding) != 0; i++) {
-        print_row(i + 1, policy_rule(i));
-        puts(is_unasked(e, policy_rule(i)) ? "not asked at RCPT" : "no");
+    size_t row = 1;
+    for (size_t i = 0; policy_rule(i) != NULL && strcmp(policy_rule(i), deciding) != 0; i++) {
+        if (policy_rule_fact(i) == FACT_COUNT) {
+            print_row(row++, policy_rule(i));
+            puts("no");
+        }
     }
-    print_row(i + 1, deciding);
+    print_row(row, deciding);
     print_verdict(&d->verdict);
     if (strcmp(r->decision->verdict.rule, "pause") == 0) {
-        print_row(i + 2, "pause");
+        print_row(row + 1, "pause");
         print_verdict(&r->decision->verdict);
     }
 }
@@ -242,7 +239,7 @@ static void print_recipient(const struct explanation *e, const struct explain_re
     } else {
         print_domain(e, d->rules);
         if (d->bounce) {
-            print_rules(e, r);
+            print_rules(r);
         } else {
             print_ordinary(r);
         }

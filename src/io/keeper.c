@@ -56,7 +56,7 @@ struct keeper {
     time_t rotated_at, retry_at; /* boot time */
     int64_t put_off_until;       /* the day that was logged; 0: none */
 
-    time_t started, loaded;
+    time_t started, loaded, started_boot;
     char *reload_error;
     char *ring_error;
 };
@@ -151,24 +151,42 @@ static bool look_at_pause(struct keeper *k)
     return true;
 }
 
+/* A clock that moved, or a ring that was written under a clock ahead of this one. */
+static void tell_wrong_clock(const struct keeper *k, time_t now, bool moved)
+{
+    char text[TIME_TEXT];
+    char newest[TIME_TEXT];
+    time_format(now, text);
+    time_format(ring_newest_time(ring_of(k)), newest);
+    if (moved) {
+        log_line(
+            LOG_ERR,
+            "the clock jumped by more than a day, it says %s: no rotation, and \"auto\" refuses "
+            "nothing, until it is put right or batvd is started again",
+            text);
+    } else {
+        log_line(
+            LOG_ERR,
+            "the clock says %s, but the keyring was written on %s: no rotation, and \"auto\" "
+            "refuses nothing, until the clock is put right; where it is right already, revoke the "
+            "key that was made on that day, and remove and add the domain that signed first then",
+            text, newest);
+    }
+}
+
 static bool look_at_clock(struct keeper *k, time_t now)
 {
     time_t drift = now - boot_time() - k->clock_offset;
-    time_t newest = ring_newest_time(ring_of(k));
-    bool wrong = drift > DAY_SECONDS || drift < -DAY_SECONDS || now < newest - DAY_SECONDS;
+    bool moved = drift > DAY_SECONDS || drift < -DAY_SECONDS;
+    bool wrong = moved || now < ring_newest_time(ring_of(k)) - DAY_SECONDS;
     if (wrong == k->clock_wrong) {
         return false;
     }
     k->clock_wrong = wrong;
-    char text[TIME_TEXT];
-    time_format(now, text);
     if (wrong) {
-        log_line(LOG_ERR,
-                 "the clock says %s, which is more than a day from what it should be: no rotation, "
-                 "and \"auto\" refuses nothing until it is put right",
-                 text);
+        tell_wrong_clock(k, now, moved);
     } else {
-        log_line(LOG_WARNING, "the clock says %s and is trusted again", text);
+        log_line(LOG_WARNING, "the clock is right again and trusted");
     }
     return true;
 }
@@ -262,7 +280,8 @@ static enum status change_tidy(void *context, struct ring *ring, bool *changed, 
     const struct settings *settings = config_of(c->keeper)->settings;
     bool raised = ring_raise_lifetime(ring, settings->keys.lifetime_days, c->now);
     bool filtered = ring_domain_filter(ring, is_signing_domain, c);
-    bool pruned = ring_prune(ring, c->now);
+    bool settled = boot_time() - c->keeper->started_boot >= DAY_SECONDS;
+    bool pruned = settled && ring_prune(ring, c->now);
     *changed = raised || filtered || pruned;
     return STATUS_OK;
 }
@@ -575,7 +594,8 @@ enum status keeper_new(struct config *config, struct keeper **out, struct reason
     pthread_mutex_init(&k->lock, NULL);
     current_init(&k->current, NULL);
     k->started = k->loaded = time(NULL);
-    k->clock_offset = k->started - boot_time();
+    k->started_boot = boot_time();
+    k->clock_offset = k->started - k->started_boot;
     k->config = shared_config_new(config);
     k->tally = tally_new();
     k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;

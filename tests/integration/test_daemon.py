@@ -339,13 +339,13 @@ def test_a_clock_that_jumps_stops_rotation_until_it_is_right(batvd, days):
     time.sleep(1.5)
     mark = instance.mark()
     instance.travel(days=days)
-    assert "clock" in instance.wait_text("clock says", since=mark)
+    instance.wait_text("clock jumped", since=mark)
     time.sleep(2)
     assert instance.active_key() == int(tagged[5])
     assert sign(instance), "signing goes on"
     mark = instance.mark()
     instance.travel(days=0)
-    instance.wait_text("trusted again", since=mark)
+    instance.wait_text("clock is right again", since=mark)
     assert bounce(instance, tagged).verdict == "accept"
 
 
@@ -355,7 +355,7 @@ def test_a_start_with_a_clock_far_before_the_ring(batvd):
     instance.ctl("key", "init", rc=0)
     instance.travel(days=-10)
     instance.start()
-    instance.wait_text("clock says")
+    instance.wait_text("clock says .* keyring was written on")
     assert sign(instance), "no key is lost to a clock"
     assert bounce(instance).verdict == "accept"
 

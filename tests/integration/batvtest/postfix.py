@@ -348,7 +348,8 @@ class Postfix:
         self._main_lines = main_lines
         self._master_lines = master_lines
         self._ports = {}
-        self._env = {**self.where.env, "MAIL_CONFIG": str(self.conf)}
+        path = f"{self.where.command_directory}:{self.where.env['PATH']}"
+        self.env = {**self.where.env, "PATH": path, "MAIL_CONFIG": str(self.conf)}
         self._owner = util.owner_ids(self.where.mail_owner)
         self._mail_ids = util.owner_ids("nobody")
         self.master_pid = None
@@ -361,11 +362,15 @@ class Postfix:
     def __exit__(self, *_):
         self.stop()
 
+    def prepare(self):
+        """Writes the configuration, so that Postfix's commands (and batvctl) find it."""
+        self._ports["smtp"] = util.free_port()
+        self._write_all()
+
     def start(self):
         try:
             for attempt in range(3):
-                self._ports["smtp"] = util.free_port()
-                self._write_all()
+                self.prepare()
                 if self._start_once():
                     util.LIVE.append(self)
                     return self
@@ -620,7 +625,7 @@ class Postfix:
         if sender is not None:
             argv += ["-f", sender]
         octets = data if data is not None else make_message(subject)
-        done = subprocess.run([*argv, "--", *rcpts], input=octets, env=self._env, timeout=60,
+        done = subprocess.run([*argv, "--", *rcpts], input=octets, env=self.env, timeout=60,
                               capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
         return subject
@@ -698,7 +703,7 @@ class Postfix:
     def _run(self, program, *args, check=True):
         argv = [self.where.program(program), *map(str, args)]
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace",
-                              timeout=60, env=self._env, stdin=subprocess.DEVNULL, check=False)
+                              timeout=60, env=self.env, stdin=subprocess.DEVNULL, check=False)
         if check and done.returncode != 0:
             raise RuntimeError(f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
                                + util.tail(self.maillog()))

@@ -4,6 +4,7 @@ The command names of postconf and postmap work with env(); so do the command lin
 prints, by run().
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -23,11 +24,16 @@ smtp unix - - n - - smtp
 """
 
 
+@functools.lru_cache(maxsize=None)
+def _where():
+    return Where()
+
+
 class PostfixSettings:
     """main.cf and master.cf in `folder`; values of `main` go upon an ordinary site's."""
 
     def __init__(self, main=None, *, master=MASTER_CF):
-        self.where = Where()
+        self.where = _where()
         self.folder = util.make_folder("batv-settings")
         (self.folder / "queue").mkdir()
         self.base = {**self._defaults(), **(main or {})}
@@ -87,12 +93,14 @@ class PostfixSettings:
         return {**self.where.env, "PATH": path, "MAIL_CONFIG": str(self.folder)}
 
     def run(self, command, more=None):
-        """A shell's command line. A reload of what does not run may fail."""
+        """A shell's command line; what it said. That it ends with a reload, which fails where
+        nothing runs, or with a check, which may find something, is no failure here."""
         done = subprocess.run(["sh", "-c", command], env={**self.env(), **(more or {})}, text=True,
                               capture_output=True, timeout=60, check=False, cwd="/",
                               stdin=subprocess.DEVNULL)
-        failed = done.returncode != 0 and "is not running" not in done.stderr
-        assert not failed, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        excused = re.search(r"postfix\b.* reload\b", command)
+        assert done.returncode == 0 or excused, f"{command}: {done.returncode}\n{done.stderr}"
+        assert "fatal:" not in done.stderr, done.stderr
         return done.stdout
 
     def value(self, name):

@@ -37,6 +37,7 @@ class Site:
         try:
             self.sink.start()
             self.batvd.start()
+            self.postfix.prepare()
             self._apply_settings()
             self.postfix.start()
         except BaseException:
@@ -54,8 +55,8 @@ class Site:
     def _apply_settings(self):
         """What an administrator does with the two parts."""
         batv_map = self.postfix.conf / "batv.pcre"
-        main = self.batvd.ctl("mta", "postfix", "--part", "main", "--map-path", batv_map, rc=0)
-        table = self.batvd.ctl("mta", "postfix", "--part", "map", rc=0)
+        main = self.ctl("mta", "postfix", "--part", "main", "--map-path", batv_map, rc=0)
+        table = self.ctl("mta", "postfix", "--part", "map", rc=0)
         assert str(batv_map) in main.out, main.out
         self.postfix.write_file("batv.pcre", table.out)
         self.postfix.add_main_lines(main.out)
@@ -70,6 +71,10 @@ class Site:
         if self._changed:
             self.batvd.reload(self.base)
             self._changed = False
+
+    def ctl(self, *args, **options):
+        """batvctl as it runs beside this Postfix: its postconf is this one's."""
+        return self.batvd.ctl(*args, env=self.postfix.env, **options)
 
     # -- the usual ways -----------------------------------------------------------------------
 

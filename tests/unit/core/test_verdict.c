@@ -38,8 +38,10 @@ static void check(const enum action actions[], size_t count)
     if (outcome.disposition != expected.disposition || outcome.quarantine != expected.quarantine ||
         outcome.mark != expected.mark) {
         char text[200] = "";
+        int used = 0;
         for (size_t i = 0; i < count && i < 8; i++) {
-            strcat(strcat(text, " "), action_name(actions[i]));
+            used +=
+                snprintf(text + used, sizeof text - (size_t)used, " %s", action_name(actions[i]));
         }
         ck_abort_msg("%zu verdicts:%s: %d %d %d, expected %d %d %d", count, text,
                      (int)outcome.disposition, outcome.quarantine, outcome.mark,

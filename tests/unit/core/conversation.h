@@ -1,0 +1,362 @@
+/*
+ * Conversations for the tests of transactions: a site with its domains, keys and clients, and a
+ * runner that holds one conversation and writes down all that comes of it, a line each: what is
+ * still wanted, refusals at RCPT, effects in their order, the reply, and the log lines.
+ *
+ * In the texts {WHEN ADDRESS} stands for the address with a tag: {0 a@b} made today, {-1 a@b}
+ * yesterday, {bad a@b} with a wrong MAC, {unknown a@b} by a key that nobody has, {next a@b} by a
+ * key that only the newer ring has; a + before ADDRESS asks for subaddress syntax.
+ */
+#ifndef BATV_TEST_CONVERSATION_H
+#define BATV_TEST_CONVERSATION_H
+
+#include <stdarg.h>
+
+#include "fixture.h"
+
+#include "batv/transaction.h"
+
+/* ---------------------------------------------------------------- the site */
+
+static const struct domain site_domains[] = {
+    {"example.com", true, TAG_PREFIX, ACTION_AUTO, ACTION_FOLLOW, ACTION_AUTO},
+    {"example.net", true, TAG_SUBADDRESS, ACTION_AUTO, ACTION_FOLLOW, ACTION_AUTO},
+    {"log.example", true, TAG_PREFIX, ACTION_LOG, ACTION_FOLLOW, ACTION_AUTO},
+    {"mark.example", true, TAG_PREFIX, ACTION_MARK, ACTION_FOLLOW, ACTION_AUTO},
+    {"quarantine.example", true, TAG_PREFIX, ACTION_QUARANTINE, ACTION_FOLLOW, ACTION_AUTO},
+    {"tempfail.example", true, TAG_PREFIX, ACTION_TEMPFAIL, ACTION_FOLLOW, ACTION_AUTO},
+    {"reject.example", true, TAG_PREFIX, ACTION_REJECT, ACTION_FOLLOW, ACTION_AUTO},
+    {"discard.example", true, TAG_PREFIX, ACTION_DISCARD, ACTION_FOLLOW, ACTION_AUTO},
+    {"off.example", false, TAG_PREFIX, ACTION_REJECT, ACTION_FOLLOW, ACTION_AUTO},
+    {"late.example", true, TAG_PREFIX, ACTION_REJECT, ACTION_LOG, ACTION_LOG},
+    {".sub.example", true, TAG_PREFIX, ACTION_REJECT, ACTION_FOLLOW, ACTION_AUTO},
+    {"xn--bcher-kva.example", true, TAG_PREFIX, ACTION_REJECT, ACTION_FOLLOW, ACTION_AUTO},
+};
+
+/* Keys: 0 is over, 1 retained (its last signing day is six days ago), 2 signs. example.com has
+ * signed for a month, example.net since yesterday. */
+struct site {
+    struct settings *settings;
+    struct ring *ring;
+    struct ring *newer; /* one rotation further on; its key 3 signs */
+    struct ring *all;   /* as ring, and never changed: what tags are made with */
+    struct snapshot snapshot;
+    enum answer answers[FACT_COUNT];
+    bool renews; /* the newer ring is looked at before the end */
+};
+
+static inline time_t now_of_site(void)
+{
+    return noon_of(TODAY);
+}
+
+static inline struct ring *site_ring(void)
+{
+    static const int turns[] = {-40, -13, -6};
+    struct key_policy policy = keys_weekly(LIFETIME);
+    struct ring *ring = ring_new();
+    for (unsigned i = 0; i < COUNT_OF(turns); i++) {
+        ring_turn(ring, &policy, noon_of(TODAY + turns[i]), i);
+    }
+    bool changed;
+    ring_domain_add(ring, "example.com", noon_of(TODAY - 30), &changed);
+    ring_domain_add(ring, "example.net", noon_of(TODAY - 1), &changed);
+    ring->generation = 12;
+    return ring;
+}
+
+static inline struct site *site_make(void)
+{
+    struct site *site = calloc(1, sizeof *site);
+    struct settings *settings = settings_for(site_domains, COUNT_OF(site_domains));
+    settings->internal_networks = NETWORKS("10.0.0.0/8", "127.0.0.0/8", "::1");
+    settings->mail_servers = NETWORKS("198.51.100.0/24", "10.0.0.0/8");
+    settings->relays = NETWORKS("10.9.9.9");
+    settings->exclude_networks = NETWORKS("203.0.113.0/24", "10.9.9.0/24");
+    settings->exclude_hosts = HOSTS("*.partner.test");
+    settings->exclude_recipients = PATTERNS("postmaster@*", "abuse@*", "SRS0=*@*", "SRS1=*@*");
+    settings->exclude_sign_senders = PATTERNS("nosign@*");
+    settings->exclude_sign_recipients = PATTERNS("*@lists.test", "*@*.unsigned.test", "one@x.test");
+    settings->exclude_sign_networks = NETWORKS("10.5.0.0/16");
+    settings->exclude_sign_hosts = HOSTS("printer.example.com");
+    site->settings = settings;
+
+    struct key_policy policy = keys_weekly(LIFETIME);
+    site->ring = site_ring();
+    site->all = ring_copy(site->ring);
+    site->newer = ring_copy(site->ring);
+    ring_turn(site->newer, &policy, now_of_site() - 60, 77);
+    for (size_t i = 0; i < FACT_COUNT; i++) {
+        site->answers[i] = ANSWER_NO;
+    }
+    site->snapshot = (struct snapshot){.settings = settings, .ring = site->ring};
+    return site;
+}
+
+static inline void site_free(struct site *site)
+{
+    settings_free(site->settings);
+    ring_free(site->ring);
+    ring_free(site->newer);
+    ring_free(site->all);
+    free(site);
+}
+
+/* ----------------------------------------------------------------- clients */
+
+enum who {
+    OUTSIDE,
+    INSIDE,
+    LOCAL,
+    SENDMAIL_BS,
+    RELAY,
+    MAIL_SERVER,
+    EXCLUDED_NETWORK,
+    EXCLUDED_HOST,
+    LIST_HOST,
+    NO_SIGN_NETWORK,
+    NO_SIGN_HOST,
+    WHO_COUNT
+};
+
+static inline struct client client_of(enum who who)
+{
+    static const struct {
+        const char *name, *address;
+        unsigned port;
+    } clients[WHO_COUNT] = {
+        [OUTSIDE] = {"mx.other.test", "192.0.2.9", 40001},
+        [INSIDE] = {"pc.example.com", "10.1.2.3", 40001},
+        [LOCAL] = {"localhost", "127.0.0.1", 0},
+        [SENDMAIL_BS] = {"localhost", NULL, 0},
+        [RELAY] = {"gateway.partner.test", "10.9.9.9", 40001},
+        [MAIL_SERVER] = {"mail.example.com", "198.51.100.5", 40001},
+        [EXCLUDED_NETWORK] = {NULL, "203.0.113.7", 40001},
+        [EXCLUDED_HOST] = {"mx.partner.test", "192.0.2.77", 40001},
+        [LIST_HOST] = {"out.lists.test", "192.0.2.78", 40001},
+        [NO_SIGN_NETWORK] = {NULL, "10.5.1.1", 40001},
+        [NO_SIGN_HOST] = {"Printer.Example.Com", "10.1.2.4", 40001},
+    };
+    struct client client = {.name = clients[who].name, .address = clients[who].address};
+    bool has_address = client.address != NULL;
+    ck_assert(!has_address || ip_parse(client.address, &client.ip));
+    client.local = client_is_local(client.name, has_address ? &client.ip : NULL, clients[who].port);
+    return client;
+}
+
+/* -------------------------------------------------------------------- text */
+
+enum { TEXT = 32768 };
+
+struct text {
+    char out[TEXT];
+    size_t used;
+};
+
+static inline void text_add(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static inline void text_add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text->out + text->used, TEXT - text->used, format, arguments);
+    va_end(arguments);
+    text->used += (size_t)length;
+    ck_assert_uint_lt(text->used, TEXT);
+}
+
+static inline void add_tagged(struct text *text, const struct site *site, const char *when,
+                              const char *plain)
+{
+    enum tag_syntax syntax = *plain == '+' ? TAG_SUBADDRESS : TAG_PREFIX;
+    struct address address;
+    ck_assert_int_eq(address_parse(plain + (*plain == '+'), &address), STATUS_OK);
+    int days = (int)strtol(when, NULL, 10);
+    const struct ring *ring = strcmp(when, "next") == 0 ? site->newer : site->all;
+    char *tagged = NULL;
+    int key;
+    int64_t expires;
+    ck_assert_int_eq(
+        tag_sign(ring, &address, syntax, LIFETIME, noon_of(TODAY + days), &tagged, &key, &expires),
+        STATUS_OK);
+    char *tag = strstr(tagged, "prvs=") + strlen("prvs=");
+    if (strcmp(when, "bad") == 0) {
+        tag[9] = tag[9] == '0' ? '1' : '0';
+    } else if (strcmp(when, "unknown") == 0) {
+        tag[0] = '9';
+    }
+    text_add(text, "%s", tagged);
+    free(tagged);
+    address_free(&address);
+}
+
+/* Copies from, with every {WHEN ADDRESS} replaced. */
+static inline void expand(struct text *text, const struct site *site, const char *from)
+{
+    while (*from != '\0') {
+        size_t literal = strcspn(from, "{");
+        text_add(text, "%.*s", (int)literal, from);
+        from += literal;
+        if (*from == '{') {
+            const char *space = strchr(from, ' ');
+            const char *end = strchr(from, '}');
+            ck_assert(space != NULL && end != NULL && space < end);
+            char *when = strndup(from + 1, (size_t)(space - from - 1));
+            char *plain = strndup(space + 1, (size_t)(end - space - 1));
+            add_tagged(text, site, when, plain);
+            free(when);
+            free(plain);
+            from = end + 1;
+        }
+    }
+}
+
+/* ------------------------------------------------------------ conversations */
+
+struct conversation {
+    const char *name;
+    enum who who;
+    const char *user;
+    void (*prepare)(struct site *site);
+    const char *sender;
+    const char *recipients[6]; /* ESMTP arguments follow behind | */
+    const char *expected;
+    unsigned marks; /* result headers that the message brings along */
+};
+
+static inline void add_reply(struct text *text, const struct reply *reply)
+{
+    static const char *const kinds[] = {
+        [REPLY_CONTINUE] = "continue", [REPLY_ACCEPT] = "accept",   [REPLY_TEMPFAIL] = "tempfail",
+        [REPLY_REJECT] = "reject",     [REPLY_DISCARD] = "discard",
+    };
+    text_add(text, "%s", kinds[reply->kind]);
+    if (reply->code != NULL) {
+        text_add(text, " %s %s %s", reply->code, reply->enhanced, reply->text);
+    }
+    text_add(text, "\n");
+}
+
+/* RCPT: "address|NOTIFY=NEVER|ORCPT=..." */
+static inline void give_recipient(struct transaction *t, const struct site *site, const char *raw,
+                                  struct text *text)
+{
+    struct text expanded = {.used = 0};
+    const char *arguments[8] = {NULL};
+    size_t count = 0;
+
+    expand(&expanded, site, raw);
+    char *rest = expanded.out;
+    const char *address = strsep(&rest, "|");
+    while (rest != NULL) {
+        ck_assert_uint_lt(count, COUNT_OF(arguments) - 1);
+        arguments[count++] = strsep(&rest, "|");
+    }
+    transaction_rcpt(t, address, count > 0 ? arguments : NULL, now_of_site());
+    if (site->renews && site->settings->reject_at_rcpt && transaction_doubtful(t)) {
+        transaction_renew(t, site->newer, now_of_site());
+    }
+    struct reply reply;
+    transaction_rcpt_reply(t, now_of_site(), &reply);
+    if (reply.kind != REPLY_CONTINUE) {
+        text_add(text, "rcpt ");
+        add_reply(text, &reply);
+    }
+}
+
+static inline void give_headers(struct transaction *t, unsigned marks, struct text *text)
+{
+    static const char *const wants[] = {"nothing", "headers", "end", "headers, end"};
+    text_add(text, "wants %s\n", wants[transaction_wants(t)]);
+    if ((transaction_wants(t) & WANT_HEADERS) == 0) {
+        return;
+    }
+    transaction_header(t, "Received");
+    for (unsigned i = 0; i < marks; i++) {
+        transaction_header(t, i % 2 == 0 ? "X-Batv-Result" : "x-batv-result");
+        transaction_header(t, "X-Batv-Results");
+        transaction_header(t, "Batv-Result");
+    }
+}
+
+static inline void decide(struct transaction *t, const struct site *site)
+{
+    enum fact need;
+    size_t recipient;
+    if (site->renews && transaction_doubtful(t)) {
+        transaction_renew(t, site->newer, now_of_site());
+    }
+    while (transaction_end(t, now_of_site(), &need, &recipient) == POLICY_NEEDS) {
+        transaction_answer(t, recipient, need, site->answers[need]);
+    }
+}
+
+static inline void add_effects(struct text *text, const struct transaction *t)
+{
+    size_t count = 0;
+    const struct effect *effects = transaction_effects(t, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct effect *e = &effects[i];
+        switch (e->kind) {
+        case EFFECT_CHANGE_SENDER:
+            text_add(text, "sender %s\n", e->value);
+            break;
+        case EFFECT_REMOVE_RECIPIENT:
+            text_add(text, "remove %s\n", e->value);
+            break;
+        case EFFECT_ADD_RECIPIENT:
+            text_add(text, "add %s%s%s\n", e->value, e->arguments != NULL ? " " : "",
+                     e->arguments != NULL ? e->arguments : "");
+            break;
+        case EFFECT_REMOVE_HEADER:
+            text_add(text, "remove header %s %u\n", e->name, e->index);
+            break;
+        case EFFECT_ADD_HEADER:
+            text_add(text, "header %s: %s\n", e->name, e->value);
+            break;
+        case EFFECT_QUARANTINE:
+            text_add(text, "quarantine\n");
+            ck_assert_uint_gt(strlen(e->value), 0);
+            break;
+        }
+    }
+}
+
+/* Less the queue id, and less the ring where it is the one that the message began with. */
+static inline void add_decisions(struct text *text, const struct transaction *t)
+{
+    size_t count = 0;
+    const struct decision *decisions = transaction_decisions(t, &count);
+    for (size_t i = 0; i < count; i++) {
+        char line[DECISION_LINE];
+        decision_format(&decisions[i], line, sizeof line);
+        char *end = strstr(line, " ring=12");
+        if (end != NULL) {
+            *end = '\0';
+        }
+        ck_assert_int_eq(strncmp(line, "NOQUEUE: ", 9), 0);
+        text_add(text, "%s%s\n", decisions[i].debug ? "debug " : "", line + 9);
+    }
+}
+
+static inline struct transaction *hold(const struct conversation *c, const struct site *site,
+                                       const struct client *client, struct text *text)
+{
+    struct text sender = {.used = 0};
+    struct transaction *t = transaction_new(&site->snapshot, client);
+    ck_assert_ptr_nonnull(t);
+    expand(&sender, site, c->sender);
+    transaction_mail(t, sender.out, c->user);
+    for (size_t i = 0; i < COUNT_OF(c->recipients) && c->recipients[i] != NULL; i++) {
+        give_recipient(t, site, c->recipients[i], text);
+    }
+    give_headers(t, c->marks, text);
+    decide(t, site);
+    add_effects(text, t);
+    add_reply(text, transaction_reply(t));
+    add_decisions(text, t);
+    return t;
+}
+
+#endif

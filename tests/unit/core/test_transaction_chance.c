@@ -1,0 +1,293 @@
+/*
+ * Conversations by chance, of which only what must hold for every message is checked: nothing valid
+ * is refused, nobody is lost, nobody gets two copies, effects stand in their order.
+ */
+#include "conversation.h"
+
+#define ALICE "alice@example.com"
+#define BOB   "bob@other.test"
+
+enum { MOST = 12 };
+
+/* A message that came about by chance, and what has become of each recipient. */
+struct chat {
+    char recipients[MOST][400]; /* as given, with brackets */
+    bool refused[MOST];         /* at RCPT */
+    size_t count;
+    struct transaction *t;
+};
+
+static void random_recipient(struct chance *chance, const struct site *site, char out[400])
+{
+    static const char *const shapes[] = {"%s",           "{0 %s}",    "{-1 %s}",
+                                         "{-9 %s}",      "{bad %s}",  "{0 +%s}",
+                                         "{unknown %s}", "{next %s}", "{bad +%s}"};
+    static const char *const locals[] = {"alice", "Alice", "\"a b\"", "postmaster", "l=1=b"};
+    static const char *const others[] = {BOB,     "x@lists.test",           "prvs=x@example.com",
+                                         "alice", "btv1==1==a@log.example", "SRS0=a@example.com"};
+    char plain[200];
+    char shaped[260];
+    struct text text = {.used = 0};
+    if (chance_below(chance, 6) == 0) {
+        snprintf(shaped, sizeof shaped, "%s", others[chance_below(chance, COUNT_OF(others))]);
+    } else {
+        const char *domain = site_domains[chance_below(chance, COUNT_OF(site_domains))].name;
+        snprintf(plain, sizeof plain, "%s@%s%s", locals[chance_below(chance, COUNT_OF(locals))],
+                 *domain == '.' ? "any" : "", domain);
+        const char *shape = shapes[chance_below(chance, COUNT_OF(shapes))];
+        const char *place = strchr(shape, '%');
+        snprintf(shaped, sizeof shaped, "%.*s%s%s", (int)(place - shape), shape, plain, place + 2);
+    }
+    expand(&text, site, shaped);
+    ck_assert_uint_lt(text.used, 390);
+    out[0] = '<';
+    memcpy(out + 1, text.out, text.used);
+    memcpy(out + 1 + text.used, ">", 2);
+}
+
+static void hold_chat(struct chat *chat, struct chance *chance, const struct site *site,
+                      const struct client *client)
+{
+    static const char *const senders[] = {"<>", "<>", "<" BOB ">", "<" ALICE ">",
+                                          "<mailer-daemon@other.test>"};
+    chat->t = transaction_new(&site->snapshot, client);
+    transaction_mail(chat->t, senders[chance_below(chance, COUNT_OF(senders))],
+                     chance_below(chance, 5) == 0 ? "user" : NULL);
+    chat->count = 1 + chance_below(chance, MOST);
+    for (size_t i = 0; i < chat->count; i++) {
+        struct reply reply;
+        random_recipient(chance, site, chat->recipients[i]);
+        transaction_rcpt(chat->t, chat->recipients[i], NULL, now_of_site());
+        transaction_rcpt_reply(chat->t, now_of_site(), &reply);
+        chat->refused[i] = reply.kind != REPLY_CONTINUE;
+        ck_assert(reply.kind == REPLY_CONTINUE || reply.kind == REPLY_REJECT ||
+                  reply.kind == REPLY_TEMPFAIL);
+    }
+    for (unsigned i = 0; i < 3 && (transaction_wants(chat->t) & WANT_HEADERS) != 0; i++) {
+        transaction_header(chat->t, "X-Batv-Result");
+    }
+    decide(chat->t, site);
+}
+
+/* Effects stand in this order of kinds, copies of the header from the last to the first. */
+static void check_order(const struct effect *effects, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        const struct effect *e = &effects[i];
+        ck_assert_int_ge(e->kind, effects[i - 1].kind);
+        ck_assert(e->kind != EFFECT_CHANGE_SENDER && e->kind != EFFECT_QUARANTINE + 1);
+        ck_assert(e->kind != EFFECT_REMOVE_HEADER || effects[i - 1].kind != e->kind ||
+                  e->index + 1 == effects[i - 1].index);
+    }
+    ck_assert_int_lt(EFFECT_REMOVE_RECIPIENT, EFFECT_ADD_RECIPIENT);
+    ck_assert_int_lt(EFFECT_REMOVE_HEADER, EFFECT_ADD_HEADER);
+}
+
+static bool is_removed(const struct effect *effects, size_t count, const char *raw)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (effects[i].kind == EFFECT_REMOVE_RECIPIENT && strcmp(effects[i].value, raw) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The mailbox that a recipient means: without an authentic tag, in one spelling. */
+static char *mailbox_of(const struct site *site, const char *raw, enum result *result)
+{
+    struct address address;
+    struct tag_check check;
+    char *local = NULL;
+    ck_assert_int_eq(address_parse(raw, &address), STATUS_OK);
+    ck_assert_int_eq(tag_verify(site->ring, &address, LIFETIME, now_of_site(), &check, &local),
+                     STATUS_OK);
+    *result =
+        settings_rules(site->settings, address.ascii) != NULL ? check.result : RESULT_NOT_OURS;
+    char *mailbox = address_plain(local, address.ascii);
+    free(local);
+    address_free(&address);
+    return mailbox;
+}
+
+/* How often a mailbox is delivered to, after the effects, by an MTA that takes any tag off. */
+static size_t deliveries(const struct chat *chat, const struct site *site,
+                         const struct effect *effects, size_t count, const char *mailbox)
+{
+    size_t times = 0;
+    enum result result;
+    for (size_t i = 0; i < chat->count; i++) {
+        const char *raw = chat->recipients[i];
+        bool repeated = false; /* an MTA knows a recipient once */
+        for (size_t j = 0; j < i; j++) {
+            repeated = repeated || (!chat->refused[j] && strcmp(chat->recipients[j], raw) == 0);
+        }
+        char *own = mailbox_of(site, raw, &result);
+        times += !chat->refused[i] && !repeated && !is_removed(effects, count, raw) &&
+                 strcmp(own, mailbox) == 0;
+        free(own);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (effects[i].kind == EFFECT_ADD_RECIPIENT) {
+            char *own = mailbox_of(site, effects[i].value, &result);
+            times += strcmp(own, mailbox) == 0;
+            free(own);
+        }
+    }
+    return times;
+}
+
+/* The record of the index-th recipient. Those refused at RCPT come first, then the others. */
+static const struct decision *record_of(const struct chat *chat, size_t index)
+{
+    size_t count;
+    const struct decision *decisions = transaction_decisions(chat->t, &count);
+    size_t place = 0;
+    for (size_t i = 0; i < chat->count; i++) {
+        place += chat->refused[i] && (!chat->refused[index] || i < index);
+        place += !chat->refused[i] && !chat->refused[index] && i < index;
+    }
+    ck_assert_uint_lt(place, count);
+    ck_assert_int_eq(decisions[place].kind, DECISION_VERIFY);
+    size_t length = strlen(chat->recipients[index]);
+    ck_assert_uint_eq(strlen(decisions[place].recipient), length - 2);
+    ck_assert_int_eq(strncmp(decisions[place].recipient, chat->recipients[index] + 1, length - 2),
+                     0);
+    return &decisions[place];
+}
+
+static void check_recipient(const struct chat *chat, const struct site *site, size_t index,
+                            const struct effect *effects, size_t count)
+{
+    enum result result;
+    const struct decision *d = record_of(chat, index);
+    char *mailbox = mailbox_of(site, chat->recipients[index], &result);
+    bool authentic = result == RESULT_VALID || result == RESULT_EXPIRED;
+    bool keeps = action_keeps(d->verdict.action);
+    bool accepted = transaction_reply(chat->t)->kind == REPLY_ACCEPT;
+    ck_assert_int_eq(d->result, result);
+    if (chat->refused[index]) {
+        ck_assert(!keeps);
+    } else if (accepted && !keeps) {
+        ck_assert(is_removed(effects, count, chat->recipients[index]));
+        ck_assert_str_eq(d->applied, "removed");
+    } else if (accepted && authentic) {
+        bool restores = site->settings->restore;
+        ck_assert_int_eq(is_removed(effects, count, chat->recipients[index]), restores);
+        ck_assert_msg(deliveries(chat, site, effects, count, mailbox) >= 1, "%s is lost", mailbox);
+    } else if (accepted) {
+        ck_assert(!is_removed(effects, count, chat->recipients[index]));
+    }
+    if (result == RESULT_VALID && d->verdict.action != ACTION_ACCEPT) {
+        ck_abort_msg("a valid tag and %s", action_name(d->verdict.action));
+    }
+    free(mailbox);
+}
+
+/* A mailbox that is added is a recipient by nothing else that stays, unless by a tag of its own
+ * that is not ours to take off. */
+static void check_added(const struct chat *chat, const struct site *site,
+                        const struct effect *effects, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (effects[i].kind != EFFECT_ADD_RECIPIENT) {
+            continue;
+        }
+        enum result result;
+        char *mailbox = mailbox_of(site, effects[i].value, &result);
+        ck_assert_int_eq(result, RESULT_MISSING);
+        size_t times = deliveries(chat, site, effects, count, mailbox);
+        ck_assert_msg(times == 1, "%s: %zu copies", mailbox, times);
+        free(mailbox);
+    }
+}
+
+START_TEST(test_random_conversations)
+{
+    struct chance chance = {(uint64_t)_i + 1};
+    static struct chat chat;
+    for (int i = 0; i < 300; i++) {
+        struct site *site = site_make();
+        struct client client = client_of((enum who)chance_below(&chance, WHO_COUNT));
+        site->settings->reject_at_rcpt = chance_below(&chance, 4) == 0;
+        site->settings->restore = chance_below(&chance, 8) != 0;
+        site->snapshot.paused = chance_below(&chance, 8) == 0;
+        for (size_t f = 0; f < FACT_COUNT; f++) {
+            size_t kind = chance_below(&chance, 20);
+            site->answers[f] = kind == 0 ? ANSWER_YES : kind == 1 ? ANSWER_UNAVAILABLE : ANSWER_NO;
+        }
+        hold_chat(&chat, &chance, site, &client);
+        ck_assert(!transaction_failed(chat.t));
+        size_t count;
+        const struct effect *effects = transaction_effects(chat.t, &count);
+        const struct reply *reply = transaction_reply(chat.t);
+        ck_assert(reply->kind != REPLY_CONTINUE);
+        ck_assert(reply->kind == REPLY_ACCEPT || count == 0);
+        ck_assert(!site->snapshot.paused || reply->kind == REPLY_ACCEPT);
+        ck_assert(!client.local || reply->kind == REPLY_ACCEPT);
+        ck_assert(transaction_wants(chat.t) != 0 || count == 0);
+        check_order(effects, count);
+        for (size_t r = 0; r < chat.count; r++) {
+            check_recipient(&chat, site, r, effects, count);
+        }
+        check_added(&chat, site, effects, count);
+        transaction_free(chat.t);
+        site_free(site);
+    }
+}
+END_TEST
+
+/* Addresses from the network are anything. */
+START_TEST(test_random_octets)
+{
+    static const char *const alphabets[] = {NULL, "prvs=0123456789abc+@.\"", "<@:>\\\"=a ,"};
+    struct chance chance = {99};
+    struct site *site = site_make();
+    for (int i = 0; i < 5000; i++) {
+        struct client client = client_of((enum who)chance_below(&chance, WHO_COUNT));
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        char raw[3][160];
+        for (size_t k = 0; k < COUNT_OF(raw); k++) {
+            const char *alphabet = alphabets[chance_below(&chance, COUNT_OF(alphabets))];
+            char local[101];
+            chance_text(&chance, alphabet, local, chance_below(&chance, 100));
+            snprintf(raw[k], sizeof raw[k], "%s%s", local,
+                     chance_below(&chance, 2) == 0 ? "@example.com" : "@mark.example>");
+        }
+        transaction_mail(t, chance_below(&chance, 2) == 0 ? "<>" : raw[0], raw[1]);
+        transaction_rcpt(t, raw[1], (const char *const[]){raw[0], raw[2], NULL}, now_of_site());
+        transaction_rcpt(t, raw[2], NULL, now_of_site());
+        decide(t, site);
+        ck_assert(!transaction_failed(t));
+        size_t count;
+        const struct decision *decisions = transaction_decisions(t, &count);
+        for (size_t k = 0; k < count; k++) {
+            char line[DECISION_LINE];
+            decision_format(&decisions[k], line, sizeof line);
+            ck_assert_ptr_null(strpbrk(line, "\r\n"));
+        }
+        const struct effect *effects = transaction_effects(t, &count);
+        for (size_t k = 0; k < count; k++) {
+            const char *value = effects[k].value != NULL ? effects[k].value : "";
+            if (effects[k].kind == EFFECT_ADD_HEADER) { /* folding is the only line break in it */
+                const char *end = strpbrk(value, "\r\n");
+                ck_assert(end == NULL || (end[0] == '\n' && end[1] == '\t'));
+            }
+        }
+        ck_assert_ptr_null(strpbrk(transaction_reply(t)->text, "\r\n"));
+        transaction_free(t);
+    }
+    site_free(site);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("transactions by chance");
+    TCase *tcase = tcase_create("chance");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, test_random_conversations, 0, 10);
+    tcase_add_test(tcase, test_random_octets);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}
