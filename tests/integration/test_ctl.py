@@ -18,7 +18,9 @@ import time
 
 import pytest
 
-BUILD = pathlib.Path(os.environ.get("BATV_BUILD", "build")).resolve()
+from batvtest import util
+
+BUILD = util.BUILD
 FAKETIME = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 NOBODY = pwd.getpwnam("nobody")
 DAY = 86400
