@@ -94,20 +94,20 @@ deps:
 check:
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) tests
-	@BATV_BUILD=$(abspath $(BUILD)) tests/run
+	@tests/with-build $(BUILD) tests/run
 
 asan tsan:
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= \
 	    SANITIZE='$(SANITIZE_$@)' CFLAGS='-O1 -g -fno-omit-frame-pointer' tests
-	@BATV_BUILD=$(abspath $(BUILD)/$@) BATV_SANITIZER=$@ tests/run
+	@BATV_SANITIZER=$@ tests/with-build $(BUILD)/$@ tests/run
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_tsan := -fsanitize=thread
 
 demo:
 	@.ci/deps build demo
 	@$(MAKE) --no-print-directory $(PARALLEL) all
-	@BATV_BUILD=$(abspath $(BUILD)) tests/demo/demo
+	@tests/with-build $(BUILD) tests/demo/demo
 
 bench: all
 	@BATV_BUILD=$(abspath $(BUILD)) tests/bench/run

@@ -53,7 +53,7 @@ check_layers() {
                 bad("the core includes batv/ only")
             else if ($3 ~ /^</ && !($3 in pure) &&
                      !($3 ~ /^<openssl\// && $1 ~ /^src\/core\/(mac|secret)\.c$/) &&
-                     !($3 == "<idn2.h" && $1 == "src/core/address.c"))
+                     !($3 == "<idn2.h" && $1 ~ /^src\/core\/address(_unicode)?\.c$/))
                 bad("not for the core, or not for this file of it")
             next
         }

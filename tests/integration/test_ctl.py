@@ -526,8 +526,8 @@ def test_explain_under_a_pause(keyed):
     entry, = keyed.run("--json", *args, rc=0).json
     assert (entry["action"], entry["rule"]) == ("log", "pause")
     text = keyed.run(*args, rc=0).text
-    assert re.search(r"17  verify\.action +reject by verify\.action\n"
-                     r" +18  pause +log, would be reject by pause", text)
+    assert re.search(r"13  verify\.action +reject by verify\.action\n"
+                     r" +14  pause +log, would be reject by pause", text)
 
 
 def test_explain_waits_as_the_daemon_does(keyed):

@@ -4,13 +4,12 @@ The command names of postconf and postmap work with env(); so do the command lin
 prints, by run().
 """
 
-import functools
 import os
 import re
 import subprocess
 
 from . import util
-from .postfix import Where
+from .postfix import where
 
 MASTER_CF = """\
 smtp inet n - n - - smtpd
@@ -24,16 +23,11 @@ smtp unix - - n - - smtp
 """
 
 
-@functools.lru_cache(maxsize=None)
-def _where():
-    return Where()
-
-
 class PostfixSettings:
     """main.cf and master.cf in `folder`; values of `main` go upon an ordinary site's."""
 
     def __init__(self, main=None, *, master=MASTER_CF):
-        self.where = _where()
+        self.where = where()
         self.folder = util.make_folder("batv-settings")
         (self.folder / "queue").mkdir()
         self.base = {**self._defaults(), **(main or {})}
@@ -46,17 +40,17 @@ class PostfixSettings:
         util.remove_folder(self.folder)
 
     def _defaults(self):
-        where = self.where
+        place = self.where
         return {
             "compatibility_level": "3.6",
             "queue_directory": f"{self.folder}/queue",
             "data_directory": f"{self.folder}/data",
-            "command_directory": where.command_directory,
-            "daemon_directory": where.daemon_directory,
-            "shlib_directory": where.shlib_directory,
-            "meta_directory": where.meta_directory,
-            "mail_owner": where.mail_owner,
-            "setgid_group": where.setgid_group,
+            "command_directory": place.command_directory,
+            "daemon_directory": place.daemon_directory,
+            "shlib_directory": place.shlib_directory,
+            "meta_directory": place.meta_directory,
+            "mail_owner": place.mail_owner,
+            "setgid_group": place.setgid_group,
             "inet_interfaces": "127.0.0.1",
             "inet_protocols": "ipv4",
             "myhostname": "mail.example.com",
