@@ -7,7 +7,6 @@
  * An error of our own (memory, the cryptographic library) is remembered in `failed` and then
  * answers for the whole message by on_error: nothing is decided on half the facts.
  */
-#include "batv/transaction.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -16,48 +15,7 @@
 #include <strings.h>
 
 #include "batv/address.h"
-#include "batv/day.h"
-
-struct recipient {
-    char *raw;       /* as it came: what delrcpt wants */
-    char *text;      /* without brackets: for the log */
-    char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
-    struct address address;
-    char *local;               /* less the tag */
-    char *plain;               /* local@ascii, for patterns */
-    char *restored;            /* the plain address on the wire */
-    const struct rules *rules; /* NULL: not ours */
-    struct recipient_facts facts;
-    struct verdict verdict;
-    uint64_t generation; /* of the ring that judged */
-    bool judged;
-    bool refused; /* at RCPT: no recipient of the message */
-};
-
-struct transaction {
-    const struct snapshot *snapshot;
-    const struct client *client;
-    bool failed;
-
-    char *sender_text; /* without brackets */
-    struct address sender;
-    const struct rules *sender_rules; /* NULL: not ours */
-    bool null_sender;
-    bool bounce_sender; /* matches bounce_senders */
-    struct message_facts facts;
-
-    struct recipient *recipients;
-    size_t count, room;
-    unsigned marks; /* result headers that came with the message */
-
-    char *tagged;
-    char *mark_value;
-    struct effect *effects;
-    size_t effect_count;
-    struct decision *decisions;
-    size_t decision_count, decision_room;
-    struct reply reply;
-};
+#include "transaction_parts.h"
 
 struct transaction *transaction_new(const struct snapshot *snapshot, const struct client *client)
 {
@@ -308,7 +266,7 @@ void transaction_rcpt(struct transaction *t, const char *recipient, const char *
 
 /* ---------------------------------------------------------------- judging */
 
-static struct decision *decision_add(struct transaction *t, enum decision_kind kind)
+struct decision *transaction_record(struct transaction *t, enum decision_kind kind)
 {
     if (t->decision_count == t->decision_room) {
         size_t room = t->decision_room == 0 ? 4 : 2 * t->decision_room;
@@ -331,7 +289,7 @@ static struct decision *decision_add(struct transaction *t, enum decision_kind k
 
 static void record_verify(struct transaction *t, const struct recipient *r, const char *applied)
 {
-    struct decision *d = decision_add(t, DECISION_VERIFY);
+    struct decision *d = transaction_record(t, DECISION_VERIFY);
     if (d == NULL) {
         return;
     }
@@ -356,35 +314,6 @@ static enum policy_state judge(struct transaction *t, struct recipient *r, enum 
     enum policy_state state = policy_next(r->rules, &t->facts, &r->facts, need, &r->verdict);
     r->judged = state == POLICY_DECIDED;
     return state;
-}
-
-/* Octets from strangers in a reply line: printable ASCII stays. */
-static void put_printable(char *out, size_t size, const char *text)
-{
-    size_t i = 0;
-    for (; text[i] != '\0' && i + 1 < size; i++) {
-        out[i] = text[i] >= 0x20 && text[i] <= 0x7e ? text[i] : '?';
-    }
-    out[i] = '\0';
-}
-
-static void refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
-                   struct reply *reply)
-{
-    *reply = (struct reply){.kind = kind};
-    bool later = kind == REPLY_TEMPFAIL;
-    reply->code = later ? "451" : "550";
-    if (r->verdict.forged) {
-        char plain[ADDRESS_MAX + 1];
-        put_printable(plain, sizeof plain, r->restored);
-        reply->enhanced = later ? "4.1.1" : "5.1.1";
-        snprintf(reply->text, sizeof reply->text,
-                 "this address carries a signature that was not made here; write to <%s> instead",
-                 plain);
-    } else {
-        reply->enhanced = later ? "4.7.1" : "5.7.1";
-        put_printable(reply->text, sizeof reply->text, t->snapshot->settings->text);
-    }
 }
 
 void transaction_rcpt_reply(struct transaction *t, time_t now, struct reply *reply)
@@ -412,7 +341,7 @@ void transaction_rcpt_reply(struct transaction *t, time_t now, struct reply *rep
         return;
     }
     r->refused = true;
-    refuse(t, r, r->verdict.action == ACTION_REJECT ? REPLY_REJECT : REPLY_TEMPFAIL, reply);
+    effects_refuse(t, r, r->verdict.action == ACTION_REJECT ? REPLY_REJECT : REPLY_TEMPFAIL, reply);
     record_verify(t, r, NULL);
 }
 
@@ -449,14 +378,6 @@ void transaction_renew(struct transaction *t, const struct ring *ring, time_t no
 
 /* ------------------------------------------------------------------ wants */
 
-/* The tag comes off an address that we made: of a valid one always; of an expired one too, since
- * people answer a Return-Path long after. */
-static bool is_restorable(const struct recipient *r)
-{
-    return r->rules != NULL &&
-           (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
-}
-
 static bool is_to_be_signed(const struct transaction *t)
 {
     return t->sender_rules != NULL && t->sender_rules->sign && t->facts.submission &&
@@ -484,258 +405,6 @@ void transaction_header(struct transaction *t, const char *name)
     if (t->facts.bounce && ascii_equal(name, t->snapshot->settings->mark_header)) {
         t->marks++;
     }
-}
-
-/* ---------------------------------------------------------------- signing */
-
-struct skip {
-    const char *reason;
-    const char *entry;
-    const struct recipient *recipient; /* whose entry it is */
-    bool debug;
-};
-
-static bool skip_by_list(const struct transaction *t, const char *plain, struct skip *skip)
-{
-    const struct settings *settings = t->snapshot->settings;
-    skip->reason = "exclude_sign.senders";
-    skip->entry = pattern_list_match(settings->exclude_sign_senders, plain);
-    if (skip->entry != NULL) {
-        return true;
-    }
-    skip->reason = "exclude_sign.recipients";
-    for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *r = &t->recipients[i];
-        skip->entry = pattern_list_match(settings->exclude_sign_recipients, r->plain);
-        if (skip->entry != NULL) {
-            skip->recipient = r;
-            return true;
-        }
-    }
-    skip->reason = "exclude_sign.clients";
-    if (t->client->address != NULL) {
-        skip->entry = network_list_match(settings->exclude_sign_networks, &t->client->ip);
-    }
-    if (skip->entry == NULL && t->client->name != NULL) {
-        skip->entry = host_list_match(settings->exclude_sign_hosts, t->client->name);
-    }
-    return skip->entry != NULL;
-}
-
-/* A tag of ours on the sender: a requeued message. One of another day is replaced. */
-static bool is_stale_tag(const struct transaction *t, const struct tag_check *check, time_t now)
-{
-    const struct settings *settings = t->snapshot->settings;
-    bool authentic = check->result == RESULT_VALID || check->result == RESULT_EXPIRED;
-    return authentic && check->expires != day_of(now) + (int64_t)settings->keys.lifetime_days;
-}
-
-static enum status sign_address(struct transaction *t, const struct address *plain, time_t now,
-                                struct skip *skip)
-{
-    char *pattern = address_plain(plain->local, plain->ascii);
-    if (pattern == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    bool skipped = skip_by_list(t, pattern, skip);
-    free(pattern);
-    if (skipped) {
-        return STATUS_OK;
-    }
-    *skip = (struct skip){NULL, NULL, NULL, false};
-
-    int key = RING_NO_SLOT;
-    int64_t expires = 0;
-    enum status status =
-        tag_sign(t->snapshot->ring, plain, t->sender_rules->syntax,
-                 t->snapshot->settings->keys.lifetime_days, now, &t->tagged, &key, &expires);
-    if (status == STATUS_INVALID) {
-        skip->reason = "too-long";
-        return STATUS_OK;
-    }
-    struct decision *d = status == STATUS_OK ? decision_add(t, DECISION_SIGN) : NULL;
-    if (d != NULL) {
-        d->rules = t->sender_rules;
-        d->tagged = t->tagged;
-        d->key = key;
-        d->expires = expires;
-        time_t first;
-        d->first_signed = !ring_first_signed(t->snapshot->ring, t->sender_rules->name, &first);
-    }
-    return status;
-}
-
-/* A sender that already bears somebody's tag, or SRS form, unless the tag is an old one of ours. */
-static enum status sign_sender(struct transaction *t, time_t now, struct skip *skip)
-{
-    if (!tag_is_rewritten(t->sender.local)) {
-        return sign_address(t, &t->sender, now, skip);
-    }
-    struct tag_check check;
-    struct address plain = t->sender;
-    enum status status =
-        tag_verify(t->snapshot->ring, &t->sender, t->snapshot->settings->keys.lifetime_days, now,
-                   &check, &plain.local);
-    if (status == STATUS_OK && check.internal_error) {
-        status = STATUS_CRYPTO;
-    }
-    if (status == STATUS_OK && is_stale_tag(t, &check, now)) {
-        status = sign_address(t, &plain, now, skip);
-    } else {
-        skip->reason = "already-tagged";
-    }
-    free(plain.local);
-    return status;
-}
-
-/* The local part alone, whatever the list of bounce senders says: the MTA itself may turn such a
- * sender of its own domain into the null sender later on. */
-static bool is_mailer_daemon(const struct transaction *t)
-{
-    return t->bounce_sender || ascii_equal(t->sender.local, "mailer-daemon");
-}
-
-static enum status decide_signing(struct transaction *t, time_t now)
-{
-    struct skip skip = {NULL, NULL, NULL, false};
-    enum status status = STATUS_OK;
-    if (t->null_sender) {
-        skip = (struct skip){.reason = "null-sender", .debug = !t->facts.submission};
-    } else if (t->sender_rules == NULL || !t->sender_rules->sign) {
-        return STATUS_OK;
-    } else if (!t->facts.submission) {
-        skip.reason = "not-a-submission";
-    } else if (is_mailer_daemon(t)) {
-        skip.reason = "mailer-daemon";
-    } else {
-        status = sign_sender(t, now, &skip);
-    }
-    struct decision *d = skip.reason != NULL ? decision_add(t, DECISION_SIGN_SKIP) : NULL;
-    if (d != NULL) {
-        d->rules = t->sender_rules;
-        d->reason = skip.reason;
-        d->entry = skip.entry;
-        d->recipient = skip.recipient != NULL ? skip.recipient->text : NULL;
-        d->debug = skip.debug;
-    }
-    return status;
-}
-
-/* Mail in our name that the MTA lets out for a client which we do not count as submitting: it stays
- * unsigned, so its bounces will come untagged. Not what a filter hands in again that we signed. */
-static void note_relayed(struct transaction *t)
-{
-    bool ours_unsigned = t->sender_rules != NULL && t->sender_rules->sign && !t->facts.submission &&
-                         !t->facts.bounce && !tag_is_rewritten(t->sender.local);
-    for (size_t i = 0; ours_unsigned && i < t->count; i++) {
-        if (t->recipients[i].rules != NULL || t->recipients[i].refused) {
-            continue;
-        }
-        struct decision *d = decision_add(t, DECISION_RELAYED_UNSIGNED);
-        if (d != NULL) {
-            d->rules = t->sender_rules;
-            d->recipient = t->recipients[i].text;
-        }
-        return;
-    }
-}
-
-/* ---------------------------------------------------------------- effects */
-
-static void effect_add(struct transaction *t, enum effect_kind kind, const char *name,
-                       const char *value)
-{
-    t->effects[t->effect_count++] = (struct effect){.kind = kind, .name = name, .value = value};
-}
-
-/* True where the same mailbox is a recipient anyhow, or has been added already for an earlier tag.
- */
-static bool arrives_anyhow(const struct transaction *t, size_t index)
-{
-    const struct recipient *r = &t->recipients[index];
-    for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *other = &t->recipients[i];
-        bool kept = i != index && other->rules != NULL && !other->refused &&
-                    action_keeps(other->verdict.action);
-        bool restored_before = i < index && is_restorable(other);
-        bool stays = !is_restorable(other);
-        if (kept && (restored_before || stays) && strcmp(other->plain, r->plain) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* First all that goes, then all that comes: Sendmail loses the mail in the other order. */
-static void restore_recipients(struct transaction *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *r = &t->recipients[i];
-        bool keeps = action_keeps(r->verdict.action);
-        bool restores = keeps && t->snapshot->settings->restore && is_restorable(r);
-        if (!r->refused && (!keeps || restores)) {
-            effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
-        }
-    }
-    for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *r = &t->recipients[i];
-        if (!r->refused && action_keeps(r->verdict.action) && t->snapshot->settings->restore &&
-            is_restorable(r) && !arrives_anyhow(t, i)) {
-            effect_add(t, EFFECT_ADD_RECIPIENT, NULL, r->restored);
-            t->effects[t->effect_count - 1].arguments = r->arguments;
-        }
-    }
-}
-
-/* "RESULT; class=C; proof=P; rcpt=<plain>", for several recipients separated by ", ". */
-static char *format_mark(const struct transaction *t)
-{
-    enum { MARKS_MAX = 50, MARK_SIZE = 400 };
-    size_t size = MARKS_MAX * MARK_SIZE;
-    char *out = malloc(size);
-    size_t used = 0;
-    size_t listed = 0;
-    for (size_t i = 0; out != NULL && i < t->count && listed < MARKS_MAX; i++) {
-        const struct recipient *r = &t->recipients[i];
-        if (r->refused || r->verdict.action != ACTION_MARK) {
-            continue;
-        }
-        char plain[ADDRESS_MAX + 1];
-        put_printable(plain, sizeof plain, r->restored);
-        used += (size_t)snprintf(out + used, size - used, "%s%s; class=-; proof=%s; rcpt=<%s>",
-                                 listed++ > 0 ? ",\n\t" : "", result_name(r->facts.check.result),
-                                 r->verdict.proof != NULL ? r->verdict.proof : "none", plain);
-    }
-    return out;
-}
-
-static enum status build_effects(struct transaction *t, const struct outcome *outcome)
-{
-    const char *mark_header = t->snapshot->settings->mark_header;
-    size_t most = 1 + 2 * t->count + t->marks + 2;
-    t->effects = calloc(most, sizeof *t->effects);
-    if (t->effects == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    if (t->tagged != NULL) {
-        effect_add(t, EFFECT_CHANGE_SENDER, NULL, t->tagged);
-    }
-    restore_recipients(t);
-    for (unsigned i = t->marks; i > 0; i--) {
-        effect_add(t, EFFECT_REMOVE_HEADER, mark_header, NULL);
-        t->effects[t->effect_count - 1].index = i;
-    }
-    if (outcome->mark) {
-        t->mark_value = format_mark(t);
-        if (t->mark_value == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        effect_add(t, EFFECT_ADD_HEADER, mark_header, t->mark_value);
-    }
-    if (outcome->quarantine) {
-        effect_add(t, EFFECT_QUARANTINE, NULL, "bounce without a valid BATV tag");
-    }
-    return STATUS_OK;
 }
 
 /* ----------------------------------------------------------------- the end */
@@ -767,7 +436,7 @@ static void set_reply(struct transaction *t, enum disposition disposition)
     bool refuses = disposition == DISPOSITION_REJECT || disposition == DISPOSITION_TEMPFAIL;
     for (size_t i = 0; refuses && i < t->count; i++) {
         if (!t->recipients[i].refused && t->recipients[i].verdict.action == action) {
-            refuse(t, &t->recipients[i], kind, &t->reply);
+            effects_refuse(t, &t->recipients[i], kind, &t->reply);
             return;
         }
     }
@@ -807,9 +476,9 @@ static enum status conclude(struct transaction *t, time_t now)
     if (outcome.disposition != DISPOSITION_KEEP) {
         return STATUS_OK;
     }
-    status = decide_signing(t, now);
-    note_relayed(t);
-    return status == STATUS_OK ? build_effects(t, &outcome) : status;
+    status = signing_decide(t, now);
+    signing_note_relayed(t);
+    return status == STATUS_OK ? effects_build(t, &outcome) : status;
 }
 
 enum policy_state transaction_end(struct transaction *t, time_t now, enum fact *need,

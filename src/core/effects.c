@@ -1,0 +1,141 @@
+/*
+ * What a decided message asks for: the words of a refusal, recipients taken out and put in, the
+ * header that tells a mark. Values come from strangers, so none reaches a reply or a header unseen.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/address.h"
+#include "transaction_parts.h"
+
+/* Octets from strangers in a reply line: printable ASCII stays. */
+static void put_printable(char *out, size_t size, const char *text)
+{
+    size_t i = 0;
+    for (; text[i] != '\0' && i + 1 < size; i++) {
+        out[i] = text[i] >= 0x20 && text[i] <= 0x7e ? text[i] : '?';
+    }
+    out[i] = '\0';
+}
+
+void effects_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
+                    struct reply *reply)
+{
+    *reply = (struct reply){.kind = kind};
+    bool later = kind == REPLY_TEMPFAIL;
+    reply->code = later ? "451" : "550";
+    if (r->verdict.forged) {
+        char plain[ADDRESS_MAX + 1];
+        put_printable(plain, sizeof plain, r->restored);
+        reply->enhanced = later ? "4.1.1" : "5.1.1";
+        snprintf(reply->text, sizeof reply->text,
+                 "this address carries a signature that was not made here; write to <%s> instead",
+                 plain);
+    } else {
+        reply->enhanced = later ? "4.7.1" : "5.7.1";
+        put_printable(reply->text, sizeof reply->text, t->snapshot->settings->text);
+    }
+}
+
+bool recipient_is_restorable(const struct recipient *r)
+{
+    return r->rules != NULL &&
+           (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
+}
+
+static void effect_add(struct transaction *t, enum effect_kind kind, const char *name,
+                       const char *value)
+{
+    t->effects[t->effect_count++] = (struct effect){.kind = kind, .name = name, .value = value};
+}
+
+/* True where the same mailbox is a recipient anyhow, or has been added already for an earlier tag.
+ */
+static bool arrives_anyhow(const struct transaction *t, size_t index)
+{
+    const struct recipient *r = &t->recipients[index];
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *other = &t->recipients[i];
+        bool kept = i != index && other->rules != NULL && !other->refused &&
+                    action_keeps(other->verdict.action);
+        bool restored_before = i < index && recipient_is_restorable(other);
+        bool stays = !recipient_is_restorable(other);
+        if (kept && (restored_before || stays) && strcmp(other->plain, r->plain) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* First all that goes, then all that comes: Sendmail loses the mail in the other order. */
+static void restore_recipients(struct transaction *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        bool keeps = action_keeps(r->verdict.action);
+        bool restores = keeps && t->snapshot->settings->restore && recipient_is_restorable(r);
+        if (!r->refused && (!keeps || restores)) {
+            effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
+        }
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (!r->refused && action_keeps(r->verdict.action) && t->snapshot->settings->restore &&
+            recipient_is_restorable(r) && !arrives_anyhow(t, i)) {
+            effect_add(t, EFFECT_ADD_RECIPIENT, NULL, r->restored);
+            t->effects[t->effect_count - 1].arguments = r->arguments;
+        }
+    }
+}
+
+/* "RESULT; class=C; proof=P; rcpt=<plain>", for several recipients separated by ", ". */
+static char *format_mark(const struct transaction *t)
+{
+    enum { MARKS_MAX = 50, MARK_SIZE = 400 };
+    size_t size = MARKS_MAX * MARK_SIZE;
+    char *out = malloc(size);
+    size_t used = 0;
+    size_t listed = 0;
+    for (size_t i = 0; out != NULL && i < t->count && listed < MARKS_MAX; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (r->refused || r->verdict.action != ACTION_MARK) {
+            continue;
+        }
+        char plain[ADDRESS_MAX + 1];
+        put_printable(plain, sizeof plain, r->restored);
+        used += (size_t)snprintf(out + used, size - used, "%s%s; class=-; proof=%s; rcpt=<%s>",
+                                 listed++ > 0 ? ",\n\t" : "", result_name(r->facts.check.result),
+                                 r->verdict.proof != NULL ? r->verdict.proof : "none", plain);
+    }
+    return out;
+}
+
+enum status effects_build(struct transaction *t, const struct outcome *outcome)
+{
+    const char *mark_header = t->snapshot->settings->mark_header;
+    size_t most = 1 + 2 * t->count + t->marks + 2;
+    t->effects = calloc(most, sizeof *t->effects);
+    if (t->effects == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    if (t->tagged != NULL) {
+        effect_add(t, EFFECT_CHANGE_SENDER, NULL, t->tagged);
+    }
+    restore_recipients(t);
+    for (unsigned i = t->marks; i > 0; i--) {
+        effect_add(t, EFFECT_REMOVE_HEADER, mark_header, NULL);
+        t->effects[t->effect_count - 1].index = i;
+    }
+    if (outcome->mark) {
+        t->mark_value = format_mark(t);
+        if (t->mark_value == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        effect_add(t, EFFECT_ADD_HEADER, mark_header, t->mark_value);
+    }
+    if (outcome->quarantine) {
+        effect_add(t, EFFECT_QUARANTINE, NULL, "bounce without a valid BATV tag");
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,75 @@
+/*
+ * The inside of a transaction, shared by the files that work on one: transaction.c (its events),
+ * signing.c (the sender), effects.c (what is done and said at the end). Nobody else includes this.
+ */
+#ifndef CORE_TRANSACTION_PARTS_H
+#define CORE_TRANSACTION_PARTS_H
+
+#include <stdint.h>
+
+#include "batv/address.h"
+#include "batv/transaction.h"
+
+struct recipient {
+    char *raw;       /* as it came: what delrcpt wants */
+    char *text;      /* without brackets: for the log */
+    char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
+    struct address address;
+    char *local;               /* less the tag */
+    char *plain;               /* local@ascii, for patterns */
+    char *restored;            /* the plain address on the wire */
+    const struct rules *rules; /* NULL: not ours */
+    struct recipient_facts facts;
+    struct verdict verdict;
+    uint64_t generation; /* of the ring that judged */
+    bool judged;
+    bool refused; /* at RCPT: no recipient of the message */
+};
+
+struct transaction {
+    const struct snapshot *snapshot;
+    const struct client *client;
+    bool failed;
+
+    char *sender_text; /* without brackets */
+    struct address sender;
+    const struct rules *sender_rules; /* NULL: not ours */
+    bool null_sender;
+    bool bounce_sender; /* matches bounce_senders */
+    struct message_facts facts;
+
+    struct recipient *recipients;
+    size_t count, room;
+    unsigned marks; /* result headers that came with the message */
+
+    char *tagged;
+    char *mark_value;
+    struct effect *effects;
+    size_t effect_count;
+    struct decision *decisions;
+    size_t decision_count, decision_room;
+    struct reply reply;
+};
+
+/* A new record, to be filled in; NULL: no memory, and the transaction has failed. */
+struct decision *transaction_record(struct transaction *t, enum decision_kind kind);
+
+/* The tag comes off an address that we made: of a valid one always; of an expired one too, since
+ * people answer a Return-Path long after. */
+bool recipient_is_restorable(const struct recipient *r);
+
+/* Signs the sender of a message that is let through, or records why not. */
+enum status signing_decide(struct transaction *t, time_t now);
+
+/* Records mail in our name that the MTA lets out for a client which we do not count as submitting:
+ * it stays unsigned, so its bounces will come untagged. */
+void signing_note_relayed(struct transaction *t);
+
+/* The refusal of a message, or at RCPT of a recipient, for this recipient's verdict. */
+void effects_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
+                    struct reply *reply);
+
+/* Lists what has to be done to a message that is kept. */
+enum status effects_build(struct transaction *t, const struct outcome *outcome);
+
+#endif
