@@ -2,6 +2,7 @@
  * The daemon. main() is the life of it, read downwards: options, configuration, signals, identity,
  * lock, keys, socket, privileges, run, teardown.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,10 +54,13 @@ static int read_options(int argc, char **argv, struct options *out)
     return -1;
 }
 
-static int complain(const struct reason *why, int status)
+/* Read as root at the start, and as the user by each reload. */
+static void warn_of_unreadable(const char *path)
 {
-    log_line(LOG_ERR, "%s", why->text);
-    return status;
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0) {
+        log_line(LOG_WARNING, "%s: warning: cannot be read by user id %ld, so a reload will fail",
+                 path, (long)geteuid());
+    }
 }
 
 /* What a status means to whoever started us: 78 is not cured by starting again. */
@@ -88,16 +92,26 @@ static enum status load_config(const char *path, struct config **out)
     return status;
 }
 
-/* Everything that the owner of state_dir does before the socket is there. */
-static enum status open_state(struct config *config, bool check_only, struct keeper **keeper,
-                              int *lock, struct reason *why)
+/* Everything that the owner of state_dir does before the socket is there. Takes config over. */
+static enum status open_state(struct config *config, const struct options *options,
+                              const struct identity *identity, struct keeper **keeper, int *lock,
+                              struct reason *why)
 {
-    enum status status = check_only ? STATUS_OK : state_dir_lock(config->state_dir, lock, why);
-    if (status != STATUS_OK) {
-        config_free(config);
-        return status;
+    struct reason ignored;
+    enum status status = identity_borrow(identity, why);
+    if (status == STATUS_OK) {
+        warn_of_unreadable(options->config_path);
     }
-    return keeper_new(config, keeper, why);
+    if (status == STATUS_OK && !options->check_only) {
+        status = state_dir_lock(config->state_dir, lock, why);
+    }
+    if (status == STATUS_OK) {
+        status = keeper_new(config, keeper, why);
+    } else {
+        config_free(config);
+    }
+    enum status returned = identity_return(status == STATUS_OK ? why : &ignored);
+    return status == STATUS_OK ? returned : status;
 }
 
 static enum status serve(struct keeper *keeper, const struct config *config,
@@ -113,6 +127,7 @@ static enum status serve(struct keeper *keeper, const struct config *config,
     status = identity_become(identity, config, why);
     if (status == STATUS_OK) {
         privileges_hide_memory();
+        privileges_raise_descriptors();
         log_open(config->log_target, config->log_facility, config->log_level);
         status = keeper_start(keeper, why);
     }
@@ -140,37 +155,32 @@ int main(int argc, char **argv)
     if (done >= 0) {
         return done;
     }
-    if (load_config(options.config_path, &config) != STATUS_OK) {
-        return EX_CONFIG;
-    }
     maintenance_block_signals();
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go away */
     signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like any other */
+    if (load_config(options.config_path, &config) != STATUS_OK) {
+        return EX_CONFIG;
+    }
 
     enum status status = identity_find(config, &identity, &why);
     if (status == STATUS_OK) {
-        status = identity_borrow(&identity, &why);
-    }
-    if (status != STATUS_OK) {
+        status = open_state(config, &options, &identity, &keeper, &lock, &why);
+    } else {
         config_free(config);
-        return complain(&why, exit_status(status));
     }
-    status = open_state(config, options.check_only, &keeper, &lock, &why);
-    if (status != STATUS_OK) {
-        return complain(&why, options.check_only ? EX_CONFIG : exit_status(status));
-    }
-    if (!options.check_only) {
+    if (status == STATUS_OK && !options.check_only) {
         /* the keeper may load another configuration: this one stays what the process runs by */
         struct version *version = keeper_acquire(keeper);
-        status = identity_return(&why);
-        if (status == STATUS_OK) {
-            status = serve(keeper, version_config(version), &identity, &why);
-        }
+        status = serve(keeper, version_config(version), &identity, &why);
         version_release(version);
     }
     keeper_free(keeper);
     if (lock >= 0) {
         close(lock);
     }
-    return status == STATUS_OK ? EXIT_SUCCESS : complain(&why, exit_status(status));
+    if (status == STATUS_OK) {
+        return EXIT_SUCCESS;
+    }
+    log_line(LOG_ERR, "%s", why.text);
+    return options.check_only ? EX_CONFIG : exit_status(status);
 }

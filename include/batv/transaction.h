@@ -56,10 +56,11 @@ void transaction_free(struct transaction *transaction);
  * MAIL, with the authenticated user's name or NULL. Errors of our own are kept and answered at the
  * first recipient and at the end, by on_error.
  */
-void transaction_mail(struct transaction *transaction, const char *sender, const char *user);
+void transaction_mail(struct transaction *transaction, const char *sender, const char *resolved,
+                      const char *user);
 
 /* RCPT with its ESMTP arguments (NULL-terminated, may be NULL): looks at the tag. */
-void transaction_rcpt(struct transaction *transaction, const char *recipient,
+void transaction_rcpt(struct transaction *transaction, const char *recipient, const char *resolved,
                       const char *const *arguments, time_t now);
 /* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt".
  */
@@ -71,6 +72,8 @@ bool transaction_doubtful(const struct transaction *transaction);
 /* Looks at doubtful recipients once more by a newer ring, which must outlive the transaction. */
 void transaction_renew(struct transaction *transaction, const struct ring *ring, time_t now);
 
+/* Something that the decision needs could not be had: on_error answers for the whole message. */
+void transaction_fail(struct transaction *transaction);
 /* True after an error of our own: replies then come from on_error. */
 bool transaction_failed(const struct transaction *transaction);
 

@@ -60,7 +60,7 @@ static bool arrives_anyhow(const struct transaction *t, size_t index)
         bool kept = i != index && other->rules != NULL && !other->refused &&
                     action_keeps(other->verdict.action);
         bool restored_before = i < index && recipient_is_restorable(other);
-        bool stays = !recipient_is_restorable(other);
+        bool stays = !recipient_is_restorable(other); /* plain, or for the MTA's map to strip */
         if (kept && (restored_before || stays) && strcmp(other->plain, r->plain) == 0) {
             return true;
         }

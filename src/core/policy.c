@@ -236,7 +236,7 @@ static enum policy_state judge_bounce(const struct question *q, enum fact *need)
 /* The domain lets forged bounces in for now. */
 static bool acts_as_log(const struct question *q)
 {
-    return q->rules->action == ACTION_LOG ||
+    return q->message->paused || q->rules->action == ACTION_LOG ||
            (q->rules->action == ACTION_AUTO && q->recipient->auto_state != AUTO_ENFORCES);
 }
 
@@ -251,6 +251,8 @@ static void judge_ordinary(const struct question *q)
         enum action action = q->rules->forged;
         if (action == ACTION_AUTO) {
             action = acts_as_log(q) ? ACTION_TEMPFAIL : ACTION_REJECT;
+        } else if (q->message->paused && action > ACTION_TEMPFAIL) {
+            action = ACTION_TEMPFAIL; /* let in, an unknown user's would be bounced */
         }
         q->verdict->rule = "tag-unauthentic";
         q->verdict->forged = true;
@@ -273,7 +275,8 @@ enum policy_state policy_next(const struct rules *rules, const struct message_fa
     } else {
         judge_ordinary(&question);
     }
-    if (state == POLICY_DECIDED && message->paused && out->action > ACTION_LOG) {
+    bool deferred = out->forged && out->action == ACTION_TEMPFAIL;
+    if (state == POLICY_DECIDED && message->paused && out->action > ACTION_LOG && !deferred) {
         out->action = ACTION_LOG;
         out->rule = "pause";
     }

@@ -65,6 +65,11 @@ void reply_on_error(const struct settings *settings, struct reply *reply)
     }
 }
 
+void transaction_fail(struct transaction *t)
+{
+    t->failed = true;
+}
+
 bool transaction_failed(const struct transaction *t)
 {
     return t->failed;
@@ -131,15 +136,41 @@ static void find_client_facts(struct transaction *t, const char *user)
     }
 }
 
-void transaction_mail(struct transaction *t, const char *sender, const char *user)
+/* True for an address whose domain can be read off it as it came: not user, user%dom, dom!user, nor
+ * one with comments or blanks, all of which MTAs take and make something of. */
+static bool says_its_domain(const struct address *address)
+{
+    const char *p = address->ascii;
+    while ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+           (*p != '\0' && strchr("-._[]:", *p) != NULL) || (unsigned char)*p >= 0x80) {
+        p++;
+    }
+    return p != address->ascii && *p == '\0';
+}
+
+/* The address as it came or, where that does not say its domain, as the MTA understands it
+ * (resolved, may be NULL): it delivers by that. */
+static enum status parse_as_mta(const char *raw, const char *resolved, struct address *out)
+{
+    enum status status = address_parse(raw, out);
+    if (status != STATUS_OK || resolved == NULL || says_its_domain(out)) {
+        return status;
+    }
+    address_free(out);
+    return address_parse(resolved, out);
+}
+
+void transaction_mail(struct transaction *t, const char *sender, const char *resolved,
+                      const char *user)
 {
     const struct settings *settings = t->snapshot->settings;
     t->sender_text = without_brackets(sender);
-    if (t->sender_text == NULL || address_parse(sender, &t->sender) != STATUS_OK) {
+    if (t->sender_text == NULL || parse_as_mta(sender, resolved, &t->sender) != STATUS_OK) {
         t->failed = true;
         return;
     }
-    t->null_sender = address_is_null(sender);
+    t->null_sender =
+        address_is_null(sender) || (*t->sender.local == '\0' && *t->sender.domain == '\0');
     if (!t->null_sender &&
         match_bounce_sender(settings, &t->sender, &t->bounce_sender) != STATUS_OK) {
         t->failed = true;
@@ -237,11 +268,12 @@ static struct recipient *recipient_add(struct transaction *t)
 }
 
 static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
-                                  const char *const *arguments, time_t now)
+                                  const char *resolved, const char *const *arguments, time_t now)
 {
     r->raw = strdup(raw);
     r->text = without_brackets(raw);
-    if (r->raw == NULL || r->text == NULL || address_parse(raw, &r->address) != STATUS_OK) {
+    if (r->raw == NULL || r->text == NULL ||
+        parse_as_mta(raw, resolved, &r->address) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
     if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {
@@ -255,11 +287,11 @@ static enum status recipient_fill(struct transaction *t, struct recipient *r, co
     return r->plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-void transaction_rcpt(struct transaction *t, const char *recipient, const char *const *arguments,
-                      time_t now)
+void transaction_rcpt(struct transaction *t, const char *recipient, const char *resolved,
+                      const char *const *arguments, time_t now)
 {
     struct recipient *r = t->failed ? NULL : recipient_add(t);
-    if (r == NULL || recipient_fill(t, r, recipient, arguments, now) != STATUS_OK) {
+    if (r == NULL || recipient_fill(t, r, recipient, resolved, arguments, now) != STATUS_OK) {
         t->failed = true;
     }
 }

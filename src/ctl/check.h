@@ -8,12 +8,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <time.h>
 
 #include "batv/ring.h"
 #include "ctl/ctl.h"
 #include "ctl/postfix.h"
+#include "ctl/words.h"
 #include "io/status_file.h"
 
 enum check_level { CHECK_OK, CHECK_WARN, CHECK_FAIL };
@@ -36,7 +36,8 @@ struct check {
     struct status_report *status; /* NULL: none, or no daemon is running */
     bool running;
 
-    size_t row; /* of the check that runs now */
+    size_t row;         /* of the check that runs now */
+    struct words words; /* see check_word */
     struct finding *findings;
     size_t count;
     bool no_memory;
@@ -46,6 +47,11 @@ struct check {
 void check_add(struct check *check, enum check_level level, char *mend, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void check_ok(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* text as a word of a shell's command line; valid as long as check. */
+const char *check_word(struct check *check, const char *text);
+/* The path of batvd's configuration as such a word. */
+const char *check_conf(struct check *check);
 
 /* Allocates a text, to be given as mend. NULL: no memory. */
 char *mend_text(const char *format, ...) __attribute__((format(printf, 1, 2)));

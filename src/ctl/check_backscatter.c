@@ -86,9 +86,10 @@ static void tell_unasked(struct check *check, const char *parameter, const char 
     const char *path = strchr(table, ':');
     bool indexed = strncmp(table, "hash:", 5) == 0 || strncmp(table, "btree:", 6) == 0 ||
                    strncmp(table, "lmdb:", 5) == 0 || strncmp(table, "cdb:", 4) == 0;
-    char *mend = indexed && path != NULL ? mend_text("postmap %s", table)
-                                         : mend_text("postmap%s -q postmaster %s",
-                                                     postfix_place(check->postfix), table);
+    char *mend = indexed && path != NULL
+                     ? mend_text("postmap %s", check_word(check, table))
+                     : mend_text("postmap%s -q postmaster %s", postfix_place(check->postfix),
+                                 check_word(check, table));
     check_add(check, CHECK_WARN, mend, "%s in %s cannot be asked: %s", table, parameter, why->text);
 }
 

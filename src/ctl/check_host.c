@@ -18,7 +18,9 @@
 
 enum {
     STATUS_OLD_SECONDS = 120, /* the daemon writes every ten */
-    FEW = 10                  /* findings of a kind told one by one */
+    STATUS_LOOKS = 30,        /* and when it has started: it gets three seconds for that */
+    STATUS_PAUSE_MS = 100,
+    FEW = 10 /* findings of a kind told one by one */
 };
 
 /* The configuration. */
@@ -31,7 +33,8 @@ void check_configuration(struct check *check)
         char *text = config_message_format(&messages->items[i]);
         bool error = messages->items[i].level == CONFIG_ERROR;
         check_add(check, error ? CHECK_FAIL : CHECK_WARN,
-                  mend_text("edit %s; batvd -n -c %s", path, path), "%s", text != NULL ? text : "");
+                  mend_text("edit %s; batvd -n -c %s", path, check_conf(check)), "%s",
+                  text != NULL ? text : "");
         free(text);
     }
     if (messages->count == 0 && check->config != NULL) {
@@ -68,10 +71,10 @@ static void check_folder_mode(struct check *check, const struct stat *folder)
     const char *path = check->config->state_dir;
     unsigned mode = (unsigned)folder->st_mode & 07777;
     if ((mode & 022) != 0) {
-        check_add(check, CHECK_FAIL, mend_text("chmod 700 %s", path),
+        check_add(check, CHECK_FAIL, mend_text("chmod 700 %s", check_word(check, path)),
                   "%s has mode %04o: others than its owner can replace the keys in it", path, mode);
     } else if ((mode & 055) != 0) {
-        check_add(check, CHECK_WARN, mend_text("chmod 700 %s", path),
+        check_add(check, CHECK_WARN, mend_text("chmod 700 %s", check_word(check, path)),
                   "%s has mode %04o, expected 0700: others than its owner can look into it", path,
                   mode);
     } else {
@@ -87,19 +90,21 @@ void check_state_dir(struct check *check)
     struct stat folder;
     if (user != NULL && account == NULL) {
         check_add(check, CHECK_FAIL,
-                  mend_text("adduser --system --group --no-create-home --home %s %s", path, user),
+                  mend_text("adduser --system --group --no-create-home --home %s %s",
+                            check_word(check, path), check_word(check, user)),
                   "there is no user %s, as whom batvd is to run", user);
     } else if (stat(path, &folder) != 0) {
         check_add(check, CHECK_FAIL,
                   mend_text("install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
-                            user != NULL ? user : "", path),
+                            user != NULL ? check_word(check, user) : "", check_word(check, path)),
                   "%s: %s", path, strerror(errno));
     } else if (!S_ISDIR(folder.st_mode)) {
         check_add(check, CHECK_FAIL,
-                  mend_text("mv %s %s.old && install -d -m 0700 %s", path, path, path),
+                  mend_text("mv %s %s.old", check_word(check, path), check_word(check, path)),
                   "%s is no folder", path);
     } else if (account != NULL && account->pw_uid != folder.st_uid) {
-        check_add(check, CHECK_FAIL, mend_text("chown -R %s %s", user, path),
+        check_add(check, CHECK_FAIL,
+                  mend_text("chown -R %s %s", check_word(check, user), check_word(check, path)),
                   "%s belongs to user id %lu, but batvd runs as %s", path,
                   (unsigned long)folder.st_uid, user);
     } else {
@@ -114,19 +119,19 @@ static void tell_no_ring(struct check *check, const char *path, enum status stat
 {
     struct stat folder;
     if (status == STATUS_NOT_FOUND) {
-        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key init", check->ctl->config_path),
+        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key init", check_conf(check)),
                   "%s is not there: without keys nothing can be signed", path);
     } else if (status == STATUS_REFUSED && stat(check->config->state_dir, &folder) == 0) {
-        check_add(
-            check, CHECK_FAIL,
-            mend_text("chown %lu %s && chmod 600 %s", (unsigned long)folder.st_uid, path, path),
-            "%s", why->text);
+        check_add(check, CHECK_FAIL,
+                  mend_text("chown %lu %s && chmod 600 %s", (unsigned long)folder.st_uid,
+                            check_word(check, path), check_word(check, path)),
+                  "%s", why->text);
     } else {
         check_add(
             check, CHECK_FAIL,
             mend_text("put a copy from a backup in its place; without one: mv %s %s.broken && "
                       "batvctl -c %s key init",
-                      path, path, check->ctl->config_path),
+                      check_word(check, path), check_word(check, path), check_conf(check)),
             "%s", why->text);
     }
 }
@@ -156,7 +161,7 @@ void check_active_key(struct check *check)
     }
     int active = ring_active(check->ring, check->now);
     if (active == RING_NO_SLOT) {
-        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key rotate", check->ctl->config_path),
+        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key rotate", check_conf(check)),
                   "no key signs");
         return;
     }
@@ -175,7 +180,7 @@ void check_next_slot(struct check *check)
     unsigned slot = ring_next_slot(check->ring);
     int64_t free_day = ring_free_day(check->ring, slot);
     int64_t wanted = day_of(due == RING_OPEN || due < check->now ? check->now : due);
-    char *command = mend_text("batvctl -c %s key list", check->ctl->config_path);
+    char *command = mend_text("batvctl -c %s key list", check_conf(check));
     if (free_day < 0) {
         check_add(check, CHECK_WARN, command,
                   "the next key would be number %u, which an endless key has: no key can be made",
@@ -211,7 +216,7 @@ void check_rotation(struct check *check)
     }
     format_moment(due, when);
     if (due < check->now - DAY_SECONDS) {
-        check_add(check, CHECK_WARN, mend_text("batvctl -c %s key rotate", check->ctl->config_path),
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s key rotate", check_conf(check)),
                   "a new key has been due since %s", when);
     } else {
         check_ok(check, "the next key is due on %s", when);
@@ -220,22 +225,30 @@ void check_rotation(struct check *check)
 
 /* The daemon. */
 
+/* The status file; a daemon that has only just started may not have written it yet. */
 static void load_status(struct check *check)
 {
-    struct reason why = {""};
+    const struct timespec pause = {.tv_nsec = STATUS_PAUSE_MS * 1000000L};
+    enum status status = STATUS_NOT_FOUND;
     check->running = daemon_is_running(check->config->state_dir);
     struct status_report *report = check->running ? calloc(1, sizeof *report) : NULL;
-    if (report != NULL && status_file_read(check->config->state_dir, report, &why) == STATUS_OK) {
+    for (int i = 0; report != NULL && status == STATUS_NOT_FOUND && i < STATUS_LOOKS; i++) {
+        if (i > 0) {
+            nanosleep(&pause, NULL);
+        }
+        status = status_file_read(check->config->state_dir, report, NULL);
+    }
+    if (status == STATUS_OK) {
         check->status = report;
     } else {
         free(report);
     }
 }
 
-static char *mend_restart(const struct check *check)
+static char *mend_restart(struct check *check)
 {
     return mend_text("systemctl restart batvd; without systemd: kill %ld, then batvd -c %s",
-                     check->status != NULL ? check->status->pid : 0, check->ctl->config_path);
+                     check->status != NULL ? check->status->pid : 0, check_conf(check));
 }
 
 void check_daemon(struct check *check)
@@ -243,12 +256,12 @@ void check_daemon(struct check *check)
     load_status(check);
     const struct status_report *status = check->status;
     if (!check->running) {
-        check_add(check, CHECK_FAIL,
-                  mend_text("systemctl start batvd; without systemd: batvd -c %s",
-                            check->ctl->config_path),
-                  "no batvd is running on %s", check->config->state_dir);
+        check_add(
+            check, CHECK_FAIL,
+            mend_text("systemctl start batvd; without systemd: batvd -c %s", check_conf(check)),
+            "no batvd is running on %s", check->config->state_dir);
     } else if (status == NULL) {
-        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check->ctl->config_path),
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
                   "batvd is running, but its file %s/status cannot be read",
                   check->config->state_dir);
     } else if (status->written < check->now - STATUS_OLD_SECONDS) {
@@ -278,7 +291,7 @@ void check_reload(struct check *check)
         return;
     }
     const char *path = check->ctl->config_path;
-    char *reload = mend_text("batvd -n -c %s && kill -USR1 %ld", path, status->pid);
+    char *reload = mend_text("batvd -n -c %s && kill -USR1 %ld", check_conf(check), status->pid);
     if (status->reload_error[0] != '\0') {
         check_add(check, CHECK_FAIL, reload,
                   "batvd could not take in its configuration and works by the former one: %s",
@@ -290,7 +303,7 @@ void check_reload(struct check *check)
         check_ok(check, "batvd works by the present %s", path);
     }
     if (status->ring_error[0] != '\0') {
-        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key list", path),
+        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key list", check_conf(check)),
                   "batvd could not take in the keyring and works by the former one: %s",
                   status->ring_error);
     }
@@ -305,7 +318,7 @@ void check_pause(struct check *check)
     }
     char when[PRINT_TIME];
     format_moment(since, when);
-    check_add(check, CHECK_WARN, mend_text("batvctl -c %s resume", check->ctl->config_path),
+    check_add(check, CHECK_WARN, mend_text("batvctl -c %s resume", check_conf(check)),
               "paused since %s: nothing is refused", when);
 }
 
@@ -360,7 +373,7 @@ void check_relayed(struct check *check)
     if (count == 0) {
         check_ok(check, "no mail of the domains has left without a tag unnoticed");
     } else if (count > FEW) {
-        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check->ctl->config_path),
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
                   "and %zu more clients", count - FEW);
     }
 }

@@ -43,16 +43,16 @@ char *mend_item(const struct check *check, const char *parameter, const char *it
     return text;
 }
 
-char *mend_all(const struct check *check)
+char *mend_all(struct check *check)
 {
-    return mend_text("batvctl -c %s mta postfix | sh", check->ctl->config_path);
+    return mend_text("batvctl -c %s mta postfix | sh", check_conf(check));
 }
 
-char *mend_map(const struct check *check, const char *path)
+char *mend_map(struct check *check, const char *path)
 {
     const char *place = postfix_place(check->postfix);
     return mend_text("batvctl -c %s mta postfix --part map > %s && postfix%s reload",
-                     check->ctl->config_path, path, place);
+                     check_conf(check), check_word(check, path), place);
 }
 
 void check_postfix(struct check *check)
@@ -260,7 +260,7 @@ void check_filter_classes(struct check *check)
 
 struct networks {
     struct check *check;
-    struct listing missing;
+    size_t missing;
     struct listing unknown;
 };
 
@@ -278,13 +278,21 @@ static void strip_brackets(char *text)
 
 static void take_network(struct networks *networks, char *item)
 {
-    const struct settings *settings = networks->check->config->settings;
+    struct check *check = networks->check;
+    const struct settings *settings = check->config->settings;
     strip_brackets(item);
     if (!network_list_covers(settings->internal_networks, item) &&
         !network_list_covers(settings->relays, item)) {
-        char quoted[128];
-        snprintf(quoted, sizeof quoted, "\"%s\"", item);
-        listing_add(&networks->missing, quoted);
+        check_add(
+            check, CHECK_WARN,
+            mend_config(check,
+                        "add \"%s\" to internal_networks (or, if it only hands in mail from "
+                        "outside, to relays),",
+                        item),
+            "%s may send by mynetworks, but what it sends in our name is not signed: it is not in "
+            "internal_networks",
+            item);
+        networks->missing++;
     }
 }
 
@@ -295,6 +303,15 @@ static bool is_network(const char *item)
     bool is = network_list_new(&item, 1, &list, &bad) == STATUS_OK;
     network_list_free(list);
     return is;
+}
+
+static void take_item(struct networks *networks, char *item)
+{
+    if (is_network(item)) {
+        take_network(networks, item);
+    } else if (item[0] != '!') { /* what is taken out makes it less */
+        listing_add(&networks->unknown, item);
+    }
 }
 
 /* The first word of each line of a file: a list of networks, or a cidr: table. */
@@ -313,30 +330,10 @@ static void take_file(struct networks *networks, const char *path)
     for (char *item = at != NULL ? config_file_item(&at, &line) : NULL; item != NULL;
          item = config_file_item(&at, &line)) {
         item[strcspn(item, " \t,")] = '\0';
-        if (is_network(item)) {
-            take_network(networks, item);
-        } else if (item[0] != '!') {
-            listing_add(&networks->unknown, item);
-        }
+        take_item(networks, item);
     }
     free(text);
     config_messages_free(&messages);
-}
-
-static void take_item(struct networks *networks, char *item)
-{
-    if (item[0] == '!') {
-        return; /* less than without it */
-    }
-    if (item[0] == '/') {
-        take_file(networks, item);
-    } else if (strncmp(item, "cidr:/", 6) == 0) {
-        take_file(networks, item + 5);
-    } else if (is_network(item)) {
-        take_network(networks, item);
-    } else {
-        listing_add(&networks->unknown, item);
-    }
 }
 
 void check_mynetworks(struct check *check)
@@ -351,25 +348,20 @@ void check_mynetworks(struct check *check)
         check->no_memory = true;
     }
     for (size_t i = 0; i < words.count; i++) {
-        take_item(&networks, words.items[i]);
+        const char *item = words.items[i];
+        bool table = strncmp(item, "cidr:/", 6) == 0;
+        if (table || item[0] == '/') {
+            take_file(&networks, table ? item + 5 : item);
+        } else {
+            take_item(&networks, words.items[i]);
+        }
     }
     words_free(&words);
-    if (networks.missing.count > 0) {
-        const char *missing = listing_end(&networks.missing);
-        check_add(
-            check, CHECK_WARN,
-            mend_config(
-                check,
-                "add %s to internal_networks (or to relays, what only hands in mail from outside),",
-                missing),
-            "mynetworks may send mail that batvd leaves unsigned: %s", missing);
-    }
     if (networks.unknown.count > 0) {
         check_add(check, CHECK_WARN, mend_config(check, "add what is in it to internal_networks,"),
                   "mynetworks has what cannot be compared with internal_networks: %s",
                   listing_end(&networks.unknown));
-    }
-    if (networks.missing.count == 0 && networks.unknown.count == 0) {
+    } else if (networks.missing == 0) {
         check_ok(check, "all of mynetworks is in internal_networks: %s", list);
     }
 }

@@ -28,8 +28,8 @@ char *mend_item(const struct check *check, const char *parameter, const char *it
 /* As main.cf must say it: a value of postfix_needs.h. */
 char *mend_need(const struct check *check, int need);
 /* All of what `batvctl mta postfix` gives. */
-char *mend_all(const struct check *check);
+char *mend_all(struct check *check);
 /* The map anew, at its path. */
-char *mend_map(const struct check *check, const char *path);
+char *mend_map(struct check *check, const char *path);
 
 #endif

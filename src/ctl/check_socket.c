@@ -45,10 +45,9 @@ static int try_connect(int family, const struct sockaddr *address, socklen_t len
     return error;
 }
 
-static char *mend_start(const struct check *check)
+static char *mend_start(struct check *check)
 {
-    return mend_text("systemctl restart batvd; without systemd: batvd -c %s",
-                     check->ctl->config_path);
+    return mend_text("systemctl restart batvd; without systemd: batvd -c %s", check_conf(check));
 }
 
 static void check_mode(struct check *check, const char *path, const struct stat *info)
@@ -62,13 +61,16 @@ static void check_mode(struct check *check, const char *path, const struct stat 
                             check->ctl->config_path),
                   "there is no group %s (listen_group)", config->listen_group);
     } else if (group != NULL && group->gr_gid != info->st_gid) {
-        check_add(check, CHECK_WARN, mend_text("chgrp %s %s", config->listen_group, path),
+        check_add(check, CHECK_WARN,
+                  mend_text("chgrp %s %s", check_word(check, config->listen_group),
+                            check_word(check, path)),
                   "%s has another group than listen_group, %s", path, config->listen_group);
     } else if ((info->st_mode & 0777) != config->listen_mode) {
-        check_add(check, CHECK_WARN,
-                  mend_text("chmod %04o %s", (unsigned)config->listen_mode, path),
-                  "%s has mode %04o, but listen_mode is %04o", path, (unsigned)info->st_mode & 0777,
-                  (unsigned)config->listen_mode);
+        check_add(
+            check, CHECK_WARN,
+            mend_text("chmod %04o %s", (unsigned)config->listen_mode, check_word(check, path)),
+            "%s has mode %04o, but listen_mode is %04o", path, (unsigned)info->st_mode & 0777,
+            (unsigned)config->listen_mode);
     } else {
         check_ok(check, "%s is there and answers, mode %04o", path, (unsigned)info->st_mode & 0777);
     }
@@ -83,8 +85,9 @@ static void check_unix(struct check *check, const char *path)
         return;
     }
     if (!S_ISSOCK(info.st_mode)) {
-        check_add(check, CHECK_FAIL, mend_text("mv %s %s.old", path, path), "%s is no socket",
-                  path);
+        check_add(check, CHECK_FAIL,
+                  mend_text("mv %s %s.old", check_word(check, path), check_word(check, path)),
+                  "%s is no socket", path);
         return;
     }
     memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
@@ -193,7 +196,9 @@ static void tell_no_entry(struct check *check, const struct identity *who, const
                           const struct stat *info)
 {
     check_add(
-        check, CHECK_FAIL, mend_text("chgrp %s %s && chmod g+x %s", who->group, folder, folder),
+        check, CHECK_FAIL,
+        mend_text("chgrp %s %s && chmod g+x %s", who->group, check_word(check, folder),
+                  check_word(check, folder)),
         "Postfix's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
         who->name, folder, (unsigned)info->st_mode & 07777, group_name(info->st_gid));
 }

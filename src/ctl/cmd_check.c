@@ -16,6 +16,7 @@
 #include "ctl/json.h"
 #include "ctl/owner.h"
 #include "ctl/print.h"
+#include "ctl/program.h"
 
 static const struct {
     const char *name;
@@ -108,6 +109,20 @@ void check_ok(struct check *check, const char *format, ...)
     va_start(arguments, format);
     add(check, CHECK_OK, NULL, format, arguments);
     va_end(arguments);
+}
+
+const char *check_word(struct check *check, const char *text)
+{
+    char *quoted = program_quote(text);
+    bool kept = quoted != NULL && words_add(&check->words, quoted);
+    free(quoted);
+    check->no_memory = check->no_memory || !kept;
+    return kept ? check->words.items[check->words.count - 1] : "";
+}
+
+const char *check_conf(struct check *check)
+{
+    return check_word(check, check->ctl->config_path);
 }
 
 char *mend_text(const char *format, ...)
@@ -229,6 +244,7 @@ static void check_clear(struct check *check)
         free(check->findings[i].mend);
     }
     free(check->findings);
+    words_free(&check->words);
     postfix_free(check->postfix);
     ring_free(check->ring);
     if (check->status != NULL) {

@@ -66,10 +66,10 @@ static bool passage_run(const struct explain_request *request, const struct snap
     if (passage->transaction == NULL || passage->recipients == NULL) {
         return false;
     }
-    transaction_mail(passage->transaction, request->sender, request->user);
+    transaction_mail(passage->transaction, request->sender, NULL, request->user);
     for (size_t i = 0; i < request->count; i++) {
         struct reply *reply = &passage->recipients[i].refused;
-        transaction_rcpt(passage->transaction, request->recipients[i], NULL, now);
+        transaction_rcpt(passage->transaction, request->recipients[i], NULL, NULL, now);
         transaction_rcpt_reply(passage->transaction, now, reply);
         passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
     }

@@ -38,7 +38,7 @@ static bool sign_one(const struct snapshot *snapshot, struct transaction *transa
     enum fact need;
     size_t recipient;
     *out = (struct signing){NULL, NULL, NULL};
-    transaction_mail(transaction, address, NULL);
+    transaction_mail(transaction, address, NULL, NULL);
     (void)transaction_end(transaction, now, &need, &recipient); /* no recipients: no questions */
     if (transaction_failed(transaction)) {
         return false;

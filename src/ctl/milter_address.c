@@ -95,7 +95,19 @@ char *milter_name(const char *listen, const char *queue_directory)
     return asprintf(&name, "unix:%s", below != NULL ? below : path) < 0 ? NULL : name;
 }
 
-/* The path with its folder looked up; as it is where there is no such folder. */
+/* Each run of slashes becomes one. */
+static void squeeze_slashes(char *path)
+{
+    char *to = path;
+    for (const char *from = path; *from != '\0'; from++) {
+        if (from[0] != '/' || from[1] != '/') {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
+/* The path with its folder looked up, where there is such a folder. NULL: no memory. */
 static char *canonical_path(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -106,6 +118,9 @@ static char *canonical_path(const char *path)
         out = strdup(path);
     } else if (asprintf(&out, "%s/%s", real, slash != NULL ? slash + 1 : path) < 0) {
         out = NULL;
+    }
+    if (out != NULL) {
+        squeeze_slashes(out);
     }
     free(folder);
     free(real);

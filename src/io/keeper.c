@@ -46,7 +46,9 @@ struct keeper {
     struct shared_config *config;
     struct shared_ring *ring;
     struct ring_stamp stamp;
-    time_t *relayed; /* for each of the settings' rules */
+    bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
+    time_t *relayed;  /* for each of the settings' rules */
+    char *state_dir;  /* as at the start: a reload does not change it */
     bool paused;
     bool clock_wrong;
     bool report_due;     /* something happened that the status file does not know yet */
@@ -59,6 +61,7 @@ struct keeper {
     time_t started, loaded, started_boot;
     char *reload_error;
     char *ring_error;
+    char *status_error; /* only the maintenance thread's */
 };
 
 static const struct config *config_of(const struct keeper *k)
@@ -113,6 +116,7 @@ static void refuse_ring(struct keeper *k, enum status status, const struct reaso
     }
     if (status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO) {
         k->stamp = (struct ring_stamp){0};
+        k->ring_unread = true;
     }
 }
 
@@ -120,6 +124,7 @@ static void refuse_ring(struct keeper *k, enum status status, const struct reaso
 static bool look_at_ring(struct keeper *k)
 {
     struct ring *ring = NULL;
+    k->ring_unread = false;
     struct reason why = {""};
     if (!ring_source_changed(k->source, &k->stamp)) {
         return false;
@@ -140,13 +145,13 @@ static bool look_at_ring(struct keeper *k)
 
 static bool look_at_pause(struct keeper *k)
 {
-    bool paused = pause_is_on(config_of(k)->state_dir);
+    bool paused = pause_is_on(k->state_dir);
     if (paused == k->paused) {
         return false;
     }
     k->paused = paused;
     log_line(LOG_WARNING, paused
-                              ? "verification is paused: nothing is refused until `batvctl resume`"
+                              ? "verification is paused: nothing is rejected until `batvctl resume`"
                               : "verification is resumed");
     return true;
 }
@@ -216,7 +221,11 @@ static bool change_ring(struct keeper *k, ring_change_fn *change, void *context,
     if (boot_time() < k->retry_at) {
         return false;
     }
+    /* Without the lock: a worker in doubt must wait neither for the disk nor for another writer.
+     * What change looks at is altered by this thread only. */
+    pthread_mutex_unlock(&k->lock);
     enum status status = ring_change(k->source, change, context, &why);
+    pthread_mutex_lock(&k->lock);
     if (status != STATUS_OK) {
         log_line(LOG_ERR, "%s: %s", what, why.text);
         k->retry_at = boot_time() + RETRY_GAP;
@@ -346,6 +355,9 @@ static void job_keys(void *self, time_t now)
 {
     struct keeper *k = self;
     pthread_mutex_lock(&k->lock);
+    if (look_at_clock(k, now)) {
+        publish(k);
+    }
     if (!k->clock_wrong) {
         struct keys_change context = {k, now};
         if (tally_has_first_signed(k->tally) &&
@@ -432,17 +444,20 @@ static void job_status(void *self, time_t now)
     struct status_report report = {0};
     struct reason why;
     /* filled with the lock held, written without: a worker may wait for it, but not for the disk */
-    struct version *version = keeper_acquire(k);
     pthread_mutex_lock(&k->lock);
     bool filled = fill_report(k, now, &report);
     k->report_due = false;
     pthread_mutex_unlock(&k->lock);
     if (!filled) {
-        log_line(LOG_WARNING, "status file: out of memory");
-    } else if (status_file_write(version_config(version)->state_dir, &report, &why) != STATUS_OK) {
+        reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+    } else if (status_file_write(k->state_dir, &report, &why) == STATUS_OK) {
+        why.text[0] = '\0';
+    }
+    /* a full disk is told once, not every ten seconds */
+    if (k->status_error != NULL && why.text[0] != '\0' && strcmp(why.text, k->status_error) != 0) {
         log_line(LOG_WARNING, "status file: %s", why.text);
     }
-    version_release(version);
+    remember(&k->status_error, why.text);
     status_report_free(&report);
 }
 
@@ -536,8 +551,9 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
 {
     warn_of_restart(config_of(k), config);
     time_t *relayed = calloc(config->settings->rules_count + 1, sizeof *relayed);
-    struct shared_config *shared = relayed != NULL ? shared_config_new(config) : NULL;
-    if (shared == NULL) {
+    struct shared_config *shared = shared_config_new(config);
+    if (shared == NULL || relayed == NULL) {
+        shared_config_release(shared);
         remember(&k->reload_error, "out of memory");
         log_line(LOG_ERR, "reload: out of memory, the former configuration stays in force");
         free(relayed);
@@ -561,9 +577,9 @@ static void job_reload(void *self, time_t now)
     struct keeper *k = self;
     struct config_messages messages = {0};
     struct config *config = NULL;
-    pthread_mutex_lock(&k->lock);
     enum status status = config_load(config_of(k)->path, &config, &messages);
     log_messages(&messages);
+    pthread_mutex_lock(&k->lock);
     if (status == STATUS_OK) {
         adopt_config(k, config, now);
     } else {
@@ -598,11 +614,13 @@ enum status keeper_new(struct config *config, struct keeper **out, struct reason
     k->clock_offset = k->started - k->started_boot;
     k->config = shared_config_new(config);
     k->tally = tally_new();
+    remember(&k->status_error, "");
+    k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
     k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
     k->relayed =
         k->config != NULL ? calloc(config->settings->rules_count + 1, sizeof *k->relayed) : NULL;
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    if (k->source != NULL && k->tally != NULL && k->relayed != NULL) {
+    if (k->state_dir != NULL && k->source != NULL && k->tally != NULL && k->relayed != NULL) {
         ring_source_changed(k->source, &k->stamp);
         status = ring_load(k->source, &ring, why);
     }
@@ -632,9 +650,11 @@ void keeper_free(struct keeper *k)
     shared_ring_release(k->ring);
     ring_source_free(k->source);
     tally_free(k->tally);
+    free(k->state_dir);
     free(k->relayed);
     free(k->reload_error);
     free(k->ring_error);
+    free(k->status_error);
     pthread_mutex_destroy(&k->lock);
     free(k);
 }
@@ -667,8 +687,9 @@ struct version *keeper_newest(struct keeper *k)
     if (look_at_ring(k)) {
         publish(k);
     }
+    bool unread = k->ring_unread;
     pthread_mutex_unlock(&k->lock);
-    return current_acquire(&k->current);
+    return unread ? NULL : current_acquire(&k->current);
 }
 
 void keeper_decide(struct keeper *k, const struct decision *decision)

@@ -26,7 +26,8 @@ void keeper_stop(struct keeper *keeper);
 
 /* A reference to the current version; any thread. Release it. */
 struct version *keeper_acquire(struct keeper *keeper);
-/* The same after a look at the keyring: a tag may be by a key that was made a moment ago. */
+/* The same after a look at the keyring: a tag may be by a key that was made a moment ago. NULL: the
+ * system does not let us look now, so nobody knows. */
 struct version *keeper_newest(struct keeper *keeper);
 
 /* Hands a decision to every sink; any thread. */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 6 };
+enum { LOCK_TRIES = 6, DESCRIPTORS = 16384 };
 
 enum status identity_find(const struct config *config, struct identity *out, struct reason *why)
 {
@@ -51,7 +51,9 @@ enum status identity_borrow(const struct identity *identity, struct reason *why)
     if (geteuid() == identity->uid) {
         return STATUS_OK;
     }
-    if (setegid(identity->gid) != 0 || seteuid(identity->uid) != 0) {
+    const struct passwd *entry = getpwuid(identity->uid);
+    if ((entry != NULL && initgroups(entry->pw_name, identity->gid) != 0) ||
+        setegid(identity->gid) != 0 || seteuid(identity->uid) != 0) {
         return reason_set(why, STATUS_IO, "cannot become user id %ld: %s", (long)identity->uid,
                           strerror(errno));
     }
@@ -80,6 +82,15 @@ enum status identity_become(const struct identity *identity, const struct config
                           strerror(errno));
     }
     return STATUS_OK;
+}
+
+void privileges_raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 void privileges_hide_memory(void)

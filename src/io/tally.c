@@ -108,7 +108,45 @@ void tally_forget_first_signed(struct tally *tally)
 
 /* ---------------------------------------------------------------- relayed */
 
-/* With the lock held. NULL: no room for another. */
+static bool has_later(const struct tally *tally, const struct status_relayed *row)
+{
+    for (size_t i = 0; i < tally->relayed_count; i++) {
+        const struct status_relayed *other = &tally->relayed[i];
+        bool later = other->last > row->last || (other->last == row->last && other > row);
+        if (later && strcmp(other->domain, row->domain) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A place for another row. In a full table that of the row whose last message is the oldest, but
+ * never a domain's latest row, by which `auto` is held back: so a table of more domains than
+ * RELAYED_MAX grows. NULL: no memory. */
+static struct status_relayed *place_relayed(struct tally *tally)
+{
+    struct status_relayed *oldest = NULL;
+    for (size_t i = 0; tally->relayed_count >= RELAYED_MAX && i < tally->relayed_count; i++) {
+        struct status_relayed *row = &tally->relayed[i];
+        if ((oldest == NULL || row->last < oldest->last) && has_later(tally, row)) {
+            oldest = row;
+        }
+    }
+    if (oldest != NULL) {
+        free(oldest->domain);
+        free(oldest->client);
+        return oldest;
+    }
+    struct status_relayed *grown =
+        realloc(tally->relayed, (tally->relayed_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NULL;
+    }
+    tally->relayed = grown;
+    return &grown[tally->relayed_count++];
+}
+
+/* With the lock held. NULL: no memory. */
 static struct status_relayed *find_relayed(struct tally *tally, const char *domain,
                                            const char *client)
 {
@@ -118,24 +156,16 @@ static struct status_relayed *find_relayed(struct tally *tally, const char *doma
             return row;
         }
     }
-    if (tally->relayed_count >= RELAYED_MAX) {
+    struct status_relayed fresh = {.domain = strdup(domain), .client = strdup(client)};
+    struct status_relayed *place =
+        fresh.domain != NULL && fresh.client != NULL ? place_relayed(tally) : NULL;
+    if (place == NULL) {
+        free(fresh.domain);
+        free(fresh.client);
         return NULL;
     }
-    struct status_relayed *grown =
-        realloc(tally->relayed, (tally->relayed_count + 1) * sizeof *grown);
-    if (grown == NULL) {
-        return NULL;
-    }
-    tally->relayed = grown;
-    struct status_relayed *row = &grown[tally->relayed_count];
-    *row = (struct status_relayed){.domain = strdup(domain), .client = strdup(client)};
-    if (row->domain == NULL || row->client == NULL) {
-        free(row->domain);
-        free(row->client);
-        return NULL;
-    }
-    tally->relayed_count++;
-    return row;
+    *place = fresh;
+    return place;
 }
 
 void tally_relayed_add(struct tally *tally, const struct status_relayed *seen)

@@ -153,11 +153,17 @@ static sfsistat on_close(SMFICTX *ctx)
 
 /* ----------------------------------------------------------------- replies */
 
-static const char *macro(SMFICTX *ctx, const char *name)
+/* As the MTA gave it, perhaps empty; NULL: it gave none. */
+static const char *symbol(SMFICTX *ctx, const char *name)
 {
     char text[32];
     snprintf(text, sizeof text, "%s", name);
-    const char *value = smfi_getsymval(ctx, text);
+    return smfi_getsymval(ctx, text);
+}
+
+static const char *macro(SMFICTX *ctx, const char *name)
+{
+    const char *value = symbol(ctx, name);
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
@@ -218,9 +224,11 @@ static void tell(SMFICTX *ctx, struct session *s)
 static void tell_failure(SMFICTX *ctx, const struct session *s)
 {
     const char *queue_id = macro(ctx, "i");
-    log_line(LOG_ERR, "%s: error: out of memory or of cryptography, on_error=%s applies",
-             queue_id != NULL ? queue_id : "NOQUEUE",
-             action_name(version_snapshot(s->version)->settings->on_error));
+    log_line(
+        LOG_ERR,
+        "%s: error: memory, cryptography or the keyring was not to be had, on_error=%s applies",
+        queue_id != NULL ? queue_id : "NOQUEUE",
+        action_name(version_snapshot(s->version)->settings->on_error));
 }
 
 /* Without a session or a transaction there was no memory: nothing is let pass unseen. */
@@ -247,7 +255,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     s->transaction = transaction_new(version_snapshot(s->version), &s->client);
     if (s->transaction != NULL) {
         const char *user = macro(ctx, "{auth_authen}");
-        transaction_mail(s->transaction, arguments[0],
+        transaction_mail(s->transaction, arguments[0], symbol(ctx, "{mail_addr}"),
                          user != NULL ? user : macro(ctx, "{auth_type}"));
     }
     return SMFIS_NOREPLY;
@@ -261,6 +269,10 @@ static void settle_doubts(struct session *s, time_t now)
     }
     version_release(s->newer);
     s->newer = keeper_newest(adapter->keeper);
+    if (s->newer == NULL) {
+        transaction_fail(s->transaction);
+        return;
+    }
     const struct ring *newest = version_snapshot(s->newer)->ring;
     if (newest != version_snapshot(s->version)->ring) {
         transaction_renew(s->transaction, newest, now);
@@ -275,7 +287,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     time_t now = time(NULL);
     struct reply reply;
-    transaction_rcpt(s->transaction, arguments[0], (const char *const *)(arguments + 1), now);
+    transaction_rcpt(s->transaction, arguments[0], symbol(ctx, "{rcpt_addr}"),
+                     (const char *const *)(arguments + 1), now);
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }

@@ -1,6 +1,7 @@
 """The daemon's life: starting, what it refuses, its socket, its folder, keys, reload, pause and the
 clock."""
 
+import fcntl
 import grp
 import os
 import pathlib
@@ -457,3 +458,40 @@ def test_relayed_unsigned_mail_is_remembered_across_a_restart(batvd):
     assert bounce(instance).verdict == "accept"
     assert "192.0.2.77" in instance.ctl("status").out
     assert "192.0.2.77" in str(instance.ctl("status", json=True))
+
+
+# -- what a review found ----------------------------------------------------------------------
+
+def test_a_reload_with_another_state_folder_does_not_end_a_pause(batvd):
+    instance = batvd(REJECT).start()
+    instance.ctl("pause", rc=0)
+    time.sleep(1)
+    assert bounce(instance).verdict == "accept"
+    other = instance.folder / "other"
+    other.mkdir()
+    os.chown(other, *util.owner_ids("nobody"))
+    instance.reload({**REJECT, "state_dir": str(other)})
+    time.sleep(1)
+    assert bounce(instance).verdict == "accept"
+
+
+def test_a_bounce_does_not_wait_for_whoever_writes_the_keyring(batvd):
+    instance = batvd(REJECT).start()
+    lock = os.open(instance.state / "keyring.lock", os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert sign(instance)       # whose record the daemon now wants to write
+        time.sleep(1.5)
+        began = time.monotonic()
+        assert bounce(instance).verdict == "reject"
+        assert time.monotonic() - began < 2 * util.PATIENCE
+    finally:
+        os.close(lock)
+
+
+def test_a_configuration_that_only_root_can_read_is_told_at_the_start(batvd):
+    instance = batvd(REJECT)
+    instance.conf.chmod(0o600)
+    instance.ctl("key", "init", rc=0)
+    status, said = run(instance, "-c", str(instance.conf), "-n")
+    assert status == 0 and "a reload will fail" in said

@@ -253,7 +253,7 @@ static inline void give_recipient(struct transaction *t, const struct site *site
         ck_assert_uint_lt(count, COUNT_OF(arguments) - 1);
         arguments[count++] = strsep(&rest, "|");
     }
-    transaction_rcpt(t, address, count > 0 ? arguments : NULL, now_of_site());
+    transaction_rcpt(t, address, NULL, count > 0 ? arguments : NULL, now_of_site());
     if (site->renews && site->settings->reject_at_rcpt && transaction_doubtful(t)) {
         transaction_renew(t, site->newer, now_of_site());
     }
@@ -347,7 +347,7 @@ static inline struct transaction *hold(const struct conversation *c, const struc
     struct transaction *t = transaction_new(&site->snapshot, client);
     ck_assert_ptr_nonnull(t);
     expand(&sender, site, c->sender);
-    transaction_mail(t, sender.out, c->user);
+    transaction_mail(t, sender.out, NULL, c->user);
     for (size_t i = 0; i < COUNT_OF(c->recipients) && c->recipients[i] != NULL; i++) {
         give_recipient(t, site, c->recipients[i], text);
     }

@@ -21,6 +21,15 @@
 #include "batv/rules.h"
 #include "batv/tag.h"
 
+/* As ck_assert, which sends a note to the parent process each time: too much for what runs a
+ * million times. */
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            ck_abort_msg("%s", #condition);                                                        \
+        }                                                                                          \
+    } while (0)
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {

@@ -168,8 +168,8 @@ static const struct {
      "rcpt=<bob@other.test> ring=12"},
 
     {"a space is quoted",
-     {.kind = DECISION_SIGN_SKIP, .sender = "a b@b.test", .reason = "too-long"},
-     "NOQUEUE: sign-skip from=\"<a b@b.test>\" reason=too-long ring=0"},
+     {.kind = DECISION_SIGN_SKIP, .sender = "a b!~@b.test", .reason = "too-long"},
+     "NOQUEUE: sign-skip from=\"<a b!~@b.test>\" reason=too-long ring=0"},
     {"quotes and backslashes are escaped",
      {.kind = DECISION_SIGN_SKIP, .sender = "\"a\\\"b\"@b.test", .reason = "too-long"},
      "NOQUEUE: sign-skip from=\"<\\\"a\\\\\\\"b\\\"@b.test>\" reason=too-long ring=0"},
@@ -227,7 +227,7 @@ struct field {
 
 static unsigned hex_value(char c)
 {
-    ck_assert_msg((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'), "no hex digit: %c", c);
+    REQUIRE((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'));
     return (unsigned)(c <= '9' ? c - '0' : c - 'A' + 10);
 }
 
@@ -235,14 +235,14 @@ static unsigned hex_value(char c)
 static const char *read_quoted(const char *text, char *out)
 {
     while (*text != '"') {
-        ck_assert(*text >= 0x20 && *text <= 0x7e);
+        REQUIRE(*text >= 0x20 && *text <= 0x7e);
         if (*text != '\\') {
             *out++ = *text++;
         } else if (text[1] == 'x') {
             *out++ = (char)(unsigned char)(hex_value(text[2]) * 16 + hex_value(text[3]));
             text += 4;
         } else {
-            ck_assert(text[1] == '"' || text[1] == '\\');
+            REQUIRE(text[1] == '"' || text[1] == '\\');
             *out++ = text[1];
             text += 2;
         }
@@ -254,7 +254,7 @@ static const char *read_quoted(const char *text, char *out)
 static const char *read_bare(const char *text, char *out)
 {
     while (*text != '\0' && *text != ' ') {
-        ck_assert(*text >= 0x21 && *text <= 0x7e && *text != '"' && *text != '\\');
+        REQUIRE(*text >= 0x21 && *text <= 0x7e && *text != '"' && *text != '\\');
         *out++ = *text++;
     }
     *out = '\0';
@@ -264,13 +264,13 @@ static const char *read_bare(const char *text, char *out)
 /* " name=value" */
 static const char *read_field(const char *text, struct field *field)
 {
-    ck_assert_int_eq(*text, ' ');
+    REQUIRE(*text == ' ');
     text++;
     size_t length = strcspn(text, "=");
-    ck_assert_uint_lt(length, sizeof field->name);
+    REQUIRE(length < sizeof field->name);
     memcpy(field->name, text, length);
     field->name[length] = '\0';
-    ck_assert_int_eq(text[length], '=');
+    REQUIRE(text[length] == '=');
     text += length + 1;
     return *text == '"' ? read_quoted(text + 1, field->value) : read_bare(text, field->value);
 }
@@ -304,7 +304,7 @@ START_TEST(test_random_octets_are_read_back)
     for (int i = 0; i < 20000; i++) {
         const char *alphabet = alphabets[chance_below(&chance, COUNT_OF(alphabets))];
         char texts[4][101];
-        char wrapped[4][120];
+        char wrapped[4][500];
         for (size_t k = 0; k < COUNT_OF(texts); k++) {
             chance_text(&chance, alphabet, texts[k], chance_below(&chance, 100));
             snprintf(wrapped[k], sizeof wrapped[k], k == 0 ? "%s[::1]" : "<%s>", texts[k]);

@@ -97,19 +97,20 @@ END_TEST
 
 START_TEST(test_settings_may_mark)
 {
-    for (int action = ACTION_ACCEPT; action <= ACTION_FOLLOW; action++) {
-        if (action == ACTION_COUNT) {
-            continue;
+    struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
+    ck_assert(!settings_may_mark(settings));
+    for (size_t i = 0; i < COUNT_OF(some_domains); i++) {
+        for (int action = ACTION_ACCEPT; action <= ACTION_FOLLOW; action++) {
+            struct rules before = settings->rules[i];
+            settings->rules[i].action = (enum action)action;
+            ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
+            settings->rules[i] = before;
+            settings->rules[i].expired = (enum action)action;
+            ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
+            settings->rules[i] = before;
         }
-        struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
-        ck_assert(!settings_may_mark(settings));
-        settings->rules[2].action = (enum action)action;
-        ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
-        settings->rules[2].action = ACTION_AUTO;
-        settings->rules[3].expired = (enum action)action;
-        ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
-        settings_free(settings);
     }
+    settings_free(settings);
 }
 END_TEST
 

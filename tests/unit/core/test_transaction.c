@@ -130,12 +130,10 @@ static void check_conversation(const struct conversation *c)
 #define NOT_OURS(client, from, rcpt)                                                               \
     "debug verify client=" client " from=<" from "> rcpt=<" rcpt                                   \
     "> result=not-ours action=accept rule=not-ours\n"
-#define IN  "pc.example.com[10.1.2.3]"
-#define OUT "mx.other.test[192.0.2.9]"
-#define L48 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv"
-#define BUECHER                                                                                    \
-    "b\xc3\xbc"                                                                                    \
-    "cher.example"
+#define IN             "pc.example.com[10.1.2.3]"
+#define OUT            "mx.other.test[192.0.2.9]"
+#define L48            "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv"
+#define BUECHER        "b\303\274cher.example"
 #define BUECHER_QUOTED "b\\xC3\\xBCcher.example"
 
 #define SIGNED(client, from, rcpt)                                                                 \
@@ -386,8 +384,8 @@ static const struct conversation signing[] = {
      .expected =
          SKIPPED("unknown[10.5.1.1]", ALICE, "some@lists.test",
                  "exclude_sign.recipients:*@lists.test")},
-    {.name = "pausing verification does not pause signing", .who = INSIDE, .prepare = pause_verifying,
-     .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
+    {.name = "pausing verification does not pause signing", .who = INSIDE,
+     .prepare = pause_verifying, .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
          SIGNED(IN, ALICE, BOB)},
 };
@@ -1330,7 +1328,7 @@ START_TEST(test_newer_ring_after_rcpt)
     struct text text = {.used = 0};
     site->settings->reject_at_rcpt = true;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL);
+    transaction_mail(t, "<>", NULL, NULL);
     give_recipient(t, site, "<{next a@log.example}>", &text);
     ck_assert_str_eq(text.out, "");
     transaction_renew(t, site->newer, now_of_site());
@@ -1371,10 +1369,96 @@ START_TEST(test_doubtful)
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, doubts[_i].sender, NULL);
+    transaction_mail(t, doubts[_i].sender, NULL, NULL);
     ck_assert(!transaction_doubtful(t));
     give_recipient(t, site, doubts[_i].recipient, &text);
     ck_assert_msg(transaction_doubtful(t) == doubts[_i].doubtful, "%s", doubts[_i].name);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+/* ------------------------------------------------- as the MTA understands it */
+
+/* An address that does not say its domain means what the MTA makes of it; any other means itself.
+ */
+static const struct {
+    const char *name;
+    const char *raw, *resolved;
+    const char *plain; /* NULL: not ours */
+} meanings[] = {
+    {"a bare name", "<alice>", ALICE, ALICE},
+    {"a bare name without brackets", "alice", ALICE, ALICE},
+    {"a bare name elsewhere", "<alice>", BOB, NULL},
+    {"a bare name of which the MTA says nothing", "<alice>", NULL, NULL},
+    {"a route by %", "<alice%example.com>", ALICE, ALICE},
+    {"a route by !", "<example.com!alice>", ALICE, ALICE},
+    {"a comment", "<alice@example.com (Alice)>", ALICE, ALICE},
+    {"whole", "<" ALICE ">", BOB, ALICE},
+    {"whole, elsewhere", "<" BOB ">", ALICE, NULL},
+    {"an address literal", "<a@[192.0.2.1]>", ALICE, NULL},
+};
+
+START_TEST(test_meaning_of_a_sender)
+{
+    struct site *site = site_make();
+    struct client client = client_of(INSIDE);
+    struct text tagged = {.used = 0};
+    size_t count;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, meanings[_i].raw, meanings[_i].resolved, NULL);
+    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    decide(t, site);
+    const struct effect *effects = transaction_effects(t, &count);
+    ck_assert_msg(count == (meanings[_i].plain != NULL), "%s: %zu", meanings[_i].name, count);
+    if (meanings[_i].plain != NULL) {
+        add_tagged(&tagged, site, "0", meanings[_i].plain);
+        ck_assert_int_eq(effects[0].kind, EFFECT_CHANGE_SENDER);
+        ck_assert_str_eq(effects[0].value, tagged.out);
+    }
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+START_TEST(test_meaning_of_a_recipient)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    size_t count;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", "", NULL);
+    transaction_rcpt(t, meanings[_i].raw, meanings[_i].resolved, NULL, now_of_site());
+    decide(t, site);
+    const struct decision *decisions = transaction_decisions(t, &count);
+    ck_assert_msg(decisions[0].result ==
+                      (meanings[_i].plain != NULL ? RESULT_MISSING : RESULT_NOT_OURS),
+                  "%s: %s", meanings[_i].name, result_name(decisions[0].result));
+    ck_assert_int_eq(transaction_reply(t)->kind,
+                     meanings[_i].plain != NULL ? REPLY_REJECT : REPLY_ACCEPT);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+/* Removed as it came, added as the MTA understands it. */
+START_TEST(test_tag_without_a_domain)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text whole = {.used = 0};
+    char raw[100];
+    size_t count;
+    add_tagged(&whole, site, "0", ALICE);
+    snprintf(raw, sizeof raw, "<%.*s>", (int)strcspn(whole.out, "@"), whole.out);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_rcpt(t, raw, whole.out, NULL, now_of_site());
+    decide(t, site);
+    const struct effect *effects = transaction_effects(t, &count);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(effects[0].value, raw);
+    ck_assert_str_eq(effects[1].value, ALICE);
     transaction_free(t);
     site_free(site);
 }
@@ -1403,6 +1487,38 @@ START_TEST(test_errors)
 }
 END_TEST
 
+/* Told from outside; what was refused at RCPT before stays in the log. */
+START_TEST(test_failure_from_outside)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text text = {.used = 0};
+    site->settings->reject_at_rcpt = true;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    ck_assert_str_eq(text.out, "rcpt " REFUSED);
+    give_recipient(t, site, "<{0 carol@example.com}>", &text);
+    ck_assert(!transaction_failed(t));
+    transaction_fail(t);
+    ck_assert(transaction_failed(t));
+    give_recipient(t, site, "<{0 dave@example.com}>", &text);
+    ck_assert_str_eq(text.out, "rcpt " REFUSED
+                               "rcpt tempfail 451 4.3.0 mail filter error, try again later\n");
+    ck_assert_int_eq(transaction_wants(t) & WANT_END, WANT_END);
+    decide(t, site);
+    size_t count;
+    transaction_effects(t, &count);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(transaction_reply(t)->kind, REPLY_TEMPFAIL);
+    const struct decision *decisions = transaction_decisions(t, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(decisions[0].recipient, ALICE);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 START_TEST(test_reply_on_error)
 {
     struct site *site = site_make();
@@ -1427,11 +1543,11 @@ START_TEST(test_aborted_anywhere)
     transaction_free(NULL);
     transaction_free(transaction_new(&site->snapshot, &client));
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL);
+    transaction_mail(t, "<>", NULL, NULL);
     ck_assert(!transaction_failed(t));
     transaction_free(t);
     t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL);
+    transaction_mail(t, "<>", NULL, NULL);
     give_recipient(t, site, "<{0 " ALICE "}>", &text);
     transaction_free(t);
     site_free(site);
@@ -1459,7 +1575,7 @@ START_TEST(test_questions)
     static const char *const rules[] = {"evidence.header", "tag", "exclude.recipients", "not-ours",
                                         "evidence.header"};
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL);
+    transaction_mail(t, "<>", NULL, NULL);
     for (size_t i = 0; i < COUNT_OF(recipients); i++) {
         give_recipient(t, site, recipients[i], &text);
     }
@@ -1503,11 +1619,15 @@ int main(void)
     add_table(suite, "judged at RCPT", test_at_rcpt, COUNT_OF(at_rcpt));
     add_table(suite, "a newer ring", test_newer_ring, COUNT_OF(newer));
     add_table(suite, "doubts", test_doubtful, COUNT_OF(doubts));
+    add_table(suite, "senders' meaning", test_meaning_of_a_sender, COUNT_OF(meanings));
+    add_table(suite, "recipients' meaning", test_meaning_of_a_recipient, COUNT_OF(meanings));
     add_table(suite, "errors", test_errors, COUNT_OF(errors));
 
     TCase *tcase = tcase_create("events");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_newer_ring_after_rcpt);
+    tcase_add_test(tcase, test_tag_without_a_domain);
+    tcase_add_test(tcase, test_failure_from_outside);
     tcase_add_test(tcase, test_reply_on_error);
     tcase_add_test(tcase, test_aborted_anywhere);
     tcase_add_test(tcase, test_questions);
