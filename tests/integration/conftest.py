@@ -19,6 +19,15 @@ def pytest_configure(config):
                             f"{TEST_SECONDS}")
 
 
+    # Told to end, as by timeout(1), the run tears down what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_unconfigure(config):
+    for instance in list(util.LIVE):
+        instance.kill9()
+
+
 def pytest_sessionstart(session):
     if os.geteuid() != 0:
         pytest.exit("the integration tests start daemons that give up root: run them as root", 4)
@@ -51,6 +60,16 @@ def bounded(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left():
+    """What the tests made in /tmp is gone at the end, and no process of theirs is left."""
+    yield
+    if os.environ.get("BATV_KEEP"):
+        return
+    assert not [path for path in util.FOLDERS if path.exists()]
+    assert not util.LIVE
 
 
 @pytest.fixture(scope="module", autouse=True)

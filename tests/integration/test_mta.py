@@ -2,6 +2,7 @@
 
 import random
 import re
+import subprocess
 
 import pytest
 
@@ -129,7 +130,8 @@ def test_script_applies_all_and_again(mta, settings):
     settings.write({"smtpd_milters": "inet:localhost:11332"})
     script = mta(None, "--map-path", path)
     for _ in range(2):
-        settings.run(script, sanitizers())
+        assert script.endswith(" check\n")
+        settings.run(script.removesuffix(script.splitlines()[-1] + "\n") + "true", sanitizers())
         assert settings.value("smtpd_milters") == f"inet:localhost:11332, {OURS}"
         assert settings.value("non_smtpd_milters") == "$smtpd_milters"
         assert settings.value("milter_default_action") == "tempfail"
@@ -147,9 +149,10 @@ def test_script_on_a_running_postfix(batvd, postfix):
     env = {"MAIL_CONFIG": str(mail.conf), **mail.where.env,
            "PATH": f"{mail.where.command_directory}:{util.BUILD}:{mail.where.env['PATH']}"}
     script = daemon.ctl("mta", "postfix", "--map-path", mail.conf / "batv.pcre", rc=0, env=env).out
-    with PostfixSettings() as shell:
-        told = shell.run(script, {**env, **sanitizers()})
-    assert not re.search(r"(?m)^fail", told), told
+    done = subprocess.run(["sh"], input=script, env={**env, **sanitizers()}, text=True, cwd="/",
+                          capture_output=True, timeout=60, check=False)
+    told = done.stdout
+    assert done.returncode == 0 and not re.search(r"(?m)^fail", told), done
     assert re.search(r"(?m)^ok +postfix\.recipient_canonical_maps ", told), told
     sent = mail.bounce(TAG + "alice@example.com")
     assert sent.stage != "rcpt", sent           # known to Postfix now, and batvd was asked

@@ -171,6 +171,22 @@ def test_rotation_within_one_session(site):
             assert session.send("<>", message.mail_from).accepted
 
 
+def test_bounces_to_a_key_forgotten_at_once_are_logged(site):
+    """retain_days = 0 is deliberate; the mail that is still out is not refused for it."""
+    site.use({"keys": {"retain_days": 0}})
+    tagged = site.tagged(ALICE)
+    site.batvd.ctl("key", "rotate", rc=0)
+    site.batvd.forget_secrets()
+
+    def forgotten():
+        sent, entry = site.judged_bounce(tagged)
+        return (sent, entry) if entry["result"] != "valid" else None
+    sent, entry = util.wait_for(forgotten, 5, "the former key gone", interval=0.2)
+    assert (entry["result"], entry["action"], entry["rule"]) == ("unknown-key", "log", "key-gone")
+    assert sent.accepted, sent
+    site.postfix.wait_one(ALICE, sent.subject)
+
+
 def test_a_broken_ring_leaves_the_old_one_in_force(site):
     ring = site.batvd.state / "keyring"
     good = ring.read_bytes()
@@ -210,6 +226,8 @@ def test_reload_under_traffic(site):
 
 def test_a_broken_configuration_leaves_the_old_one_in_force(site):
     mark = site.batvd.mark()
+    site.tagged(ALICE)
+    site.batvd.secret(site.batvd.active_key())    # batvctl, too, refuses the file in a moment
     good = site.batvd.conf.read_text(encoding="utf-8")
     try:
         site.batvd.reload(good + "no_such_option = 1;\n", ok=False)

@@ -340,6 +340,46 @@ def test_all_recipients_forged(site):
     site.assert_nothing(sent, ALICE, "bob@example.com")
 
 
+@pytest.mark.parametrize("bob, carol, code, boxes, held", [
+    ("reject", "reject", 550, "", False),
+    ("reject", "discard", 550, "", False),
+    ("discard", "discard", 250, "", False),
+    ("log", "reject", 250, "bob", False),
+    ("log", "discard", 250, "bob", False),
+    ("log", "log", 250, "bob carol", False),
+    ("log", "tempfail", 451, "", False),
+    ("reject", "tempfail", 451, "", False),
+    ("discard", "tempfail", 451, "", False),
+    ("quarantine", "log", 250, "", True),
+    ("quarantine", "reject", 250, "", True),
+])
+def test_one_reply_for_all_recipients(site, bob, carol, code, boxes, held):
+    site.use({"domains": ({"name": "example.com", "verify_action": bob},
+                          {"name": "sub.example", "verify_action": carol})})
+    rcpts = {"bob": "bob@example.com", "carol": "carol@sub.example"}
+    sent, entries = site.judged_bounce(list(rcpts.values()))
+    assert sent.stage == "end" and sent.code == code, sent
+    assert [entry["action"] for entry in entries] == [bob, carol]
+    for name in boxes.split():
+        site.assert_delivered(sent, rcpts[name])
+    site.assert_nothing(sent, *(rcpts[name] for name in rcpts if name not in boxes.split()))
+    queue = site.postfix.queue()
+    assert [item["queue_name"] for item in queue] == (["hold"] if held else [])
+    if held:
+        kept = [rcpts[name] for name, action in (("bob", bob), ("carol", carol))
+                if action != "reject"]
+        assert sorted(rcpt["address"] for rcpt in queue[0]["recipients"]) == sorted(kept)
+        site.postfix.delete_queue()
+
+
+def test_one_recipient_to_be_deferred_defers_the_genuine_one_too(site, alice_tag):
+    """There is one reply, and nothing may be lost: nothing is changed, all of it comes again."""
+    site.use({"domains": ("example.com", {"name": "sub.example", "verify_action": "tempfail"})})
+    sent, _ = site.judged_bounce([alice_tag, "carol@sub.example"])
+    assert sent.code == 451, sent
+    site.assert_nothing(sent, ALICE, "carol@sub.example")
+
+
 def test_recipient_elsewhere_is_not_judged(site):
     """A bounce that an authenticated client sends on: another domain is none of our business."""
     mark = site.batvd.mark()

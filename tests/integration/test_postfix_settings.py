@@ -5,18 +5,26 @@ import re
 
 import pytest
 
-from batvtest import util
-from batvtest.postfix import STRANGER, Postfix
+from batvtest import tag
+from batvtest.postfix import Postfix
 from batvtest.site import Site
 
 ALICE = "alice@example.com"
 DOMAINS = ("example.com", ".example.org", {"name": "sub.example", "syntax": "subaddress"},
-           "bücher.example")
+           "bücher.example", "mail.example.com", "alias.test", "relay.test")
+
+# One domain in each of Postfix's other address classes: local is $mydestination.
+CLASSES = {
+    "virtual_alias_domains": "alias.test",
+    "virtual_alias_maps": "inline:{ info@alias.test=alice@example.com }",
+    "relay_domains": "relay.test",
+    "relay_recipient_maps": "inline:{ joe@relay.test=OK }",
+}
 
 
 @pytest.fixture(scope="module")
 def site():
-    with Site({"domains": DOMAINS}) as whole:
+    with Site({"domains": DOMAINS}, main=CLASSES) as whole:
         yield whole
 
 
@@ -92,6 +100,62 @@ def test_printed_lines_are_nothing_but_lines_of_main_cf(site):
     assert "batv.pcre" in text
 
 
+@pytest.mark.parametrize("address, mailbox", [
+    (ALICE, ALICE), ("dora@mail.example.com", "bob@example.com"), ("info@alias.test", ALICE),
+    ("joe@relay.test", None),
+], ids=["virtual mailbox", "local", "virtual alias", "relay"])
+def test_every_address_class(site, address, mailbox):
+    """Genuine bounces come home, forged ones do not get in, whatever Postfix does with the domain."""
+    tagged = site.tagged(address)
+    sent, entry = site.judged_bounce(tagged)
+    assert sent.accepted, sent
+    assert entry["result"] == "valid"
+    if mailbox is None:
+        assert site.sink.wait_one(subject=sent.subject).rcpts == [address]
+    else:
+        assert site.postfix.wait_one(mailbox, sent.subject)
+    for forged in (address, tag.spoil(tagged)):
+        sent = site.bounce(forged)
+        assert sent.stage == "end" and sent.code == 550, sent
+        site.assert_nothing(sent, ALICE, "bob@example.com")
+    # A forged tag of somebody who does not exist: neither accepted nor bounced.
+    nobody = tag.spoil(tagged).rpartition("=")[0] + "=nobody@" + address.rpartition("@")[2]
+    sent = site.receive("victim@innocent.test", nobody)
+    assert sent.code == 550, sent
+    site.assert_nothing(sent)
+
+
+def test_check_finds_no_fault_with_the_printed_settings(site):
+    done = site.ctl("check", json=True)
+    assert not [item for item in done if item["level"] == "fail"], done
+    assert site.ctl("check").rc == 0
+
+
+def test_check_sees_what_is_missing_in_a_running_postfix(site, batvd):
+    with Postfix(mailboxes=(ALICE,)) as bare:
+        done = site.batvd.ctl("check", json=True, env=bare.env)
+        assert [item for item in done if item["level"] == "fail"]
+        assert site.batvd.ctl("check", env=bare.env).rc == 1
+
+
+def test_socket_in_the_queue_directory(batvd):
+    """The usual place, named relative to the queue directory, which a chrooted smtpd finds too."""
+    with Postfix() as probe:
+        queue = probe.folder / "queue"
+        daemon = batvd({"verify": {"action": "reject"}}, socket_path=queue / "batvd/milter.sock")
+        daemon.make_run_folder(queue / "batvd")
+        daemon.start()
+        table = probe.write_file("batv.pcre", daemon.ctl("mta", "postfix", "--part", "map").out)
+        text = daemon.ctl("mta", "postfix", "--part", "main", "--map-path", table, rc=0,
+                          env=probe.env).out
+        assert re.search(r"(?m)^smtpd_milters\s*=\s*unix:batvd/milter\.sock$", text), text
+        probe.add_main_lines(text)
+        probe.reload()
+        sent = probe.bounce(ALICE)
+        assert sent.stage == "end" and sent.code == 550, sent
+        daemon.stop()
+
+
 def test_a_socket_over_tcp_is_printed_as_postfix_wants_it(batvd):
     daemon = batvd(listen="inet")
     text = daemon.ctl("mta", "postfix", "--part", "main", rc=0).out
@@ -106,7 +170,7 @@ def test_whole_output_names_both_files_and_the_commands(site):
     assert re.search(r"postconf", text)
 
 
-def test_signing_over_tcp(batvd, postfix, sink):
+def test_signing_over_tcp():
     """The same site, with the filter on a TCP socket."""
     with Site(listen="inet") as site:
         message = site.outgoing(ALICE)

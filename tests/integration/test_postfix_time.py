@@ -50,9 +50,12 @@ def sign(site, sender=ALICE):
     tagged = site.tagged(sender)
     when = site.batvd.now()
     domain = sender.rpartition("@")[2]
-    util.wait_for(lambda: domain in (site.batvd.state / "keyring").read_text("ascii"), 5,
-                  "the first signed message in the ring")
+    util.wait_for(lambda: ring_knows(site, domain), 5, "the first signed message in the ring")
     return tagged, when
+
+
+def ring_knows(site, domain):
+    return domain in (site.batvd.state / "keyring").read_text("ascii")
 
 
 def judged_as(site, result, action, rule, rcpt=ALICE, **fields):
@@ -116,6 +119,26 @@ def test_each_domain_waits_for_itself(site):
     refusing(site)
 
 
+@pytest.mark.parametrize("without", [
+    {"domains": ("sub.example",)},
+    {"domains": ({"name": "example.com", "sign": False}, "sub.example")},
+    {"sign": {"enabled": False}},
+], ids=["domain removed", "domain not signing", "nothing signed"])
+def test_the_wait_begins_anew_after_an_interruption(site, without):
+    sign(site)
+    at(site, 7, seconds=120)
+    refusing(site)
+    site.batvd.reload({**site.base, **without})
+    util.wait_for(lambda: not ring_knows(site, "example.com"), 5, "the record dropped")
+    site.batvd.reload(site.base)
+    warming_up(site)
+    at(site, 10)
+    warming_up(site)
+    sign(site)
+    at(site, 17, seconds=120)
+    refusing(site)
+
+
 def test_the_wait_ends_in_a_running_daemon(site):
     """Nobody restarts it: both clocks of the daemon go on, as a week does."""
     site.batvd.kill9()
@@ -146,6 +169,21 @@ def test_a_clock_that_jumps_makes_auto_log(site):
     site.batvd.set_clock(NOON + 7 * DAY + 180)
     util.wait_for(lambda: site.bounce(ALICE).code == 550, 10,
                   "refusing again with the clock put right", interval=0.3)
+
+
+def test_a_clock_behind_the_ring_makes_auto_log(site):
+    sign(site)
+    at(site, 8)
+    wait_rotated(site, 0)
+    refusing(site)
+    tagged, _ = sign(site)
+    mark = site.batvd.mark()
+    at(site, 6)
+    site.batvd.wait_text("(?i)clock", since=mark)
+    warming_up(site)
+    at(site, 8, seconds=60)
+    refusing(site)
+    judged_as(site, "valid", "accept", "tag", rcpt=tagged)
 
 
 def test_relayed_unsigned_mail_holds_auto(site):

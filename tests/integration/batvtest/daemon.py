@@ -195,18 +195,20 @@ class Batvd:
     config      dict of options, put upon the defaults below; or the file's whole text, in which
                 @DIR@ stands for the folder, @SOCKET@ for the listener, @STATE@ for state_dir
     listen      "unix" or "inet"
+    socket_path where else than in its own folder the unix socket is to be
     user        whom it becomes; None leaves the option out
     fake_time   runs under libfaketime; then travel() and set_clock() work
     monotonic   with fake_time: whether the monotonic clock jumps along
     init_keys   whether start() makes a ring where there is none
     """
 
-    def __init__(self, config=None, *, listen="unix", user="nobody", fake_time=False,
-                 monotonic=False, init_keys=True):
+    def __init__(self, config=None, *, listen="unix", socket_path=None, user="nobody",
+                 fake_time=False, monotonic=False, init_keys=True):
         self.folder = util.make_folder("batvd")
         self.conf = self.folder / "batvd.conf"
         self.state = self.folder / "state"
         self.run = self.folder / "run"
+        self.socket_path = pathlib.Path(socket_path or self.run / "milter.sock")
         self.log_file = self.folder / "log"
         self.log_file.touch()
         self.user = user
@@ -228,11 +230,16 @@ class Batvd:
         uid, gid = util.owner_ids(self.user or "root")
         self.state.mkdir(mode=0o700)
         os.chown(self.state, uid, gid)
-        self.run.mkdir()
-        # As an administrator would lay it out: the daemon's, setgid to the MTA's group.
+        self.make_run_folder(self.run)
+
+    def make_run_folder(self, path):
+        """A folder for the socket as an administrator would lay it out: the daemon's, setgid to
+        the MTA's group."""
+        uid, gid = util.owner_ids(self.user or "root")
         group = _mta_group()
-        os.chown(self.run, uid, grp.getgrnam(group).gr_gid if group else gid)
-        self.run.chmod(0o2750)
+        path.mkdir()
+        os.chown(path, uid, grp.getgrnam(group).gr_gid if group else gid)
+        path.chmod(0o2750)
 
     # -- configuration ------------------------------------------------------------------------
 
@@ -241,7 +248,7 @@ class Batvd:
         """The value of `listen`."""
         if self.port:
             return f"inet:{self.port}@127.0.0.1"
-        return f"unix:{self.run}/milter.sock"
+        return f"unix:{self.socket_path}"
 
     @property
     def milter(self):
@@ -353,7 +360,7 @@ class Batvd:
     def accepts(self):
         """Whether something accepts connections on the listener."""
         family = socket.AF_INET if self.port else socket.AF_UNIX
-        where = ("127.0.0.1", self.port) if self.port else str(self.run / "milter.sock")
+        where = ("127.0.0.1", self.port) if self.port else str(self.socket_path)
         with socket.socket(family) as probe:
             probe.settimeout(5)
             try:

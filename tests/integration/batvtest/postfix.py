@@ -418,6 +418,10 @@ class Postfix:
             self._clean_up()
         assert not left, f"Postfix left processes: {left}"
 
+    def kill9(self):
+        """For the very end, where nothing else has ended it."""
+        self._clean_up()
+
     def _clean_up(self):
         for pid in util.processes_below(self.folder):
             try:
@@ -467,7 +471,7 @@ class Postfix:
         os.chown(self.folder / "mail", *self._mail_ids)
         self._write_sasl()
         self._write_mailboxes()
-        (self.conf / "aliases").write_text("postmaster bob@example.com\n", encoding="ascii")
+        (self.conf / "aliases").write_text("postmaster bob@example.com\ndora bob@example.com\n", encoding="ascii")
         extra = re.sub(r"\{port:(\w+)\}", lambda found: str(self.port(found.group(1))),
                        self._master_lines)
         smtpd = f"127.0.0.1:{self.port()} inet n - n - - smtpd\n"

@@ -37,6 +37,7 @@ class Traffic:
         self._pause = pause
         self._per_session = per_session
         self._halt = threading.Event()
+        self._giving_up = False
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(senders)]
         self.attempts = []
@@ -48,8 +49,12 @@ class Traffic:
             thread.start()
         return self
 
-    def __exit__(self, *_):
-        self.stop()
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        else:
+            self._giving_up = True    # what failed first is what is told
+            self._halt.set()
 
     def stop(self):
         """Lets every thread bring its present message to its end."""
@@ -81,7 +86,7 @@ class Traffic:
         connection is tried again."""
         subject = util.unique("traffic")
         deadline = time.monotonic() + 40 * util.PATIENCE
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._giving_up:
             session, attempt = self._try(session, subject)
             with self._lock:
                 self.attempts.append(attempt)

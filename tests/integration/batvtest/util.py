@@ -23,6 +23,9 @@ PATIENCE = float(os.environ.get("BATV_PATIENCE", "1"))
 # Everything that is running now and has something to say when a test fails.
 LIVE = []
 
+# Every folder made, for the check at the end that nothing is left.
+FOLDERS = []
+
 
 class Timeout(AssertionError):
     """Something did not happen in time."""
@@ -69,6 +72,7 @@ def make_folder(prefix):
     """A new folder under /tmp that other users may enter."""
     path = pathlib.Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir="/tmp"))
     path.chmod(0o755)
+    FOLDERS.append(path)
     return path
 
 

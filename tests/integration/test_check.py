@@ -1,0 +1,621 @@
+"""`batvctl check`: an ordinary site is found well; then each fault in turn is found, with what mends
+it, and after mending is found no more."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from batvtest import util
+from batvtest.daemon import Batvd
+from batvtest.milter import MilterSession
+from batvtest.settings import MASTER_CF, PostfixSettings
+
+DOMAINS = ("example.com", ".example.org", "bücher.example")
+NAMES = {"ok", "warn", "fail"}
+REINJECT = "127.0.0.1:10025 inet n - n - - smtpd\n"
+FILTER = "scan unix - - n - 2 smtp\n"
+
+
+class Site:
+    """A daemon at work, and Postfix's settings for it."""
+
+    def __init__(self, config=None, **options):
+        self.batvd = Batvd({"domains": DOMAINS, **(config or {})}, **options)
+        self.postfix = PostfixSettings()
+        self.map = self.postfix.folder / "batv.pcre"
+
+    def __enter__(self):
+        self.batvd.start()
+        self.good()
+        return self
+
+    def __exit__(self, *_):
+        self.postfix.__exit__()
+        self.batvd.terminate()
+
+    def good(self):
+        """Settings as `batvctl mta postfix` wants them."""
+        for name in ("smtpd_milters", "non_smtpd_milters"):
+            self.postfix.base.pop(name, None)
+        self.postfix.write(master=MASTER_CF)
+        text = self.mta("main")
+        self.postfix.base.update(re.findall(r"(?m)^(\w+) = (.*)$", text))
+        self.postfix.write()
+        self.map.write_text(self.mta("map"), encoding="utf-8")
+
+    def mta(self, part):
+        return self.batvd.ctl("mta", "postfix", "--part", part, "--map-path", self.map, rc=0,
+                              env=self.postfix.env()).out
+
+    def check(self, rc=None):
+        """The findings, all of the right form."""
+        done = self.batvd.ctl("check", "--json", env=self.postfix.env())
+        assert done.rc in (0, 1), done
+        if rc is not None:
+            assert done.rc == rc, done
+        found = done.json
+        for finding in found:
+            assert set(finding) == {"level", "name", "text", "mend"}
+            assert finding["level"] in NAMES and finding["text"]
+            assert (finding["mend"] is None) == (finding["level"] == "ok"), finding
+        assert done.rc == any(finding["level"] == "fail" for finding in found)
+        return found
+
+
+@pytest.fixture(scope="module")
+def whole():
+    with Site() as made:
+        yield made
+
+
+@pytest.fixture
+def site(whole):
+    whole.good()
+    yield whole
+
+
+def of(found, name):
+    """The findings of one check."""
+    named = [finding for finding in found if finding["name"] == name]
+    assert named, f"no {name} in {sorted({finding['name'] for finding in found})}"
+    return named
+
+
+def bad(found):
+    return [finding for finding in found if finding["level"] != "ok"]
+
+
+# -- an ordinary site ----------------------------------------------------------------------------
+
+def test_all_is_well(site):
+    found = site.check(rc=0)
+    # Nothing has been signed yet: that is all there is to say.
+    assert [finding["name"] for finding in bad(found)] == ["warm-up"], bad(found)
+
+
+def test_lines_for_people(site):
+    site.postfix.write({"non_smtpd_milters": ""})
+    done = site.batvd.ctl("check", rc=1, env=site.postfix.env())
+    found = site.check(rc=1)
+    lines = [line for line in done.lines if not line.startswith(" ")]
+    assert [line.split()[:2] for line in lines] == [[finding["level"], finding["name"]]
+                                                    for finding in found]
+    mends = [line.strip() for line in done.lines if line.startswith(" ")]
+    assert mends == [f"mend: {finding['mend']}" for finding in bad(found)]
+    assert "\033" not in done.out
+
+
+# -- faults in Postfix's settings ----------------------------------------------------------------
+
+class Fault:
+    """Which check sees it (name, level, what its text holds), and how it comes about: `main` values
+    (None: not set), `lines` of main.cf, `master` lines, or a function of the site. `mend` is a
+    pattern for what mends it; where that is no command line, `cure` does what it says."""
+
+    def __init__(self, name, level, text, mend, main=None, *, lines="", master=None, make=None,
+                 cure=None):
+        self.name, self.level, self.text, self.mend = name, level, text, mend
+        self.main, self.lines, self.master = main, lines, master
+        self.make, self.cure = make, cure
+
+    def __repr__(self):
+        return f"{self.name}: {self.text}"
+
+
+def without(*names):
+    return {name: None for name in names}
+
+
+def submission(option):
+    return MASTER_CF.replace("  -o smtpd_sasl_auth_enable=yes\n",
+                             f"  -o smtpd_sasl_auth_enable=yes\n  -o {option}\n")
+
+
+def stale_map(site):
+    """A map made before there was more than one domain."""
+    text = site.map.read_text(encoding="utf-8")
+    site.map.write_text("\n".join(line for line in text.splitlines() if "example\\.org" not in line)
+                        + "\n", encoding="utf-8")
+
+
+def greedy_map(site):
+    site.map.write_text(r'/^("?)prvs=[0-9]{4}[0-9A-Fa-f]{6}=(.+)$/ $1$2' + "\n", encoding="utf-8")
+
+
+def no_map(site):
+    site.map.unlink()
+
+
+def default_values(*names):
+    return lambda site: site.postfix.write(without(*names))
+
+
+def ordinary(site):
+    site.postfix.write()
+
+
+FAULTS = [
+    # the milters
+    Fault("postfix.smtpd_milters", "fail", "not set", r"^postconf .*'smtpd_milters = ",
+          {"smtpd_milters": ""}),
+    Fault("postfix.smtpd_milters", "fail", "inet:localhost:11332",
+          r"'smtpd_milters = inet:localhost:11332, unix:", {"smtpd_milters": "inet:localhost:11332"}),
+    Fault("postfix.non_smtpd_milters", "fail", "sendmail", r"'non_smtpd_milters = \$smtpd_milters'",
+          {"non_smtpd_milters": ""}),
+    Fault("postfix.non_smtpd_milters", "fail", "sendmail",
+          r"'non_smtpd_milters = inet:localhost:1, unix:", {"non_smtpd_milters": "inet:localhost:1"}),
+    Fault("postfix.listeners", "fail", "submission .*without a tag",
+          r"-PX submission/inet/smtpd_milters", master=submission("smtpd_milters=")),
+    Fault("postfix.listeners", "fail", "submission .*inet:localhost:8891",
+          r"-P .*submission/inet/smtpd_milters=inet:localhost:8891,unix:",
+          master=submission("smtpd_milters=inet:localhost:8891")),
+    Fault("postfix.listeners", "fail", "no_milters",
+          r"-P .*receive_override_options=no_address_mappings",
+          master=submission("receive_override_options=no_milters,no_address_mappings")),
+    Fault("postfix.listeners", "fail", "smtp .*forged bounces", r"-PX smtp/inet/smtpd_milters",
+          master=MASTER_CF.replace("- - smtpd\n", "- - smtpd -o smtpd_milters=\n", 1)),
+    Fault("postfix.listeners", "fail", "^smtp .*no_milters", r"'receive_override_options = '",
+          {"receive_override_options": "no_milters"}),
+    Fault("postfix.re-injection", "fail", "127.0.0.1:10025",
+          r"-P 127\.0\.0\.1:10025/inet/smtpd_milters=|-P '127\.0\.0\.1:10025/inet/smtpd_milters='",
+          {"content_filter": "scan:[127.0.0.1]:10024"}, master=MASTER_CF + FILTER + REINJECT),
+    Fault("postfix.re-injection", "fail", "127.0.0.1:10025", r"-P .*10025/inet/smtpd_milters=",
+          master=MASTER_CF.replace("- - smtpd\n", "- - smtpd -o content_filter=scan:x\n", 1) + FILTER
+          + REINJECT),
+    Fault("postfix.smtpd_proxy_filter", "fail", "smtp .*127.0.0.1:10024",
+          r"smtp/inet/smtpd_proxy_filter=.* .*smtp/inet/content_filter=smtp:127\.0\.0\.1:10024",
+          master=MASTER_CF.replace("- - smtpd\n",
+                                   "- - smtpd -o smtpd_proxy_filter=127.0.0.1:10024\n", 1)),
+    Fault("postfix.chroot", "fail", "in a chroot", r"listen = \"unix:\S+/queue/batvd/milter.sock\"",
+          master=MASTER_CF.replace("n - n", "n - y", 1),
+          cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.smtpd_milter_maps", "warn", "cidr", r"-X smtpd_milter_maps",
+          {"smtpd_milter_maps": "cidr:/etc/postfix/x"}),
+    Fault("postfix.milter_default_action", "fail", "accept, expected tempfail",
+          r"'milter_default_action = tempfail'", {"milter_default_action": "accept"}),
+    Fault("postfix.milter_default_action", "fail", "refused for good",
+          r"'milter_default_action = tempfail'", {"milter_default_action": "reject"}),
+    Fault("postfix.milter_default_action", "fail", "submission .*master.cf",
+          r"-PX submission/inet/milter_default_action", master=submission("milter_default_action=accept")),
+    Fault("postfix.milter_macros", "fail", "authenticated", r"-X milter_mail_macros",
+          {"milter_mail_macros": "i {mail_addr}"}),
+    Fault("postfix.milter_macros", "fail", "expected 6", r"-X milter_protocol",
+          {"milter_protocol": "2"}),
+    Fault("postfix.internal_mail_filter_classes", "fail", "bounce", r"-X internal_mail_filter_classes",
+          {"internal_mail_filter_classes": "bounce"}),
+    Fault("postfix.internal_mail_filter_classes", "warn", "notify", r"-X internal_mail_filter_classes",
+          {"internal_mail_filter_classes": "notify"}),
+
+    # the map
+    Fault("postfix.recipient_canonical_maps", "fail", "not set", r"batvctl -c \S+ mta postfix \| sh",
+          {"recipient_canonical_maps": ""}, cure=ordinary),
+    Fault("postfix.recipient_canonical_maps", "fail", "batvd-check.example.org",
+          r"mta postfix --part map > \S+/batv\.pcre", make=stale_map),
+    Fault("postfix.recipient_canonical_maps", "fail", "other sites' tags",
+          r"mta postfix --part map > \S+/batv\.pcre", make=greedy_map),
+    Fault("postfix.recipient_canonical_maps", "fail", "cannot be read",
+          r"mta postfix --part map > \S+/batv\.pcre", make=no_map),
+    Fault("postfix.recipient_canonical_maps", "fail", "unsupported dictionary",
+          r"apt-get install postfix-pcre", {"recipient_canonical_maps": "pcr:/etc/postfix/batv.pcre"},
+          cure=ordinary),
+    Fault("postfix.recipient_canonical_classes", "fail", "headers",
+          r"'recipient_canonical_classes = envelope_recipient'",
+          without("recipient_canonical_classes")),
+    Fault("postfix.recipient_canonical_classes", "fail", "not taken off",
+          r"'recipient_canonical_classes = envelope_recipient'",
+          {"recipient_canonical_classes": "header_recipient"}),
+    Fault("postfix.sender_rewriting", "fail", "in canonical_maps", r"^take \S+ out of what canonical_maps is",
+          lines="canonical_maps = $recipient_canonical_maps\n",
+          cure=ordinary),
+    Fault("postfix.sender_rewriting", "fail", "in canonical_maps", r"'canonical_maps = inline:",
+          lines="canonical_maps = inline:{x=y}, pcre:@MAP@\n"),
+    Fault("postfix.sender_rewriting", "fail", "in sender_canonical_maps",
+          r"'sender_canonical_maps = '", lines="sender_canonical_maps = pcre:@MAP@\n"),
+
+    # networks, senders
+    Fault("postfix.mynetworks", "warn", r"10\.1\.0\.0/16", r'add "10\.1\.0\.0/16" to internal_networks',
+          {"mynetworks": "127.0.0.2/32, 10.1.0.0/16"}, cure=ordinary),
+    Fault("postfix.mynetworks", "warn", r"2001:db8::/32", r"internal_networks",
+          {"mynetworks": "127.0.0.2/32 !192.0.2.1 [2001:db8::]/32"}, cure=ordinary),
+    Fault("postfix.mynetworks", "warn", r"192\.0\.2\.0/24", r"internal_networks",
+          lines="mynetworks = @DIR@/networks\n", cure=ordinary),
+    Fault("postfix.mynetworks", "warn", r"198\.51\.100\.0/24", r"internal_networks",
+          lines="mynetworks = cidr:@DIR@/networks.cidr\n", cure=ordinary),
+    Fault("postfix.mynetworks", "warn", "cannot be compared.*hash:/etc/x", r"internal_networks",
+          {"mynetworks": "127.0.0.2/32 hash:/etc/x"}, cure=ordinary),
+    Fault("postfix.masquerade_domains", "fail", "batvd has signed it.*xn--bcher",
+          r"'masquerade_classes = header_sender, header_recipient'", {"masquerade_domains": "example"}),
+    Fault("postfix.masquerade_domains", "warn", "unsigned",
+          r"'masquerade_classes = header_sender, header_recipient'",
+          {"masquerade_domains": "!x.example.com example.com"}),
+    Fault("postfix.sender_maps", "warn", "sender_canonical_maps", r"@example\.com",
+          {"sender_canonical_maps": "inline:{x=y}"}, cure=ordinary),
+    Fault("postfix.sender_maps", "warn", "smtp_generic_maps", r"@example\.com",
+          {"smtp_generic_maps": "inline:{x=y}"}, cure=ordinary),
+    Fault("postfix.sender_maps", "warn", "sender_dependent_relayhost_maps", r"@example\.com",
+          {"sender_dependent_relayhost_maps": "inline:{x=y}"}, cure=ordinary),
+    Fault("postfix.sender_maps", "warn", "sender_dependent_default_transport_maps", r"@example\.com",
+          {"sender_dependent_default_transport_maps": "inline:{x=y}"}, cure=ordinary),
+
+    # backscatter of its own
+    Fault("backscatter.relay_recipient_maps", "warn", "relay.example",
+          r"relay_recipient_maps = hash:", {"relay_domains": "relay.example"},
+          cure=lambda site: site.postfix.write({"relay_domains": "relay.example",
+                                                "relay_recipient_maps": "inline:{a@relay.example=x}"})),
+    Fault("backscatter.relay_recipient_maps", "warn", "relay.example",
+          r"relay_recipient_maps = hash:", {"relay_domains": "$mydestination, relay.example"},
+          cure=lambda site: site.postfix.write({"relay_domains": "$mydestination"})),
+    Fault("backscatter.catch-all", "warn", "virtual_alias_maps .*for example.com", r"an entry for each",
+          {"virtual_alias_maps": "inline:{@example.com=alice@example.com}"}, cure=ordinary),
+    Fault("backscatter.catch-all", "warn", "virtual_mailbox_maps", r"an entry for each",
+          {"virtual_mailbox_maps": "static:all"}, cure=ordinary),
+    Fault("backscatter.catch-all", "warn", "relay_recipient_maps", r"an entry for each",
+          lines="relay_recipient_maps = regexp:@DIR@/all.regexp\n", cure=ordinary),
+    Fault("backscatter.catch-all", "warn", "cannot be asked.*nowhere", r"^postmap .*texthash:/nowhere",
+          {"virtual_alias_maps": "texthash:/nowhere"}, cure=ordinary),
+    Fault("backscatter.luser_relay", "warn", "other.test", r"-X luser_relay",
+          {"luser_relay": "$user@other.test"}),
+    Fault("backscatter.unlisted_recipients", "warn", "expected yes",
+          r"smtpd_reject_unlisted_recipient = yes", {"smtpd_reject_unlisted_recipient": "no"}),
+    Fault("backscatter.unlisted_recipients", "warn", "smtp .*no|smtp .*master.cf",
+          r"-PX smtp/inet/smtpd_reject_unlisted_recipient",
+          master=MASTER_CF.replace("- - smtpd\n",
+                                   "- - smtpd -o smtpd_reject_unlisted_recipient=no\n", 1)),
+    Fault("backscatter.unlisted_recipients", "warn", "smtp .*receive_override_options",
+          r"-PX smtp/inet/receive_override_options",
+          master=MASTER_CF.replace(
+              "- - smtpd\n",
+              "- - smtpd -o receive_override_options=no_unknown_recipient_checks\n", 1)),
+    Fault("backscatter.local_recipient_maps", "warn", "mail.example.com", r"-X local_recipient_maps",
+          {"local_recipient_maps": ""}),
+]
+
+
+def break_it(site, fault):
+    folder = site.postfix.folder
+    site.postfix.file("networks", "# ours\n127.0.0.2/32 # here\n192.0.2.0/24\n")
+    site.postfix.file("networks.cidr", "127.0.0.2/32 OK\n198.51.100.0/24 OK\n")
+    site.postfix.file("all.regexp", "/@example\\.com$/ x\n")
+    lines = fault.lines.replace("@DIR@", str(folder)).replace("@MAP@", str(site.map))
+    main = dict(fault.main or {})
+    for name in re.findall(r"(?m)^(\w+) =", lines):
+        main[name] = None
+    site.postfix.write(main, lines=lines, master=fault.master)
+    if fault.make:
+        fault.make(site)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+def test_fault_is_found_and_mended(site, fault):
+    break_it(site, fault)
+    found = [finding for finding in bad(of(site.check(), fault.name))
+             if re.search(fault.text, finding["text"])]
+    assert len(found) == 1, of(site.check(), fault.name)
+    assert found[0]["level"] == fault.level
+    assert re.search(fault.mend, found[0]["mend"]), found[0]["mend"]
+    if fault.cure:
+        fault.cure(site)
+    else:
+        site.postfix.run(found[0]["mend"])
+    assert not bad(of(site.check(), fault.name))
+
+
+def test_every_check_of_postfix_is_in_the_table(site):
+    checks = {finding["name"] for finding in site.check()
+              if re.match(r"(postfix|backscatter)\.", finding["name"])}
+    untried = checks - {fault.name for fault in FAULTS}
+    # The first has a test of its own, since it needs another configuration of batvd.
+    assert untried == {"postfix.recipient_delimiter"}
+
+
+WELL = [
+    ("postfix.smtpd_milters", {"smtpd_milters": "inet:localhost:1, { @SOCKET@, connect_timeout=3s }"}),
+    ("postfix.smtpd_milters", {"batv": "@SOCKET@", "smtpd_milters": "${batv}"}),
+    ("postfix.smtpd_milters", {"smtpd_milters": "local:@PATH@"}),
+    ("postfix.milter_default_action", {"smtpd_milters": "{ @SOCKET@, default_action=tempfail }"}),
+    ("postfix.re-injection", {"content_filter": "scan:[127.0.0.1]:10024"}),
+    ("postfix.mynetworks", {"mynetworks": "127.0.0.2"}),
+    ("postfix.mynetworks", {"mynetworks": "127.0.0.2/32 !10.0.0.1 [::ffff:127.0.0.2]/128"}),
+    ("postfix.masquerade_domains", {"masquerade_domains": "example.com",
+                                    "masquerade_classes": "header_sender"}),
+    ("postfix.masquerade_domains", {"masquerade_domains": "other.test"}),
+    ("postfix.recipient_canonical_maps", {"recipient_canonical_maps": "inline:{x=y}, regexp:@MAP@"}),
+    ("postfix.sender_rewriting", {"canonical_maps": "inline:{x=y}"}),
+    ("backscatter.relay_recipient_maps", {"relay_domains": "relay.example",
+                                          "smtpd_recipient_restrictions":
+                                          "permit_mynetworks, reject_unverified_recipient"}),
+    ("backscatter.unlisted_recipients", {"smtpd_reject_unlisted_recipient": "no",
+                                         "smtpd_recipient_restrictions":
+                                         "reject_unlisted_recipient, reject_unauth_destination"}),
+    ("backscatter.catch-all", {"virtual_alias_maps": "inline:{alice@example.com=x, @other.test=y}"}),
+]
+
+
+@pytest.mark.parametrize("name, main", WELL, ids=lambda value: str(value)[:60])
+def test_what_is_well_is_left_alone(site, name, main):
+    path = f"{site.batvd.run}/milter.sock"
+    filled = {key: value.replace("@SOCKET@", f"unix:{path}").replace("@PATH@", path)
+              .replace("@MAP@", str(site.map)) for key, value in main.items()}
+    listener = "127.0.0.1:10025 inet n - n - - smtpd -o smtpd_milters=\n"
+    site.postfix.write(filled, master=MASTER_CF + FILTER + listener)
+    assert not bad(of(site.check(), name))
+
+
+def test_a_map_for_domains_that_came_later(site):
+    site.batvd.configure({"domains": (*DOMAINS, "new.example")})
+    try:
+        found, = bad(of(site.check(rc=1), "postfix.recipient_canonical_maps"))
+        assert "postmaster@new.example" in found["text"] and "example.com" not in found["text"]
+        site.postfix.run(found["mend"])
+        assert not bad(of(site.check(), "postfix.recipient_canonical_maps"))
+    finally:
+        site.batvd.configure({"domains": DOMAINS})
+
+
+def test_every_service_may_name_batvd_itself(site):
+    own = f"- - smtpd -o smtpd_milters=unix:{site.batvd.run}/milter.sock\n"
+    site.postfix.write({"smtpd_milters": "", "non_smtpd_milters": f"unix:{site.batvd.run}/milter.sock"},
+                       master=MASTER_CF.replace("- - smtpd\n", own))
+    found = site.check()
+    assert not bad(of(found, "postfix.smtpd_milters")) and not bad(of(found, "postfix.listeners"))
+
+
+def test_without_postfix_its_settings_are_not_looked_at(site):
+    done = site.batvd.ctl("check", "--json", env={"MAIL_CONFIG": "/nonexistent"})
+    found, = of(done.json, "postfix")
+    assert found["level"] == "warn" and "/nonexistent" in found["text"], found
+    assert not [one for one in done.json if one["name"].startswith("postfix.")]
+
+
+def test_recipient_delimiter_for_subaddress_syntax(site):
+    site.batvd.configure({"domains": ({"name": "example.com", "syntax": "subaddress"},)})
+    try:
+        site.postfix.write({"recipient_delimiter": "-"})
+        found, = bad(of(site.check(rc=1), "postfix.recipient_delimiter"))
+        assert found["level"] == "fail" and "example.com" in found["text"]
+        site.postfix.run(found["mend"])
+        assert not bad(of(site.check(), "postfix.recipient_delimiter"))
+        assert site.postfix.value("recipient_delimiter") == "+-"
+    finally:
+        site.batvd.configure({"domains": DOMAINS})
+
+
+# -- paths and chroots ---------------------------------------------------------------------------
+
+def test_a_path_that_a_chroot_makes_wrong(site):
+    """The socket lies below the queue directory, but is named from the root."""
+    site.postfix.write({"queue_directory": str(site.batvd.folder)},
+                       master=MASTER_CF.replace("n - n", "n - y"))
+    found, = bad(of(site.check(rc=1), "postfix.chroot"))
+    site.postfix.run(found["mend"])
+    assert site.postfix.value("smtpd_milters") == "unix:run/milter.sock"
+    assert not bad(site.check(rc=0)[1:-1]) or not bad(of(site.check(), "postfix.chroot"))
+    assert not bad(of(site.check(), "postfix.smtpd_milters"))
+
+
+def test_tcp():
+    with Site(listen="inet") as site:
+        assert not [one for one in bad(site.check(rc=0)) if one["name"] != "warm-up"]
+        for name in (f"inet:localhost:{site.batvd.port}", f"inet:127.0.0.1:{site.batvd.port}"):
+            site.postfix.write({"smtpd_milters": name})
+            assert not bad(of(site.check(rc=0), "postfix.smtpd_milters")), name
+        for name in (f"inet:127.0.0.1:{site.batvd.port - 1}", f"inet:127.0.0.7:{site.batvd.port}",
+                     f"unix:/run/{site.batvd.port}", "inet:nonsense"):
+            site.postfix.write({"smtpd_milters": name})
+            assert bad(of(site.check(rc=1), "postfix.smtpd_milters")), name
+        site.batvd.stop()
+        found, = bad(of(site.check(rc=1), "socket"))
+        assert str(site.batvd.port) in found["text"]
+
+
+# -- batvd itself --------------------------------------------------------------------------------
+
+@pytest.fixture
+def own():
+    """A site of the test's own, to be broken."""
+    with Site() as made:
+        yield made
+
+
+def expect(site, name, level, text, mend=""):
+    found = [one for one in bad(of(site.check(), name)) if re.search(text, one["text"])]
+    assert len(found) == 1, of(site.check(), name)
+    assert found[0]["level"] == level and re.search(mend, found[0]["mend"]), found
+    return found[0]
+
+
+def test_state_dir(own):
+    own.batvd.state.chmod(0o770)
+    mend = expect(own, "state_dir", "fail", "0770", "chmod 700")["mend"]
+    own.postfix.run(mend)
+    assert not bad(of(own.check(), "state_dir"))
+    own.batvd.state.chmod(0o755)
+    expect(own, "state_dir", "warn", "0755", "chmod 700")
+    own.batvd.state.chmod(0o700)
+    os.chown(own.batvd.state, 0, 0)
+    mend = expect(own, "state_dir", "fail", "belongs to user id 0", "chown -R")["mend"]
+    own.postfix.run(mend)
+    assert not bad(of(own.check(), "state_dir"))
+
+
+def test_state_dir_missing(own):
+    own.batvd.stop()
+    shutil.rmtree(own.batvd.state)
+    mend = expect(own, "state_dir", "fail", "No such file", "install -d -m 0700 -o nobody")["mend"]
+    own.postfix.run(mend)
+    assert not bad(of(own.check(), "state_dir"))
+
+
+def test_paths_in_commands_are_quoted(own):
+    conf = own.batvd.folder / "it's mine.conf"
+    shutil.copy(own.batvd.conf, conf)
+    (own.batvd.state / "keyring").unlink()
+    done = own.batvd.ctl("check", "--json", conf=conf, env=own.postfix.env())
+    own.postfix.run(of(done.json, "keyring")[0]["mend"])
+    assert not bad(of(own.check(), "keyring"))
+
+
+def test_relays_need_not_be_internal(own):
+    own.batvd.configure({"domains": DOMAINS, "relays": ["10.1.0.0/16"]})
+    own.postfix.write({"mynetworks": "127.0.0.2/32 10.1.2.0/24"})
+    assert not bad(of(own.check(), "postfix.mynetworks"))
+    own.postfix.write({"mynetworks": "10.0.0.0/8, 10.1.2.0/24 10.3.0.0/16"})
+    found = bad(of(own.check(), "postfix.mynetworks"))
+    assert [re.search(r'"(\S+)"', one["mend"])[1] for one in found] == ["10.0.0.0/8", "10.3.0.0/16"]
+
+
+def test_keyring(own):
+    path = own.batvd.state / "keyring"
+    path.chmod(0o644)
+    mend = expect(own, "keyring", "fail", "0644", "chmod 600")["mend"]
+    own.postfix.run(mend)
+    assert not bad(of(own.check(), "keyring"))
+    good = path.read_bytes()
+    path.write_bytes(good[:40])
+    expect(own, "keyring", "fail", str(path), "backup")
+    path.unlink()
+    mend = expect(own, "keyring", "fail", "not there", "key init")["mend"]
+    own.postfix.run(mend)
+    found = own.check()
+    assert not bad(of(found, "keyring")) and not bad(of(found, "key.active"))
+
+
+def test_daemon_and_socket(own):
+    own.batvd.kill9()
+    found = expect(own, "socket", "fail", "nobody answers")
+    assert "batvd -c" in found["mend"]
+    expect(own, "daemon", "fail", "no batvd is running", "batvd -c")
+    (own.batvd.run / "milter.sock").unlink()
+    expect(own, "socket", "fail", "No such file")
+    (own.batvd.run / "milter.sock").write_text("", encoding="ascii")
+    expect(own, "socket", "fail", "no socket", "^mv ")
+
+
+def test_socket_mode_and_group(own):
+    path = own.batvd.run / "milter.sock"
+    path.chmod(0o600)
+    own.postfix.run(expect(own, "socket", "warn", "0600", "chmod 0660")["mend"])
+    assert not bad(of(own.check(), "socket"))
+    os.chown(path, -1, 0)
+    expect(own, "socket.access", "fail", "cannot connect", "listen_group")
+    own.postfix.run(expect(own, "socket", "warn", "group", "chgrp")["mend"])
+    found = own.check()
+    assert not bad(of(found, "socket")) and not bad(of(found, "socket.access"))
+
+
+def test_folder_that_keeps_postfix_out(own):
+    own.batvd.run.chmod(0o700)
+    mend = expect(own, "socket.access", "fail", "cannot enter .*/run ", "chgrp .* chmod g\\+x")["mend"]
+    own.postfix.run(mend)
+    assert not bad(of(own.check(), "socket.access"))
+    own.batvd.folder.chmod(0o700)
+    expect(own, "socket.access", "fail", f"cannot enter {own.batvd.folder} ")
+
+
+def test_pause_and_reload(own):
+    own.batvd.ctl("pause", rc=0)
+    own.postfix.run(expect(own, "pause", "warn", "paused since", "resume")["mend"])
+    assert not bad(of(own.check(), "pause"))
+
+    later = own.batvd.conf.stat().st_mtime + 100
+    os.utime(own.batvd.conf, (later, later))
+    expect(own, "reload", "warn", "changed after", r"batvd -n -c .* && kill -USR1 \d+")
+    good = own.batvd.conf.read_text(encoding="utf-8")
+    own.batvd.conf.write_text(good + "nonsense = 1;\n", encoding="utf-8")
+    mark = own.batvd.mark()
+    own.batvd.signal(10)
+    own.batvd.wait_text(r"(?i)reload|nonsense", since=mark)
+    own.batvd.conf.write_text(good, encoding="utf-8")
+    util.wait_for(lambda: [one for one in own.check() if one["name"] == "reload"
+                           and one["level"] == "fail"], 15, "the failed reload in the status")
+    expect(own, "reload", "fail", "nonsense", "kill -USR1")
+
+
+def test_unsigned_mail_that_is_relayed(own):
+    with MilterSession(own.batvd.milter, client=("app.example.com", "192.0.2.77", 4711)) as session:
+        session.message("<alice@example.com>", ["<joe@other.test>"])
+    util.wait_for(lambda: bad(of(own.check(), "relayed-unsigned")), 25, "it in the status")
+    expect(own, "relayed-unsigned", "warn", r"192\.0\.2\.77", r'"192\.0\.2\.77" to internal_networks')
+
+
+def test_warm_up(own):
+    expect(own, "warm-up", "warn", "nothing has been signed yet for example.com")
+    with MilterSession(own.batvd.milter, client=("in.example.com", "127.0.0.2", 4711)) as session:
+        session.message("<alice@example.com>", ["<joe@other.test>"])
+
+    def waits():
+        return [one for one in of(own.check(), "warm-up")
+                if one["level"] == "ok" and re.search("logged only, until .* example.com", one["text"])]
+    util.wait_for(waits, 25, "the waiting time in the status")
+
+
+def test_keys_and_clock():
+    with Site(fake_time=True, config={"keys": {"rotate_days": 7}}) as site:
+        site.batvd.stop()
+        site.batvd.travel(days=10)
+        mend = expect(site, "key.rotation", "warn", "due since", "key rotate")["mend"]
+        site.postfix.run(mend, site.batvd.environment({"PATH": site.postfix.env()["PATH"]}))
+        assert not bad(of(site.check(), "key.rotation"))
+        site.batvd.travel(days=5)
+        expect(site, "clock", "fail", "clock is wrong", "timedatectl")
+
+
+def test_no_domains(own):
+    own.batvd.configure({"domains": ()})
+    expect(own, "domains", "warn", "no domains", "domains = ")
+    own.batvd.configure({"domains": DOMAINS, "sign": {"enabled": False}})
+    expect(own, "domains", "warn", "nothing is signed")
+
+
+def test_warnings_of_the_configuration(own):
+    own.batvd.configure({"keys": {"retain_days": 3}})
+    expect(own, "configuration", "warn", "retain_days", "batvd -n")
+
+
+# -- what cannot be looked at --------------------------------------------------------------------
+
+def test_broken_configuration(batvd):
+    daemon = batvd("domain = ();\n")
+    done = daemon.ctl("check", "--json", rc=2)
+    assert [one["name"] for one in done.json] == ["configuration"] * len(done.json)
+    assert done.json and all(one["level"] == "fail" for one in done.json)
+    assert str(daemon.conf) in done.json[0]["text"] and "domain" in done.err
+
+
+def test_usage(batvd):
+    assert "usage" in batvd().ctl("check", "more", rc=2).err
+
+
+def test_somebody_else(own):
+    """Neither root nor the owner: what can be seen is told, and who should run it."""
+    program = own.batvd.folder / "batvctl"
+    shutil.copy(util.binary("batvctl"), program)
+    done = subprocess.run([program, "-c", own.batvd.conf, "--json", "check"], user="daemon",
+                          group="daemon", extra_groups=[], env=own.postfix.env(), text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2 and "nobody" in done.stderr, done
+    assert json.loads(done.stdout)
