@@ -102,7 +102,7 @@ asan tsan:
 	    SANITIZE='$(SANITIZE_$@)' CFLAGS='-O1 -g -fno-omit-frame-pointer' tests
 	@BATV_SANITIZER=$@ tests/with-build $(BUILD)/$@ tests/run
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
-SANITIZE_tsan := -fsanitize=thread
+SANITIZE_tsan := -fsanitize=thread -DSTACK_SIZE=2097152
 
 demo:
 	@.ci/deps build demo

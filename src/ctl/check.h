@@ -88,6 +88,7 @@ void check_milter_maps(struct check *check);
 void check_default_action(struct check *check);
 void check_milter_macros(struct check *check);
 void check_filter_classes(struct check *check);
+void check_received(struct check *check);
 void check_mynetworks(struct check *check);
 void check_masquerade(struct check *check);
 void check_sender_maps(struct check *check);

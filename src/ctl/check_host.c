@@ -354,6 +354,14 @@ static void tell_relayed(struct check *check, const struct status_relayed *relay
         (unsigned long long)relayed->count, relayed->domain, relayed->client, when);
 }
 
+/* True where the configuration counts the client's mail as ours by now. */
+static bool is_internal(const struct check *check, const char *client)
+{
+    struct ip ip;
+    return ip_parse(client, &ip) &&
+           network_list_match(check->config->settings->internal_networks, &ip) != NULL;
+}
+
 void check_relayed(struct check *check)
 {
     const struct status_report *status = check->status;
@@ -363,7 +371,7 @@ void check_relayed(struct check *check)
     time_t recent = check->now - settings_wait(check->config->settings);
     size_t count = 0;
     for (size_t i = 0; i < status->relayed_count; i++) {
-        if (status->relayed[i].last < recent) {
+        if (status->relayed[i].last < recent || is_internal(check, status->relayed[i].client)) {
             continue;
         }
         if (count++ < FEW) {

@@ -71,22 +71,23 @@ static void questions_free(struct questions *q)
     words_free(&q->plain);
 }
 
-/* Asks one table; answers that are there already stay, as the first table that knows decides. */
+/* Asks one table; answers that are there already stay, as the first table that knows decides.
+ * *strips tells whether it takes a tag off. */
 static enum status ask_table(const struct check *check, struct questions *q, const char *table,
-                             bool *answered, struct reason *why)
+                             bool *strips, struct reason *why)
 {
     size_t count = q->tagged.count;
     char **fresh = calloc(count + 1, sizeof *fresh);
     const char **keys = calloc(count + 1, sizeof *keys);
     enum status status = STATUS_NO_MEMORY;
-    *answered = false;
+    *strips = false;
     if (fresh != NULL && keys != NULL) {
         for (size_t i = 0; i < count; i++) {
             keys[i] = q->tagged.items[i];
         }
         status = postfix_lookup(check->postfix, table, keys, count, fresh, why);
         for (size_t i = 0; i < count; i++) {
-            *answered = *answered || fresh[i] != NULL;
+            *strips = *strips || (fresh[i] != NULL && strcmp(fresh[i], q->plain.items[i]) == 0);
             if (q->answers[i] == NULL) {
                 q->answers[i] = fresh[i];
             } else {
@@ -128,17 +129,34 @@ static bool ask_all(struct check *check, struct questions *q, const struct words
     bool all = true;
     for (size_t i = 0; i < tables->count; i++) {
         struct reason why = {""};
-        bool answered;
-        enum status status = ask_table(check, q, tables->items[i], &answered, &why);
+        bool strips;
+        enum status status = ask_table(check, q, tables->items[i], &strips, &why);
         if (status == STATUS_NO_MEMORY) {
             check->no_memory = true;
         } else if (status != STATUS_OK) {
             tell_unreadable(check, tables->items[i], &why);
         }
         all = all && status == STATUS_OK;
-        *table = answered ? tables->items[i] : *table;
+        *table = strips && *table == NULL ? tables->items[i] : *table;
     }
     return all;
+}
+
+/* The table before all others. */
+static char *mend_order(struct check *check, const char *table)
+{
+    const char *name = need_name(NEED_MAPS);
+    const char *raw = postfix_get_raw(check->postfix, name);
+    if (!list_has(raw, table)) {
+        return mend_text("put %s in front of what %s is made of in main.cf, then postfix%s reload",
+                         table, name, postfix_place(check->postfix));
+    }
+    char *others = list_with(raw, table, NULL, ", ");
+    char *list = others != NULL ? list_join(table, others) : NULL;
+    char *text = list == NULL ? NULL : postfix_command(check->postfix, "-e", "%s = %s", name, list);
+    free(others);
+    free(list);
+    return text;
 }
 
 /* What the tables made of the questions. */
@@ -160,7 +178,7 @@ static void judge(struct check *check, const struct questions *q, const char *ta
                   table, listing_end(&missing));
     }
     if (other.count > 0) {
-        check_add(check, CHECK_WARN, mend_need(check, NEED_MAPS),
+        check_add(check, CHECK_WARN, mend_order(check, table),
                   "another entry of recipient_canonical_maps comes first and makes of a tagged "
                   "address: %s",
                   listing_end(&other));
@@ -230,17 +248,14 @@ static void check_strips(struct check *check, struct questions *q, const char *p
     }
     for (size_t i = 0; i < tables.count; i++) {
         struct reason why = {""};
-        bool answered;
-        if (ask_table(check, q, tables.items[i], &answered, &why) != STATUS_OK) {
+        bool strips;
+        if (ask_table(check, q, tables.items[i], &strips, &why) != STATUS_OK) {
             continue; /* what cannot be asked is for other checks */
         }
-        for (size_t k = 0; k < q->tagged.count; k++) {
-            if (is_plain(q, k)) {
-                check_add(check, CHECK_FAIL, mend_item(check, parameter, tables.items[i], NULL),
-                          "%s in %s takes the tag off senders again", tables.items[i], parameter);
-                *told = true;
-                break;
-            }
+        if (strips) {
+            check_add(check, CHECK_FAIL, mend_item(check, parameter, tables.items[i], NULL),
+                      "%s in %s takes the tag off senders again", tables.items[i], parameter);
+            *told = true;
         }
     }
     words_free(&tables);

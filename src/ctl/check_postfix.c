@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "batv/address.h"
 #include "ctl/check_postfix.h"
 #include "ctl/milter_address.h"
 #include "ctl/postfix_needs.h"
@@ -99,7 +100,7 @@ void check_smtpd_milters(struct check *check)
         check_ok(check, "batvd is asked about mail that comes by SMTP: %s",
                  said(list, text, sizeof text));
     } else if (listeners_ask_by_themselves(check)) {
-        check_ok(check, "every service that takes mail names batvd itself");
+        check_ok(check, "no service that takes mail goes by main.cf here, and each names batvd itself");
     } else {
         check_add(check, CHECK_FAIL, mend_need(check, NEED_MILTERS),
                   "batvd is not asked about mail that comes by SMTP: smtpd_milters is %s",
@@ -253,6 +254,76 @@ void check_filter_classes(struct check *check)
                   "Postfix's own notices pass batvd with their tags already taken off: "
                   "internal_mail_filter_classes is \"%s\", expected empty",
                   classes);
+    }
+}
+
+/* Domains. */
+
+/* A name that stands in the list itself: no table, no file, nothing taken out, no address. */
+static bool is_literal(const char *item)
+{
+    return strpbrk(item, "$:/!*[{") == NULL && item[strspn(item, ".")] != '\0' &&
+           strcasecmp(item, "localhost") != 0 && strncasecmp(item, "localhost.", 10) != 0;
+}
+
+/* Also of ".example.com", which is every domain below it. */
+static bool is_ours(struct check *check, const char *name)
+{
+    char *text = mend_text("%s%s", name[0] == '.' ? "batvd-check" : "", name);
+    char *ascii = text != NULL ? address_domain_ascii(text) : NULL;
+    bool ours = ascii != NULL && settings_rules(check->config->settings, ascii) != NULL;
+    check->no_memory = check->no_memory || ascii == NULL;
+    free(ascii);
+    free(text);
+    return ours;
+}
+
+static bool is_among(const struct words *words, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcasecmp(words->items[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Tells of the list's domains that are not ours, from the one at index first on; those before it
+ * have been told. */
+static void take_domains(struct check *check, const char *parameter, const struct words *words,
+                         size_t first)
+{
+    for (size_t i = first; i < words->count; i++) {
+        const char *name = words->items[i];
+        if (is_literal(name) && !is_among(words, i, name) && !is_ours(check, name)) {
+            check_add(check, CHECK_WARN, mend_config(check, "add \"%s\" to domains,", name),
+                      "%s (%s) receives mail, but is in no entry of domains: its senders are not "
+                      "signed, its bounces not judged, and a mailbox of ours that has an address "
+                      "there too gets forged bounces by it",
+                      name, parameter);
+        }
+    }
+}
+
+void check_received(struct check *check)
+{
+    static const char *const parameters[] = {"mydestination", "virtual_mailbox_domains",
+                                             "virtual_alias_domains", "relay_domains"};
+    struct words words = {.items = NULL};
+    size_t before = check->count;
+    if (check->postfix == NULL || check->config->settings->rules_count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        size_t first = words.count;
+        if (!words_split(postfix_get(check->postfix, parameters[i]), &words)) {
+            check->no_memory = true;
+        }
+        take_domains(check, parameters[i], &words, first);
+    }
+    words_free(&words);
+    if (check->count == before) {
+        check_ok(check, "every domain that main.cf names as receiving mail is in domains");
     }
 }
 

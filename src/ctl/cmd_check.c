@@ -52,6 +52,7 @@ static const struct {
     {"postfix.recipient_canonical_maps", check_map, false},
     {"postfix.recipient_canonical_classes", check_map_classes, false},
     {"postfix.sender_rewriting", check_sender_stripped, false},
+    {"postfix.domains", check_received, false},
     {"postfix.mynetworks", check_mynetworks, false},
     {"postfix.masquerade_domains", check_masquerade, false},
     {"postfix.sender_maps", check_sender_maps, false},

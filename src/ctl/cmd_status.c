@@ -19,7 +19,8 @@
 
 enum {
     WATCH_SECONDS = 2,
-    REPORT_STALE = 60 /* seconds: the daemon writes every ten */
+    REPORT_STALE = 60, /* seconds: the daemon writes every ten */
+    FORGED_SHOWN = 10
 };
 
 struct view {
@@ -202,6 +203,13 @@ static void print_remedy(const struct view *v)
     fputs(any ? " ];\n" : "", stdout);
 }
 
+static void print_times(uint64_t count, const char *one, const char *more, time_t last)
+{
+    printf(": %" PRIu64 " %s", count, count == 1 ? one : more);
+    print_moment(", last ", last);
+    putchar('\n');
+}
+
 static void print_relayed(const struct view *v)
 {
     const struct status_report *r = &v->report;
@@ -218,11 +226,24 @@ static void print_relayed(const struct view *v)
         print_text(stdout, relayed->domain);
         fputs(" from ", stdout);
         print_text(stdout, relayed->client);
-        printf(": %" PRIu64 " message%s", relayed->count, relayed->count == 1 ? "" : "s");
-        print_moment(", last ", relayed->last);
-        putchar('\n');
+        print_times(relayed->count, "message", "messages", relayed->last);
     }
     print_remedy(v);
+}
+
+static void print_forged(const struct status_report *r)
+{
+    size_t shown = r->forged_count < FORGED_SHOWN ? r->forged_count : FORGED_SHOWN;
+    fputs(shown > 0 ? "\nclients that tried tags which are not ours; a handful is normal:\n" : "",
+          stdout);
+    for (size_t i = 0; i < shown; i++) {
+        fputs("  ", stdout);
+        print_text(stdout, r->forged[i].client);
+        print_times(r->forged[i].count, "try", "tries", r->forged[i].last);
+    }
+    if (r->forged_count > shown) {
+        printf("  and %zu with fewer\n", r->forged_count - shown);
+    }
 }
 
 /* What has not happened takes no room. */
@@ -260,6 +281,7 @@ static void print_view(const struct view *v)
         print_domain(v, &r->domains[i]);
     }
     print_relayed(v);
+    print_forged(r);
     print_counters(r);
 }
 
@@ -316,6 +338,19 @@ static void json_relayed(struct json *json, const struct status_report *r)
     json_close(json);
 }
 
+static void json_forged(struct json *json, const struct status_report *r)
+{
+    json_open_array(json, "forged");
+    for (size_t i = 0; i < r->forged_count; i++) {
+        json_open_object(json, NULL);
+        json_text(json, "client", r->forged[i].client);
+        json_unsigned(json, "count", r->forged[i].count);
+        json_time_or_null(json, "last", r->forged[i].last);
+        json_close(json);
+    }
+    json_close(json);
+}
+
 static void json_counters(struct json *json, const struct status_report *r)
 {
     json_open_object(json, "counters");
@@ -343,6 +378,7 @@ static void json_report(struct json *json, const struct view *v)
     json_text_or_null(json, "ring_error", r->ring_error);
     json_domains(json, r);
     json_relayed(json, r);
+    json_forged(json, r);
     json_counters(json, r);
 }
 
@@ -361,6 +397,20 @@ static void print_json(const struct view *v)
 
 /* -------------------------------------------------------------------- looking */
 
+/* Whoever tried most comes first, among equals the latest. */
+static int compare_forged(const void *a, const void *b)
+{
+    const struct status_forged *left = a;
+    const struct status_forged *right = b;
+    if (left->count != right->count) {
+        return left->count > right->count ? -1 : 1;
+    }
+    if (left->last != right->last) {
+        return left->last > right->last ? -1 : 1;
+    }
+    return strcmp(left->client, right->client);
+}
+
 /* Looks once and prints. True: a daemon is running. */
 static bool show(const struct ctl *ctl)
 {
@@ -371,6 +421,9 @@ static bool show(const struct ctl *ctl)
     v.paused = pause_since(state_dir, &v.paused_since);
     enum status status = status_file_read(state_dir, &v.report, &v.why);
     v.known = status == STATUS_OK;
+    if (v.report.forged_count > 1) { /* there may be no array to sort */
+        qsort(v.report.forged, v.report.forged_count, sizeof *v.report.forged, compare_forged);
+    }
     if (v.known || status == STATUS_NOT_FOUND) {
         v.why.text[0] = '\0';
     }

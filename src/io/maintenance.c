@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 250, JOBS_MAX = 16, STACK_SIZE = 512 * 1024 };
+#include "io/stack.h"
+
+enum { TICK_MS = 250, JOBS_MAX = 16 };
 
 struct maintenance {
     const struct job *jobs;

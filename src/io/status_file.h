@@ -30,8 +30,15 @@ struct status_relayed {
     time_t last;
 };
 
+/* A client that tried tags which no key of ours made. */
+struct status_forged {
+    char *client;   /* address as text */
+    uint64_t count; /* recipients */
+    time_t last;
+};
+
 struct status_counter {
-    char *name; /* "signed", "sign-skip", "verify.RESULT", "action.ACTION" ... */
+    char *name; /* "signed", "sign-skip", "result.RESULT", "action.ACTION" ... */
     uint64_t value;
 };
 
@@ -53,6 +60,8 @@ struct status_report {
     size_t domain_count;
     struct status_relayed *relayed;
     size_t relayed_count;
+    struct status_forged *forged;
+    size_t forged_count;
     struct status_counter *counters;
     size_t counter_count;
 };

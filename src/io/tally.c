@@ -1,7 +1,8 @@
 /*
- * Counting. The counters are atomics, touched by every message; the two lists are short, rarely
- * written, and behind one mutex. Both are bounded: domains come from the configuration, and of
- * clients that relay unsigned mail the first hundreds say enough.
+ * Counting. The counters are atomics, touched by every message; the list of domains and the two
+ * tables of clients are short, seldom written, and behind one mutex. All are bounded: domains come
+ * from the configuration, and of clients the latest hundreds say enough. What is handed out is a
+ * copy; nothing leads back into the tally.
  */
 #include "io/tally.h"
 
@@ -11,7 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELAYED_MAX = 500, FIRST_MAX = 10000 };
+enum { RELAYED_MAX = 500, FORGED_MAX = 100, FIRST_MAX = 10000 };
+
+/* What a client did in a domain's name. Its own strings. */
+struct row {
+    char *domain;
+    char *client;
+    uint64_t count;
+    time_t last;
+    uint64_t touch; /* grows: which of two within a second was the later */
+};
+
+struct table {
+    struct row *rows;
+    size_t count;
+    size_t max;
+    uint64_t touches;
+};
 
 struct tally {
     atomic_ullong kinds[DECISION_KIND_COUNT];
@@ -21,15 +38,109 @@ struct tally {
     pthread_mutex_t lock;
     char **first; /* names of domains */
     size_t first_count;
-    struct status_relayed *relayed;
-    size_t relayed_count;
+    struct table relayed;
+    struct table forged;
 };
+
+/* ----------------------------------------------------------------- tables */
+
+static void table_clear(struct table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        free(table->rows[i].domain);
+        free(table->rows[i].client);
+    }
+    free(table->rows);
+    table->rows = NULL;
+    table->count = 0;
+}
+
+static bool is_later(const struct row *a, const struct row *b)
+{
+    return a->last > b->last || (a->last == b->last && a->touch > b->touch);
+}
+
+static bool has_later(const struct table *table, const struct row *row)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct row *other = &table->rows[i];
+        if (is_later(other, row) && strcmp(other->domain, row->domain) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A place for another row. In a full table that of the row whose last message is the oldest, but
+ * never a domain's latest row, by which `auto` is held back: so a table of more domains than max
+ * grows. NULL: no memory. */
+static struct row *table_place(struct table *table)
+{
+    struct row *oldest = NULL;
+    for (size_t i = 0; table->count >= table->max && i < table->count; i++) {
+        struct row *row = &table->rows[i];
+        if ((oldest == NULL || is_later(oldest, row)) && has_later(table, row)) {
+            oldest = row;
+        }
+    }
+    if (oldest != NULL) {
+        free(oldest->domain);
+        free(oldest->client);
+        return oldest;
+    }
+    struct row *grown = realloc(table->rows, (table->count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NULL;
+    }
+    table->rows = grown;
+    return &grown[table->count++];
+}
+
+/* The row of these two, a new one where there is none. NULL: no memory. */
+static struct row *table_touch(struct table *table, const char *domain, const char *client)
+{
+    table->touches++;
+    for (size_t i = 0; i < table->count; i++) {
+        struct row *row = &table->rows[i];
+        if (strcmp(row->client, client) == 0 && strcmp(row->domain, domain) == 0) {
+            row->touch = table->touches;
+            return row;
+        }
+    }
+    struct row fresh = {
+        .domain = strdup(domain), .client = strdup(client), .touch = table->touches};
+    struct row *place = fresh.domain != NULL && fresh.client != NULL ? table_place(table) : NULL;
+    if (place == NULL) {
+        free(fresh.domain);
+        free(fresh.client);
+        return NULL;
+    }
+    *place = fresh;
+    return place;
+}
+
+/* One more, now. */
+static void table_count(struct tally *tally, struct table *table, const char *domain,
+                        const char *client)
+{
+    pthread_mutex_lock(&tally->lock);
+    struct row *row = table_touch(table, domain, client);
+    if (row != NULL) {
+        row->count++;
+        row->last = time(NULL);
+    }
+    pthread_mutex_unlock(&tally->lock);
+}
+
+/* ------------------------------------------------------------- life cycle */
 
 struct tally *tally_new(void)
 {
     struct tally *tally = calloc(1, sizeof *tally);
     if (tally != NULL) {
         pthread_mutex_init(&tally->lock, NULL);
+        tally->relayed.max = RELAYED_MAX;
+        tally->forged.max = FORGED_MAX;
     }
     return tally;
 }
@@ -40,11 +151,8 @@ void tally_free(struct tally *tally)
         return;
     }
     tally_forget_first_signed(tally);
-    for (size_t i = 0; i < tally->relayed_count; i++) {
-        free(tally->relayed[i].domain);
-        free(tally->relayed[i].client);
-    }
-    free(tally->relayed);
+    table_clear(&tally->relayed);
+    table_clear(&tally->forged);
     pthread_mutex_destroy(&tally->lock);
     free(tally);
 }
@@ -108,70 +216,10 @@ void tally_forget_first_signed(struct tally *tally)
 
 /* ---------------------------------------------------------------- relayed */
 
-static bool has_later(const struct tally *tally, const struct status_relayed *row)
-{
-    for (size_t i = 0; i < tally->relayed_count; i++) {
-        const struct status_relayed *other = &tally->relayed[i];
-        bool later = other->last > row->last || (other->last == row->last && other > row);
-        if (later && strcmp(other->domain, row->domain) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A place for another row. In a full table that of the row whose last message is the oldest, but
- * never a domain's latest row, by which `auto` is held back: so a table of more domains than
- * RELAYED_MAX grows. NULL: no memory. */
-static struct status_relayed *place_relayed(struct tally *tally)
-{
-    struct status_relayed *oldest = NULL;
-    for (size_t i = 0; tally->relayed_count >= RELAYED_MAX && i < tally->relayed_count; i++) {
-        struct status_relayed *row = &tally->relayed[i];
-        if ((oldest == NULL || row->last < oldest->last) && has_later(tally, row)) {
-            oldest = row;
-        }
-    }
-    if (oldest != NULL) {
-        free(oldest->domain);
-        free(oldest->client);
-        return oldest;
-    }
-    struct status_relayed *grown =
-        realloc(tally->relayed, (tally->relayed_count + 1) * sizeof *grown);
-    if (grown == NULL) {
-        return NULL;
-    }
-    tally->relayed = grown;
-    return &grown[tally->relayed_count++];
-}
-
-/* With the lock held. NULL: no memory. */
-static struct status_relayed *find_relayed(struct tally *tally, const char *domain,
-                                           const char *client)
-{
-    for (size_t i = 0; i < tally->relayed_count; i++) {
-        struct status_relayed *row = &tally->relayed[i];
-        if (strcmp(row->domain, domain) == 0 && strcmp(row->client, client) == 0) {
-            return row;
-        }
-    }
-    struct status_relayed fresh = {.domain = strdup(domain), .client = strdup(client)};
-    struct status_relayed *place =
-        fresh.domain != NULL && fresh.client != NULL ? place_relayed(tally) : NULL;
-    if (place == NULL) {
-        free(fresh.domain);
-        free(fresh.client);
-        return NULL;
-    }
-    *place = fresh;
-    return place;
-}
-
 void tally_relayed_add(struct tally *tally, const struct status_relayed *seen)
 {
     pthread_mutex_lock(&tally->lock);
-    struct status_relayed *row = find_relayed(tally, seen->domain, seen->client);
+    struct row *row = table_touch(&tally->relayed, seen->domain, seen->client);
     if (row != NULL) {
         row->count += seen->count;
         row->last = seen->last > row->last ? seen->last : row->last;
@@ -181,28 +229,36 @@ void tally_relayed_add(struct tally *tally, const struct status_relayed *seen)
 
 static void add_relayed(struct tally *tally, const struct decision *decision)
 {
-    const char *client = decision->client->address != NULL ? decision->client->address : "local";
-    pthread_mutex_lock(&tally->lock);
-    struct status_relayed *row = find_relayed(tally, decision->rules->name, client);
-    if (row != NULL) {
-        row->count++;
-        row->last = time(NULL);
-    }
-    pthread_mutex_unlock(&tally->lock);
+    const char *address = decision->client->address;
+    table_count(tally, &tally->relayed, decision->rules->name, address != NULL ? address : "local");
 }
 
 time_t tally_relayed(struct tally *tally, const char *domain)
 {
     time_t last = 0;
     pthread_mutex_lock(&tally->lock);
-    for (size_t i = 0; i < tally->relayed_count; i++) {
-        const struct status_relayed *row = &tally->relayed[i];
+    for (size_t i = 0; i < tally->relayed.count; i++) {
+        const struct row *row = &tally->relayed.rows[i];
         if (row->last > last && strcmp(row->domain, domain) == 0) {
             last = row->last;
         }
     }
     pthread_mutex_unlock(&tally->lock);
     return last;
+}
+
+/* ----------------------------------------------------------------- forged */
+
+/* A tag in the form of ours that none of our keys made: somebody guesses, or holds one by a key
+ * that is gone. Which domain it was tried on does not matter, so all rows have the same. */
+static void add_forged(struct tally *tally, const struct decision *decision)
+{
+    const struct client *client = decision->client;
+    bool forged =
+        decision->result == RESULT_BAD_SIGNATURE || decision->result == RESULT_UNKNOWN_KEY;
+    if (forged && !client->local && client->address != NULL) {
+        table_count(tally, &tally->forged, "", client->address);
+    }
 }
 
 /* --------------------------------------------------------------- the sink */
@@ -219,6 +275,7 @@ void tally_decision(void *self, const struct decision *decision)
         if (!decision->debug) {
             count_up(&tally->actions[decision->verdict.action]);
         }
+        add_forged(tally, decision);
         break;
     case DECISION_SIGN:
         if (decision->first_signed) {
@@ -269,19 +326,39 @@ static bool report_counters(struct tally *tally, struct status_report *report)
     return done;
 }
 
-bool tally_report(struct tally *tally, struct status_report *report)
+/* With the lock held, as is the next. */
+static bool report_relayed(const struct table *table, struct status_report *report)
 {
-    bool done = report_counters(tally, report);
-    pthread_mutex_lock(&tally->lock);
-    report->relayed = calloc(tally->relayed_count + 1, sizeof *report->relayed);
-    done = done && report->relayed != NULL;
-    for (size_t i = 0; done && i < tally->relayed_count; i++) {
-        const struct status_relayed *row = &tally->relayed[i];
+    report->relayed = calloc(table->count + 1, sizeof *report->relayed);
+    bool done = report->relayed != NULL;
+    for (size_t i = 0; done && i < table->count; i++) {
+        const struct row *row = &table->rows[i];
         struct status_relayed *copy = &report->relayed[report->relayed_count++];
         *copy = (struct status_relayed){strdup(row->domain), strdup(row->client), row->count,
                                         row->last};
         done = copy->domain != NULL && copy->client != NULL;
     }
+    return done;
+}
+
+static bool report_forged(const struct table *table, struct status_report *report)
+{
+    report->forged = calloc(table->count + 1, sizeof *report->forged);
+    bool done = report->forged != NULL;
+    for (size_t i = 0; done && i < table->count; i++) {
+        const struct row *row = &table->rows[i];
+        struct status_forged *copy = &report->forged[report->forged_count++];
+        *copy = (struct status_forged){strdup(row->client), row->count, row->last};
+        done = copy->client != NULL;
+    }
+    return done;
+}
+
+bool tally_report(struct tally *tally, struct status_report *report)
+{
+    bool done = report_counters(tally, report);
+    pthread_mutex_lock(&tally->lock);
+    done = done && report_relayed(&tally->relayed, report) && report_forged(&tally->forged, report);
     pthread_mutex_unlock(&tally->lock);
     return done;
 }

@@ -1,6 +1,7 @@
 /*
- * A sink of decisions that counts them and remembers the two kinds of news that outlive a message:
- * which domain signed for the first time, and for which domain the MTA lets unsigned mail out.
+ * A sink of decisions that counts them and remembers the kinds of news that outlive a message:
+ * which domain signed for the first time, for which domain the MTA lets unsigned mail out, and
+ * which clients try tags that no key of ours made.
  */
 #ifndef IO_TALLY_H
 #define IO_TALLY_H
@@ -33,7 +34,8 @@ time_t tally_relayed(struct tally *tally, const char *domain);
 /* Takes over what an earlier daemon had seen. */
 void tally_relayed_add(struct tally *tally, const struct status_relayed *seen);
 
-/* Fills in report's counters and relayed; false: no memory. */
+/* Fills in report's counters, relayed and forged, in no order; false: no memory. The report owns
+ * all of it either way. */
 bool tally_report(struct tally *tally, struct status_report *report);
 
 #endif

@@ -16,6 +16,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,7 @@
 #include <time.h>
 
 #include "io/log.h"
-
-enum { STACK_SIZE = 512 * 1024 };
+#include "io/stack.h"
 
 /* What the MTA must be able to do for us. The rest (headers, quarantine) is asked for where
  * offered. */
@@ -44,6 +44,7 @@ static const unsigned long useful = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCP
 static const struct adapter *adapter; /* set before libmilter starts its threads */
 
 struct session {
+    atomic_uint turn; /* see enter */
     struct client client;
     char name[256];
     char address[INET6_ADDRSTRLEN];
@@ -52,6 +53,25 @@ struct session {
     struct transaction *transaction;
     size_t told; /* of the transaction's decisions */
 };
+
+/* libmilter hands a session from one thread to another over a socket; enter and leave say the same
+ * in the language's own terms: what was written in one callback is seen in the next. */
+static struct session *enter(SMFICTX *ctx)
+{
+    struct session *s = smfi_getpriv(ctx);
+    if (s != NULL) {
+        atomic_load_explicit(&s->turn, memory_order_acquire);
+    }
+    return s;
+}
+
+static sfsistat leave(struct session *s, sfsistat status)
+{
+    if (s != NULL) {
+        atomic_fetch_add_explicit(&s->turn, 1, memory_order_release);
+    }
+    return status;
+}
 
 static void message_end(struct session *s)
 {
@@ -137,12 +157,12 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
             client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
     }
     smfi_setpriv(ctx, s);
-    return SMFIS_NOREPLY;
+    return leave(s, SMFIS_NOREPLY);
 }
 
 static sfsistat on_close(SMFICTX *ctx)
 {
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     if (s != NULL) {
         message_end(s);
         free(s);
@@ -246,7 +266,7 @@ static sfsistat without_transaction(SMFICTX *ctx)
 
 static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 {
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     if (s == NULL) {
         return SMFIS_NOREPLY;
     }
@@ -258,7 +278,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
         transaction_mail(s->transaction, arguments[0], symbol(ctx, "{mail_addr}"),
                          user != NULL ? user : macro(ctx, "{auth_type}"));
     }
-    return SMFIS_NOREPLY;
+    return leave(s, SMFIS_NOREPLY);
 }
 
 /* A tag that we do not know may be by a key that was made a moment ago. */
@@ -281,7 +301,7 @@ static void settle_doubts(struct session *s, time_t now)
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx);
     }
@@ -294,7 +314,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     transaction_rcpt_reply(s->transaction, now, &reply);
     tell(ctx, s);
-    return reply_status(ctx, &reply);
+    return leave(s, reply_status(ctx, &reply));
 }
 
 static bool apply(SMFICTX *ctx, const struct effect *effect)
@@ -368,41 +388,41 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
         reply_on_error(version_snapshot(s->version)->settings, &reply);
     }
     message_end(s);
-    return reply_status(ctx, &reply);
+    return leave(s, reply_status(ctx, &reply));
 }
 
 static sfsistat on_data(SMFICTX *ctx)
 {
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx);
     }
-    return transaction_wants(s->transaction) != 0 ? SMFIS_CONTINUE : finish(ctx, s);
+    return transaction_wants(s->transaction) != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 {
     (void)value;
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     if (s != NULL && s->transaction != NULL) {
         transaction_header(s->transaction, name);
     }
-    return SMFIS_NOREPLY;
+    return leave(s, SMFIS_NOREPLY);
 }
 
 static sfsistat on_message_end(SMFICTX *ctx)
 {
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     return s == NULL || s->transaction == NULL ? without_transaction(ctx) : finish(ctx, s);
 }
 
 static sfsistat on_abort(SMFICTX *ctx)
 {
-    struct session *s = smfi_getpriv(ctx);
+    struct session *s = enter(ctx);
     if (s != NULL) {
         message_end(s);
     }
-    return SMFIS_CONTINUE;
+    return leave(s, SMFIS_CONTINUE);
 }
 
 /* ---------------------------------------------------------------------- run */

@@ -67,7 +67,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def whole():
+def whole(ended_well):
     with Site() as made:
         yield made
 
@@ -222,6 +222,12 @@ FAULTS = [
     Fault("postfix.recipient_canonical_maps", "fail", "unsupported dictionary",
           r"apt-get install postfix-pcre", {"recipient_canonical_maps": "pcr:/etc/postfix/batv.pcre"},
           cure=ordinary),
+    Fault("postfix.recipient_canonical_maps", "warn", "comes first",
+          r"'recipient_canonical_maps = pcre:\S+/batv\.pcre, regexp:\S+/all\.regexp'",
+          lines="recipient_canonical_maps = regexp:@DIR@/all.regexp pcre:@MAP@\n"),
+    Fault("postfix.recipient_canonical_maps", "warn", "comes first", r"^put pcre:\S+ in front of",
+          lines="both = regexp:@DIR@/all.regexp pcre:@MAP@\nrecipient_canonical_maps = $both\n",
+          cure=ordinary),
     Fault("postfix.recipient_canonical_classes", "fail", "headers",
           r"'recipient_canonical_classes = envelope_recipient'",
           without("recipient_canonical_classes")),
@@ -236,7 +242,9 @@ FAULTS = [
     Fault("postfix.sender_rewriting", "fail", "in sender_canonical_maps",
           r"'sender_canonical_maps = '", lines="sender_canonical_maps = pcre:@MAP@\n"),
 
-    # networks, senders
+    # domains, networks, senders
+    Fault("postfix.domains", "warn", r"^foreign\.test ", r'add "foreign\.test" to domains',
+          {"relay_domains": "foreign.test"}, cure=ordinary),
     Fault("postfix.mynetworks", "warn", r"10\.1\.0\.0/16", r'add "10\.1\.0\.0/16" to internal_networks',
           {"mynetworks": "127.0.0.2/32, 10.1.0.0/16"}, cure=ordinary),
     Fault("postfix.mynetworks", "warn", r"2001:db8::/32", r"internal_networks",
@@ -290,7 +298,7 @@ FAULTS = [
           master=MASTER_CF.replace(
               "- - smtpd\n",
               "- - smtpd -o receive_override_options=no_unknown_recipient_checks\n", 1)),
-    Fault("backscatter.local_recipient_maps", "warn", "mail.example.com", r"-X local_recipient_maps",
+    Fault("backscatter.local_recipient_maps", "warn", "mail.example.org", r"-X local_recipient_maps",
           {"local_recipient_maps": ""}),
 ]
 
@@ -560,6 +568,8 @@ def test_unsigned_mail_that_is_relayed(own):
         session.message("<alice@example.com>", ["<joe@other.test>"])
     util.wait_for(lambda: bad(of(own.check(), "relayed-unsigned")), 25, "it in the status")
     expect(own, "relayed-unsigned", "warn", r"192\.0\.2\.77", r'"192\.0\.2\.77" to internal_networks')
+    own.batvd.configure({"domains": DOMAINS, "internal_networks": ["127.0.0.2", "192.0.2.77"]})
+    assert not bad(of(own.check(), "relayed-unsigned"))
 
 
 def test_warm_up(own):

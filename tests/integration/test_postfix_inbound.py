@@ -14,7 +14,7 @@ REASON = "not sent by us"          # `verify.text` of the tests that look for it
 def whole_site():
     # Catch-all mailboxes for two syntaxes that are not ours, so that Postfix lets them through.
     boxes = (ALICE, "bob@example.com", "postmaster@example.com", "abuse@example.com", QUOTED, LONG,
-             "carol@sub.example", "btv1==0123456789ab==alice@example.com",
+             "jürgen@example.com", "carol@sub.example", "btv1==0123456789ab==alice@example.com",
              "prvs=12345=alice@example.com")
     with Site(mailboxes=boxes) as site:
         yield site
@@ -82,6 +82,33 @@ def test_quoted_local_part(site):
     sent, entry = site.judged_bounce(tagged)
     site.assert_delivered(sent, QUOTED)
     assert entry["result"] == "valid"
+
+
+def test_utf8_local_part(site):
+    subject = util.unique()
+    sent = site.submit("jürgen@example.com", mail_args=["SMTPUTF8"], subject=subject)
+    tagged = site.sink.wait_one(subject=subject).mail_from
+    assert "jürgen" in tagged
+    sent, entry = site.judged_bounce(tagged, mail_args=["SMTPUTF8"])
+    assert sent.accepted, sent
+    assert site.postfix.wait_one("jürgen@example.com", sent.subject)
+    assert (entry["rcpt"], entry["result"]) == (f"<{tagged}>", "valid")
+
+
+def test_source_route_before_a_tag(site, alice_tag):
+    sent, entry = site.judged_bounce(f"<@mx.other.test:{alice_tag}>")
+    site.assert_delivered(sent, ALICE)
+    assert entry["result"] == "valid"
+    sent, entry = site.judged_bounce(f"<@mx.other.test:{ALICE}>")
+    assert refused(sent), sent
+    assert entry["result"] == "missing"
+
+
+def test_source_route_before_a_recipient_that_is_removed(site, alice_tag):
+    sent, entries = site.judged_bounce([alice_tag, "<@mx.other.test:bob@example.com>"])
+    assert sorted(entry["action"] for entry in entries) == ["accept", "reject"]
+    site.assert_delivered(sent, ALICE)
+    assert not site.postfix.mail("bob@example.com", sent.subject)
 
 
 def test_subaddress_syntax(site):
@@ -451,6 +478,36 @@ def test_the_hole_that_refusing_closes_is_there(site):
     assert sent.accepted, sent
     bounce = site.sink.wait_one(rcpt="second.victim@innocent.test")
     assert bounce.mail_from == ""
+
+
+def test_forged_tag_refused_at_rcpt_leaves_the_other_recipients(site):
+    site.use({"verify": {"reject_at": "rcpt"}})
+    forged = "prvs=0783abcdef=nosuchuser@example.com"
+    with site.postfix.session(xclient=STRANGER) as session:
+        sent = session.send("joe@other.test", [forged, ALICE])
+    assert sent.rcpts[forged].code == 550, sent
+    assert sent.rcpts[forged].text.startswith("5.1.1 "), sent
+    site.assert_delivered(sent, ALICE)
+
+
+@pytest.mark.parametrize("how", ["sendmail", "auth", "inside"])
+def test_mail_of_our_own_to_a_forged_tag_is_not_refused(site, how):
+    """Mail by sendmail(1) could not be refused at all, it would stay in the queue for ever."""
+    forged = "prvs=0783abcdef=alice@example.com"
+    if how == "sendmail":
+        subject = site.postfix.sendmail(forged, sender="bob@example.com")
+    else:
+        sent = {"auth": site.submit, "inside": site.submit_inside}[how]("bob@example.com", forged)
+        assert sent.accepted, sent
+        subject = sent.subject
+    site.postfix.wait_one(ALICE, subject)
+    site.postfix.wait_empty()
+
+
+def test_mail_by_sendmail_to_a_good_tag_arrives(site, alice_tag):
+    """Here Postfix's map is first, and the milter sees the plain address."""
+    subject = site.postfix.sendmail(alice_tag, sender="bob@example.com")
+    assert site.postfix.wait_one(ALICE, subject).delivered_to == ALICE
 
 
 def test_forged_tag_is_deferred_while_the_domain_only_logs(site):

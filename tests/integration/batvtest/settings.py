@@ -55,7 +55,7 @@ class PostfixSettings:
             "setgid_group": place.setgid_group,
             "inet_interfaces": "127.0.0.1",
             "inet_protocols": "ipv4",
-            "myhostname": "mail.example.com",
+            "myhostname": "mail.example.org",
             "mydestination": "$myhostname, localhost",
             "mynetworks": "127.0.0.2/32",
             "alias_maps": "",
@@ -71,7 +71,7 @@ class PostfixSettings:
         text = "".join(f"{name} = {value}\n" for name, value in values.items()
                        if value is not None)
         self.file("users", "postmaster x\n")
-        self.file("aliases", "alice@example.com postmaster@mail.example.com\n")
+        self.file("aliases", "alice@example.com postmaster@mail.example.org\n")
         self.file("main.cf", text + lines)
         if master is not None:
             self.file("master.cf", master)

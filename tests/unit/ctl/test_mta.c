@@ -137,7 +137,7 @@ static const struct {
     {"local:b/m.sock", "unix:/nowhere/b/m.sock", true, true},
     {"unix:/nowhere/b/m.sock", "unix:/nowhere/b/m.sock", false, true},
     {"unix:/nowhere/b/m.sock", "unix:/nowhere/b/m.sock", true, false},
-    {"unix:/b/m.sock", "unix:/nowhere/b/m.sock", true, false}, /* /nowhere//b */
+    {"unix:/b/m.sock", "unix:/nowhere/b/m.sock", true, true},
     {"unix:/tmp/../tmp/m.sock", "unix:/tmp/m.sock", false, true},
     {"unix:b/m.sock", "unix:/nowhere/c/m.sock", false, false},
     {"inet:127.0.0.1:8891", "unix:/nowhere/b/m.sock", false, false},

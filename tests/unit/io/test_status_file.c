@@ -19,6 +19,7 @@ static char hostile[256];
 
 static struct status_domain domains[3];
 static struct status_relayed relayed[3];
+static struct status_forged forged[3];
 static struct status_counter counters[5];
 
 static void setup(void)
@@ -34,6 +35,9 @@ static void setup(void)
     relayed[0] = (struct status_relayed){plain, address, 1, 1796299200};
     relayed[1] = (struct status_relayed){quotes, hostile, UINT64_MAX, 0};
     relayed[2] = (struct status_relayed){empty, empty, 0, -1};
+    forged[0] = (struct status_forged){address, 12, 1796299200};
+    forged[1] = (struct status_forged){hostile, UINT64_MAX, 0};
+    forged[2] = (struct status_forged){empty, 0, -1};
     for (int i = 0; i < 5; i++) {
         counters[i] = (struct status_counter){i == 3 ? hostile : signed_name, (uint64_t)i};
     }
@@ -58,6 +62,8 @@ static struct status_report full_report(void)
         .domain_count = 3,
         .relayed = relayed,
         .relayed_count = 3,
+        .forged = forged,
+        .forged_count = 3,
         .counters = counters,
         .counter_count = 5,
     };
@@ -78,6 +84,12 @@ static void assert_lists_equal(const struct status_report *a, const struct statu
         ck_assert_str_eq(a->relayed[i].client, b->relayed[i].client);
         ck_assert_uint_eq(a->relayed[i].count, b->relayed[i].count);
         ck_assert_int_eq(a->relayed[i].last, b->relayed[i].last);
+    }
+    ck_assert_uint_eq(a->forged_count, b->forged_count);
+    for (size_t i = 0; i < a->forged_count; i++) {
+        ck_assert_str_eq(a->forged[i].client, b->forged[i].client);
+        ck_assert_uint_eq(a->forged[i].count, b->forged[i].count);
+        ck_assert_int_eq(a->forged[i].last, b->forged[i].last);
     }
     ck_assert_uint_eq(a->counter_count, b->counter_count);
     for (size_t i = 0; i < a->counter_count; i++) {
@@ -135,7 +147,8 @@ START_TEST(test_a_report_of_nothing_comes_back)
     ck_assert_str_eq(again.version, ""); /* no string is NULL, whatever was written */
     ck_assert_int_eq(again.active_key, -1);
     ck_assert_int_eq(again.next_rotation, 0);
-    ck_assert_uint_eq(again.domain_count + again.relayed_count + again.counter_count, 0);
+    ck_assert_uint_eq(again.domain_count + again.relayed_count, 0);
+    ck_assert_uint_eq(again.forged_count + again.counter_count, 0);
     status_report_free(&again);
     free(text);
 }
@@ -197,6 +210,8 @@ static const struct {
     {"an empty line", "format 1\n\nend\n", STATUS_INVALID},
     {"a value too few", "format 1\ncounter x\nend\n", STATUS_INVALID},
     {"a value too many", "format 1\ncounter x 1 2\nend\n", STATUS_INVALID},
+    {"a client that tried tags", "format 1\nforged 192.0.2.1 3 -\nend\n", STATUS_OK},
+    {"one without a count", "format 1\nforged 192.0.2.1 -\nend\n", STATUS_INVALID},
     {"a space too many", "format 1\npid  1\nend\n", STATUS_INVALID},
     {"a space at the end", "format 1\npid 1 \nend\n", STATUS_INVALID},
     {"no number", "format 1\npid x\nend\n", STATUS_INVALID},

@@ -1,0 +1,99 @@
+"""`batvctl check`, postfix.domains: domains that Postfix receives mail for and batvd does not know."""
+
+import re
+
+import pytest
+
+from batvtest.daemon import Batvd
+from batvtest.settings import PostfixSettings
+
+NAME = "postfix.domains"
+OURS = {"myhostname": "mail.example.com", "mydestination": "$myhostname, localhost",
+        "virtual_alias_domains": "example.com"}
+
+
+@pytest.fixture(scope="module")
+def batvd():
+    made = Batvd({"domains": ("example.com", "mail.example.com", ".example.org", "bücher.example")})
+    yield made.start()
+    made.terminate()
+
+
+@pytest.fixture(scope="module")
+def postfix():
+    with PostfixSettings() as made:
+        yield made
+
+
+@pytest.fixture
+def look(batvd, postfix):
+    """The findings for these values in main.cf."""
+    def findings(main):
+        postfix.write({**OURS, **main})
+        done = batvd.ctl("check", "--json", env=postfix.env())
+        assert done.rc in (0, 1), done
+        found = [one for one in done.json if one["name"] == NAME]
+        assert found, done
+        return found
+    return findings
+
+
+WELL = [
+    {},
+    {"mydestination": ""},
+    {"mydestination": "$myhostname, localhost.$mydomain, localhost"},
+    {"mydestination": "localhost LocalHost.other.test, MAIL.Example.COM"},
+    {"mydestination": "$myhostname, /nowhere/names, hash:/nowhere/names, !not.test, [192.0.2.1]"},
+    {"virtual_mailbox_domains": "inline:{a.test=x, b.test=y}, static:all"},
+    {"virtual_alias_domains": "$virtual_alias_maps"},
+    {"relay_domains": "a.example.org b.c.example.org .example.org"},
+    {"relay_domains": "xn--bcher-kva.example"},
+    {"relay_domains": "bücher.example"},
+    {"relay_domains": "proxy:hash:/nowhere/names"},
+]
+
+
+@pytest.mark.parametrize("main", WELL, ids=str)
+def test_domains_of_ours_and_what_is_no_name(look, main):
+    found, = look(main)
+    assert (found["level"], found["mend"]) == ("ok", None), found
+
+
+MISSING = [
+    ({"mydestination": "$myhostname", "myhostname": "mx.other.test"}, ["mx.other.test"]),
+    ({"mydestination": "$mydomain, localhost", "mydomain": "old.test"}, ["old.test"]),
+    ({"virtual_mailbox_domains": "example.com, shop.example.com"}, ["shop.example.com"]),
+    ({"virtual_alias_domains": "alias.test hash:/nowhere/names other.test"},
+     ["alias.test", "other.test"]),
+    ({"relay_domains": "example.org .example.com"}, ["example.org", ".example.com"]),
+    ({"relay_domains": "bücher.test"}, ["bücher.test"]),
+    ({"relay_domains": "localhoster.test"}, ["localhoster.test"]),
+    ({"mydestination": "a.test", "relay_domains": "$mydestination, b.test, A.test b.test"},
+     ["a.test", "b.test"]),
+]
+
+
+@pytest.mark.parametrize("main, names", MISSING, ids=str)
+def test_each_domain_that_is_missing_is_named_once(look, main, names):
+    found = look(main)
+    assert [re.search(r'^in \S+: add "(\S+)" to domains, ', one["mend"])[1] for one in found] == names
+    for finding, name in zip(found, names):
+        assert finding["level"] == "warn" and finding["text"].startswith(f"{name} ("), finding
+
+
+def test_the_parameter_and_what_it_means_are_told(look):
+    found, = look({"relay_domains": "relay.test"})
+    assert "(relay_domains)" in found["text"]
+    for told in ("not signed", "not judged", "a mailbox of ours that has an address there too"):
+        assert told in found["text"], found
+
+
+def test_adding_it_mends_it(batvd, postfix, look):
+    assert look({"relay_domains": "relay.test"})[0]["level"] == "warn"
+    before = batvd.conf.read_text(encoding="utf-8")
+    try:
+        batvd.conf.write_text(before.replace('("example.com"', '("relay.test", "example.com"'),
+                              encoding="utf-8")
+        assert look({"relay_domains": "relay.test"})[0]["level"] == "ok"
+    finally:
+        batvd.conf.write_text(before, encoding="utf-8")
