@@ -83,14 +83,8 @@ static size_t make_keys(const struct settings *settings, const char *keys[])
 static void tell_unasked(struct check *check, const char *parameter, const char *table,
                          const struct reason *why)
 {
-    const char *path = strchr(table, ':');
-    bool indexed = strncmp(table, "hash:", 5) == 0 || strncmp(table, "btree:", 6) == 0 ||
-                   strncmp(table, "lmdb:", 5) == 0 || strncmp(table, "cdb:", 4) == 0;
-    char *mend = indexed && path != NULL
-                     ? mend_text("postmap %s", check_word(check, table))
-                     : mend_text("postmap%s -q postmaster %s", postfix_place(check->postfix),
-                                 check_word(check, table));
-    check_add(check, CHECK_WARN, mend, "%s in %s cannot be asked: %s", table, parameter, why->text);
+    check_add(check, CHECK_WARN, mend_table(check, table), "%s in %s cannot be asked: %s", table,
+              parameter, why->text);
 }
 
 /* Looks for catch-alls in one table. True: something was told. */

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "batv/address_unicode.h"
 #include "ctl/check_postfix.h"
@@ -112,13 +113,23 @@ static const char *table_path(const char *table)
     return slash != NULL && slash > table && slash[-1] == ':' ? slash : POSTFIX_MAP_PATH;
 }
 
+/* Only a file that is not there is taken for ours: others are the administrator's. */
+static char *mend_unreadable(struct check *check, const char *table, const struct reason *why)
+{
+    bool patterns = strncmp(table, "pcre:/", 6) == 0 || strncmp(table, "regexp:/", 8) == 0;
+    if (strstr(why->text, "unsupported dictionary type") != NULL) {
+        return mend_text("apt-get install postfix-pcre");
+    }
+    if (patterns && access(table_path(table), F_OK) != 0) {
+        return mend_map(check, table_path(table));
+    }
+    return mend_table(check, table);
+}
+
 static void tell_unreadable(struct check *check, const char *table, const struct reason *why)
 {
-    char *mend = strstr(why->text, "unsupported dictionary type") != NULL
-                     ? mend_text("apt-get install postfix-pcre")
-                     : mend_map(check, table_path(table));
-    check_add(check, CHECK_FAIL, mend, "%s in recipient_canonical_maps cannot be read: %s", table,
-              why->text);
+    check_add(check, CHECK_FAIL, mend_unreadable(check, table, why),
+              "%s in recipient_canonical_maps cannot be read: %s", table, why->text);
 }
 
 /* Asks all of the list. *table becomes the one that takes tags off, if any. False: one cannot be

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "batv/address.h"
 #include "ctl/check_postfix.h"
@@ -49,11 +50,29 @@ char *mend_all(struct check *check)
     return mend_text("batvctl -c %s mta postfix | sh", check_conf(check));
 }
 
+char *mend_table(struct check *check, const char *table)
+{
+    static const char *const indexed[] = {"hash:", "btree:", "lmdb:", "cdb:", "dbm:"};
+    const char *place = postfix_place(check->postfix);
+    for (size_t i = 0; i < sizeof indexed / sizeof indexed[0]; i++) {
+        if (strncmp(table, indexed[i], strlen(indexed[i])) == 0) {
+            return mend_text("postmap%s %s", place, check_word(check, table));
+        }
+    }
+    return mend_text("postmap%s -q postmaster %s", place, check_word(check, table));
+}
+
 char *mend_map(struct check *check, const char *path)
 {
-    const char *place = postfix_place(check->postfix);
-    return mend_text("batvctl -c %s mta postfix --part map > %s && postfix%s reload",
-                     check_conf(check), check_word(check, path), place);
+    const char *word = check_word(check, path);
+    char *keep = access(path, F_OK) == 0 ? mend_text("cp -p %s %s.old && ", word, word)
+                                         : mend_text("%s", "");
+    char *text = keep == NULL
+                     ? NULL
+                     : mend_text("%sbatvctl -c %s mta postfix --part map > %s && postfix%s reload",
+                                 keep, check_conf(check), word, postfix_place(check->postfix));
+    free(keep);
+    return text;
 }
 
 void check_postfix(struct check *check)
@@ -100,7 +119,8 @@ void check_smtpd_milters(struct check *check)
         check_ok(check, "batvd is asked about mail that comes by SMTP: %s",
                  said(list, text, sizeof text));
     } else if (listeners_ask_by_themselves(check)) {
-        check_ok(check, "no service that takes mail goes by main.cf here, and each names batvd itself");
+        check_ok(check,
+                 "no service that takes mail goes by main.cf here, and each names batvd itself");
     } else {
         check_add(check, CHECK_FAIL, mend_need(check, NEED_MILTERS),
                   "batvd is not asked about mail that comes by SMTP: smtpd_milters is %s",

@@ -29,7 +29,9 @@ char *mend_item(const struct check *check, const char *parameter, const char *it
 char *mend_need(const struct check *check, int need);
 /* All of what `batvctl mta postfix` gives. */
 char *mend_all(struct check *check);
-/* The map anew, at its path. */
+/* A table that cannot be asked: its index anew, or what shows the fault. */
+char *mend_table(struct check *check, const char *table);
+/* The map anew, at its path; what is there is kept under another name. */
 char *mend_map(struct check *check, const char *path);
 
 #endif

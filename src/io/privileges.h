@@ -23,7 +23,8 @@ enum status identity_return(struct reason *why);
 enum status identity_become(const struct identity *identity, const struct config *config,
                             struct reason *why);
 
-/* One descriptor a session: raises the soft limit, up to the hard one, to what a large site needs. */
+/* One descriptor a session: raises the soft limit, up to the hard one, to what a large site needs.
+ */
 void privileges_raise_descriptors(void);
 
 /* No core dumps, no other process of the user looks into this one: it holds keys. */

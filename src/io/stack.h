@@ -1,6 +1,6 @@
 /*
- * The stack of every thread, ours and libmilter's: a thousand sessions must not reserve gigabytes. A
- * build with the thread sanitizer sets more, since that keeps its own state there.
+ * The stack of every thread, ours and libmilter's: a thousand sessions must not reserve gigabytes.
+ * A build with the thread sanitizer sets more, since that keeps its own state there.
  */
 #ifndef IO_STACK_H
 #define IO_STACK_H

@@ -556,8 +556,8 @@ def test_explain_waits_as_the_daemon_does(keyed):
 
 # -- status ---------------------------------------------------------------------------------------
 
-def report(*, written=None, started=None, relayed=(), domains=(), counters=(), error='""',
-           ring_error='""', key=3, rotation=None, clock="no"):
+def report(*, written=None, started=None, relayed=(), forged=(), domains=(), counters=(),
+           error='""', ring_error='""', key=3, rotation=None, clock="no"):
     now = time.time()
     lines = ["format 1", "version 0.1.0", "pid 4711",
              f"started {iso(started or now - 3 * DAY - 7300)}", f"written {iso(written or now)}",
@@ -569,6 +569,7 @@ def report(*, written=None, started=None, relayed=(), domains=(), counters=(), e
               for name, state, action, until in domains]
     lines += [f"relayed {domain} {client} {count} {iso(last)}"
               for domain, client, count, last in relayed]
+    lines += [f"forged {client} {count} {iso(last)}" for client, count, last in forged]
     lines += [f"counter {name} {value}" for name, value in counters]
     return "\n".join(lines) + "\nend\n"
 
@@ -628,6 +629,27 @@ def test_status_for_people(running):
     assert "\x1b" not in text and "PAUSED" not in text
 
 
+def test_status_shows_the_clients_that_tried_most(running):
+    now = int(time.time())
+    forged = [(f"203.0.113.{i}", i, now) for i in range(1, 12)] + [("2001:db8::1", 3, now - DAY)]
+    running.write_state("status", report(forged=forged))
+    lines = running.run("status", rc=0).text.splitlines()
+    at = lines.index("clients that tried tags which are not ours; a handful is normal:")
+    shown = lines[at + 1:at + 12]
+    assert [line.split(",")[0] for line in shown[:9]] == [f"  203.0.113.{i}: {i} tries"
+                                                          for i in range(11, 2, -1)]
+    assert shown[9].startswith("  2001:db8::1: 3 tries, last ")
+    assert shown[10] == "  and 2 with fewer"
+    answer = running.run("status", "--json", rc=0).json["forged"]
+    assert len(answer) == 12
+    assert answer[0] == {"client": "203.0.113.11", "count": 11, "last": iso(now)}
+    assert [one["count"] for one in answer] == sorted((n for _, n, _ in forged), reverse=True)
+    running.write_state("status", report(forged=[("192.0.2.1", 1, now)]))
+    assert "  192.0.2.1: 1 try, last " in running.run("status", rc=0).text
+    running.write_state("status", report())
+    assert "tried tags" not in running.run("status", rc=0).text
+
+
 def test_status_tells_a_report_that_is_old(running):
     running.write_state("status", report(written=time.time() - 300))
     assert "5 min old" in running.run("status", rc=0).text
@@ -665,6 +687,7 @@ def test_status_as_json(running):
                     {"name": "c.test", "action": "reject", "state": None, "until": None}],
         "relayed": [{"domain": "example.com", "client": "203.0.113.7", "count": 2,
                      "last": iso(now)}],
+        "forged": [],
         "counters": {"signed": 2**64 - 1}}
 
 

@@ -116,6 +116,7 @@ enum who {
     LIST_HOST,
     NO_SIGN_NETWORK,
     NO_SIGN_HOST,
+    NO_SIGN_NETWORK_NAMED,
     WHO_COUNT
 };
 
@@ -136,6 +137,7 @@ static inline struct client client_of(enum who who)
         [LIST_HOST] = {"out.lists.test", "192.0.2.78", 40001},
         [NO_SIGN_NETWORK] = {NULL, "10.5.1.1", 40001},
         [NO_SIGN_HOST] = {"Printer.Example.Com", "10.1.2.4", 40001},
+        [NO_SIGN_NETWORK_NAMED] = {"scanner.example.com", "10.5.1.2", 40001},
     };
     struct client client = {.name = clients[who].name, .address = clients[who].address};
     bool has_address = client.address != NULL;

@@ -369,6 +369,10 @@ static const struct conversation signing[] = {
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED("unknown[10.5.1.1]", ALICE, BOB, "exclude_sign.clients:10.5.0.0/16")},
+    {.name = "excluded by the client's network, whatever its name", .who = NO_SIGN_NETWORK_NAMED,
+     .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
+     .expected =
+         SKIPPED("scanner.example.com[10.5.1.2]", ALICE, BOB, "exclude_sign.clients:10.5.0.0/16")},
     {.name = "excluded by the client's name", .who = NO_SIGN_HOST, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .expected =
@@ -1058,6 +1062,14 @@ static const struct conversation ordinary[] = {
          "verify client=" OUT " from=<" BOB "> rcpt=\"<\\\"prvs=97851b0563=no "
          "body\\\"@reject.example>\" " "result=unknown-key action=reject "
          "rule=tag-unauthentic\n"},
+    {.name = "to a forged tag with letters that a reply cannot hold", .who = OUTSIDE,
+     .sender = "<" BOB ">", .recipients = {"<prvs=3785a1b2c3=j\303\274\001\177x@" BUECHER ">"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.1 "
+         WRITE_TO("\"j????x\"@b??cher.example")
+         "verify client=" OUT " from=<" BOB "> rcpt=\"<prvs=3785a1b2c3=j\\xC3\\xBC\\x01\\x7Fx@"
+         BUECHER_QUOTED ">\" result=unknown-key action=reject rule=tag-unauthentic\n"},
     {.name = "to a forged tag while the domain waits", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@example.net}>"},
      .expected =
@@ -1554,6 +1566,39 @@ START_TEST(test_aborted_anywhere)
 }
 END_TEST
 
+/* The record of a domain's first signed message is by the name of its entry. */
+START_TEST(test_first_signed)
+{
+    static const struct {
+        const char *sender;
+        bool first;
+    } rows[] = {
+        {"<" ALICE ">", false},
+        {"<alice@EXAMPLE.net>", false},
+        {"<alice@reject.example>", true},
+        {"<alice@recorded.sub.example>", false},
+    };
+    struct site *site = site_make();
+    struct client client = client_of(INSIDE);
+    bool changed;
+    ring_domain_add(site->ring, ".sub.example", 1, &changed);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t count;
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, rows[i].sender, NULL, NULL);
+        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+        decide(t, site);
+        const struct decision *decisions = transaction_decisions(t, &count);
+        ck_assert_uint_eq(count, 2);
+        ck_assert_int_eq(decisions[1].kind, DECISION_SIGN);
+        ck_assert_msg(decisions[1].first_signed == rows[i].first, "%s", rows[i].sender);
+        ck_assert_ptr_eq(decisions[1].client, &client);
+        transaction_free(t);
+    }
+    site_free(site);
+}
+END_TEST
+
 /* Facts are asked recipient by recipient, and only of those that need one. */
 START_TEST(test_questions)
 {
@@ -1630,6 +1675,7 @@ int main(void)
     tcase_add_test(tcase, test_failure_from_outside);
     tcase_add_test(tcase, test_reply_on_error);
     tcase_add_test(tcase, test_aborted_anywhere);
+    tcase_add_test(tcase, test_first_signed);
     tcase_add_test(tcase, test_questions);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

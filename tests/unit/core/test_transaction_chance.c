@@ -256,7 +256,8 @@ START_TEST(test_random_octets)
                      chance_below(&chance, 2) == 0 ? "@example.com" : "@mark.example>");
         }
         transaction_mail(t, chance_below(&chance, 2) == 0 ? "<>" : raw[0], NULL, raw[1]);
-        transaction_rcpt(t, raw[1], NULL, (const char *const[]){raw[0], raw[2], NULL}, now_of_site());
+        transaction_rcpt(t, raw[1], NULL, (const char *const[]){raw[0], raw[2], NULL},
+                         now_of_site());
         transaction_rcpt(t, raw[2], NULL, NULL, now_of_site());
         decide(t, site);
         ck_assert(!transaction_failed(t));
