@@ -77,6 +77,9 @@ static void restore_recipients(struct transaction *t)
         bool restores = keeps && t->snapshot->settings->restore && recipient_is_restorable(r);
         if (!r->refused && (!keeps || restores)) {
             effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
+            if (r->other != NULL) {
+                effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->other);
+            }
         }
     }
     for (size_t i = 0; i < t->count; i++) {
@@ -114,7 +117,7 @@ static char *format_mark(const struct transaction *t)
 enum status effects_build(struct transaction *t, const struct outcome *outcome)
 {
     const char *mark_header = t->snapshot->settings->mark_header;
-    size_t most = 1 + 2 * t->count + t->marks + 2;
+    size_t most = 1 + 3 * t->count + t->marks + 2;
     t->effects = calloc(most, sizeof *t->effects);
     if (t->effects == NULL) {
         return STATUS_NO_MEMORY;

@@ -30,6 +30,7 @@ struct transaction *transaction_new(const struct snapshot *snapshot, const struc
 static void recipient_free(struct recipient *r)
 {
     free(r->raw);
+    free(r->other);
     free(r->text);
     free(r->arguments);
     address_free(&r->address);
@@ -267,6 +268,19 @@ static struct recipient *recipient_add(struct transaction *t)
     return r;
 }
 
+/* An address that did not come as a plain <local@domain>, but with a source route, a comment or the
+ * like: the MTA keeps what it made of that, and takes a deletion by that name only. */
+static enum status keep_other_name(struct recipient *r, const char *resolved)
+{
+    char *plain = address_format(r->address.local, r->address.domain);
+    if (plain == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    bool odd = strcmp(plain, r->text) != 0 && strcmp(resolved, r->text) != 0;
+    free(plain);
+    return odd && asprintf(&r->other, "<%s>", resolved) < 0 ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
                                   const char *resolved, const char *const *arguments, time_t now)
 {
@@ -274,6 +288,9 @@ static enum status recipient_fill(struct transaction *t, struct recipient *r, co
     r->text = without_brackets(raw);
     if (r->raw == NULL || r->text == NULL ||
         parse_as_mta(raw, resolved, &r->address) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    if (resolved != NULL && *resolved != '\0' && keep_other_name(r, resolved) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
     if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {

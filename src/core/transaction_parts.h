@@ -12,6 +12,7 @@
 
 struct recipient {
     char *raw;       /* as it came: what delrcpt wants */
+    char *other;     /* how the MTA may know it instead, where it came oddly written; else NULL */
     char *text;      /* without brackets: for the log */
     char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
     struct address address;

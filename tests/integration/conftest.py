@@ -17,8 +17,6 @@ TEST_SECONDS = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "seconds(n): the test may take so long, instead of "
                             f"{TEST_SECONDS}")
-
-
     # Told to end, as by timeout(1), the run tears down what it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -66,6 +64,8 @@ def bounded(request):
 def nothing_left():
     """What the tests made in /tmp is gone at the end, and no process of theirs is left."""
     yield
+    daemon.collect_ended()    # those that ended after their module's ended_well
+    daemon.forget_dead_faketime()
     if os.environ.get("BATV_KEEP"):
         return
     assert not [path for path in util.FOLDERS if path.exists()]

@@ -29,8 +29,12 @@ class Site:
         self.map = self.postfix.folder / "batv.pcre"
 
     def __enter__(self):
-        self.batvd.start()
-        self.good()
+        try:
+            self.batvd.start()
+            self.good()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

@@ -44,7 +44,7 @@ def arrived(site, subjects):
     return found
 
 
-# -- killed, stopped, restarted -----------------------------------------------------------------
+# -- killed, stopped, restarted -------------------------------------------------------------------
 
 def test_killed_and_restarted_under_traffic(site):
     """451 meanwhile, nothing unsigned, nothing lost, nothing twice."""
@@ -97,7 +97,7 @@ def test_bounces_are_deferred_while_batvd_is_away(site):
 
 
 def test_killed_in_the_middle_of_a_message(site):
-    """Between RCPT and the end of the message: deferred, and neither signed half nor let through."""
+    """Between RCPT and the end of the message: deferred, neither half signed nor let through."""
     with site.postfix.session(source="127.0.0.2") as session:
         assert session.mail(ALICE).ok
         assert session.rcpt("far@other.test").ok
@@ -121,7 +121,7 @@ def test_a_socket_left_by_a_killed_daemon_is_not_in_the_way(site):
     assert not path.exists(), "a planned end removes it"
 
 
-# -- keys ----------------------------------------------------------------------------------------
+# -- keys -----------------------------------------------------------------------------------------
 
 def test_rotation_under_traffic(site):
     """No message lost or refused, and bounces to the tags of both keys come home."""
@@ -204,7 +204,7 @@ def test_a_broken_ring_leaves_the_old_one_in_force(site):
     site.assert_delivered(site.bounce(tagged), ALICE)
 
 
-# -- configuration -------------------------------------------------------------------------------
+# -- configuration --------------------------------------------------------------------------------
 
 def test_reload_under_traffic(site):
     """Every message is judged by one configuration, whole, and none is refused or lost."""

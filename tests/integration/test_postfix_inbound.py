@@ -37,7 +37,7 @@ def refused(sent):
     return sent.stage == "end" and sent.code == 550 and sent.text.startswith("5.7.1 ")
 
 
-# -- bounces to a tag -------------------------------------------------------------------------
+# -- bounces to a tag -----------------------------------------------------------------------------
 
 def test_genuine_bounce_is_delivered_once_and_restored(site, alice_tag):
     sent, entry = site.judged_bounce(alice_tag)
@@ -95,8 +95,8 @@ def test_utf8_local_part(site):
     assert (entry["rcpt"], entry["result"]) == (f"<{tagged}>", "valid")
 
 
-# Forms of a path that Postfix understands and keeps as the address alone: what batvd takes away must
-# be what Postfix has, not what the client wrote.
+# Forms of a path that Postfix understands and keeps as the address alone: what batvd takes away
+# must be what Postfix has, not what the client wrote.
 ODD_FORMS = ["<@mx.other.test:{}>", "<@a.test,@b.test:{}>", "<{},>", "<Somebody <{}>>"]
 
 
@@ -166,7 +166,7 @@ def test_several_bounces_of_one_session(site, alice_tag):
     site.assert_delivered(results[3], ALICE)
 
 
-# -- forged bounces ---------------------------------------------------------------------------
+# -- forged bounces -------------------------------------------------------------------------------
 
 def test_bounce_without_a_tag_is_refused_with_the_reason(site):
     site.use({"verify": {"text": f"This bounce is for mail {REASON}"}})
@@ -259,7 +259,7 @@ def test_bounce_senders_are_configured(site):
     assert sent.accepted, sent
 
 
-# -- actions ----------------------------------------------------------------------------------
+# -- actions --------------------------------------------------------------------------------------
 
 def test_action_log_lets_in_and_tells(site):
     site.use({"verify": {"action": "log"}})
@@ -349,7 +349,7 @@ def test_pause_and_resume(site):
     util.wait_for(lambda: refused(site.bounce(ALICE)), 5, "a refused bounce", interval=0.2)
 
 
-# -- several recipients -----------------------------------------------------------------------
+# -- several recipients ---------------------------------------------------------------------------
 
 def test_recipients_are_judged_one_by_one(site, alice_tag):
     sent, entries = site.judged_bounce([alice_tag, "bob@example.com"])
@@ -440,7 +440,7 @@ def test_two_tags_of_one_address_give_one_copy(site, alice_tag):
     site.assert_delivered(sent, ALICE)
 
 
-# -- ordinary mail ----------------------------------------------------------------------------
+# -- ordinary mail --------------------------------------------------------------------------------
 
 def test_ordinary_mail_to_a_plain_address_is_left_alone(site):
     sent = site.receive("joe@other.test", ALICE)
@@ -550,7 +550,7 @@ def test_without_restoring_the_map_takes_the_tag_off_alone(site, alice_tag):
     assert entry["result"] == "valid"
 
 
-# -- exclusions -------------------------------------------------------------------------------
+# -- exclusions -----------------------------------------------------------------------------------
 
 def excluded(site, rule, rcpt=ALICE, mailbox=ALICE, **how):
     """A bounce that would be refused is let in by that rule."""
@@ -659,7 +659,7 @@ def test_a_proxy_with_port_0_is_no_local_process(site):
     assert entry["rule"] == "verify.action"
 
 
-# -- revoked keys; at the end, because it changes the ring ---------------------------------------
+# -- revoked keys; at the end, because it changes the ring ----------------------------------------
 
 def test_bounces_to_a_revoked_key_are_logged_not_refused(site):
     tagged = site.tagged(ALICE)

@@ -30,7 +30,7 @@ def skipped(site, mark, sender):
     return site.batvd.wait_entry("sign-skip", since=mark, **{"from": f"<{sender}>"})["reason"]
 
 
-# -- where mail comes from --------------------------------------------------------------------
+# -- where mail comes from ------------------------------------------------------------------------
 
 def test_submission_by_smtp_auth_is_tagged_and_logged(site):
     sent = site.submit("alice@example.com")
@@ -105,7 +105,7 @@ def test_a_client_in_relays_is_no_submission_unless_authenticated(site):
     assert_tagged(site, site.outgoing("alice@example.com"), "alice@example.com")
 
 
-# -- what the sender looks like ---------------------------------------------------------------
+# -- what the sender looks like -------------------------------------------------------------------
 
 def test_case_of_the_sender_is_kept_and_does_not_matter(site):
     message = site.outgoing("Alice.B@EXAMPLE.com")
@@ -177,7 +177,7 @@ def test_own_tag_of_today_stays_and_of_another_day_is_replaced(site):
     assert_tagged(site, message, "alice@example.com")
 
 
-# -- what travels with it ---------------------------------------------------------------------
+# -- what travels with it -------------------------------------------------------------------------
 
 def test_dsn_parameters_survive(site):
     message = site.outgoing("alice@example.com", mail_args=["RET=HDRS", "ENVID=QQ314159",
@@ -245,7 +245,7 @@ def test_messages_of_one_session_do_not_mix(site):
         assert entry["from"] == f"<{plain}>"
 
 
-# -- settings ---------------------------------------------------------------------------------
+# -- settings -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("option, entry, kind", [
     ("senders", "ali*@example.com", "submit"),

@@ -1,5 +1,5 @@
-"""The settings that batvctl prints for Postfix, in force in a real one; and what `batvctl check` says
-of a Postfix that is set up well, and of one that is not."""
+"""The settings that batvctl prints for Postfix, in force in a real one; and what `batvctl check`
+says of a Postfix that is set up well, and of one that is not."""
 
 import re
 
@@ -34,7 +34,7 @@ def table(site):
     return lambda address: site.postfix.postmap(address, f"pcre:{site.postfix.conf}/batv.pcre")
 
 
-# -- the map -------------------------------------------------------------------------------------
+# -- the map --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("tagged, plain", [
     ("prvs=1234abcdef=alice@example.com", "alice@example.com"),
@@ -79,7 +79,7 @@ def test_without_the_map_postfix_knows_no_tagged_address(site):
         assert "User unknown" in sent.text
 
 
-# -- main.cf -------------------------------------------------------------------------------------
+# -- main.cf --------------------------------------------------------------------------------------
 
 def test_printed_lines_are_in_force(site):
     values = site.postfix.postconf("smtpd_milters", "non_smtpd_milters", "milter_default_action",
@@ -105,7 +105,7 @@ def test_printed_lines_are_nothing_but_lines_of_main_cf(site):
     ("joe@relay.test", None),
 ], ids=["virtual mailbox", "local", "virtual alias", "relay"])
 def test_every_address_class(site, address, mailbox):
-    """Genuine bounces come home, forged ones do not get in, whatever Postfix does with the domain."""
+    """Genuine bounces come home and forged ones do not, whatever Postfix does with the domain."""
     tagged = site.tagged(address)
     sent, entry = site.judged_bounce(tagged)
     assert sent.accepted, sent

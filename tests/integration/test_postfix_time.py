@@ -79,7 +79,7 @@ def refusing(site):
     judged_as(site, "missing", "reject", "verify.action")
 
 
-# -- the waiting time ------------------------------------------------------------------------------
+# -- the waiting time -----------------------------------------------------------------------------
 
 @pytest.mark.parametrize("lifetime, wait", [(7, 7), (3, 7), (10, 10)])
 def test_auto_waits_after_the_first_signed_message(site, lifetime, wait):
@@ -225,7 +225,7 @@ def test_forged_tag_of_ordinary_mail_follows_the_wait(site):
     assert sent.code == 550 and sent.text.startswith("5.1.1 "), sent
 
 
-# -- expiry and rotation -----------------------------------------------------------------------------
+# -- expiry and rotation --------------------------------------------------------------------------
 
 def wait_rotated(site, former):
     """Until another key than `former` signs."""
@@ -247,7 +247,7 @@ def test_expired_bounces_under_auto(site):
 
 
 def test_days_of_daily_life(site):
-    """A tag is good until its own day is over, whichever key made it; a rotation comes by itself."""
+    """A tag is good until its own day is over, whichever key made it; rotation comes by itself."""
     tags = {}
     for day in (0, 3, 6):
         at(site, day)
@@ -266,7 +266,7 @@ def test_days_of_daily_life(site):
             assert sent.accepted, sent
 
 
-# -- midnight, and the wrap of the three digits ----------------------------------------------------------
+# -- midnight, and the wrap of the three digits ---------------------------------------------------
 
 def test_sessions_across_midnight(site):
     """The day belongs to the message, not to the connection."""

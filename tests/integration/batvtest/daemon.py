@@ -27,7 +27,7 @@ SANITIZER = re.compile(r"ERROR: \w*Sanitizer|WARNING: \w*Sanitizer|runtime error
 DAY = 86400
 
 
-# -- configuration ----------------------------------------------------------------------------
+# -- configuration --------------------------------------------------------------------------------
 
 class Raw(str):
     """Text that stands in the configuration as it is."""
@@ -76,7 +76,7 @@ def merge(base, over):
     return merged
 
 
-# -- log --------------------------------------------------------------------------------------
+# -- log ------------------------------------------------------------------------------------------
 
 class Entry(dict):
     """A decision: its fields, plus id, event, line (as written) and keys (the fields' order)."""
@@ -145,7 +145,7 @@ def parse_line(line):
         raise ValueError(f"{error} in log line {line!r}") from None
 
 
-# -- the programs -----------------------------------------------------------------------------
+# -- the programs ---------------------------------------------------------------------------------
 
 class StartFailure(AssertionError):
     """batvd ended instead of listening."""
@@ -241,7 +241,7 @@ class Batvd:
         os.chown(path, uid, grp.getgrnam(group).gr_gid if group else gid)
         path.chmod(0o2750)
 
-    # -- configuration ------------------------------------------------------------------------
+    # -- configuration ----------------------------------------------------------------------------
 
     @property
     def listen(self):
@@ -282,7 +282,7 @@ class Batvd:
         fresh.chmod(0o644)
         fresh.rename(self.conf)
 
-    # -- time ---------------------------------------------------------------------------------
+    # -- time -------------------------------------------------------------------------------------
 
     def now(self):
         """The time the programs live in, in seconds."""
@@ -308,7 +308,7 @@ class Batvd:
             when = when.timestamp()
         self.travel(when - time.time())
 
-    # -- processes ----------------------------------------------------------------------------
+    # -- processes --------------------------------------------------------------------------------
 
     def environment(self, more=None):
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TZ": "UTC",
@@ -468,7 +468,7 @@ class Batvd:
             assert done.rc == rc, f"batvctl {' '.join(map(str, args))}: {done}"
         return done.json if json else done
 
-    # -- keys ---------------------------------------------------------------------------------
+    # -- keys -------------------------------------------------------------------------------------
 
     def secret(self, number):
         """The octets of a key, by `key export`."""
@@ -499,7 +499,7 @@ class Batvd:
         today = tag.day_of((when or time.time()) + self.offset)
         return tag.check(self.secret(parts[0]), tagged, plain, today + days, key)
 
-    # -- log ----------------------------------------------------------------------------------
+    # -- log --------------------------------------------------------------------------------------
 
     def log_text(self):
         return self.log_file.read_bytes().decode("utf-8", "surrogateescape")
@@ -549,6 +549,14 @@ def _forget_faketime(pid):
             os.unlink(f"/dev/shm/{name}")
         except OSError:
             pass
+
+
+def forget_dead_faketime():
+    """The same for whatever a program under libfaketime had started in its turn."""
+    for name in os.listdir("/dev/shm"):
+        found = re.fullmatch(r"(?:faketime_shm|sem\.faketime_sem)_(\d+)", name)
+        if found and not util.process_alive(int(found[1])):
+            _forget_faketime(int(found[1]))
 
 
 def collect_ended():

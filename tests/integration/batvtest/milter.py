@@ -263,7 +263,7 @@ class MilterSession:
                 self.sock.close()
                 self.sock = None
 
-    # -- packets ------------------------------------------------------------------------------
+    # -- packets ----------------------------------------------------------------------------------
 
     def send_packet(self, command, data=b""):
         self.sock.sendall(struct.pack("!I", len(data) + 1) + command + data)
@@ -295,7 +295,7 @@ class MilterSession:
         finally:
             self.sock.settimeout(20 * util.PATIENCE)
 
-    # -- negotiation --------------------------------------------------------------------------
+    # -- negotiation ------------------------------------------------------------------------------
 
     def negotiate(self, version=None, actions=None, steps=None):
         """Offers, and takes what the filter chose: self.version, .actions, .steps, .symbols."""
@@ -318,7 +318,7 @@ class MilterSession:
     def wanted(self, step):
         return not self.steps & STEPS[step][1]
 
-    # -- steps --------------------------------------------------------------------------------
+    # -- steps ------------------------------------------------------------------------------------
 
     def send_macros(self, step, values):
         """A macro packet; values that are None are left out."""
@@ -468,7 +468,7 @@ class MilterSession:
             self.greeting = self.helo(helo or self.helo_name)
         return self.greeting
 
-    # -- a whole message ----------------------------------------------------------------------
+    # -- a whole message --------------------------------------------------------------------------
 
     def message(self, sender, rcpts, headers=None, body=b"Hello.\r\n", *, mail_args=(),
                 rcpt_args=()):

@@ -1,4 +1,4 @@
-"""A private Postfix: own configuration, queue, mailboxes and log in one folder, nothing else touched.
+"""A private Postfix: configuration, queue, mailboxes and log in one folder, nothing else touched.
 
 Where Postfix lives comes from tests/postfix-where (KEY=VALUE lines); without that script the
 compiled-in places are used. Mail comes in through real SMTP sessions (from any 127/8 address, or
@@ -354,7 +354,7 @@ class Postfix:
         self._mail_ids = util.owner_ids("nobody")
         self.master_pid = None
 
-    # -- life ---------------------------------------------------------------------------------
+    # -- life -------------------------------------------------------------------------------------
 
     def __enter__(self):
         return self.start()
@@ -457,7 +457,7 @@ class Postfix:
     def diagnosis(self):
         return f"== Postfix {self.folder}\n" + util.tail(self.maillog(), 80)
 
-    # -- configuration ------------------------------------------------------------------------
+    # -- configuration ----------------------------------------------------------------------------
 
     def port(self, name="smtp"):
         if name not in self._ports:
@@ -471,7 +471,8 @@ class Postfix:
         os.chown(self.folder / "mail", *self._mail_ids)
         self._write_sasl()
         self._write_mailboxes()
-        (self.conf / "aliases").write_text("postmaster bob@example.com\ndora bob@example.com\n", encoding="ascii")
+        (self.conf / "aliases").write_text("postmaster bob@example.com\ndora bob@example.com\n",
+                                           encoding="ascii")
         extra = re.sub(r"\{port:(\w+)\}", lambda found: str(self.port(found.group(1))),
                        self._master_lines)
         smtpd = f"127.0.0.1:{self.port()} inet n - n - - smtpd\n"
@@ -516,7 +517,8 @@ class Postfix:
             "virtual_mailbox_domains": ", ".join(sorted({a.rpartition("@")[2]
                                                          for a in self.mailboxes})),
             "virtual_mailbox_base": f"{folder}/mail",
-            "virtual_mailbox_maps": f"texthash:{self.conf}/vmailbox, pcre:{self.conf}/vmailbox.pcre",
+            "virtual_mailbox_maps": f"texthash:{self.conf}/vmailbox, "
+                                    f"pcre:{self.conf}/vmailbox.pcre",
             "virtual_uid_maps": f"static:{self._mail_ids[0]}",
             "virtual_gid_maps": f"static:{self._mail_ids[1]}",
             "disable_dns_lookups": "yes",
@@ -604,7 +606,7 @@ class Postfix:
         done = self._run("postmap", "-c", self.conf, "-q", query, table, check=False)
         return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
-    # -- sending ------------------------------------------------------------------------------
+    # -- sending ----------------------------------------------------------------------------------
 
     def session(self, *, port="smtp", **options):
         return Session(self.port(port), **options)
@@ -634,7 +636,7 @@ class Postfix:
         assert done.returncode == 0, done.stderr
         return subject
 
-    # -- looking ------------------------------------------------------------------------------
+    # -- looking ----------------------------------------------------------------------------------
 
     def mail(self, address, subject=None):
         """The messages in a mailbox whose subject contains the word."""

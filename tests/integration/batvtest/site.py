@@ -20,7 +20,7 @@ MAILBOXES = ("alice@example.com", "bob@example.com", "postmaster@example.com", Q
 
 
 class Site:
-    """Batvd, Postfix and Sink together. `config` goes upon CONFIG, `main` upon Postfix's main.cf."""
+    """Batvd, Postfix and Sink together. `config` goes upon CONFIG, `main` upon main.cf."""
 
     def __init__(self, config=None, *, mailboxes=MAILBOXES, main=None, master_lines="",
                  listen="unix", **batvd_options):
@@ -76,7 +76,7 @@ class Site:
         """batvctl as it runs beside this Postfix: its postconf is this one's."""
         return self.batvd.ctl(*args, env=self.postfix.env, **options)
 
-    # -- the usual ways -----------------------------------------------------------------------
+    # -- the usual ways ---------------------------------------------------------------------------
 
     def submit(self, sender="alice@example.com", rcpts="far@other.test", **options):
         """Through SMTP AUTH, from an address in no list."""

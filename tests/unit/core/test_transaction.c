@@ -1453,7 +1453,34 @@ START_TEST(test_meaning_of_a_recipient)
 }
 END_TEST
 
-/* Removed as it came, added as the MTA understands it. */
+/* What the MTA makes the null sender of is a bounce. */
+START_TEST(test_meaning_of_no_sender)
+{
+    static const struct {
+        const char *raw, *resolved;
+        bool bounce;
+    } rows[] = {
+        {"<>", NULL, true},       {"", NULL, true},           {"<>", "", true},
+        {"<(nobody)>", "", true}, {"<(nobody)>", BOB, false}, {"<" BOB ">", "", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct site *site = site_make();
+        struct client client = client_of(OUTSIDE);
+        size_t count;
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, rows[i].raw, rows[i].resolved, NULL);
+        transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
+        decide(t, site);
+        const struct decision *decisions = transaction_decisions(t, &count);
+        ck_assert_msg(decisions[0].bounce == rows[i].bounce, "%s", rows[i].raw);
+        ck_assert_int_eq(transaction_reply(t)->kind, rows[i].bounce ? REPLY_REJECT : REPLY_ACCEPT);
+        transaction_free(t);
+        site_free(site);
+    }
+}
+END_TEST
+
+/* Removed as it came and as the MTA may have kept it, added as the MTA understands it. */
 START_TEST(test_tag_without_a_domain)
 {
     struct site *site = site_make();
@@ -1468,9 +1495,11 @@ START_TEST(test_tag_without_a_domain)
     transaction_rcpt(t, raw, whole.out, NULL, now_of_site());
     decide(t, site);
     const struct effect *effects = transaction_effects(t, &count);
-    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(count, 3);
     ck_assert_str_eq(effects[0].value, raw);
-    ck_assert_str_eq(effects[1].value, ALICE);
+    ck_assert_int_eq(effects[1].kind, EFFECT_REMOVE_RECIPIENT);
+    ck_assert_str_eq(strchr(effects[1].value, '<') + 1, strncat(whole.out, ">", 1));
+    ck_assert_str_eq(effects[2].value, ALICE);
     transaction_free(t);
     site_free(site);
 }
@@ -1599,6 +1628,36 @@ START_TEST(test_first_signed)
 }
 END_TEST
 
+/* A header has an end: it names the first fifty of very many. */
+START_TEST(test_very_many_recipients)
+{
+    enum { MANY = 1000, NAMED = 50 };
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    for (int i = 0; i < MANY; i++) {
+        char raw[400];
+        snprintf(raw, sizeof raw, "<u%d.%040d@mark.example>", i, 0);
+        transaction_rcpt(t, raw, NULL, NULL, now_of_site());
+    }
+    decide(t, site);
+    size_t count;
+    const struct effect *effects = transaction_effects(t, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(effects[0].kind, EFFECT_ADD_HEADER);
+    int named = 0;
+    for (const char *p = effects[0].value; (p = strstr(p, "; rcpt=<u")) != NULL; p++) {
+        named++;
+    }
+    ck_assert_int_eq(named, NAMED);
+    transaction_decisions(t, &count);
+    ck_assert_uint_ge(count, MANY);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 /* Facts are asked recipient by recipient, and only of those that need one. */
 START_TEST(test_questions)
 {
@@ -1671,11 +1730,13 @@ int main(void)
     TCase *tcase = tcase_create("events");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_newer_ring_after_rcpt);
+    tcase_add_test(tcase, test_meaning_of_no_sender);
     tcase_add_test(tcase, test_tag_without_a_domain);
     tcase_add_test(tcase, test_failure_from_outside);
     tcase_add_test(tcase, test_reply_on_error);
     tcase_add_test(tcase, test_aborted_anywhere);
     tcase_add_test(tcase, test_first_signed);
+    tcase_add_test(tcase, test_very_many_recipients);
     tcase_add_test(tcase, test_questions);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
