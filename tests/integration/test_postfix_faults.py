@@ -135,7 +135,7 @@ def test_rotation_under_traffic(site):
         def new_key_signs():
             last = site.sink.messages()[-1]
             return tag.parse(last.mail_from)[0] == after
-        util.wait_for(new_key_signs, 5, "the new key's first tag")
+        util.wait_for(new_key_signs, 20, "the new key's first tag")
         traffic.wait_more(20)
     assert {attempt.code for attempt in traffic.attempts} == {250}
     found = sorted(arrived(site, traffic.accepted), key=lambda message: message.arrived)

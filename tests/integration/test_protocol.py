@@ -244,7 +244,7 @@ def test_one_connection_across_rotation_and_midnight(batvd):
 
         evening, first_key = round_trip()
         instance.ctl("key", "rotate", rc=0)
-        time.sleep(1.2)
+        instance.wait_text(f"keyring generation .* key {first_key + 1} signs")
         rotated, second_key = round_trip()
         assert second_key == first_key + 1
         instance.set_clock(midnight + 30)
