@@ -156,7 +156,8 @@ class Session:
                  timeout=60):
         if xclient:
             source = "127.0.0.1"
-        self.smtp = smtplib.SMTP(source_address=(source, 0), timeout=timeout * util.PATIENCE)
+        self.smtp = smtplib.SMTP(local_hostname=helo, source_address=(source, 0),
+                                 timeout=timeout * util.PATIENCE)
         self.smtp.command_encoding = "utf-8"
         self.greeting = Reply(*_decode(self.smtp.connect("127.0.0.1", port)))
         self.helo = helo
@@ -398,7 +399,7 @@ class Postfix:
 
     def _greets(self):
         try:
-            with smtplib.SMTP("127.0.0.1", self.port(), timeout=5) as smtp:
+            with smtplib.SMTP("127.0.0.1", self.port(), "client.test", timeout=5) as smtp:
                 smtp.noop()
             return True
         except (OSError, smtplib.SMTPException):
