@@ -401,7 +401,8 @@ def test_every_service_may_name_batvd_itself(site):
 
 
 def test_without_postfix_its_settings_are_not_looked_at(site):
-    done = site.batvd.ctl("check", "--json", env={**site.postfix.env, "MAIL_CONFIG": "/nonexistent"})
+    env = {**site.postfix.env(), "MAIL_CONFIG": "/nonexistent"}
+    done = site.batvd.ctl("check", "--json", env=env)
     found, = of(done.json, "postfix")
     assert found["level"] == "warn" and "/nonexistent" in found["text"], found
     assert not [one for one in done.json if one["name"].startswith("postfix.")]
