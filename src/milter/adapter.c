@@ -173,15 +173,20 @@ static sfsistat on_close(SMFICTX *ctx)
 
 /* ----------------------------------------------------------------- replies */
 
+/* The MTA's macros. libmilter takes no constant strings. */
+static char queue_id_symbol[] = "i";
+static char user_symbol[] = "{auth_authen}";
+static char mechanism_symbol[] = "{auth_type}";
+static char sender_symbol[] = "{mail_addr}";
+static char recipient_symbol[] = "{rcpt_addr}";
+
 /* As the MTA gave it, perhaps empty; NULL: it gave none. */
-static const char *symbol(SMFICTX *ctx, const char *name)
+static const char *symbol(SMFICTX *ctx, char *name)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%s", name);
-    return smfi_getsymval(ctx, text);
+    return smfi_getsymval(ctx, name);
 }
 
-static const char *macro(SMFICTX *ctx, const char *name)
+static const char *macro(SMFICTX *ctx, char *name)
 {
     const char *value = symbol(ctx, name);
     return value != NULL && value[0] != '\0' ? value : NULL;
@@ -233,17 +238,16 @@ static void tell(SMFICTX *ctx, struct session *s)
 {
     size_t count = 0;
     const struct decision *decisions = transaction_decisions(s->transaction, &count);
-    const char *queue_id = macro(ctx, "i");
     for (; s->told < count; s->told++) {
         struct decision decision = decisions[s->told];
-        decision.queue_id = queue_id;
+        decision.queue_id = macro(ctx, queue_id_symbol);
         keeper_decide(adapter->keeper, &decision);
     }
 }
 
 static void tell_failure(SMFICTX *ctx, const struct session *s)
 {
-    const char *queue_id = macro(ctx, "i");
+    const char *queue_id = macro(ctx, queue_id_symbol);
     log_line(
         LOG_ERR,
         "%s: error: memory, cryptography or the keyring was not to be had, on_error=%s applies",
@@ -274,9 +278,9 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     s->version = keeper_acquire(adapter->keeper);
     s->transaction = transaction_new(version_snapshot(s->version), &s->client);
     if (s->transaction != NULL) {
-        const char *user = macro(ctx, "{auth_authen}");
-        transaction_mail(s->transaction, arguments[0], symbol(ctx, "{mail_addr}"),
-                         user != NULL ? user : macro(ctx, "{auth_type}"));
+        const char *user = macro(ctx, user_symbol);
+        transaction_mail(s->transaction, arguments[0], symbol(ctx, sender_symbol),
+                         user != NULL ? user : macro(ctx, mechanism_symbol));
     }
     return leave(s, SMFIS_NOREPLY);
 }
@@ -307,7 +311,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     time_t now = time(NULL);
     struct reply reply;
-    transaction_rcpt(s->transaction, arguments[0], symbol(ctx, "{rcpt_addr}"),
+    transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
                      (const char *const *)(arguments + 1), now);
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
@@ -361,7 +365,7 @@ static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
     const struct effect *effects = transaction_effects(transaction, &count);
     for (size_t i = 0; i < count; i++) {
         if (!apply(ctx, &effects[i])) {
-            const char *queue_id = macro(ctx, "i");
+            const char *queue_id = macro(ctx, queue_id_symbol);
             log_line(LOG_ERR,
                      "%s: error: the MTA did not take change %zu of %zu (%s), on_error applies",
                      queue_id != NULL ? queue_id : "NOQUEUE", i + 1, count,
