@@ -5,8 +5,6 @@
  */
 #include "batv/decision.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,17 +62,19 @@ static void put_quoted(struct line *line, const char *value)
  * still leave room for the rest of a line. */
 enum { VALUE_MAX = 420 };
 
-/* " name=value". One that is absurdly long is cut, so that the line is not. */
-static void put_field(struct line *line, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void put_field(struct line *line, const char *name, const char *format, ...)
+/* " name=value", the value put together of three pieces, of which any may be NULL. One that is
+ * absurdly long is cut, so that the line is not. No formatted printing: this is on every message's
+ * way. */
+static void put_field(struct line *line, const char *name, const char *before, const char *text,
+                      const char *after)
 {
+    const char *const pieces[] = {before, text, after};
     char value[VALUE_MAX + 1];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(value, sizeof value, format, arguments);
-    va_end(arguments);
+    struct line part = {value, sizeof value, 0};
+    value[0] = '\0';
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        put_text(&part, pieces[i] != NULL ? pieces[i] : "");
+    }
     put_text(line, " ");
     put_text(line, name);
     put_text(line, "=");
@@ -85,69 +85,89 @@ static void put_field(struct line *line, const char *name, const char *format, .
     }
 }
 
-static const char *separator(const char *entry)
+static void put_word(struct line *line, const char *name, const char *word)
 {
-    return entry != NULL ? ":" : "";
+    put_field(line, name, NULL, word, NULL);
 }
 
-static const char *or_empty(const char *text)
+static void put_address(struct line *line, const char *name, const char *address)
 {
-    return text != NULL ? text : "";
+    put_field(line, name, "<", address, ">");
+}
+
+static void put_number(struct line *line, const char *name, uint64_t number)
+{
+    char digits[24];
+    size_t at = sizeof digits - 1;
+    digits[at] = '\0';
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    put_word(line, name, digits + at);
+}
+
+/* A name with the list entry that matched, if one did. */
+static void put_entry(struct line *line, const char *name, const char *what, const char *entry)
+{
+    put_field(line, name, what, entry != NULL ? ":" : NULL, entry);
 }
 
 static void put_client(struct line *line, const struct client *client)
 {
-    put_field(line, "client", "%s[%s]", client->name != NULL ? client->name : "unknown",
-              client->address != NULL ? client->address : "local");
+    char address[80] = "[local]";
+    if (client->address != NULL) {
+        snprintf(address, sizeof address, "[%s]", client->address);
+    }
+    put_field(line, "client", client->name != NULL ? client->name : "unknown", address, NULL);
 }
 
 static void put_sign(struct line *line, const struct decision *d)
 {
     char day[DAY_TEXT];
     day_format(d->expires, day);
-    put_field(line, "from", "<%s>", d->sender);
-    put_field(line, "tagged", "<%s>", d->tagged);
-    put_field(line, "key", "%d", d->key);
-    put_field(line, "expires", "%s", day);
+    put_address(line, "from", d->sender);
+    put_address(line, "tagged", d->tagged);
+    put_number(line, "key", (uint64_t)d->key);
+    put_word(line, "expires", day);
 }
 
 /* The sender is one for the whole message, so a single recipient can be the reason for all. */
 static void put_sign_skip(struct line *line, const struct decision *d)
 {
-    put_field(line, "from", "<%s>", d->sender);
-    put_field(line, "reason", "%s%s%s", d->reason, separator(d->entry), or_empty(d->entry));
+    put_address(line, "from", d->sender);
+    put_entry(line, "reason", d->reason, d->entry);
     if (d->recipient != NULL && d->recipients > 1) {
-        put_field(line, "rcpt", "<%s>", d->recipient);
-        put_field(line, "recipients", "%zu", d->recipients);
+        put_address(line, "rcpt", d->recipient);
+        put_number(line, "recipients", d->recipients);
     }
 }
 
 static void put_verify(struct line *line, const struct decision *d)
 {
     put_client(line, d->client);
-    put_field(line, "from", "<%s>", d->sender);
-    put_field(line, "rcpt", "<%s>", d->recipient);
-    put_field(line, "result", "%s", result_name(d->result));
+    put_address(line, "from", d->sender);
+    put_address(line, "rcpt", d->recipient);
+    put_word(line, "result", result_name(d->result));
     if (d->bounce && d->verdict.proof != NULL) {
-        put_field(line, "class", "-");
-        put_field(line, "proof", "%s", d->verdict.proof);
+        put_word(line, "class", "-");
+        put_word(line, "proof", d->verdict.proof);
     }
-    put_field(line, "action", "%s", action_name(d->verdict.action));
+    put_word(line, "action", action_name(d->verdict.action));
     if (d->verdict.would != d->verdict.action) {
-        put_field(line, "would", "%s", action_name(d->verdict.would));
+        put_word(line, "would", action_name(d->verdict.would));
     }
     if (d->applied != NULL) {
-        put_field(line, "applied", "%s", d->applied);
+        put_word(line, "applied", d->applied);
     }
-    put_field(line, "rule", "%s%s%s", d->verdict.rule, separator(d->verdict.entry),
-              or_empty(d->verdict.entry));
+    put_entry(line, "rule", d->verdict.rule, d->verdict.entry);
 }
 
 static void put_relayed(struct line *line, const struct decision *d)
 {
     put_client(line, d->client);
-    put_field(line, "from", "<%s>", d->sender);
-    put_field(line, "rcpt", "<%s>", d->recipient);
+    put_address(line, "from", d->sender);
+    put_address(line, "rcpt", d->recipient);
 }
 
 static const struct {
@@ -168,6 +188,6 @@ size_t decision_format(const struct decision *decision, char *out, size_t size)
     put_text(&line, ": ");
     put_text(&line, kinds[decision->kind].name);
     kinds[decision->kind].put(&line, decision);
-    put_field(&line, "ring", "%" PRIu64, decision->generation);
+    put_number(&line, "ring", decision->generation);
     return line.used;
 }

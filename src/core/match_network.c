@@ -28,6 +28,8 @@ struct network_list {
     struct network *items; /* by prefix length, then address */
     size_t count;
     size_t start[IP_BITS + 2]; /* where each prefix length begins in items */
+    uint8_t used[IP_BITS + 1]; /* the prefix lengths that occur, the shortest first */
+    size_t used_count;
 };
 
 static bool ip_is_mapped(const struct ip *ip)
@@ -149,6 +151,11 @@ static void network_list_index(struct network_list *list)
         }
         list->start[prefix] = at;
     }
+    for (unsigned prefix = 0; prefix <= IP_BITS; prefix++) {
+        if (list->start[prefix] != list->start[prefix + 1]) {
+            list->used[list->used_count++] = (uint8_t)prefix;
+        }
+    }
 }
 
 enum status network_list_new(const char *const entries[], size_t count, struct network_list **out,
@@ -198,7 +205,7 @@ static const struct network *network_list_find(const struct network_list *list, 
 {
     size_t start = list->start[prefix];
     size_t count = list->start[prefix + 1] - start;
-    if (count == 0 || (prefix < MAPPED_BITS && ip_is_mapped(ip))) {
+    if (prefix < MAPPED_BITS && ip_is_mapped(ip)) {
         return NULL;
     }
     struct network wanted = {.base = ip_end(ip, prefix, false), .prefix = prefix};
@@ -207,13 +214,11 @@ static const struct network *network_list_find(const struct network_list *list, 
 
 const char *network_list_match(const struct network_list *list, const struct ip *ip)
 {
-    for (unsigned prefix = IP_BITS + 1; list != NULL && prefix-- > 0;) {
-        const struct network *found = network_list_find(list, prefix, ip);
-        if (found != NULL) {
-            return found->written;
-        }
+    const struct network *found = NULL;
+    for (size_t i = list != NULL ? list->used_count : 0; found == NULL && i > 0; i--) {
+        found = network_list_find(list, list->used[i - 1], ip);
     }
-    return NULL;
+    return found != NULL ? found->written : NULL;
 }
 
 bool network_list_covers(const struct network_list *list, const char *network)
@@ -227,8 +232,8 @@ bool network_list_covers(const struct network_list *list, const char *network)
     const struct ip last = ip_end(&wanted.base, wanted.prefix, true);
     for (;;) {
         const struct network *found = NULL;
-        for (unsigned prefix = 0; prefix <= IP_BITS && found == NULL; prefix++) {
-            found = network_list_find(list, prefix, &next);
+        for (size_t i = 0; i < list->used_count && found == NULL; i++) {
+            found = network_list_find(list, list->used[i], &next);
         }
         if (found == NULL) {
             return false;
