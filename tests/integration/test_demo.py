@@ -1,6 +1,6 @@
 """`make demo`, which must show what it promises and leave nothing behind."""
 
-import glob
+import os
 import re
 import subprocess
 import sys
@@ -10,18 +10,19 @@ from batvtest import util
 DEMO = util.REPO / "tests" / "demo" / "demo"
 
 
-def left_over():
-    return set(glob.glob("/tmp/batv*")) - {str(folder) for folder in util.FOLDERS}
-
-
 def test_demo():
-    before = left_over()
-    done = subprocess.run([sys.executable, "-B", str(DEMO)], capture_output=True, text=True,
-                          timeout=100 * util.PATIENCE, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    text = done.stdout
-    assert re.search(r"MAIL FROM:<prvs=\d{4}[0-9a-f]{6}=alice@example\.com>", text)
-    assert "result=valid" in text and "result=missing" in text and "result=bad-signature" in text
-    assert "550 5.7.1" in text and "550 5.1.1" in text
-    assert "\033[" not in text, "colour only on a terminal"
-    assert left_over() <= before
+    folder = util.make_folder("batv-demo")
+    try:
+        done = subprocess.run([sys.executable, "-B", str(DEMO)], capture_output=True, text=True,
+                              timeout=100 * util.PATIENCE, check=False,
+                              env={**os.environ, "BATV_TMP": str(folder)})
+        assert done.returncode == 0, done.stdout + done.stderr
+        text = done.stdout
+        assert re.search(r"MAIL FROM:<prvs=\d{4}[0-9a-f]{6}=alice@example\.com>", text)
+        assert all(f"result={word}" in text for word in ("valid", "missing", "bad-signature"))
+        assert "550 5.7.1" in text and "550 5.1.1" in text
+        assert "\033[" not in text, "colour only on a terminal"
+        assert not list(folder.iterdir()), "something was left behind"
+        assert not util.processes_below(folder)
+    finally:
+        util.remove_folder(folder)

@@ -70,7 +70,7 @@ def free_port():
 
 def make_folder(prefix):
     """A new folder under /tmp that other users may enter."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir="/tmp"))
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=os.environ.get("BATV_TMP", "/tmp")))
     path.chmod(0o755)
     FOLDERS.append(path)
     return path
