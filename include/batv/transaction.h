@@ -64,7 +64,7 @@ void transaction_rcpt(struct transaction *transaction, const char *recipient, co
                       const char *const *arguments, time_t now);
 /* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt".
  */
-void transaction_rcpt_reply(struct transaction *transaction, time_t now, struct reply *reply);
+void transaction_rcpt_reply(struct transaction *transaction, struct reply *reply);
 
 /* True where a recipient's tag is other than valid in a way that a newer ring might see otherwise.
  */

@@ -365,9 +365,8 @@ static enum policy_state judge(struct transaction *t, struct recipient *r, enum 
     return state;
 }
 
-void transaction_rcpt_reply(struct transaction *t, time_t now, struct reply *reply)
+void transaction_rcpt_reply(struct transaction *t, struct reply *reply)
 {
-    (void)now;
     *reply = (struct reply){.kind = REPLY_CONTINUE};
     if (t->failed) {
         reply_on_error(t->snapshot->settings, reply);

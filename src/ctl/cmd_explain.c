@@ -70,7 +70,7 @@ static bool passage_run(const struct explain_request *request, const struct snap
     for (size_t i = 0; i < request->count; i++) {
         struct reply *reply = &passage->recipients[i].refused;
         transaction_rcpt(passage->transaction, request->recipients[i], NULL, NULL, now);
-        transaction_rcpt_reply(passage->transaction, now, reply);
+        transaction_rcpt_reply(passage->transaction, reply);
         passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
     }
     if (passage->ended) {

@@ -316,7 +316,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }
-    transaction_rcpt_reply(s->transaction, now, &reply);
+    transaction_rcpt_reply(s->transaction, &reply);
     tell(ctx, s);
     return leave(s, reply_status(ctx, &reply));
 }

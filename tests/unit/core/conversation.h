@@ -260,7 +260,7 @@ static inline void give_recipient(struct transaction *t, const struct site *site
         transaction_renew(t, site->newer, now_of_site());
     }
     struct reply reply;
-    transaction_rcpt_reply(t, now_of_site(), &reply);
+    transaction_rcpt_reply(t, &reply);
     if (reply.kind != REPLY_CONTINUE) {
         text_add(text, "rcpt ");
         add_reply(text, &reply);
