@@ -13,6 +13,7 @@
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/owner.h"
+#include "io/privileges.h"
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
 
@@ -130,7 +131,7 @@ static bool prepare(struct ctl *ctl)
         return false;
     }
     if ((flags & CTL_KEYS) != 0) {
-        owner_hide_memory();
+        privileges_hide_memory();
     }
     return true;
 }

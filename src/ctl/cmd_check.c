@@ -17,6 +17,7 @@
 #include "ctl/owner.h"
 #include "ctl/print.h"
 #include "ctl/program.h"
+#include "io/privileges.h"
 
 static const struct {
     const char *name;
@@ -233,7 +234,7 @@ static bool run_all(struct check *check)
     if (!owner_become(check->config->state_dir, check->config->user)) {
         return false;
     }
-    owner_hide_memory();
+    privileges_hide_memory();
     run_rows(check, true);
     return true;
 }

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
-#include "io/privileges.h"
 
 /* A user's name, or its number where it has none. */
 static void user_name(uid_t uid, char *out, size_t size)
@@ -77,9 +76,4 @@ bool owner_become(const char *state_dir, const char *user)
     }
     return geteuid() == 0 ? become(folder.st_uid, folder.st_gid)
                           : refuse_user(state_dir, folder.st_uid);
-}
-
-void owner_hide_memory(void)
-{
-    privileges_hide_memory();
 }

@@ -8,7 +8,4 @@
  * the daemon's, for advice, or NULL. False: the reason is on stderr; the exit is CTL_UNABLE. */
 bool owner_become(const char *state_dir, const char *user);
 
-/* No core dump, no other process of this user that could look in: before keys are read. */
-void owner_hide_memory(void);
-
 #endif
