@@ -24,8 +24,10 @@ COMPILE     = $(CC) -std=c11 -D_GNU_SOURCE -DBATV_VERSION='"$(VERSION)"' \
               -DBATV_SYSCONFDIR='"$(SYSCONFDIR)"' -Iinclude $(WARNINGS) \
               $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(SANITIZE) -fPIE -pthread
 LINK        = $(CC) $(CFLAGS) $(SANITIZE) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-CORE_LIBS  := -lcrypto -lidn2
-IO_LIBS    := -lconfig $(CORE_LIBS)
+CORE_LIBS  := -lcrypto -lidn2 -lpcre2-8
+IO_LIBS    := -lconfig -llmdb $(shell pkg-config --libs gmime-3.0 2>/dev/null) $(CORE_LIBS)
+# As a system's headers: our warnings are not for them.
+GMIME      := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags gmime-3.0 2>/dev/null))
 
 # A folder is a layer, the higher one named later.
 objects     = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
@@ -40,6 +42,7 @@ CORE_TESTS := $(call unit,core)
 IO_TESTS   := $(call unit,io)
 CTL_TESTS  := $(call unit,ctl)
 UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS)
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8       := $(wildcard man/*.8)
 MAN5       := $(wildcard man/*.5)
 C_FILES     = $(shell find include src tests -name '*.[ch]')
@@ -70,11 +73,17 @@ $(UNIT_TESTS):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
+# Made by `make fuzz` only, with clang.
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(IO) $(LIBBATV)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -fsanitize=fuzzer -o $@ $^ $(IO_LIBS)
+fuzzers: $(FUZZERS)
+
 # Only what lies above the core finds the headers in src/.
 src_headers = $(if $(filter src/core/% tests/unit/core/%,$<),,-Isrc)
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(COMPILE) $(src_headers) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) $(src_headers) $(if $(filter src/io/mime.c,$<),$(GMIME)) -MMD -MP -c -o $@ $<
 
 # Other flags than last time: everything is compiled again.
 $(BUILD)/flags: FORCE
@@ -87,7 +96,7 @@ $(BUILD)/flags: FORCE
 tests: all $(UNIT_TESTS)
 
 # Packages: all of the list, or `make deps USE="build check"`.
-USE ?= build demo check dev
+USE ?= build demo check fuzz dev
 deps:
 	@.ci/deps $(USE)
 
@@ -103,6 +112,15 @@ asan tsan:
 	@BATV_SANITIZER=$@ tests/with-build $(BUILD)/$@ tests/run
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_tsan := -fsanitize=thread -DSTACK_SIZE=2097152
+
+# Each target for this long; CORPUS may name a folder of further seeds for the bounce reader.
+SECONDS ?= 60
+fuzz:
+	@.ci/deps build fuzz
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/fuzz CC=clang HARDENING= \
+	    SANITIZE='$(SANITIZE_fuzz)' CFLAGS='-O1 -g -fno-omit-frame-pointer' fuzzers
+	@tests/fuzz/run $(BUILD)/fuzz $(SECONDS)
+SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 
 demo:
 	@.ci/deps build demo
@@ -149,9 +167,10 @@ help:
 	@echo 'make demo       as root: install what is missing, build, show what batvd does'
 	@echo 'make install    PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make deps       as root: install the packages of .ci/packages'
+	@echo 'make fuzz       SECONDS=$(SECONDS), as root: each fuzz target for that long'
 	@echo 'also: uninstall clean tests asan tsan lint format format-check bench'
 
 FORCE:
-.PHONY: all tests deps check asan tsan demo bench lint format format-check install uninstall \
-        clean help FORCE
+.PHONY: all tests deps check asan tsan fuzz fuzzers demo bench lint format format-check install \
+        uninstall clean help FORCE
 .DELETE_ON_ERROR:

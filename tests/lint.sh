@@ -53,6 +53,7 @@ check_layers() {
                 bad("the core includes batv/ only")
             else if ($3 ~ /^</ && !($3 in pure) &&
                      !($3 ~ /^<openssl\// && $1 ~ /^src\/core\/(mac|secret)\.c$/) &&
+                     !($3 == "<pcre2.h" && $1 == "src/core/match_regex.c") &&
                      !($3 == "<idn2.h" && $1 ~ /^src\/core\/address(_unicode)?\.c$/))
                 bad("not for the core, or not for this file of it")
             next
@@ -62,7 +63,9 @@ check_layers() {
         $1 ~ /^src\/ctl\// && $3 ~ /^"milter\// { bad("milter and ctl stand side by side") }
         $3 ~ /^<libmilter\// && $1 != "src/milter/adapter.c" { bad("for src/milter/adapter.c only") }
         $3 == "<libconfig.h" && $1 != "src/io/config.c" { bad("for src/io/config.c only") }
-        $3 ~ /^<(openssl\/|idn2)/ { bad("for the core only") }
+        $3 ~ /^<gmime\// && $1 != "src/io/mime.c" { bad("for src/io/mime.c only") }
+        $3 == "<lmdb.h" && $1 != "src/io/journal_file.c" { bad("for src/io/journal_file.c only") }
+        $3 ~ /^<(openssl\/|idn2|pcre2)/ { bad("for the core only") }
     '
 }
 
