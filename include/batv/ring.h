@@ -26,6 +26,7 @@
 enum {
     RING_SLOTS = 10,
     RING_NO_SLOT = -1,
+    RING_EVIDENCE = 2, /* evidence secrets: 0 the current one, 1 the previous */
     RING_LIFETIME_MAX = 60,
     RING_SECRET_MIN_SHA256 = 16, /* octets of an imported secret; for hmac-sha1 1 will do */
     RING_RETAIN_MAX = 36500      /* days: more is cut to this, so that every time can be written */
@@ -59,8 +60,10 @@ struct ring_domain {
 struct ring {
     uint64_t generation; /* 0: never stored */
     struct ring_key keys[RING_SLOTS];
-    struct secret evidence_current, evidence_previous; /* previous may be empty */
-    struct ring_domain *domains;                       /* sorted by name */
+    /* Either may be empty. Set together with their MAC keys, by ring_set_evidence. */
+    struct secret evidence_current, evidence_previous;
+    struct mac_key *evidence_macs[RING_EVIDENCE]; /* NULL exactly where the secret is empty */
+    struct ring_domain *domains;                  /* sorted by name */
     size_t domain_count;
 };
 
@@ -87,6 +90,9 @@ enum key_state ring_key_state(const struct ring *ring, unsigned slot, time_t now
 int ring_active(const struct ring *ring, time_t now);
 /* The slot that waits to sign, or RING_NO_SLOT. */
 int ring_pending(const struct ring *ring, time_t now);
+
+/* Evidence by the current (0) or the previous (1) secret. NULL: the ring has none. */
+const struct mac_key *ring_evidence_mac(const struct ring *ring, unsigned secret);
 
 /* True where tags by this slot may be about although its key was revoked or forgotten, other than
  * as compromised: a bounce that names it is not to be refused (rule key-gone). */
@@ -132,8 +138,12 @@ enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsi
 enum status ring_import(struct ring *ring, const struct key_policy *policy, unsigned slot,
                         enum algorithm algorithm, enum key_state state, const struct secret *secret,
                         time_t now, struct reason *why);
+/* Replaces both evidence secrets and their MAC keys. Either may be empty, and each may be the
+ * ring's own of that place. STATUS_NO_MEMORY or STATUS_CRYPTO: the ring is as it was. */
+enum status ring_set_evidence(struct ring *ring, const struct secret *current,
+                              const struct secret *previous);
 /* current becomes previous. */
-void ring_rotate_evidence(struct ring *ring, const uint8_t octets[static SECRET_SIZE]);
+enum status ring_rotate_evidence(struct ring *ring, const uint8_t octets[static SECRET_SIZE]);
 /* Records that keys which sign now or later do so with this lifetime. True: something changed. */
 bool ring_raise_lifetime(struct ring *ring, unsigned lifetime_days, time_t now);
 /* Adds name unless it is there. *changed tells. STATUS_INVALID: name is empty or not of printable

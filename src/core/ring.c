@@ -160,6 +160,9 @@ void ring_free(struct ring *ring)
     for (unsigned i = 0; i < RING_SLOTS; i++) {
         mac_key_free(ring->keys[i].mac);
     }
+    for (unsigned i = 0; i < RING_EVIDENCE; i++) {
+        mac_key_free(ring->evidence_macs[i]);
+    }
     domains_free(ring);
     secret_wipe_memory(ring, sizeof *ring);
     free(ring);
@@ -205,9 +208,8 @@ struct ring *ring_copy(const struct ring *ring)
         return NULL;
     }
     copy->generation = ring->generation;
-    copy->evidence_current = ring->evidence_current;
-    copy->evidence_previous = ring->evidence_previous;
-    if (!keys_copy(copy, ring) || !domains_copy(copy, ring)) {
+    if (ring_set_evidence(copy, &ring->evidence_current, &ring->evidence_previous) != STATUS_OK ||
+        !keys_copy(copy, ring) || !domains_copy(copy, ring)) {
         ring_free(copy);
         return NULL;
     }
@@ -334,6 +336,12 @@ time_t ring_newest_time(const struct ring *ring)
         }
     }
     return newest;
+}
+
+const struct mac_key *ring_evidence_mac(const struct ring *ring, unsigned secret)
+{
+    assert(secret < RING_EVIDENCE);
+    return ring->evidence_macs[secret];
 }
 
 /* Where name is, or where it would have to be. */
@@ -653,11 +661,40 @@ enum status ring_import(struct ring *ring, const struct key_policy *policy, unsi
     return STATUS_OK;
 }
 
-void ring_rotate_evidence(struct ring *ring, const uint8_t octets[static SECRET_SIZE])
+enum status ring_set_evidence(struct ring *ring, const struct secret *current,
+                              const struct secret *previous)
 {
-    secret_set(&ring->evidence_previous, ring->evidence_current.octets,
-               ring->evidence_current.length);
-    secret_set(&ring->evidence_current, octets, SECRET_SIZE);
+    const struct secret *const secrets[RING_EVIDENCE] = {current, previous};
+    struct mac_key *macs[RING_EVIDENCE] = {NULL, NULL};
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < RING_EVIDENCE && status == STATUS_OK; i++) {
+        if (secrets[i]->length > 0) {
+            status = mac_key_new(ALGORITHM_HMAC_SHA256, secrets[i], &macs[i]);
+        }
+    }
+    if (status == STATUS_OK) {
+        for (unsigned i = 0; i < RING_EVIDENCE; i++) {
+            mac_key_free(ring->evidence_macs[i]);
+            ring->evidence_macs[i] = macs[i];
+            macs[i] = NULL;
+        }
+        /* previous first: in a rotation it is the ring's current one. */
+        ring->evidence_previous = *previous;
+        ring->evidence_current = *current;
+    }
+    for (unsigned i = 0; i < RING_EVIDENCE; i++) {
+        mac_key_free(macs[i]);
+    }
+    return status;
+}
+
+enum status ring_rotate_evidence(struct ring *ring, const uint8_t octets[static SECRET_SIZE])
+{
+    struct secret fresh;
+    secret_set(&fresh, octets, SECRET_SIZE);
+    enum status status = ring_set_evidence(ring, &fresh, &ring->evidence_current);
+    secret_wipe(&fresh);
+    return status;
 }
 
 bool ring_raise_lifetime(struct ring *ring, unsigned lifetime_days, time_t now)

@@ -419,6 +419,21 @@ static bool take_head(struct reader *reader, struct ring *ring)
            take_secret(reader, &ring->evidence_current, current);
 }
 
+static bool take_previous(struct reader *reader, struct ring *ring)
+{
+    static const char previous[] = "`evidence previous` and hexadecimal digits";
+    return take_word(reader, "evidence previous ", previous) &&
+           take_secret(reader, &ring->evidence_previous, previous) &&
+           (ring->evidence_previous.length > 0 || refuse(reader, previous));
+}
+
+/* The secrets are in their places; their MAC keys are still to be made. */
+static bool complete_evidence(struct reader *reader, struct ring *ring)
+{
+    enum status status = ring_set_evidence(ring, &ring->evidence_current, &ring->evidence_previous);
+    return status == STATUS_OK || give_up(reader, status);
+}
+
 /* Everything between the head and the digest, whose line is the current one afterwards. */
 static bool take_items(struct reader *reader, struct ring *ring)
 {
@@ -428,18 +443,12 @@ static bool take_items(struct reader *reader, struct ring *ring)
     if (!take_line(reader, next_item)) {
         return false;
     }
-    if (line_begins(reader, "evidence ")) {
-        static const char previous[] = "`evidence previous` and hexadecimal digits";
-        if (!take_word(reader, "evidence previous ", previous) ||
-            !take_secret(reader, &ring->evidence_previous, previous)) {
-            return false;
-        }
-        if (ring->evidence_previous.length == 0) {
-            return refuse(reader, previous);
-        }
-        if (!take_line(reader, next_item)) {
-            return false;
-        }
+    if (line_begins(reader, "evidence ") &&
+        (!take_previous(reader, ring) || !take_line(reader, next_item))) {
+        return false;
+    }
+    if (!complete_evidence(reader, ring)) {
+        return false;
     }
     while (line_begins(reader, "key ")) {
         if (!take_key(reader, ring, &next_slot, &open) || !take_line(reader, next_item)) {

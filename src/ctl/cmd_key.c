@@ -260,8 +260,10 @@ static struct ring *new_ring(void)
         ctl_error("%s", why.text);
         ring_free(ring);
         ring = NULL;
-    } else {
-        ring_rotate_evidence(ring, octets);
+    } else if (ring_rotate_evidence(ring, octets) != STATUS_OK) {
+        ctl_error("the evidence secret could not be set up");
+        ring_free(ring);
+        ring = NULL;
     }
     secret_wipe_memory(octets, sizeof octets);
     return ring;
@@ -317,9 +319,11 @@ static enum status rotate_evidence(void *context, struct ring *ring, bool *chang
 {
     const struct change *change = context;
     (void)changed;
-    (void)why;
-    ring_rotate_evidence(ring, change->octets);
-    return STATUS_OK;
+    enum status status = ring_rotate_evidence(ring, change->octets);
+    if (status != STATUS_OK) {
+        reason_set(why, status, "the evidence secret could not be set up");
+    }
+    return status;
 }
 
 static int key_init(struct ctl *ctl, int argc, char **argv)

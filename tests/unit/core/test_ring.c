@@ -594,16 +594,49 @@ START_TEST(test_domains)
 }
 END_TEST
 
+static void assert_mac_by(const struct mac_key *key, const struct secret *secret)
+{
+    uint8_t a[MAC_MAX], b[MAC_MAX];
+    struct mac_key *expected;
+    ck_assert_ptr_nonnull(key);
+    ck_assert_int_eq(mac_key_new(ALGORITHM_HMAC_SHA256, secret, &expected), STATUS_OK);
+    ck_assert_int_eq(mac_finish(mac_start(expected), a, sizeof a), STATUS_OK);
+    ck_assert_int_eq(mac_finish(mac_start(key), b, sizeof b), STATUS_OK);
+    ck_assert(memcmp(a, b, sizeof a) == 0);
+    mac_key_free(expected);
+}
+
 START_TEST(test_rotate_evidence)
 {
     struct ring *ring = ring_new();
     uint8_t one[SECRET_SIZE] = {1}, two[SECRET_SIZE] = {2};
-    ring_rotate_evidence(ring, one);
+    ck_assert_ptr_null(ring_evidence_mac(ring, 0));
+    ck_assert_int_eq(ring_rotate_evidence(ring, one), STATUS_OK);
     ck_assert_uint_eq(ring->evidence_previous.length, 0);
-    ring_rotate_evidence(ring, two);
+    ck_assert_ptr_nonnull(ring_evidence_mac(ring, 0));
+    ck_assert_ptr_null(ring_evidence_mac(ring, 1));
+    ck_assert_int_eq(ring_rotate_evidence(ring, two), STATUS_OK);
     ck_assert_int_eq(ring->evidence_previous.octets[0], 1);
     ck_assert_int_eq(ring->evidence_current.octets[0], 2);
     ck_assert_uint_eq(ring->evidence_current.length, SECRET_SIZE);
+    assert_mac_by(ring_evidence_mac(ring, 0), &ring->evidence_current);
+    assert_mac_by(ring_evidence_mac(ring, 1), &ring->evidence_previous);
+
+    struct ring *copy = ring_copy(ring);
+    assert_mac_by(ring_evidence_mac(copy, 0), &ring->evidence_current);
+    assert_mac_by(ring_evidence_mac(copy, 1), &ring->evidence_previous);
+    ck_assert_ptr_ne(ring_evidence_mac(copy, 0), ring_evidence_mac(ring, 0));
+    ring_free(copy);
+
+    /* Set to what it has, then to nothing. */
+    const struct secret none = {0};
+    ck_assert_int_eq(ring_set_evidence(ring, &ring->evidence_current, &ring->evidence_previous),
+                     STATUS_OK);
+    assert_mac_by(ring_evidence_mac(ring, 1), &ring->evidence_previous);
+    ck_assert_int_eq(ring->evidence_current.octets[0], 2);
+    ck_assert_int_eq(ring_set_evidence(ring, &none, &none), STATUS_OK);
+    ck_assert_ptr_null(ring_evidence_mac(ring, 0));
+    ck_assert_ptr_null(ring_evidence_mac(ring, 1));
     ring_free(ring);
 }
 END_TEST

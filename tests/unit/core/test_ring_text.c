@@ -74,14 +74,39 @@ static void set_secret(struct ring_key *key, uint8_t octet, size_t length)
     ck_assert_int_eq(mac_key_new(key->algorithm, &key->secret, &key->mac), STATUS_OK);
 }
 
+static void set_evidence(struct ring *ring, uint8_t current, size_t current_length,
+                         uint8_t previous, size_t previous_length)
+{
+    struct secret secrets[RING_EVIDENCE];
+    fill(&secrets[0], current, current_length);
+    fill(&secrets[1], previous, previous_length);
+    ck_assert_int_eq(ring_set_evidence(ring, &secrets[0], &secrets[1]), STATUS_OK);
+}
+
+/* A MAC of nothing: which secret it is by. */
+static void mac_of(const struct mac_key *key, uint8_t out[static MAC_MAX])
+{
+    ck_assert_ptr_nonnull(key);
+    ck_assert_int_eq(mac_finish(mac_start(key), out, MAC_MAX), STATUS_OK);
+}
+
+static void assert_evidence_macs(const struct ring *ring, const struct ring *expected)
+{
+    for (unsigned i = 0; i < RING_EVIDENCE; i++) {
+        uint8_t a[MAC_MAX], b[MAC_MAX];
+        mac_of(ring_evidence_mac(ring, i), a);
+        mac_of(ring_evidence_mac(expected, i), b);
+        ck_assert(memcmp(a, b, sizeof a) == 0);
+    }
+}
+
 /* The ring that golden is the text of. */
 static struct ring *golden_ring(void)
 {
     struct ring *ring = ring_new();
     bool changed;
     ring->generation = 12;
-    fill(&ring->evidence_current, 0xe2, 32);
-    fill(&ring->evidence_previous, 0xe1, 32);
+    set_evidence(ring, 0xe2, 32, 0xe1, 32);
     ring->keys[0] = (struct ring_key){
         .used = true,
         .compromised = true,
@@ -203,6 +228,7 @@ START_TEST(test_reading_gives_every_field_back)
                      sizeof ring->evidence_current) == 0);
     ck_assert(memcmp(&ring->evidence_previous, &expected->evidence_previous,
                      sizeof ring->evidence_previous) == 0);
+    assert_evidence_macs(ring, expected);
     ck_assert_uint_eq(ring->domain_count, 2);
     ck_assert_str_eq(ring->domains[0].name, ".example.org");
     ck_assert_int_eq(ring->domains[1].first_signed, at("2026-11-01T00:00:01Z"));
@@ -216,10 +242,9 @@ START_TEST(test_there_and_back)
     struct ring *ring = ring_new();
     assert_reads_back(ring); /* empty */
     ring->generation = UINT64_MAX;
-    fill(&ring->evidence_current, 0xff, 1);
+    set_evidence(ring, 0xff, 1, 0, 0);
     assert_reads_back(ring);
-    fill(&ring->evidence_current, 0xff, SECRET_MAX);
-    fill(&ring->evidence_previous, 0x00, SECRET_MAX);
+    set_evidence(ring, 0xff, SECRET_MAX, 0x00, SECRET_MAX);
     for (unsigned i = 0; i < RING_SLOTS; i++) {
         struct ring_key *key = &ring->keys[i];
         *key = (struct ring_key){

@@ -1,0 +1,52 @@
+/*
+ * The header X-Batv-Evidence, by which a message that comes back proves that it was ours:
+ *
+ *   v=1; d=DDDDD; n=NONCE; s=MAC[,MAC...]
+ *
+ * d is the day on which it was made (batv/day.h), n 8 random octets, and for each answer address
+ * there is a MAC over day, nonce and that address, by the ring's evidence secret. Not bound to the
+ * Message-ID, which relays replace. Pure.
+ */
+#ifndef BATV_EVIDENCE_H
+#define BATV_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "batv/ring.h"
+#include "batv/status.h"
+
+#define EVIDENCE_NAME "X-Batv-Evidence"
+
+enum {
+    EVIDENCE_ADDRESSES = 8, /* answer addresses that a message has at most */
+    EVIDENCE_NONCE = 8,     /* octets */
+    EVIDENCE_NONCE_HEX = 2 * EVIDENCE_NONCE + 1,
+    EVIDENCE_VALUE_MAX = 1024 /* octets of a value that is looked at; longer ones are not ours */
+};
+
+/* The form of an address that all evidence is bound to: local@domain without quoting, ASCII letters
+ * in lower case, the domain as A-labels. NULL: no memory. The caller frees. */
+char *evidence_address(const char *local, const char *ascii);
+
+/*
+ * The header's value for 1 to EVIDENCE_ADDRESSES folded, distinct addresses, itself folded so that
+ * no line with the name before it exceeds 78 columns (line breaks are "\n\t", as milters write
+ * them). now is the time of making. *out is allocated. STATUS_CRYPTO also where the ring has no
+ * evidence secret.
+ */
+enum status evidence_format(const struct ring *ring, const char *const addresses[], size_t count,
+                            const uint8_t nonce[static EVIDENCE_NONCE], time_t now, char **out);
+
+/*
+ * *proves: value was made by one of the ring's evidence secrets for this folded address, not
+ * longer than retain_days ago (and at most a day ahead); nonce is then its n in lower case. White
+ * space and the case of hex do not matter. A value of another form is no error: it proves nothing.
+ */
+enum status evidence_check(const struct ring *ring, const char *value, const char *address,
+                           unsigned retain_days, time_t now, bool *proves,
+                           char nonce[static EVIDENCE_NONCE_HEX]);
+
+#endif
