@@ -49,6 +49,16 @@ enum status host_list_new(const char *const entries[], size_t count, struct host
 void host_list_free(struct host_list *list);
 const char *host_list_match(const struct host_list *list, const char *host);
 
+/* Regular expressions (PCRE2) that Message-IDs are matched against, without brackets; unanchored,
+ * without case. Bounded in what a match may cost. */
+struct regex_list;
+/* STATUS_INVALID: *bad is the index of the entry that is no expression. An empty list: *out is
+ * NULL. */
+enum status regex_list_new(const char *const entries[], size_t count, struct regex_list **out,
+                           size_t *bad);
+void regex_list_free(struct regex_list *list);
+const char *regex_list_match(const struct regex_list *list, const char *text);
+
 /* Domains: example.com, .example.com (every subdomain, not itself), as A-labels in lower case. */
 struct domain_list;
 /* STATUS_CONFLICT: *bad repeats an earlier entry. */
