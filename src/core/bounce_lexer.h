@@ -1,0 +1,31 @@
+/*
+ * Text as a person would see it, character by character: character references and JSON escapes are
+ * resolved, HTML tags, NULs and the marks of quoted lines are told apart. For bounce_text.c.
+ */
+#ifndef BOUNCE_LEXER_H
+#define BOUNCE_LEXER_H
+
+#include <stdbool.h>
+
+enum {
+    LEX_END = -1,
+    LEX_BREAK = -2, /* a line end with the indentation behind it, or a tag that stands for one */
+    LEX_EMPTY = -3, /* the same, and the next line is empty */
+    LEX_TAG = -4    /* of HTML, within a line */
+};
+
+/* Set at, end and quoted to start. */
+struct lexer {
+    const char *at;
+    const char *end;
+    bool quoted;   /* lines may begin with > or | */
+    bool indented; /* behind the last line end there were blanks */
+};
+
+/* The next character as an unsigned char, or one of LEX_. */
+int lexer_next(struct lexer *lexer);
+
+/* True for white space, a line end or a tag, which may stand between a label and its value. */
+bool lexer_is_gap(int c);
+
+#endif

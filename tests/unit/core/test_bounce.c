@@ -1,0 +1,362 @@
+/*
+ * A bounce's collections: what is kept when there is too much, the order of the Message-IDs; and
+ * its class: every sign, their order, From in every oddness, and what the header alone must not do.
+ */
+#include "fixture.h"
+
+#include "batv/bounce.h"
+#include "batv/bounce_class.h"
+#include "batv/bounce_text.h"
+
+static struct bounce *bounce;
+static struct bounce_reader reader;
+
+static void setup(void)
+{
+    bounce = bounce_new();
+    ck_assert_ptr_nonnull(bounce);
+    bounce_reader_start(&reader, bounce);
+}
+
+static void teardown(void)
+{
+    bounce_free(bounce);
+}
+
+static void add(const char *id, enum bounce_rank rank)
+{
+    bounce_add_id(&reader, octets_of(id), "test", rank);
+}
+
+static void add_many(const char *prefix, size_t count, enum bounce_rank rank)
+{
+    for (size_t i = 0; i < count; i++) {
+        char id[40];
+        snprintf(id, sizeof id, "%s%zu@example.com", prefix, i);
+        add(id, rank);
+    }
+}
+
+static const struct bounce_id *find(const char *id)
+{
+    for (size_t i = 0; i < bounce->id_count; i++) {
+        if (strcmp(bounce->ids[i].text, id) == 0) {
+            return &bounce->ids[i];
+        }
+    }
+    return NULL;
+}
+
+/* -------------------------------------------------------------- collections */
+
+START_TEST(an_id_is_kept_once_by_its_surest_label)
+{
+    bounce_add_id(&reader, octets_of("a@b"), "text", BOUNCE_UNLABELLED);
+    bounce_add_id(&reader, octets_of("a@b"), "References", BOUNCE_REFERENCE);
+    bounce_add_id(&reader, octets_of("a@b"), "text", BOUNCE_UNLABELLED);
+    bounce_add_id(&reader, octets_of("A@b"), "text", BOUNCE_UNLABELLED);
+    bounce_reader_end(&reader);
+    ck_assert_uint_eq(bounce->id_count, 2);
+    ck_assert_uint_eq(bounce->named_count, 1);
+    ck_assert_str_eq(bounce->ids[0].text, "a@b");
+    ck_assert_str_eq(bounce->ids[0].where, "References");
+    ck_assert_str_eq(bounce->ids[1].text, "A@b");
+}
+END_TEST
+
+START_TEST(labelled_ids_are_never_pushed_out)
+{
+    add_many("unlabelled", 300, BOUNCE_UNLABELLED);
+    ck_assert_uint_eq(bounce->id_count, BOUNCE_IDS);
+    add_many("reference", 150, BOUNCE_REFERENCE);
+    add_many("labelled", 100, BOUNCE_LABELLED);
+    add_many("late", 300, BOUNCE_UNLABELLED);
+    bounce_reader_end(&reader);
+    ck_assert_uint_eq(bounce->id_count, BOUNCE_IDS);
+    ck_assert_uint_eq(bounce->named_count, BOUNCE_IDS);
+    ck_assert_str_eq(bounce->ids[0].where, "test");
+    ck_assert_ptr_nonnull(find("labelled0@example.com"));
+    ck_assert_ptr_nonnull(find("labelled99@example.com"));
+    ck_assert_ptr_nonnull(find("reference0@example.com"));
+    ck_assert_ptr_null(find("late0@example.com"));
+    ck_assert_int_eq(bounce->ids[0].rank, BOUNCE_LABELLED);
+    ck_assert_int_eq(bounce->ids[BOUNCE_IDS - 1].rank, BOUNCE_REFERENCE);
+}
+END_TEST
+
+START_TEST(the_first_labelled_ids_stay)
+{
+    add_many("labelled", 1000, BOUNCE_LABELLED);
+    bounce_reader_end(&reader);
+    ck_assert_uint_eq(bounce->id_count, BOUNCE_IDS);
+    ck_assert_str_eq(bounce->ids[0].text, "labelled0@example.com");
+    ck_assert_ptr_null(find("labelled200@example.com"));
+}
+END_TEST
+
+START_TEST(an_id_can_be_too_long_or_empty)
+{
+    char text[BOUNCE_ID_MAX + 2];
+    memset(text, 'x', sizeof text);
+    bounce_add_id(&reader, (struct octets){text, BOUNCE_ID_MAX + 1}, "test", BOUNCE_LABELLED);
+    bounce_add_id(&reader, (struct octets){text, 0}, "test", BOUNCE_LABELLED);
+    ck_assert_uint_eq(bounce->id_count, 0);
+    bounce_add_id(&reader, (struct octets){text, BOUNCE_ID_MAX}, "test", BOUNCE_LABELLED);
+    ck_assert_uint_eq(bounce->id_count, 1);
+}
+END_TEST
+
+START_TEST(an_id_is_dropped_only_if_it_is_not_sure_enough)
+{
+    add("1@example.com", BOUNCE_UNLABELLED);
+    add("2@example.com", BOUNCE_REFERENCE);
+    add("3@example.com", BOUNCE_UNLABELLED);
+    bounce_drop_id(&reader, "1@example.com", BOUNCE_REFERENCE);
+    bounce_drop_id(&reader, "2@example.com", BOUNCE_REFERENCE);
+    bounce_drop_id(&reader, "4@example.com", BOUNCE_REFERENCE);
+    ck_assert_uint_eq(bounce->id_count, 2);
+    add("3@example.com", BOUNCE_LABELLED); /* its place has changed */
+    ck_assert_uint_eq(bounce->id_count, 2);
+    bounce_drop_id(&reader, "2@example.com", BOUNCE_RANKS);
+    bounce_drop_id(&reader, "3@example.com", BOUNCE_RANKS);
+    ck_assert_uint_eq(bounce->id_count, 0);
+}
+END_TEST
+
+START_TEST(tags_and_evidence_are_bounded_and_distinct)
+{
+    for (unsigned i = 0; i < 2 * BOUNCE_TAGS; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "prvs=3785%06x=a@example.com", i);
+        bounce_add_tag(&reader, octets_of(text), "test");
+        bounce_add_tag(&reader, octets_of(text), "test");
+        bounce_add_evidence(&reader, octets_of(text));
+        bounce_add_evidence(&reader, octets_of(text));
+    }
+    ck_assert_uint_eq(bounce->tag_count, BOUNCE_TAGS);
+    ck_assert_str_eq(bounce->tags[1].address, "prvs=3785000001=a@example.com");
+    ck_assert_uint_eq(bounce->evidence_count, BOUNCE_EVIDENCE);
+    ck_assert_str_eq(bounce->evidence[1], "prvs=3785000001=a@example.com");
+}
+END_TEST
+
+START_TEST(classes_have_names)
+{
+    ck_assert_str_eq(bounce_class_name(BOUNCE_DSN), "dsn");
+    ck_assert_str_eq(bounce_class_name(BOUNCE_MDN), "mdn");
+    ck_assert_str_eq(bounce_class_name(BOUNCE_CALENDAR), "calendar");
+    ck_assert_str_eq(bounce_class_name(BOUNCE_REPORT), "report");
+    ck_assert_str_eq(bounce_class_name(BOUNCE_AUTOREPLY), "autoreply");
+    ck_assert_str_eq(bounce_class_name(BOUNCE_OTHER), "other");
+    ck_assert_str_eq(bounce_class_name(BOUNCE_UNREAD), "-");
+    ck_assert_int_eq(bounce->class, BOUNCE_UNREAD);
+}
+END_TEST
+
+/* ------------------------------------------------------------------- fields */
+
+static const struct {
+    const char *name, *value;
+    enum bounce_class class;
+} fields[] = {
+    {"X-Failed-Recipients", " bob@example.net", BOUNCE_DSN},
+    {"x-failed-recipients", "", BOUNCE_DSN},
+    {"Auto-Submitted", " auto-replied", BOUNCE_AUTOREPLY},
+    {"Auto-Submitted", " Auto-Replied (vacation)", BOUNCE_AUTOREPLY},
+    {"auto-submitted", "auto-replied; owner-email=\"a@example.com\"", BOUNCE_AUTOREPLY},
+    {"Auto-Submitted", " auto-generated", BOUNCE_OTHER},
+    {"Auto-Submitted", " auto-replied-not", BOUNCE_OTHER},
+    {"Auto-Submitted", " no", BOUNCE_OTHER},
+    {"X-Autoreply", " yes", BOUNCE_AUTOREPLY},
+    {"X-AutoReply", "", BOUNCE_AUTOREPLY},
+    {"X-Autorespond", " Re: hello", BOUNCE_AUTOREPLY},
+    {"X-Auto-Response-Suppress", " All", BOUNCE_AUTOREPLY},
+    {"Precedence", " auto_reply", BOUNCE_AUTOREPLY},
+    {"Precedence", " bulk", BOUNCE_OTHER},
+    {"Subject", " MAILER-DAEMON", BOUNCE_OTHER},
+    {"Content-Type", " multipart/report; report-type=disposition-notification", BOUNCE_OTHER},
+};
+
+START_TEST(field)
+{
+    struct bounce_signs signs = {0};
+    struct field f = {octets_of(fields[_i].name), octets_of(fields[_i].value)};
+    bounce_signs_field(&signs, &f);
+    ck_assert_int_eq(bounce_signs_class(&signs), fields[_i].class);
+}
+END_TEST
+
+static const struct {
+    const char *value;
+    bool daemon;
+} senders[] = {
+    {" MAILER-DAEMON@mx.example.net", true},
+    {" MAILER-DAEMON", true},
+    {"mailer-daemon", true},
+    {" <MAILER-DAEMON>", true},
+    {" <>", false},
+    {"", false},
+    {" \t ", false},
+    {" MAILER-DAEMON <>", true},
+    {" \"MAILER-DAEMON\" <>", false},
+    {" Mail Delivery System <MAILER-DAEMON@mx.example.net>", true},
+    {" \"Mail Delivery System\" <MAILER-DAEMON@mx.example.net>", true},
+    {" MAILER-DAEMON@mx.example.net (Mail Delivery System)", true},
+    {" (Mail Delivery System) MAILER-DAEMON@mx.example.net", true},
+    {" MAILER-DAEMON (Mail (nested \\) ) Delivery System)", true},
+    {"\n\t<Postmaster@mx.example.net>", true},
+    {" Mail\n Delivery\n <postmaster@mx.example.net>", true},
+    {" =?utf-8?Q?Mail_Delivery?= <postmaster@example.net>", true},
+    {" alice@example.com, postmaster@example.net", true},
+    {" Daemons: alice@example.com, mailer-daemon@example.net;", true},
+    {" <@relay.example.org,@mx.example.org:mailer-daemon@example.net>", true},
+    {" \"mailer-daemon\"@example.net", true},
+    {" \"MAILER-DAEMON\"", true},
+    {" Mail Delivery Subsystem MAILER-DAEMON@example.net", true},
+    {" < mailer-daemon @ example.net >", true},
+    {" postmaster@[192.0.2.1]", true},
+    {" Postmaster <alice@example.com>", false},
+    {" \"Postmaster\" <alice@example.com>", false},
+    {" \"x, postmaster\" <alice@example.com>", false},
+    {" \"x <postmaster@example.com>\" <alice@example.com>", false},
+    {" alice@example.com (postmaster)", false},
+    {" (postmaster@example.com) alice@example.com", false},
+    {" postmaster: alice@example.com;", false},
+    {" alice@postmaster", false},
+    {" not-postmaster@example.com", false},
+    {" postmaster+x@example.com", false},
+    {" \"unfinished <postmaster@example.com>", false},
+    {" (unfinished <postmaster@example.com>", false},
+    {" \"\\", false},
+};
+
+START_TEST(sender)
+{
+    struct bounce_signs signs = {0};
+    struct field from = {octets_of("From"), octets_of(senders[_i].value)};
+    bounce_signs_field(&signs, &from);
+    ck_assert_msg(signs.dsn == senders[_i].daemon, "From:%s", senders[_i].value);
+}
+END_TEST
+
+/* -------------------------------------------------------------------- parts */
+
+#define RECEIPT                                                                                    \
+    "Final-Recipient: rfc822; bob@example.net\nDisposition: manual-action/x; displayed\n"
+
+static const struct {
+    const char *type, *report_type, *file_name, *content;
+    bool in_message;
+    enum bounce_class class; /* beside a multipart/report of a read receipt */
+} parts[] = {
+    {"message/delivery-status", "", "", "", false, BOUNCE_DSN},
+    {"message/global-delivery-status", "", "", "", false, BOUNCE_DSN},
+    {"multipart/report", "delivery-status", "", "", false, BOUNCE_DSN},
+    {"multipart/mixed", "delivery-status", "", "", false, BOUNCE_OTHER},
+    {"message/disposition-notification", "", "", RECEIPT, false, BOUNCE_MDN},
+    {"message/global-disposition-notification", "", "", "\r\n" RECEIPT, false, BOUNCE_MDN},
+    {"message/disposition-notification", "", "", "junk\n\n" RECEIPT, false, BOUNCE_MDN},
+    {"message/disposition-notification", "", "", RECEIPT, true, BOUNCE_OTHER},
+    {"message/disposition-notification", "", "", "", false, BOUNCE_OTHER},
+    {"message/disposition-notification", "", "", "Disposition: x\n", false, BOUNCE_OTHER},
+    {"message/disposition-notification", "", "", "Disposition:\nFinal-Recipient: x\n", false,
+     BOUNCE_OTHER},
+    {"text/plain", "", "", RECEIPT, false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\n", false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\nmethod;x=y:counter \n", false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REQUEST\n", false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHODX\n", false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "METHOD:REPLY\n", false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "", false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REPLY\n", true, BOUNCE_OTHER},
+    {"message/feedback-report", "", "", "", false, BOUNCE_REPORT},
+    {"multipart/report", "feedback-report", "", "", false, BOUNCE_REPORT},
+    {"multipart/report", "tlsrpt", "", "", false, BOUNCE_REPORT},
+    {"application/tlsrpt+gzip", "", "", "", false, BOUNCE_REPORT},
+    {"application/zip", "", "mx.example.net!example.com!1013662812!1013749130.zip", "", false,
+     BOUNCE_REPORT},
+    {"application/gzip", "", "x!example.com!1013662812!1013749130!id.xml.gz", "", false,
+     BOUNCE_REPORT},
+    {"text/xml", "", "x!example.com!1013662812!1013749130.xml", "", false, BOUNCE_REPORT},
+    {"text/xml", "", "x!example.com!now!1013749130.xml", "", false, BOUNCE_OTHER},
+    {"text/xml", "", "x!example.com!1013662812.xml", "", false, BOUNCE_OTHER},
+    {"text/xml", "", "x!example.com!1013662812!1013749130.exe", "", false, BOUNCE_OTHER},
+    {"text/xml", "", "!!!.xml", "", false, BOUNCE_OTHER},
+    {"text/xml", "", "invoice.xml", "", false, BOUNCE_OTHER},
+    {"message/feedback-report", "", "", "", true, BOUNCE_OTHER},
+    {"message/delivery-status", "", "", "", true, BOUNCE_DSN},
+};
+
+START_TEST(part)
+{
+    struct bounce_signs signs = {.disposition_report = true};
+    struct bounce_part described = {parts[_i].type, parts[_i].report_type, parts[_i].file_name,
+                                    parts[_i].in_message};
+    bounce_signs_part(&signs, &described, octets_of(parts[_i].content));
+    ck_assert_int_eq(bounce_signs_class(&signs), parts[_i].class);
+}
+END_TEST
+
+START_TEST(a_receipt_is_both_the_report_and_the_part)
+{
+    struct bounce_signs signs = {.disposition = true};
+    struct bounce_part report = {"multipart/report", "disposition-notification", "", false};
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+    bounce_signs_part(&signs, &report, octets_of(""));
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_MDN);
+}
+END_TEST
+
+START_TEST(the_first_class_wins)
+{
+    struct bounce_signs signs = {true, true, true, true, true, true, true};
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
+    signs.dsn = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_MDN);
+    signs.disposition = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_CALENDAR);
+    signs.calendar = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_REPORT);
+    signs.report = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_AUTOREPLY);
+    signs.autoreply = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
+    signs.inner_dsn = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+}
+END_TEST
+
+START_TEST(qmail_is_known_by_its_opening)
+{
+    struct bounce_signs signs = {0};
+    bounce_signs_opening(&signs, octets_of("Hello. This is the qmail-send program\n"));
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+    bounce_signs_opening(&signs, octets_of("\r\nHi. This is the qmail-send program at x.\r\n"));
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bounce");
+    TCase *collections = tcase_create("collections");
+    tcase_add_checked_fixture(collections, setup, teardown);
+    tcase_add_test(collections, an_id_is_kept_once_by_its_surest_label);
+    tcase_add_test(collections, labelled_ids_are_never_pushed_out);
+    tcase_add_test(collections, the_first_labelled_ids_stay);
+    tcase_add_test(collections, an_id_can_be_too_long_or_empty);
+    tcase_add_test(collections, an_id_is_dropped_only_if_it_is_not_sure_enough);
+    tcase_add_test(collections, tags_and_evidence_are_bounded_and_distinct);
+    tcase_add_test(collections, classes_have_names);
+    suite_add_tcase(suite, collections);
+
+    TCase *class = tcase_create("class");
+    tcase_add_loop_test(class, field, 0, COUNT_OF(fields));
+    tcase_add_loop_test(class, sender, 0, COUNT_OF(senders));
+    tcase_add_loop_test(class, part, 0, COUNT_OF(parts));
+    tcase_add_test(class, a_receipt_is_both_the_report_and_the_part);
+    tcase_add_test(class, the_first_class_wins);
+    tcase_add_test(class, qmail_is_known_by_its_opening);
+    suite_add_tcase(suite, class);
+    return suite_run(suite);
+}

@@ -1,0 +1,464 @@
+/*
+ * Text searched: Message-IDs under every label and in every disguise, lists of them, those without
+ * a label, tags, evidence headers, and what must not be taken for one.
+ */
+#include "fixture.h"
+
+#include "batv/bounce_text.h"
+
+static struct bounce *bounce;
+static struct bounce_reader reader;
+
+static void setup(void)
+{
+    bounce = bounce_new();
+    ck_assert_ptr_nonnull(bounce);
+    bounce_reader_start(&reader, bounce);
+}
+
+static void teardown(void)
+{
+    bounce_free(bounce);
+}
+
+static void search(const char *text)
+{
+    bounce_scan_text(&reader, octets_of(text), "text");
+    bounce_reader_end(&reader);
+}
+
+/* What was found, the surest first: "L:id R:id U:id ". */
+static void assert_found(const char *name, const char *expected)
+{
+    static const char ranks[] = {
+        [BOUNCE_UNLABELLED] = 'U', [BOUNCE_REFERENCE] = 'R', [BOUNCE_LABELLED] = 'L'};
+    char seen[2000] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < bounce->id_count; i++) {
+        used += (size_t)snprintf(seen + used, sizeof seen - used, "%s%c:%s", i > 0 ? " " : "",
+                                 ranks[bounce->ids[i].rank], bounce->ids[i].text);
+        ck_assert_uint_lt(used, sizeof seen);
+    }
+    ck_assert_msg(strcmp(seen, expected) == 0, "%s: %s", name, seen);
+}
+
+/* ------------------------------------------------------------------- labels */
+
+#define ID    "a.1@example.com"
+#define FOUND "L:" ID
+
+static const struct {
+    const char *text, *found;
+} labels[] = {
+    {"Message-ID: <" ID ">", FOUND},
+    {"message-id:<" ID ">\r\n", FOUND},
+    {"MESSAGE-ID:\t<" ID ">", FOUND},
+    {"Message-Id : <" ID ">", FOUND},
+    {"Message-ID: " ID, FOUND},
+    {"X: y\nMessage-ID:\n <" ID ">\nSubject: x", FOUND},
+    {"X: y\r\nMessage-ID:\r\n\t" ID "\r\nSubject: x", FOUND},
+    {"X: y\rMessage-ID:\r <" ID ">\rSubject: x", FOUND},
+    {"Message-ID: <a.1@\n example.com>", FOUND},
+    {"Message-ID: < a.1 @ example.com >", FOUND},
+    {"Message-ID: <<" ID ">>", FOUND},
+    {"    Message-id: <" ID ">", FOUND},
+    {"> Message-ID: <" ID ">", FOUND},
+    {"> > Message-ID:\n> >   <" ID ">", FOUND},
+    {">Message-ID: <a.1@\n> example.com>", FOUND},
+    {"| Message-ID:\n|  <" ID ">", FOUND},
+    {"Message-ID: &lt;" ID "&gt;", FOUND},
+    {"Message-ID: &#60;a.1&#64;example.com&#62;", FOUND},
+    {"Message-ID: &#x3c;a.1&#x40;example&#46;com&#x3E;", FOUND},
+    {"Message-ID: &lt;a.1&commat;example&period;com&gt;", FOUND},
+    {"Message-ID:&nbsp;&lt;" ID "&gt;<br>", FOUND},
+    {"Message-ID: &lta.1@example.com&gt", FOUND},
+    {"<b>Message-ID:</b> &lt;" ID "&gt;<br />", FOUND},
+    {"<tr><td>Message-ID</td><td>&lt;" ID "&gt;</td></tr>", FOUND},
+    {"<p>Message-ID: <span class=\"x\">&lt;<a href=\"mailto:" ID "\">" ID "</a>&gt;</span>", FOUND},
+    {"Message-ID: <a.1<wbr>@example.com>", FOUND},
+    {"{\"name\":\"Message-ID\",\"value\":\"<" ID ">\"}", FOUND},
+    {"{\"messageId\":\"\\u003c" ID "\\u003e\"}", FOUND},
+    {"\"messageId\" : \"" ID "\",", FOUND},
+    {"with the message-id of " ID " received from", FOUND},
+    {"The message ID was: " ID ".", FOUND},
+    {"(message id " ID ")", FOUND},
+    {"message-id=<" ID ">, relay=x", FOUND},
+    {"message_id=" ID ", status=x", FOUND},
+    {"msg-id " ID, FOUND},
+    {"MsgId: <" ID ">", FOUND},
+    {"Message Identifier: <" ID ">", FOUND},
+    {"Internet Message ID: <" ID ">", FOUND},
+    {"Message-ID: (added by mx) <" ID ">", FOUND},
+    {"Original-Message-ID: <" ID ">", FOUND},
+    {"X-Original-Message-ID: <" ID ">", FOUND},
+    {"Resent-Message-ID: <" ID ">", FOUND},
+    /* without a domain */
+    {"Message-ID: 20140913142357", "L:20140913142357"},
+    {"Message-ID: <20140913142357>", "L:20140913142357"},
+    {"> Message-Id: 20140913142357\n", "L:20140913142357"},
+    {"Message-ID: a b@example.com", "L:a L:ab@example.com"},
+    {"the message-id is 20140913142357", ""},
+    {"The message identifier is: 1P1ce6-000Egt-GZ\n", ""},
+    /* odd octets belong to it */
+    {"Message-ID: <CA=Aa73R9b-3+tiR7u%x$y@mail.example.com>",
+     "L:CA=Aa73R9b-3+tiR7u%x$y@mail.example.com"},
+    {"Message-ID: <a/b#c!d&e'f*g?h^i_j`k{l|m}n~@x>", "L:a/b#c!d&e'f*g?h^i_j`k{l|m}n~@x"},
+    {"Message-ID: <a:b@[192.0.2.1]>", "L:a:b@[192.0.2.1]"},
+    {"Message-ID: <\xc3\xa4.1@example.com>", "L:\xc3\xa4.1@example.com"},
+    {"Message-ID: <a&amp;b.1@example.com>", "L:a&b.1@example.com"},
+    /* and what is none */
+    {"", ""},
+    {"Message-ID:", ""},
+    {"Message-ID: ", ""},
+    {"Message-ID: <>", ""},
+    {"Message-ID: <\n\n" ID ">", ""},
+    {"Message-ID:\nFrom: <alice@example.com>", ""},
+    {"Message-ID:\nalice", ""},
+    {"Message-ID:\n\n  text " ID, ""},
+    {"Unknown message-id\nMessage-ID: <" ID ">", FOUND},
+    {"Message-Idle: <alice@example.com>", ""},
+    {"message-ideal alice@example.com", ""},
+    {"the message is alice@example.com", ""},
+    {"Message-ID: <abc=\ndef@example.com>", ""},
+    {"Message-ID: abc=\r\ndef@example.com", ""},
+    {"Message-ID: <unfinished", ""},
+    {"Message-ID: <unfinished\nFrom: <alice@example.com>", ""},
+};
+
+START_TEST(label)
+{
+    search(labels[_i].text);
+    assert_found(labels[_i].text, labels[_i].found);
+}
+END_TEST
+
+START_TEST(an_id_may_be_long_but_not_too_long)
+{
+    char text[1100];
+    for (size_t length = 995; length <= 997; length++) {
+        size_t used = (size_t)snprintf(text, sizeof text, "Message-ID: <");
+        memset(text + used, 'x', length);
+        memcpy(text + used, "1@", 2);
+        memcpy(text + used + length, ">\n", 3);
+        teardown();
+        setup();
+        search(text);
+        ck_assert_uint_eq(bounce->id_count, length <= 996);
+    }
+}
+END_TEST
+
+START_TEST(nuls_are_not_seen)
+{
+    static const char text[] = "M\0essage-ID: \0<a.\0001@exa\0mple.com\0>";
+    bounce_scan_text(&reader, (struct octets){text + 2, sizeof text - 3}, "text");
+    ck_assert_uint_eq(bounce->id_count, 0); /* but a label is not taken apart */
+    static const char whole[] = "Message-ID: \0<a.\0001@exa\0mple.com\0>";
+    bounce_scan_text(&reader, (struct octets){whole, sizeof whole - 1}, "text");
+    assert_found("NULs", FOUND);
+}
+END_TEST
+
+START_TEST(where_is_the_label_or_the_place)
+{
+    search("Message-ID: <1@x>\nOriginal-Message-ID: <2@x>\nX-MS-Parent-Message-Id: <3@x>\n"
+           "References: <4@x>\nIn-Reply-To: <5@x>\n\n<a.12345@x>");
+    ck_assert_uint_eq(bounce->id_count, 6);
+    ck_assert_uint_eq(bounce->named_count, 5);
+    static const char *const where[] = {"text",       "Original-Message-ID", "Original-Message-ID",
+                                        "References", "In-Reply-To",         "text"};
+    for (size_t i = 0; i < COUNT_OF(where); i++) {
+        ck_assert_str_eq(bounce->ids[i].where, where[i]);
+    }
+}
+END_TEST
+
+/* -------------------------------------------------------------------- lists */
+
+static const struct {
+    const char *text, *found;
+} lists[] = {
+    {"References: <1@x> <2@x>", "R:1@x R:2@x"},
+    {"References: <1@x>\n <2@x>\n\t<3@x>\nSubject: <no@x>", "R:1@x R:2@x R:3@x"},
+    {"References:\r\n <1@x>\r\n <2@x>\r\n\r\n<no@x>", "R:1@x R:2@x"},
+    {"> References: <1@x>\n>  <2@x>\n> Subject: <no@x>", "R:1@x R:2@x"},
+    {"    References: <1@x>\n      <2@x>\n    To: <no@x>", "R:1@x R:2@x"},
+    {"References: <1@x>\n<2@x>\nTo: x", "R:1@x R:2@x"},
+    {"References: &lt;1@x&gt; &lt;2@x&gt;<br>To: &lt;no@x&gt;", "R:1@x R:2@x"},
+    {"References: 1@x 2@x", "R:1@x R:2@x"},
+    {"References: <1@x>,<2@x>", "R:1@x R:2@x"},
+    {"In-Reply-To: <1@x>", "R:1@x"},
+    {"In-Reply-To: Your message of \"Thu, 29 Apr 2010\" <1@x>", "R:1@x"},
+    {"In-Reply-To: <1@x> from alice at 10:00", "R:1@x"},
+    {"{\"name\":\"References\",\"value\":\"<1@x> <2@x>\"}", ""},
+    {"see the references: <1@x>", ""},
+    {"References <1@x>", ""},
+    {"References: <unfinished <2@x>", "R:2@x"},
+    {"References: <>", ""},
+    {"References:", ""},
+};
+
+START_TEST(list)
+{
+    search(lists[_i].text);
+    assert_found(lists[_i].text, lists[_i].found);
+}
+END_TEST
+
+START_TEST(of_long_references_the_last_are_kept)
+{
+    char text[8000] = "References:";
+    size_t used = strlen(text);
+    for (size_t i = 0; i < 500; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, " <%zu@x>\n", i);
+    }
+    search(text);
+    ck_assert_uint_eq(bounce->id_count, 40);
+    ck_assert_str_eq(bounce->ids[0].text, "460@x");
+    ck_assert_str_eq(bounce->ids[39].text, "499@x");
+}
+END_TEST
+
+static const struct {
+    const char *name, *value, *found;
+} own_fields[] = {
+    {"In-Reply-To", " <1@x>", "L:1@x"},
+    {"in-reply-to", "\n\t<1@x>\n <2@x>", "L:1@x L:2@x"},
+    {"References", " <1@x>", "R:1@x"},
+    {"Original-Message-ID", " <1@x>", "L:1@x"},
+    {"X-Original-Message-Id", " 1@x", "L:1@x"},
+    {"X-Failed-Message-ID", " <1@x>", "L:1@x"},
+    {"Message-ID", " <1@x>", ""},
+    {"Resent-Message-ID", " <1@x>", ""},
+    {"X-NNN-Message-ID", " <1@x>", ""},
+    {"Received", " from x id <1234567@x>", ""},
+    {"X-Batv-Evidence", " v=1; d=20778; n=00112233445566ff; s=00112233445566778899aabb", ""},
+    {"Subject", " Message-ID: <1@x> prvs=3785a1b2c3=a@x", ""},
+};
+
+START_TEST(own_field)
+{
+    struct field field = {octets_of(own_fields[_i].name), octets_of(own_fields[_i].value)};
+    bounce_scan_field(&reader, &field);
+    bounce_reader_end(&reader);
+    assert_found(own_fields[_i].name, own_fields[_i].found);
+    ck_assert_uint_eq(bounce->tag_count, 0);
+    ck_assert_uint_eq(bounce->evidence_count, 0);
+}
+END_TEST
+
+/* --------------------------------------------------------------- unlabelled */
+
+static const struct {
+    const char *text, *found;
+} unlabelled[] = {
+    {"Nachrichtenkennung: <20261122.a1@example.com>", "U:20261122.a1@example.com"},
+    {"Identifiant : &lt;20261122.a1@example.com&gt;", "U:20261122.a1@example.com"},
+    {"\\u003c20261122.a1@example.com\\u003e", "U:20261122.a1@example.com"},
+    {"<Qdmail-longer-name-1@example.com>", "U:Qdmail-longer-name-1@example.com"},
+    {"<alice@example.com>", ""},
+    {"<alice.2026@example.com", ""},
+    {"<alice-of-wonderland@example.com>", ""},
+    {"<20261122 a1@example.com>", ""},
+    {"<mailto:20261122@example.com>", ""},
+    {"<20261122.a1>", ""},
+    {"<@20261122>", ""},
+    {"<20261122@>", ""},
+    {"<prvs=3785a1b2c3=alice@example.com>", ""},
+    {"<2026\x01"
+     "1122@example.com>",
+     ""},
+    {"<<20261122@example.com>>", "U:20261122@example.com"},
+};
+
+START_TEST(without_label)
+{
+    search(unlabelled[_i].text);
+    assert_found(unlabelled[_i].text, unlabelled[_i].found);
+}
+END_TEST
+
+/* --------------------------------------------------------------------- tags */
+
+#define TAGGED "prvs=3785a1b2c3=alice@example.com"
+#define SUB    "alice+prvs=3785a1b2c3@example.com"
+
+static const struct {
+    const char *text;
+    const char *found[3];
+} tags[] = {
+    {"Return-Path: <" TAGGED ">", {TAGGED}},
+    {"X-Envelope-From: " TAGGED "\n", {TAGGED}},
+    {"(envelope-from " TAGGED ")", {TAGGED}},
+    {"envelope-from=" TAGGED ";", {TAGGED}},
+    {"smtp.mailfrom=" TAGGED " smtp", {TAGGED}},
+    {"envelope-from=\"" TAGGED "\";", {TAGGED}},
+    {"X-Postfix-Sender: rfc822; " TAGGED, {TAGGED}},
+    {"&lt;" TAGGED "&gt;", {TAGGED}},
+    {"prvs=3785a1b2c3&#61;alice&#64;example.com", {TAGGED}},
+    {"mailto:" TAGGED "?subject=x", {TAGGED}},
+    {"From " TAGGED ". Then", {TAGGED}},
+    {"PRVS=3785A1B2C3=Alice@Example.COM", {"PRVS=3785A1B2C3=Alice@Example.COM"}},
+    {"<prvs=3785a1b2c3=l-1=bob=other.test@example.com>",
+     {"prvs=3785a1b2c3=l-1=bob=other.test@example.com"}},
+    {"<\"prvs=3785a1b2c3=a b\"@example.com>", {"\"prvs=3785a1b2c3=a b\"@example.com"}},
+    {"<" TAGGED "> and <" TAGGED ">", {TAGGED}},
+    {"<" SUB ">", {SUB}},
+    {"<alice+x+prvs=3785a1b2c3@example.com>", {"alice+x+prvs=3785a1b2c3@example.com"}},
+    {"<\"a b+prvs=3785a1b2c3\"@example.com>", {"\"a b+prvs=3785a1b2c3\"@example.com"}},
+    {"envelope-from=" SUB " x", {"envelope-from=" SUB, SUB}},
+    {"mailto:" SUB, {SUB}},
+    {"prvs=3785a1b2c3=alice@xn--bcher-kva.example",
+     {"prvs=3785a1b2c3=alice@xn--bcher-kva.example"}},
+    {"X-Microsoft-Antispam-PRVS: <20261122x@example.com>", {NULL}},
+    {"prvs=785a1b2c3=alice@example.com", {NULL}},
+    {"prvs=3785a1b2c=alice@example.com", {NULL}},
+    {"prvs=alice=3785a1b2c3@example.com", {NULL}},
+    {"prvs=3785a1b2c3=alice", {NULL}},
+    {"prvs=3785a1b2c3=alice b@example.com", {NULL}},
+    {"prvs=3785a1b2c3=alice@", {NULL}},
+    {"+prvs=3785a1b2c3@example.com", {NULL}},
+    {"prvs=", {NULL}},
+};
+
+START_TEST(tag)
+{
+    search(tags[_i].text);
+    size_t count = 0;
+    while (count < COUNT_OF(tags[0].found) && tags[_i].found[count] != NULL) {
+        count++;
+    }
+    ck_assert_msg(bounce->tag_count == count, "%s: %zu", tags[_i].text, bounce->tag_count);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_str_eq(bounce->tags[i].address, tags[_i].found[i]);
+        ck_assert_str_eq(bounce->tags[i].where, "text");
+    }
+}
+END_TEST
+
+/* ----------------------------------------------------------------- evidence */
+
+#define MAC1  "00112233445566778899aabb"
+#define MAC2  "ffeeddccbbaa998877665544"
+#define HEAD  "v=1; d=20778; n=00112233445566ff; s="
+#define VALUE "v=1;d=20778;n=00112233445566ff;s="
+
+static const struct {
+    const char *text, *value;
+} headers[] = {
+    {"X-Batv-Evidence: " HEAD MAC1, VALUE MAC1},
+    {"x-batv-evidence:" HEAD MAC1 "," MAC2 "\nSubject: x", VALUE MAC1 "," MAC2},
+    {"X-BATV-EVIDENCE: V=1; D=20778; N=00112233445566FF; S=00112233445566778899AABB", VALUE MAC1},
+    {"X-Batv-Evidence: v=1; d=20778;\r\n\tn=00112233445566ff;\r\n\ts=" MAC1 ",\r\n\t" MAC2
+     "\r\nTo: a",
+     VALUE MAC1 "," MAC2},
+    {"> X-Batv-Evidence: v=1; d=20778; n=00112233445566ff;\n>  s=" MAC1 ",\n>  " MAC2 "\n> To: a",
+     VALUE MAC1 "," MAC2},
+    {"    X-Batv-Evidence: " HEAD "\n        " MAC1 "\n    Date: x", VALUE MAC1},
+    {"X-Batv-Evidence: v=1; d=20778; n=001122334455\n 66ff; s=0011223344556677\n 8899aabb\nabcdef: "
+     "x",
+     VALUE MAC1},
+    {"<b>X-Batv-Evidence:</b> v=1; d=20778; n=00112233445566ff;<br> s=" MAC1 "<br>abc", VALUE MAC1},
+    {"X-Batv-Evidence: v=1;&nbsp;d=20778;&nbsp;n=00112233445566ff; s=" MAC1, VALUE MAC1},
+    {"X-Batv-Evidence: v&#61;1; d=20778; n=00112233445566ff; s=" MAC1, VALUE MAC1},
+    {"X-Batv-Evidence: " HEAD MAC1 ",001122", VALUE MAC1},
+    {"X-Batv-Evidence: " HEAD MAC1 "; x=y", VALUE MAC1},
+    {"X-Batv-Evidence: " HEAD "0011", NULL},
+    {"X-Batv-Evidence: v=2; d=20778; n=00112233445566ff; s=" MAC1, NULL},
+    {"X-Batv-Evidence: d=20778; v=1; n=00112233445566ff; s=" MAC1, NULL},
+    {"X-Batv-Evidence: v=1; d=; n=00112233445566ff; s=" MAC1, NULL},
+    {"X-Batv-Evidence: v=1; d=123456789; n=00112233445566ff; s=" MAC1, NULL},
+    {"X-Batv-Evidence " HEAD MAC1, NULL},
+    {"X-Batv-Evidence:", NULL},
+    {HEAD MAC1, NULL},
+};
+
+START_TEST(header)
+{
+    search(headers[_i].text);
+    ck_assert_msg(bounce->evidence_count == (headers[_i].value != NULL), "%s", headers[_i].text);
+    if (headers[_i].value != NULL) {
+        ck_assert_str_eq(bounce->evidence[0], headers[_i].value);
+    }
+}
+END_TEST
+
+/* ------------------------------------------------------------------- chance */
+
+/* Pieces that begin something, put together in every order: nothing to find, but nothing read
+ * beyond the end either, which the address sanitizer watches. */
+START_TEST(pieces_in_any_order)
+{
+    static const char *const pieces[] = {"Message-ID",
+                                         ":",
+                                         " ",
+                                         "\n",
+                                         "\r",
+                                         "<",
+                                         ">",
+                                         "@",
+                                         "&lt;",
+                                         "&#",
+                                         "&",
+                                         "\\u003c",
+                                         "prvs=",
+                                         "3785a1b2c3",
+                                         "=",
+                                         "+",
+                                         "\"",
+                                         "X-Batv-Evidence:",
+                                         "v=1;",
+                                         "d=1;",
+                                         "n=0011223344556677;",
+                                         "s=" MAC1,
+                                         ",",
+                                         "References:",
+                                         "In-Reply-To:",
+                                         "<b",
+                                         "</",
+                                         "a",
+                                         "1234",
+                                         "> ",
+                                         "is",
+                                         "("};
+    struct chance chance = {.state = 20261122};
+    for (size_t round = 0; round < 20000; round++) {
+        char *text = malloc(512);
+        ck_assert_ptr_nonnull(text);
+        size_t used = 0;
+        size_t count = 1 + chance_below(&chance, 16);
+        for (size_t i = 0; i < count; i++) {
+            const char *piece = pieces[chance_below(&chance, COUNT_OF(pieces))];
+            memcpy(text + used, piece, strlen(piece));
+            used += strlen(piece);
+        }
+        char *exact = malloc(used);
+        ck_assert_ptr_nonnull(exact);
+        memcpy(exact, text, used);
+        bounce_scan_text(&reader, (struct octets){exact, used}, "text");
+        free(exact);
+        free(text);
+    }
+    REQUIRE(!reader.no_memory);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bounce_text");
+    TCase *tests = tcase_create("text");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_loop_test(tests, label, 0, COUNT_OF(labels));
+    tcase_add_test(tests, an_id_may_be_long_but_not_too_long);
+    tcase_add_test(tests, nuls_are_not_seen);
+    tcase_add_test(tests, where_is_the_label_or_the_place);
+    tcase_add_loop_test(tests, list, 0, COUNT_OF(lists));
+    tcase_add_test(tests, of_long_references_the_last_are_kept);
+    tcase_add_loop_test(tests, own_field, 0, COUNT_OF(own_fields));
+    tcase_add_loop_test(tests, without_label, 0, COUNT_OF(unlabelled));
+    tcase_add_loop_test(tests, tag, 0, COUNT_OF(tags));
+    tcase_add_loop_test(tests, header, 0, COUNT_OF(headers));
+    tcase_add_test(tests, pieces_in_any_order);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}
