@@ -1,0 +1,86 @@
+/* What the files of the journal share; for src/io/journal*.c only. */
+#ifndef IO_JOURNAL_PARTS_H
+#define IO_JOURNAL_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "io/journal.h"
+#include "io/journal_file.h"
+#include "io/journal_table.h"
+
+enum {
+    PENDING_MAX = 262144, /* entries in memory; more are not taken */
+    PENDING_USES = 16384  /* beyond these, uses are not counted */
+};
+
+/* When something was last said that is worth saying only now and then. */
+struct journal_notice {
+    int64_t said_s; /* by a clock that nobody sets; 0: never */
+};
+
+struct journal {
+    char *folder; /* NULL: nothing is written, by configuration */
+    bool reader;  /* looks at another process's journal: nothing of what follows is in use */
+    bool marked;  /* the marker of an unclean end is there and ours */
+    struct journal_file *file; /* NULL: kept in memory; set before there are threads */
+    time_t birth;              /* 0: nothing is written, or not known */
+
+    /* Held for moments only, never during a system call but the allocator's. */
+    pthread_mutex_t lock;
+    struct journal_table open;       /* what comes in */
+    struct journal_table committing; /* what is being written: the writer may read it without the
+                                      * lock; without a file, what came in before */
+    struct ring *evidence; /* holds nothing but the secrets that pending entries were made by */
+    struct reason trouble; /* of opening; "" with a file */
+    struct reason failure; /* of the last attempt to write; "" where it went well */
+    uint64_t dropped;
+    struct journal_notice drop_notice, forged_notice;
+
+    /* Before lock: one that counts a use at a time. */
+    pthread_mutex_t counting;
+
+    /* The writer's; before lock. */
+    pthread_mutex_t working;
+    size_t batch; /* entries that it writes at a time */
+    size_t batch_max;
+    unsigned rounds;
+    uint64_t sweep_from; /* place in the order up to which it has looked */
+    struct journal_notice failure_notice, room_notice;
+
+    pthread_t thread;
+    bool started;
+    int wake; /* an eventfd; -1 without a thread */
+    atomic_bool ending;
+};
+
+/* A journal of nothing. NULL: no memory. */
+struct journal *journal_new(const char *folder);
+/* The parts that journal_open makes. */
+void journal_free(struct journal *journal);
+
+/* True once, and again after so many seconds; the caller holds what guards notice. */
+bool journal_notice_due(struct journal_notice *notice, int64_t seconds);
+int64_t journal_steady_s(void);
+
+/* The path of a file in folder. NULL: no memory. The caller frees. */
+char *journal_path(const char *folder, const char *name);
+
+/* journal_file_check in a child process. */
+enum status journal_check(const char *path, bool whole, struct reason *why);
+
+/* journal_look and journal_stat for a reader. */
+enum journal_answer journal_reader_look(struct journal *journal, const struct ring *ring,
+                                        const char *address, const char *message_id, time_t now,
+                                        struct journal_entry *entry);
+enum status journal_reader_stat(struct journal *journal, struct journal_stat *out,
+                                struct reason *why);
+/* Whether a journal was set aside in folder. */
+bool journal_damaged_aside(const char *folder);
+/* What the file says, into out. */
+enum status journal_fill_stat(struct journal_file *file, struct journal_stat *out);
+
+#endif
