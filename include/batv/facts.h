@@ -12,12 +12,18 @@
 #include "batv/rules.h"
 #include "batv/tag.h"
 
-/* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking. */
-enum fact { FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL, FACT_PATTERN, FACT_COUNT };
+/* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking, and the
+ * bounce's class (whose value stands in message_facts once the answer is yes). */
+enum fact { FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL, FACT_PATTERN, FACT_CLASS, FACT_COUNT };
 
-/* ANSWER_UNAVAILABLE, "it cannot be asked now", is an answer of its own and never leads to a
- * refusal. */
-enum answer { ANSWER_UNASKED, ANSWER_NO, ANSWER_YES, ANSWER_UNAVAILABLE };
+enum answer {
+    ANSWER_UNASKED,
+    ANSWER_NO,
+    ANSWER_YES,
+    ANSWER_EXHAUSTED,  /* it would be yes, had it not been used up: no proof */
+    ANSWER_OVERLOADED, /* too much to look at just now: at most deferred */
+    ANSWER_UNAVAILABLE /* it cannot be asked: never a ground to refuse or defer */
+};
 
 /* Who talks to the MTA. The strings belong to whoever made it. */
 struct client {
@@ -39,6 +45,9 @@ struct message_facts {
     bool authenticated; /* by an authenticated client, and exclude.authenticated is on */
     bool paused;
     bool at_rcpt;                 /* judged before the content: no evidence */
+    bool asks[FACT_COUNT];        /* by the configuration */
+    enum bounce_class class;      /* BOUNCE_UNREAD until the content has been read */
+    bool names_message_id;        /* the content names a Message-ID that is not the bounce's own */
     const char *mail_server;      /* the entries that match the client; NULL: none */
     const char *excluded_network; /* exclude.networks */
     const char *excluded_host;    /* exclude.hosts */
@@ -50,6 +59,8 @@ struct recipient_facts {
     const char *excluded; /* exclude.recipients; NULL: none */
     bool untaggable;      /* its tagged form would be too long, so it never gets a tag */
     bool key_missed;      /* the tag's key was revoked or forgotten before its tags expired */
+    bool journal_young;   /* the journal does not reach back as far as `auto` waits */
+    bool marks_expected;  /* other marks of ours than tags are old enough to be expected */
     enum auto_state auto_state;
     unsigned lifetime_days;
     enum answer answers[FACT_COUNT];

@@ -15,7 +15,8 @@ enum policy_state policy_next(const struct rules *rules, const struct message_fa
                               const struct recipient_facts *recipient, enum fact *need,
                               struct verdict *out);
 
-/* The rules for bounces in the order in which they are tried; NULL after the last. */
+/* The rules for bounces in the order in which they are tried; NULL after the last. A verdict by
+ * "verify.class" bears that name with the class behind it. */
 const char *policy_rule(size_t index);
 /* The fact that this rule asks for; FACT_COUNT: none. */
 enum fact policy_rule_fact(size_t index);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "batv/bounce.h"
 #include "batv/match.h"
 #include "batv/ring.h"
 #include "batv/tag.h"
@@ -37,6 +38,18 @@ struct rules {
     enum action action;  /* ACTION_AUTO or explicit */
     enum action expired; /* ACTION_FOLLOW or explicit */
     enum action forged;  /* ACTION_AUTO or explicit: ordinary mail to a tag that we did not make */
+    enum action classes[BOUNCE_CLASS_COUNT]; /* ACTION_FOLLOW or explicit, by a bounce's class */
+    struct regex_list *message_ids; /* of our own Message-IDs, owned; NULL: none, or it signs */
+};
+
+/* What is made and asked for as proof that a returned message was ours. */
+struct evidence_policy {
+    bool enabled;     /* bounces are read at all */
+    bool header;      /* the header is added; one that comes back is checked all the same */
+    bool tag_in_body; /* a tag in the content counts */
+    bool journal;     /* Message-IDs are journalled and asked for */
+    size_t max_body;  /* octets of a bounce's body that are read */
+    unsigned retain_days;
 };
 
 struct settings {
@@ -51,6 +64,7 @@ struct settings {
     enum action on_error; /* ACTION_TEMPFAIL or ACTION_ACCEPT */
 
     struct key_policy keys;
+    struct evidence_policy evidence;
 
     bool reject_at_rcpt;
     bool restore;
@@ -80,6 +94,7 @@ bool settings_may_mark(const struct settings *settings);
 struct snapshot {
     const struct settings *settings;
     const struct ring *ring;
+    time_t journal_birth;  /* what was sent before is not in the journal; 0: there is none */
     const time_t *relayed; /* for each of settings->rules, when unsigned mail was last relayed; 0:
                               never. NULL: none */
     bool paused;
@@ -100,5 +115,7 @@ enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rule
                               time_t now, time_t *until);
 /* max(7, lifetime_days) days, in seconds. */
 time_t settings_wait(const struct settings *settings);
+/* True where all that was sent within the last settings_wait is in the journal. */
+bool snapshot_journal_is_old(const struct snapshot *snapshot, time_t now);
 
 #endif

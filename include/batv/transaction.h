@@ -3,7 +3,8 @@
  * an ordered list of effects, and a record of each decision. Pure: it neither asks nor does
  * anything itself. One thread at a time; nothing of it reaches the next message.
  *
- *   new -> mail -> rcpt (judge) ... -> [header ...] -> [renew] -> end, answer, end ... -> effects
+ *   new -> mail -> rcpt (judge) ... -> [header, answer_address ...] -> [nonce] -> [renew]
+ *       -> end, answer, end ... -> effects
  */
 #ifndef BATV_TRANSACTION_H
 #define BATV_TRANSACTION_H
@@ -13,6 +14,7 @@
 #include <time.h>
 
 #include "batv/decision.h"
+#include "batv/evidence.h"
 #include "batv/facts.h"
 #include "batv/policy.h"
 #include "batv/rules.h"
@@ -29,7 +31,7 @@ struct reply {
 };
 
 /* What transaction_wants answers: which later events can still matter. None: let the message go. */
-enum { WANT_HEADERS = 1, WANT_END = 2 };
+enum { WANT_HEADERS = 1, WANT_BODY = 2, WANT_END = 4 };
 
 enum effect_kind {
     EFFECT_CHANGE_SENDER,    /* to value */
@@ -78,7 +80,45 @@ void transaction_fail(struct transaction *transaction);
 bool transaction_failed(const struct transaction *transaction);
 
 unsigned transaction_wants(const struct transaction *transaction);
-void transaction_header(struct transaction *transaction, const char *name);
+/* A header field as it came, value perhaps folded. */
+void transaction_header(struct transaction *transaction, const char *name, const char *value);
+
+/* The message goes out in our name, so that evidence is made for it; known after MAIL. */
+bool transaction_goes_out(const struct transaction *transaction);
+/* For such a message: an address in a header field to which answers may come. Those that are not
+ * ours, or beyond EVIDENCE_ADDRESSES, are passed over. */
+void transaction_answer_address(struct transaction *transaction, const char *address);
+/* For such a message: random octets, without which it gets no evidence header. */
+void transaction_nonce(struct transaction *transaction, const uint8_t nonce[static EVIDENCE_NONCE]);
+
+/* What the message is known by when it comes back. Belongs to the transaction. */
+enum { OUTGOING_COPIES = 64 }; /* of the evidence header that are looked at in a submission */
+struct outgoing {
+    char *addresses[EVIDENCE_ADDRESSES]; /* as evidence_address makes them; the sender's first */
+    size_t address_count;
+    char *message_id; /* as message_id_clean makes it; NULL: none */
+    uint8_t nonce[EVIDENCE_NONCE];
+    bool has_nonce;
+    size_t recipients;             /* that it is let through to */
+    char *value;                   /* of the header that is added; NULL: none */
+    char *copies[OUTGOING_COPIES]; /* the header as it came with the message; NULL: absurd */
+    bool authentic[OUTGOING_COPIES];
+    size_t copy_count; /* perhaps more than are kept */
+};
+/* After the end; NULL for a message that does not go out in our name or is not let through. */
+const struct outgoing *transaction_outgoing(const struct transaction *transaction);
+
+/* What a fact is asked about: a recipient of a bounce. */
+struct asked {
+    const struct settings *settings;
+    const struct rules *rules;
+    const struct ring *ring;
+    const char *address; /* as evidence_address makes it */
+};
+void transaction_asked(const struct transaction *transaction, size_t recipient, struct asked *out);
+/* The bounce's content has been read. */
+void transaction_read(struct transaction *transaction, enum bounce_class class,
+                      bool names_message_id);
 
 /* Called at the last event that is wanted. POLICY_NEEDS: answer and call again. */
 enum policy_state transaction_end(struct transaction *transaction, time_t now, enum fact *need,

@@ -150,7 +150,7 @@ static void put_verify(struct line *line, const struct decision *d)
     put_address(line, "rcpt", d->recipient);
     put_word(line, "result", result_name(d->result));
     if (d->bounce && d->verdict.proof != NULL) {
-        put_word(line, "class", "-");
+        put_word(line, "class", bounce_class_name(d->class));
         put_word(line, "proof", d->verdict.proof);
     }
     put_word(line, "action", action_name(d->verdict.action));

@@ -107,17 +107,38 @@ static char *format_mark(const struct transaction *t)
         }
         char plain[ADDRESS_MAX + 1];
         put_printable(plain, sizeof plain, r->restored);
-        used += (size_t)snprintf(out + used, size - used, "%s%s; class=-; proof=%s; rcpt=<%s>",
+        used += (size_t)snprintf(out + used, size - used, "%s%s; class=%s; proof=%s; rcpt=<%s>",
                                  listed++ > 0 ? ",\n\t" : "", result_name(r->facts.check.result),
+                                 bounce_class_name(t->facts.class),
                                  r->verdict.proof != NULL ? r->verdict.proof : "none", plain);
     }
     return out;
 }
 
+static void add_removal(struct transaction *t, const char *name, unsigned index)
+{
+    effect_add(t, EFFECT_REMOVE_HEADER, name, NULL);
+    t->effects[t->effect_count - 1].index = index;
+}
+
+/* The highest index first: each removal renumbers those behind it. */
+static void replace_evidence(struct transaction *t)
+{
+    const struct outgoing *outgoing = &t->outgoing;
+    for (size_t i = outgoing->copy_count; i > 0; i--) {
+        if (i > OUTGOING_COPIES || !outgoing->authentic[i - 1]) {
+            add_removal(t, EVIDENCE_NAME, (unsigned)i);
+        }
+    }
+    if (outgoing->value != NULL) {
+        effect_add(t, EFFECT_ADD_HEADER, EVIDENCE_NAME, outgoing->value);
+    }
+}
+
 enum status effects_build(struct transaction *t, const struct outcome *outcome)
 {
     const char *mark_header = t->snapshot->settings->mark_header;
-    size_t most = 1 + 3 * t->count + t->marks + 2;
+    size_t most = 1 + 3 * t->count + t->outgoing.copy_count + 1 + t->marks + 2;
     t->effects = calloc(most, sizeof *t->effects);
     if (t->effects == NULL) {
         return STATUS_NO_MEMORY;
@@ -126,9 +147,9 @@ enum status effects_build(struct transaction *t, const struct outcome *outcome)
         effect_add(t, EFFECT_CHANGE_SENDER, NULL, t->tagged);
     }
     restore_recipients(t);
+    replace_evidence(t);
     for (unsigned i = t->marks; i > 0; i--) {
-        effect_add(t, EFFECT_REMOVE_HEADER, mark_header, NULL);
-        t->effects[t->effect_count - 1].index = i;
+        add_removal(t, mark_header, i);
     }
     if (outcome->mark) {
         t->mark_value = format_mark(t);

@@ -95,29 +95,83 @@ static enum rule_answer rule_key_gone(const struct question *q)
     return applies ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
 }
 
+/* Patterns are weak, so they are for domains that have nothing better. */
+static bool is_asked(const struct question *q, enum fact fact)
+{
+    bool has_pattern = q->rules->message_ids != NULL && !q->rules->sign;
+    return !q->message->at_rcpt && q->message->asks[fact] && (fact != FACT_PATTERN || has_pattern);
+}
+
 static enum rule_answer rule_evidence(const struct question *q, enum fact fact, const char *proof)
 {
+    if (!is_asked(q, fact)) {
+        return RULE_PASSES;
+    }
     switch (q->recipient->answers[fact]) {
     case ANSWER_UNASKED:
         return RULE_NEEDS;
     case ANSWER_YES:
         q->verdict->proof = proof;
         return decide(q, ACTION_ACCEPT, NULL);
+    case ANSWER_EXHAUSTED:
+        q->verdict->proof = "exhausted";
+        break;
     case ANSWER_NO:
+    case ANSWER_OVERLOADED:
     case ANSWER_UNAVAILABLE:
         break;
     }
     return RULE_PASSES;
 }
 
-/* By what the domain says, where that is not `auto`; else by its waiting time. */
+/* A domain that does not sign has no ground to expect a tag. That a returned message shows none of
+ * its other marks is one, if they have been made for long enough and somebody has asked for it. */
+static bool lacks_ground(const struct question *q)
+{
+    bool expects = q->recipient->marks_expected && q->message->names_message_id &&
+                   q->rules->action != ACTION_AUTO;
+    return !q->rules->sign && is_untagged(q) && !expects;
+}
+
+/* Answers that have no tag by their nature. */
+static enum rule_answer rule_class(const struct question *q)
+{
+    static const char *const names[BOUNCE_CLASS_COUNT] = {
+        [BOUNCE_DSN] = "verify.class.dsn",
+        [BOUNCE_MDN] = "verify.class.mdn",
+        [BOUNCE_CALENDAR] = "verify.class.calendar",
+        [BOUNCE_REPORT] = "verify.class.report",
+        [BOUNCE_AUTOREPLY] = "verify.class.autoreply",
+        [BOUNCE_OTHER] = "verify.class.other",
+    };
+    bool concerned = is_untagged(q) || q->recipient->check.result == RESULT_EXPIRED;
+    if (!concerned || !is_asked(q, FACT_CLASS)) {
+        return RULE_PASSES;
+    }
+    if (q->recipient->answers[FACT_CLASS] == ANSWER_UNASKED) {
+        return RULE_NEEDS;
+    }
+    if (q->message->class == BOUNCE_UNREAD) {
+        return RULE_PASSES;
+    }
+    enum action action = q->rules->classes[q->message->class];
+    if (action == ACTION_FOLLOW || (action > ACTION_LOG && lacks_ground(q))) {
+        return RULE_PASSES;
+    }
+    q->verdict->rule = names[q->message->class];
+    return decide(q, action, NULL);
+}
+
+/* By what the domain says, where that is not `auto`; else by its waiting time, and by the journal's
+ * where that may not know yet what the bounce names. */
 static enum rule_answer decide_auto(const struct question *q)
 {
     if (q->rules->action != ACTION_AUTO) {
         return decide(q, q->rules->action, NULL);
     }
     decide(q, ACTION_REJECT, NULL);
-    if (q->recipient->auto_state != AUTO_ENFORCES) {
+    bool journal_waits = q->recipient->journal_young && q->message->names_message_id;
+    if (q->recipient->auto_state != AUTO_ENFORCES || journal_waits) {
         q->verdict->action = ACTION_LOG;
         q->verdict->rule = "auto.warm-up";
     }
@@ -140,11 +194,9 @@ static enum rule_answer rule_expired(const struct question *q)
     return decide_auto(q);
 }
 
-/* A domain that does not sign has no ground to expect a tag. */
 static enum rule_answer rule_not_signing(const struct question *q)
 {
-    bool applies = !q->rules->sign && is_untagged(q);
-    return applies ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
+    return lacks_ground(q) ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
 }
 
 static enum rule_answer rule_action(const struct question *q)
@@ -156,8 +208,8 @@ static enum rule_answer rule_action(const struct question *q)
 static const struct {
     const char *name;
     enum rule_answer (*applies)(const struct question *);
-    enum fact fact;    /* for evidence: what to ask */
-    const char *proof; /* and the proof's name */
+    enum fact fact;    /* what it asks for */
+    const char *proof; /* for evidence, the proof's name */
 } bounce_rules[] = {
     {"local", rule_local, FACT_COUNT, NULL},
     {"tag", rule_tag, FACT_COUNT, NULL},
@@ -173,6 +225,7 @@ static const struct {
     {"evidence.header", NULL, FACT_HEADER, "header"},
     {"evidence.journal", NULL, FACT_JOURNAL, "journal"},
     {"evidence.pattern", NULL, FACT_PATTERN, "pattern"},
+    {"verify.class", rule_class, FACT_CLASS, NULL},
     {"verify.expired", rule_expired, FACT_COUNT, NULL},
     {"sign.enabled", rule_not_signing, FACT_COUNT, NULL},
     {"verify.action", rule_action, FACT_COUNT, NULL},
@@ -196,20 +249,22 @@ static enum rule_answer try_rule(const struct question *q, size_t index)
     if (bounce_rules[index].applies != NULL) {
         return bounce_rules[index].applies(q);
     }
-    return q->message->at_rcpt
-               ? RULE_PASSES
-               : rule_evidence(q, bounce_rules[index].fact, bounce_rules[index].proof);
+    return rule_evidence(q, bounce_rules[index].fact, bounce_rules[index].proof);
 }
 
 /* A proof that could not be asked for might have been there: the bounce is let in and logged, under
- * the name of what was not to be had. */
+ * the name of what was not to be had. One that there was too much of is asked for again when the
+ * message comes again: letting it in would make a flood the way in. */
 static void spare_unavailable(const struct question *q)
 {
     for (size_t i = 0; i < BOUNCE_RULES; i++) {
         enum fact fact = bounce_rules[i].fact;
-        if (fact != FACT_COUNT && q->recipient->answers[fact] == ANSWER_UNAVAILABLE &&
-            q->verdict->action > ACTION_LOG) {
-            q->verdict->action = ACTION_LOG;
+        enum answer answer = fact != FACT_COUNT ? q->recipient->answers[fact] : ANSWER_NO;
+        enum action most = answer == ANSWER_UNAVAILABLE  ? ACTION_LOG
+                           : answer == ANSWER_OVERLOADED ? ACTION_TEMPFAIL
+                                                         : ACTION_DISCARD;
+        if (q->verdict->action > most) {
+            q->verdict->action = most;
             q->verdict->rule = bounce_rules[i].name;
         }
     }

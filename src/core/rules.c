@@ -42,6 +42,7 @@ void settings_free(struct settings *settings)
     }
     for (size_t i = 0; i < settings->rules_count; i++) {
         free(settings->rules[i].name);
+        regex_list_free(settings->rules[i].message_ids);
     }
     free(settings->rules);
     domain_list_free(settings->domains);
@@ -67,11 +68,19 @@ const struct rules *settings_rules(const struct settings *settings, const char *
     return index < 0 ? NULL : &settings->rules[index];
 }
 
+static bool rules_may_mark(const struct rules *rules)
+{
+    bool may = rules->action == ACTION_MARK || rules->expired == ACTION_MARK;
+    for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
+        may = may || rules->classes[i] == ACTION_MARK;
+    }
+    return may;
+}
+
 bool settings_may_mark(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
-        if (rules->action == ACTION_MARK || rules->expired == ACTION_MARK) {
+        if (rules_may_mark(&settings->rules[i])) {
             return true;
         }
     }
@@ -82,6 +91,12 @@ time_t settings_wait(const struct settings *settings)
 {
     unsigned days = settings->keys.lifetime_days > 7 ? settings->keys.lifetime_days : 7;
     return (time_t)days * DAY_SECONDS;
+}
+
+bool snapshot_journal_is_old(const struct snapshot *snapshot, time_t now)
+{
+    return snapshot->journal_birth != 0 &&
+           now >= snapshot->journal_birth + settings_wait(snapshot->settings);
 }
 
 enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,

@@ -23,6 +23,7 @@ struct transaction *transaction_new(const struct snapshot *snapshot, const struc
     if (t != NULL) {
         t->snapshot = snapshot;
         t->client = client;
+        t->ring = snapshot->ring;
     }
     return t;
 }
@@ -37,6 +38,7 @@ static void recipient_free(struct recipient *r)
     free(r->local);
     free(r->plain);
     free(r->restored);
+    free(r->folded);
 }
 
 void transaction_free(struct transaction *t)
@@ -50,6 +52,7 @@ void transaction_free(struct transaction *t)
     free(t->recipients);
     free(t->sender_text);
     address_free(&t->sender);
+    outgoing_free(&t->outgoing);
     free(t->tagged);
     free(t->mark_value);
     free(t->effects);
@@ -121,6 +124,12 @@ static void find_client_facts(struct transaction *t, const char *user)
         user != NULL ||
         (!relay && (client->local || list_has_client(settings->internal_networks, client)));
     facts->paused = t->snapshot->paused;
+    facts->asks[FACT_TAG_IN_BODY] = settings->evidence.enabled && settings->evidence.tag_in_body;
+    facts->asks[FACT_HEADER] = settings->evidence.enabled;
+    facts->asks[FACT_JOURNAL] = settings->evidence.enabled && settings->evidence.journal;
+    facts->asks[FACT_PATTERN] = settings->evidence.enabled;
+    facts->asks[FACT_CLASS] = settings->evidence.enabled;
+    facts->class = BOUNCE_UNREAD;
     if (relay || !facts->bounce) {
         return;
     }
@@ -180,6 +189,9 @@ void transaction_mail(struct transaction *t, const char *sender, const char *res
     t->facts.bounce = t->null_sender || t->bounce_sender;
     t->sender_rules = settings_rules(settings, t->sender.ascii);
     find_client_facts(t, user);
+    if (transaction_goes_out(t) && outgoing_add_address(t, &t->sender) != STATUS_OK) {
+        t->failed = true;
+    }
 }
 
 /* ------------------------------------------------------------------ RCPT */
@@ -233,6 +245,17 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
     return facts->check.internal_error ? STATUS_CRYPTO : STATUS_OK;
 }
 
+/* Answers go to the address behind a tag, whoever made that. */
+static enum status fold_recipient(struct recipient *r)
+{
+    struct tag tag;
+    tag_split(r->local, &tag);
+    char *local = strndup(tag.plain, tag.plain_length);
+    r->folded = local != NULL ? evidence_address(local, r->address.ascii) : NULL;
+    free(local);
+    return r->folded != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 static enum status find_recipient_facts(struct transaction *t, struct recipient *r, time_t now)
 {
     const struct settings *settings = t->snapshot->settings;
@@ -249,7 +272,14 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     r->facts.untaggable = tag_would_not_fit(r->local, r->address.domain);
     r->facts.excluded = pattern_list_match(settings->exclude_recipients, r->plain);
     r->facts.auto_state = snapshot_auto(t->snapshot, r->rules, now, NULL);
-    return STATUS_OK;
+    if (!t->facts.bounce) {
+        return STATUS_OK;
+    }
+    bool journal_is_old = snapshot_journal_is_old(t->snapshot, now);
+    r->facts.journal_young = t->facts.asks[FACT_JOURNAL] && !journal_is_old;
+    r->facts.marks_expected = (t->facts.asks[FACT_PATTERN] && r->rules->message_ids != NULL) ||
+                              (t->facts.asks[FACT_JOURNAL] && journal_is_old);
+    return fold_recipient(r);
 }
 
 static struct recipient *recipient_add(struct transaction *t)
@@ -346,6 +376,7 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     d->recipient = r->text;
     d->result = r->rules != NULL ? r->facts.check.result : RESULT_NOT_OURS;
     d->bounce = t->facts.bounce;
+    d->class = t->facts.class;
     d->verdict = r->verdict;
     d->applied = applied;
     d->generation = r->generation;
@@ -412,6 +443,7 @@ bool transaction_doubtful(const struct transaction *t)
 
 void transaction_renew(struct transaction *t, const struct ring *ring, time_t now)
 {
+    t->ring = ring;
     for (size_t i = 0; i < t->count; i++) {
         struct recipient *r = &t->recipients[i];
         if (!is_doubtful(t, r)) {
@@ -432,9 +464,18 @@ static bool is_to_be_signed(const struct transaction *t)
            !t->facts.bounce;
 }
 
+/* Its fate hangs on something that is known once the content has been read. */
+static bool needs_content(const struct transaction *t, const struct recipient *r)
+{
+    enum fact need;
+    struct verdict verdict;
+    return policy_next(r->rules, &t->facts, &r->facts, &need, &verdict) == POLICY_NEEDS;
+}
+
 unsigned transaction_wants(const struct transaction *t)
 {
     unsigned wants = t->failed || is_to_be_signed(t) ? WANT_END : 0;
+    wants |= transaction_goes_out(t) ? WANT_HEADERS | WANT_END : 0;
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         bool tagged = r->rules != NULL && r->facts.check.key >= 0;
@@ -444,12 +485,18 @@ unsigned transaction_wants(const struct transaction *t)
         if (r->rules != NULL && t->facts.bounce && settings_may_mark(t->snapshot->settings)) {
             wants |= WANT_HEADERS;
         }
+        if (r->rules != NULL && t->facts.bounce && !r->refused && needs_content(t, r)) {
+            wants |= WANT_HEADERS | WANT_BODY;
+        }
     }
     return wants;
 }
 
-void transaction_header(struct transaction *t, const char *name)
+void transaction_header(struct transaction *t, const char *name, const char *value)
 {
+    if (transaction_goes_out(t)) {
+        outgoing_header(t, name, value);
+    }
     if (t->facts.bounce && ascii_equal(name, t->snapshot->settings->mark_header)) {
         t->marks++;
     }
@@ -526,6 +573,9 @@ static enum status conclude(struct transaction *t, time_t now)
     }
     status = signing_decide(t, now);
     signing_note_relayed(t);
+    if (status == STATUS_OK) {
+        status = outgoing_decide(t, now);
+    }
     return status == STATUS_OK ? effects_build(t, &outcome) : status;
 }
 
@@ -552,6 +602,19 @@ void transaction_answer(struct transaction *t, size_t recipient, enum fact fact,
 {
     assert(recipient < t->count && answer != ANSWER_UNASKED);
     t->recipients[recipient].facts.answers[fact] = answer;
+}
+
+void transaction_asked(const struct transaction *t, size_t recipient, struct asked *out)
+{
+    assert(recipient < t->count && t->recipients[recipient].folded != NULL);
+    const struct recipient *r = &t->recipients[recipient];
+    *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->folded};
+}
+
+void transaction_read(struct transaction *t, enum bounce_class class, bool names_message_id)
+{
+    t->facts.class = class;
+    t->facts.names_message_id = names_message_id;
 }
 
 const struct effect *transaction_effects(const struct transaction *t, size_t *count)

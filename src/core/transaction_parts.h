@@ -1,6 +1,7 @@
 /*
  * The inside of a transaction, shared by the files that work on one: transaction.c (its events),
- * signing.c (the sender), effects.c (what is done and said at the end). Nobody else includes this.
+ * signing.c (the sender), outgoing.c (the evidence), effects.c (what is done and said at the end).
+ * Nobody else includes this.
  */
 #ifndef CORE_TRANSACTION_PARTS_H
 #define CORE_TRANSACTION_PARTS_H
@@ -19,6 +20,7 @@ struct recipient {
     char *local;               /* less the tag */
     char *plain;               /* local@ascii, for patterns */
     char *restored;            /* the plain address on the wire */
+    char *folded;              /* of a bounce: the plain address as evidence knows it */
     const struct rules *rules; /* NULL: not ours */
     struct recipient_facts facts;
     struct verdict verdict;
@@ -30,6 +32,7 @@ struct recipient {
 struct transaction {
     const struct snapshot *snapshot;
     const struct client *client;
+    const struct ring *ring; /* the snapshot's, or a newer one */
     bool failed;
 
     char *sender_text; /* without brackets */
@@ -42,6 +45,7 @@ struct transaction {
     struct recipient *recipients;
     size_t count, room;
     unsigned marks; /* result headers that came with the message */
+    struct outgoing outgoing;
 
     char *tagged;
     char *mark_value;
@@ -58,6 +62,14 @@ struct decision *transaction_record(struct transaction *t, enum decision_kind ki
 /* The tag comes off an address that we made: of a valid one always; of an expired one too, since
  * people answer a Return-Path long after. */
 bool recipient_is_restorable(const struct recipient *r);
+
+/* An address to which answers can come, where it is ours. */
+enum status outgoing_add_address(struct transaction *t, const struct address *address);
+/* A header field of a message that goes out. */
+void outgoing_header(struct transaction *t, const char *name, const char *value);
+/* Makes the evidence header of a message that goes out and is let through. */
+enum status outgoing_decide(struct transaction *t, time_t now);
+void outgoing_free(struct outgoing *outgoing);
 
 /* Signs the sender of a message that is let through, or records why not. */
 enum status signing_decide(struct transaction *t, time_t now);

@@ -1,11 +1,16 @@
 /*
  * Conversations for the tests of transactions: a site with its domains, keys and clients, and a
  * runner that holds one conversation and writes down all that comes of it, a line each: what is
- * still wanted, refusals at RCPT, effects in their order, the reply, and the log lines.
+ * still wanted, refusals at RCPT, effects in their order, the reply, the log lines, and what the
+ * message is known by when it comes back.
  *
  * In the texts {WHEN ADDRESS} stands for the address with a tag: {0 a@b} made today, {-1 a@b}
  * yesterday, {bad a@b} with a wrong MAC, {unknown a@b} by a key that nobody has, {next a@b} by a
  * key that only the newer ring has; a + before ADDRESS asks for subaddress syntax.
+ *
+ * {evidence ADDRESS,ADDRESS} stands for the evidence header's value for these addresses, made now,
+ * {evidence-3 ...} three days ago, {evidence+1 ...} tomorrow, {former ...} by the previous secret,
+ * {forged ...} by nobody's.
  */
 #ifndef BATV_TEST_CONVERSATION_H
 #define BATV_TEST_CONVERSATION_H
@@ -38,17 +43,46 @@ static const struct domain site_domains[] = {
 struct site {
     struct settings *settings;
     struct ring *ring;
-    struct ring *newer; /* one rotation further on; its key 3 signs */
-    struct ring *all;   /* as ring, and never changed: what tags are made with */
+    struct ring *newer;  /* one rotation further on; its key 3 signs */
+    struct ring *all;    /* as ring, and never changed: what tags are made with */
+    struct ring *former; /* makes evidence by the previous secret; else of no use */
+    struct ring *forger; /* the same by a secret of its own */
     struct snapshot snapshot;
     enum answer answers[FACT_COUNT];
-    bool renews; /* the newer ring is looked at before the end */
+    enum bounce_class class; /* what reading the content tells */
+    bool names_message_id;
+    bool renews;   /* the newer ring is looked at before the end */
+    bool no_nonce; /* there is no randomness */
 };
 
 static inline time_t now_of_site(void)
 {
     return noon_of(TODAY);
 }
+
+/* A year older than anything here, so that "not in the journal" means not sent. */
+static inline time_t journal_birth_of_site(void)
+{
+    return noon_of(TODAY - 365);
+}
+
+static inline void add_evidence_secret(struct ring *ring, unsigned seed)
+{
+    uint8_t octets[SECRET_SIZE];
+    memset(octets, (int)seed, sizeof octets);
+    ck_assert_int_eq(ring_rotate_evidence(ring, octets), STATUS_OK);
+}
+
+/* A ring with nothing but this evidence secret. */
+static inline struct ring *evidence_ring(unsigned seed)
+{
+    struct ring *ring = ring_new();
+    ck_assert_ptr_nonnull(ring);
+    add_evidence_secret(ring, seed);
+    return ring;
+}
+
+enum { FORMER_SECRET = 0xe0, PRESENT_SECRET = 0xe1, FORGED_SECRET = 0xe2 };
 
 static inline struct ring *site_ring(void)
 {
@@ -61,6 +95,8 @@ static inline struct ring *site_ring(void)
     bool changed;
     ring_domain_add(ring, "example.com", noon_of(TODAY - 30), &changed);
     ring_domain_add(ring, "example.net", noon_of(TODAY - 1), &changed);
+    add_evidence_secret(ring, FORMER_SECRET);
+    add_evidence_secret(ring, PRESENT_SECRET);
     ring->generation = 12;
     return ring;
 }
@@ -89,8 +125,24 @@ static inline struct site *site_make(void)
     for (size_t i = 0; i < FACT_COUNT; i++) {
         site->answers[i] = ANSWER_NO;
     }
+    site->former = evidence_ring(FORMER_SECRET);
+    site->forger = evidence_ring(FORGED_SECRET);
     site->snapshot = (struct snapshot){.settings = settings, .ring = site->ring};
     return site;
+}
+
+/* All of it, as by default; bounces are read as DSNs that name a Message-ID. */
+static inline void site_evidence(struct site *site)
+{
+    site->settings->evidence = (struct evidence_policy){.enabled = true,
+                                                        .header = true,
+                                                        .tag_in_body = true,
+                                                        .journal = true,
+                                                        .max_body = 1048576,
+                                                        .retain_days = 30};
+    site->snapshot.journal_birth = journal_birth_of_site();
+    site->class = BOUNCE_DSN;
+    site->names_message_id = true;
 }
 
 static inline void site_free(struct site *site)
@@ -99,6 +151,8 @@ static inline void site_free(struct site *site)
     ring_free(site->ring);
     ring_free(site->newer);
     ring_free(site->all);
+    ring_free(site->former);
+    ring_free(site->forger);
     free(site);
 }
 
@@ -193,6 +247,38 @@ static inline void add_tagged(struct text *text, const struct site *site, const 
     address_free(&address);
 }
 
+/* Every message's nonce. */
+static const uint8_t site_nonce[EVIDENCE_NONCE] = {0x5a, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xff};
+
+/* False: when is no word of evidence's. */
+static inline bool add_evidence(struct text *text, const struct site *site, const char *when,
+                                const char *addresses)
+{
+    static const char word[] = "evidence";
+    const struct ring *ring = strncmp(when, word, sizeof word - 1) == 0 ? site->all
+                              : strcmp(when, "former") == 0             ? site->former
+                              : strcmp(when, "forged") == 0             ? site->forger
+                                                                        : NULL;
+    if (ring == NULL) {
+        return false;
+    }
+    int days = ring == site->all ? (int)strtol(when + sizeof word - 1, NULL, 10) : 0;
+    char *copy = strdup(addresses);
+    const char *list[EVIDENCE_ADDRESSES];
+    size_t count = 0;
+    for (char *rest = copy; rest != NULL;) {
+        ck_assert_uint_lt(count, COUNT_OF(list));
+        list[count++] = strsep(&rest, ",");
+    }
+    char *value = NULL;
+    ck_assert_int_eq(evidence_format(ring, list, count, site_nonce, noon_of(TODAY + days), &value),
+                     STATUS_OK);
+    text_add(text, "%s", value);
+    free(value);
+    free(copy);
+    return true;
+}
+
 /* Copies from, with every {WHEN ADDRESS} replaced. */
 static inline void expand(struct text *text, const struct site *site, const char *from)
 {
@@ -206,7 +292,9 @@ static inline void expand(struct text *text, const struct site *site, const char
             ck_assert(space != NULL && end != NULL && space < end);
             char *when = strndup(from + 1, (size_t)(space - from - 1));
             char *plain = strndup(space + 1, (size_t)(end - space - 1));
-            add_tagged(text, site, when, plain);
+            if (!add_evidence(text, site, when, plain)) {
+                add_tagged(text, site, when, plain);
+            }
             free(when);
             free(plain);
             from = end + 1;
@@ -224,7 +312,9 @@ struct conversation {
     const char *sender;
     const char *recipients[6]; /* ESMTP arguments follow behind | */
     const char *expected;
-    unsigned marks; /* result headers that the message brings along */
+    unsigned marks;          /* result headers that the message brings along */
+    const char *headers[12]; /* "Name: value" */
+    const char *answers[12]; /* addresses in header fields to which answers go; given last */
 };
 
 static inline void add_reply(struct text *text, const struct reply *reply)
@@ -267,31 +357,79 @@ static inline void give_recipient(struct transaction *t, const struct site *site
     }
 }
 
-static inline void give_headers(struct transaction *t, unsigned marks, struct text *text)
+static inline void add_wants(struct text *text, const struct transaction *t)
 {
-    static const char *const wants[] = {"nothing", "headers", "end", "headers, end"};
+    static const char *const wants[] = {
+        "nothing", "headers",      "body",      "headers, body",
+        "end",     "headers, end", "body, end", "headers, body, end"};
+    ck_assert_uint_lt(transaction_wants(t), COUNT_OF(wants));
     text_add(text, "wants %s\n", wants[transaction_wants(t)]);
+}
+
+/* "Name: value" */
+static inline void give_header(struct transaction *t, const struct site *site, const char *line)
+{
+    struct text expanded = {.used = 0};
+    expand(&expanded, site, line);
+    char *colon = strstr(expanded.out, ": ");
+    ck_assert_ptr_nonnull(colon);
+    *colon = '\0';
+    transaction_header(t, expanded.out, colon + 2);
+}
+
+static inline void give_headers(struct transaction *t, const struct conversation *c,
+                                const struct site *site)
+{
     if ((transaction_wants(t) & WANT_HEADERS) == 0) {
         return;
     }
-    transaction_header(t, "Received");
-    for (unsigned i = 0; i < marks; i++) {
-        transaction_header(t, i % 2 == 0 ? "X-Batv-Result" : "x-batv-result");
-        transaction_header(t, "X-Batv-Results");
-        transaction_header(t, "Batv-Result");
+    transaction_header(t, "Received", "");
+    for (unsigned i = 0; i < c->marks; i++) {
+        transaction_header(t, i % 2 == 0 ? "X-Batv-Result" : "x-batv-result", "");
+        transaction_header(t, "X-Batv-Results", "");
+        transaction_header(t, "Batv-Result", "");
+    }
+    for (size_t i = 0; i < COUNT_OF(c->headers) && c->headers[i] != NULL; i++) {
+        give_header(t, site, c->headers[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(c->answers) && c->answers[i] != NULL; i++) {
+        struct text expanded = {.used = 0};
+        expand(&expanded, site, c->answers[i]);
+        ck_assert(transaction_goes_out(t));
+        transaction_answer_address(t, expanded.out);
     }
 }
 
+/* The content is read when the first of its facts is asked for. */
+static inline void answer(struct transaction *t, const struct site *site, size_t recipient,
+                          enum fact fact)
+{
+    bool read =
+        site->answers[fact] != ANSWER_OVERLOADED && site->answers[fact] != ANSWER_UNAVAILABLE;
+    if (read) {
+        transaction_read(t, site->class, site->names_message_id);
+    }
+    transaction_answer(t, recipient, fact, site->answers[fact]);
+}
+
+/* The body is wanted just where something is asked that it answers. */
 static inline void decide(struct transaction *t, const struct site *site)
 {
     enum fact need;
     size_t recipient;
+    bool asks = false;
+    bool wants_body = (transaction_wants(t) & WANT_BODY) != 0;
+    if (transaction_goes_out(t) && !site->no_nonce) {
+        transaction_nonce(t, site_nonce);
+    }
     if (site->renews && transaction_doubtful(t)) {
         transaction_renew(t, site->newer, now_of_site());
     }
     while (transaction_end(t, now_of_site(), &need, &recipient) == POLICY_NEEDS) {
-        transaction_answer(t, recipient, need, site->answers[need]);
+        answer(t, site, recipient, need);
+        asks = true;
     }
+    ck_assert(asks == wants_body || site->renews || transaction_failed(t));
 }
 
 static inline void add_effects(struct text *text, const struct transaction *t)
@@ -342,6 +480,21 @@ static inline void add_decisions(struct text *text, const struct transaction *t)
     }
 }
 
+/* "out ADDRESS,ADDRESS id=ID recipients=N"; nothing where the message does not go out. */
+static inline void add_outgoing(struct text *text, const struct transaction *t)
+{
+    const struct outgoing *outgoing = transaction_outgoing(t);
+    if (outgoing == NULL) {
+        return;
+    }
+    text_add(text, "out ");
+    for (size_t i = 0; i < outgoing->address_count; i++) {
+        text_add(text, "%s%s", i > 0 ? "," : "", outgoing->addresses[i]);
+    }
+    text_add(text, " id=%s recipients=%zu\n",
+             outgoing->message_id != NULL ? outgoing->message_id : "-", outgoing->recipients);
+}
+
 static inline struct transaction *hold(const struct conversation *c, const struct site *site,
                                        const struct client *client, struct text *text)
 {
@@ -353,11 +506,13 @@ static inline struct transaction *hold(const struct conversation *c, const struc
     for (size_t i = 0; i < COUNT_OF(c->recipients) && c->recipients[i] != NULL; i++) {
         give_recipient(t, site, c->recipients[i], text);
     }
-    give_headers(t, c->marks, text);
+    add_wants(text, t);
+    give_headers(t, c, site);
     decide(t, site);
     add_effects(text, t);
     add_reply(text, transaction_reply(t));
     add_decisions(text, t);
+    add_outgoing(text, t);
     return t;
 }
 

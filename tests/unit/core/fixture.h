@@ -153,9 +153,18 @@ static inline struct host_list *hosts_of(const char *const entries[])
     return list;
 }
 
+static inline struct regex_list *regexes_of(const char *const entries[])
+{
+    struct regex_list *list = NULL;
+    size_t bad = 0;
+    ck_assert_int_eq(regex_list_new(entries, count_entries(entries), &list, &bad), STATUS_OK);
+    return list;
+}
+
 #define PATTERNS(...) patterns_of((const char *const[]){__VA_ARGS__, NULL})
 #define NETWORKS(...) networks_of((const char *const[]){__VA_ARGS__, NULL})
 #define HOSTS(...)    hosts_of((const char *const[]){__VA_ARGS__, NULL})
+#define REGEXES(...)  regexes_of((const char *const[]){__VA_ARGS__, NULL})
 
 /* -------------------------------------------------------------- settings */
 
@@ -167,7 +176,8 @@ struct domain {
     enum action action, expired, forged;
 };
 
-/* Settings for these domains, with the defaults that concern deciding. */
+/* Settings for these domains, with the defaults that concern deciding. Evidence is off, and every
+ * class of a bounce follows verify.action. */
 static inline struct settings *settings_for(const struct domain domains[], size_t count)
 {
     struct settings *settings = calloc(1, sizeof *settings);
@@ -186,6 +196,9 @@ static inline struct settings *settings_for(const struct domain domains[], size_
             .expired = domains[i].expired,
             .forged = domains[i].forged,
         };
+        for (size_t c = 0; c < BOUNCE_CLASS_COUNT; c++) {
+            settings->rules[i].classes[c] = ACTION_FOLLOW;
+        }
         names[i] = domains[i].name;
     }
     size_t bad = 0;

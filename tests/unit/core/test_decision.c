@@ -77,6 +77,7 @@ static const struct {
       .recipients = 1,
       .result = RESULT_MISSING,
       .bounce = true,
+      .class = BOUNCE_UNREAD,
       .verdict = {.action = ACTION_REJECT,
                   .would = ACTION_REJECT,
                   .rule = "verify.action",
@@ -92,6 +93,7 @@ static const struct {
       .recipient = "prvs=3785a1b2c3=alice@example.com",
       .result = RESULT_BAD_SIGNATURE,
       .bounce = true,
+      .class = BOUNCE_UNREAD,
       .verdict =
           {.action = ACTION_LOG, .would = ACTION_REJECT, .rule = "auto.warm-up", .proof = "none"},
       .generation = 12},
@@ -107,6 +109,7 @@ static const struct {
       .recipients = 2,
       .result = RESULT_EXPIRED,
       .bounce = true,
+      .class = BOUNCE_UNREAD,
       .verdict = {.action = ACTION_REJECT,
                   .would = ACTION_REJECT,
                   .rule = "verify.expired",
@@ -123,6 +126,7 @@ static const struct {
       .recipient = "postmaster@example.com",
       .result = RESULT_MISSING,
       .bounce = true,
+      .class = BOUNCE_UNREAD,
       .verdict = {.rule = "exclude.recipients",
                   .entry = "postmaster@*",
                   .proof = "none",
@@ -131,6 +135,52 @@ static const struct {
      "4XyZ: verify client=mx.other.test[192.0.2.9] from=<> rcpt=<postmaster@example.com> "
      "result=missing class=- proof=none action=accept rule=exclude.recipients:postmaster@* "
      "ring=12"},
+    {"verify, by its class",
+     {.kind = DECISION_VERIFY,
+      .queue_id = "4XyZ",
+      .client = &some_client,
+      .sender = "",
+      .recipient = "alice@example.com",
+      .result = RESULT_MISSING,
+      .bounce = true,
+      .class = BOUNCE_MDN,
+      .verdict =
+          {.action = ACTION_LOG, .would = ACTION_LOG, .rule = "verify.class.mdn", .proof = "none"},
+      .generation = 12},
+     "4XyZ: verify client=mx.other.test[192.0.2.9] from=<> rcpt=<alice@example.com> "
+     "result=missing class=mdn proof=none action=log rule=verify.class.mdn ring=12"},
+    {"verify, proven",
+     {.kind = DECISION_VERIFY,
+      .queue_id = "4XyZ",
+      .client = &some_client,
+      .sender = "",
+      .recipient = "alice@example.com",
+      .result = RESULT_FOREIGN,
+      .bounce = true,
+      .class = BOUNCE_AUTOREPLY,
+      .verdict = {.action = ACTION_ACCEPT,
+                  .would = ACTION_ACCEPT,
+                  .rule = "evidence.journal",
+                  .proof = "journal"},
+      .generation = 12},
+     "4XyZ: verify client=mx.other.test[192.0.2.9] from=<> rcpt=<alice@example.com> "
+     "result=foreign class=autoreply proof=journal action=accept rule=evidence.journal ring=12"},
+    {"verify, proven too often",
+     {.kind = DECISION_VERIFY,
+      .queue_id = "4XyZ",
+      .client = &some_client,
+      .sender = "",
+      .recipient = "alice@example.com",
+      .result = RESULT_MISSING,
+      .bounce = true,
+      .class = BOUNCE_DSN,
+      .verdict = {.action = ACTION_REJECT,
+                  .would = ACTION_REJECT,
+                  .rule = "verify.action",
+                  .proof = "exhausted"},
+      .generation = 12},
+     "4XyZ: verify client=mx.other.test[192.0.2.9] from=<> rcpt=<alice@example.com> "
+     "result=missing class=dsn proof=exhausted action=reject rule=verify.action ring=12"},
     {"verify, valid: no proof was needed",
      {.kind = DECISION_VERIFY,
       .queue_id = "4XyZ",
@@ -139,6 +189,7 @@ static const struct {
       .recipient = "prvs=3785a1b2c3=alice@example.com",
       .result = RESULT_VALID,
       .bounce = true,
+      .class = BOUNCE_UNREAD,
       .verdict = {.rule = "tag"},
       .generation = 12},
      "4XyZ: verify client=localhost[local] from=<> rcpt=<prvs=3785a1b2c3=alice@example.com> "
@@ -200,6 +251,30 @@ START_TEST(test_line)
     ck_assert_msg(strcmp(line, lines[_i].line) == 0, "%s:\n%s\nexpected\n%s", lines[_i].name, line,
                   lines[_i].line);
     ck_assert_uint_eq(length, strlen(line));
+}
+END_TEST
+
+/* The words for classes; "-" where the content was not looked at. */
+START_TEST(test_classes)
+{
+    static const char *const words[] = {"class=dsn ",    "class=mdn ",       "class=calendar ",
+                                        "class=report ", "class=autoreply ", "class=other ",
+                                        "class=- "};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        char line[DECISION_LINE];
+        struct decision decision = {.kind = DECISION_VERIFY,
+                                    .client = &some_client,
+                                    .sender = "",
+                                    .recipient = "",
+                                    .bounce = true,
+                                    .class = (enum bounce_class)i,
+                                    .verdict = {.rule = "local", .proof = "none"}};
+        decision_format(&decision, line, sizeof line);
+        ck_assert_msg(strstr(line, words[i]) != NULL, "%s: %s", words[i], line);
+        decision.bounce = false;
+        decision_format(&decision, line, sizeof line);
+        ck_assert_ptr_null(strstr(line, "class="));
+    }
 }
 END_TEST
 
@@ -317,6 +392,7 @@ START_TEST(test_random_octets_are_read_back)
                                     .recipient = texts[2],
                                     .result = RESULT_FOREIGN,
                                     .bounce = true,
+                                    .class = BOUNCE_UNREAD,
                                     .verdict = {.would = ACTION_ACCEPT,
                                                 .rule = "exclude.hosts",
                                                 .entry = texts[3],
@@ -357,6 +433,7 @@ START_TEST(test_the_longest_line)
                                 .recipients = SIZE_MAX,
                                 .result = RESULT_BAD_SIGNATURE,
                                 .bounce = true,
+                                .class = BOUNCE_AUTOREPLY,
                                 .verdict = {.action = ACTION_QUARANTINE,
                                             .would = ACTION_TEMPFAIL,
                                             .rule = "exclude_sign.recipients",
@@ -401,6 +478,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, test_line, 0, (int)COUNT_OF(lines));
     tcase_add_loop_test(tcase, test_small_buffers, 0, (int)COUNT_OF(lines));
+    tcase_add_test(tcase, test_classes);
     tcase_add_test(tcase, test_random_octets_are_read_back);
     tcase_add_test(tcase, test_the_longest_line);
     suite_add_tcase(suite, tcase);

@@ -1,4 +1,5 @@
-/* Which clients are local processes: a table of what an MTA says about where mail comes from. */
+/* Which clients are local processes: a table of what an MTA says about where mail comes from. And
+ * the orders that others rely on. */
 #include "fixture.h"
 
 #include "batv/facts.h"
@@ -40,11 +41,30 @@ START_TEST(test_client_is_local)
 }
 END_TEST
 
+/* Proofs are asked for one after another, and where several were looked at, the answer that is
+ * further down here stands for all. */
+START_TEST(test_orders)
+{
+    static const enum fact facts[] = {FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL, FACT_PATTERN,
+                                      FACT_CLASS};
+    static const enum answer answers[] = {ANSWER_UNASKED,   ANSWER_NO,         ANSWER_YES,
+                                          ANSWER_EXHAUSTED, ANSWER_OVERLOADED, ANSWER_UNAVAILABLE};
+    for (size_t i = 0; i < COUNT_OF(facts); i++) {
+        ck_assert_uint_eq(facts[i], i);
+    }
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        ck_assert_uint_eq(answers[i], i); /* facts that are all zero are unasked */
+    }
+    ck_assert_uint_eq(FACT_COUNT, COUNT_OF(facts));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("facts");
     TCase *tcase = tcase_create("facts");
     tcase_add_loop_test(tcase, test_client_is_local, 0, (int)COUNT_OF(clients));
+    tcase_add_test(tcase, test_orders);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -1,6 +1,6 @@
 /*
  * What follows from the settings without a message: the words for actions, which domain is ours,
- * when a header may be added, and how long `auto` waits.
+ * when a header may be added, how long `auto` waits, and from when on the journal tells all.
  */
 #include "fixture.h"
 
@@ -91,6 +91,8 @@ START_TEST(test_settings_free)
     settings->exclude_sign_recipients = PATTERNS("*@lists.test");
     settings->exclude_sign_networks = NETWORKS("192.0.2.4");
     settings->exclude_sign_hosts = HOSTS("h.example.com");
+    settings->rules[0].message_ids = REGEXES("^[0-9]+@example\\.com$");
+    settings->rules[COUNT_OF(some_domains) - 1].message_ids = REGEXES("a", "b");
     settings_free(settings); /* whoever forgets one is told by the address sanitizer */
 }
 END_TEST
@@ -108,6 +110,11 @@ START_TEST(test_settings_may_mark)
             settings->rules[i].expired = (enum action)action;
             ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
             settings->rules[i] = before;
+            for (size_t class = 0; class < BOUNCE_CLASS_COUNT; class ++) {
+                settings->rules[i].classes[class] = (enum action)action;
+                ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
+                settings->rules[i] = before;
+            }
         }
     }
     settings_free(settings);
@@ -175,7 +182,10 @@ START_TEST(test_snapshot_auto)
     if (autos[_i].relayed_ago != 0) {
         relayed[0] = now - autos[_i].relayed_ago;
     }
-    struct snapshot snapshot = {settings, ring, relayed, false, autos[_i].clock_wrong};
+    struct snapshot snapshot = {.settings = settings,
+                                .ring = ring,
+                                .relayed = relayed,
+                                .clock_wrong = autos[_i].clock_wrong};
     time_t until = 12345;
     enum auto_state state = snapshot_auto(&snapshot, &settings->rules[0], now, &until);
     ck_assert_msg(state == autos[_i].state, "%s: %d", autos[_i].name, (int)state);
@@ -201,11 +211,45 @@ START_TEST(test_subdomains_wait_together)
     struct ring *ring = ring_new();
     bool changed;
     ck_assert_int_eq(ring_domain_add(ring, ".example.org", now - 2 * WEEK, &changed), STATUS_OK);
-    struct snapshot snapshot = {settings, ring, NULL, false, false};
+    struct snapshot snapshot = {.settings = settings, .ring = ring};
     const struct rules *rules = settings_rules(settings, "any.example.org");
     ck_assert_ptr_nonnull(rules);
     ck_assert_int_eq(snapshot_auto(&snapshot, rules, now, NULL), AUTO_ENFORCES);
     ring_free(ring);
+    settings_free(settings);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- journal */
+
+static const struct {
+    const char *name;
+    unsigned lifetime;
+    time_t born_ago; /* seconds; -1: there is no journal */
+    bool old;
+} journals[] = {
+    {"none", 7, -1, false},
+    {"just begun", 7, 0, false},
+    {"a second to go", 7, WEEK - 1, false},
+    {"on the second", 7, WEEK, true},
+    {"long since", 7, 50 * WEEK, true},
+    {"a short lifetime waits a week too", 1, WEEK - 1, false},
+    {"and no longer", 1, WEEK, true},
+    {"a long one waits longer", 60, WEEK, false},
+    {"and ends", 60, 60 * 24 * HOUR, true},
+    {"begun by a clock that was ahead", 7, -HOUR, false},
+};
+
+START_TEST(test_snapshot_journal_is_old)
+{
+    time_t now = noon_of(TODAY);
+    struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
+    settings->keys.lifetime_days = journals[_i].lifetime;
+    bool none = journals[_i].born_ago == -1;
+    struct snapshot snapshot = {.settings = settings,
+                                .journal_birth = none ? 0 : now - journals[_i].born_ago};
+    ck_assert_msg(snapshot_journal_is_old(&snapshot, now) == journals[_i].old, "%s",
+                  journals[_i].name);
     settings_free(settings);
 }
 END_TEST
@@ -221,6 +265,7 @@ int main(void)
     tcase_add_test(tcase, test_settings_wait);
     tcase_add_loop_test(tcase, test_snapshot_auto, 0, (int)COUNT_OF(autos));
     tcase_add_test(tcase, test_subdomains_wait_together);
+    tcase_add_loop_test(tcase, test_snapshot_journal_is_old, 0, (int)COUNT_OF(journals));
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

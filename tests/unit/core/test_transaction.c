@@ -9,7 +9,7 @@
 
 /* ------------------------------------------------------ what makes a site special */
 
-enum { EXAMPLE_NET = 1 }; /* its place in site_domains */
+enum { EXAMPLE_COM, EXAMPLE_NET, MARK_EXAMPLE = 3, OFF_EXAMPLE = 8 }; /* in site_domains */
 
 static void reject_at_rcpt(struct site *site)
 {
@@ -83,14 +83,252 @@ static void forged_rejects(struct site *site)
     site->settings->rules[EXAMPLE_NET].forged = ACTION_REJECT;
 }
 
+/* Every proof is there, and nobody asks for it. */
+static void prove_without_evidence(struct site *site)
+{
+    for (size_t i = 0; i < FACT_COUNT; i++) {
+        site->answers[i] = ANSWER_YES;
+    }
+}
+
+static void prove_by_tag(struct site *site)
+{
+    site_evidence(site);
+    site->answers[FACT_TAG_IN_BODY] = ANSWER_YES;
+}
+
+static void prove_by_header(struct site *site)
+{
+    site_evidence(site);
+    site->answers[FACT_HEADER] = ANSWER_YES;
+}
+
 static void prove_by_journal(struct site *site)
 {
+    site_evidence(site);
     site->answers[FACT_JOURNAL] = ANSWER_YES;
+}
+
+static void prove_at_rcpt(struct site *site)
+{
+    prove_by_journal(site);
+    site->settings->reject_at_rcpt = true;
+}
+
+static void prove_while_paused(struct site *site)
+{
+    prove_by_journal(site);
+    site->snapshot.paused = true;
+}
+
+static void tag_does_not_count(struct site *site)
+{
+    prove_by_tag(site);
+    site->settings->evidence.tag_in_body = false;
+}
+
+static void journal_is_off(struct site *site)
+{
+    prove_by_journal(site);
+    site->settings->evidence.journal = false;
+}
+
+/* Only what is made; what comes back is looked for as before. */
+static void header_is_off(struct site *site)
+{
+    prove_by_header(site);
+    site->settings->evidence.header = false;
+}
+
+static void journal_is_used_up(struct site *site)
+{
+    site_evidence(site);
+    site->answers[FACT_JOURNAL] = ANSWER_EXHAUSTED;
+}
+
+static void header_is_used_up(struct site *site)
+{
+    prove_by_journal(site);
+    site->answers[FACT_HEADER] = ANSWER_EXHAUSTED;
 }
 
 static void journal_is_away(struct site *site)
 {
+    site_evidence(site);
     site->answers[FACT_JOURNAL] = ANSWER_UNAVAILABLE;
+}
+
+static void answer_all(struct site *site, enum answer answer)
+{
+    site_evidence(site);
+    for (size_t i = 0; i < FACT_COUNT; i++) {
+        site->answers[i] = answer;
+    }
+}
+
+static void too_much(struct site *site)
+{
+    answer_all(site, ANSWER_OVERLOADED);
+}
+
+static void cannot_be_read(struct site *site)
+{
+    answer_all(site, ANSWER_UNAVAILABLE);
+}
+
+static void names_nothing(struct site *site)
+{
+    site_evidence(site);
+    site->names_message_id = false;
+}
+
+static void journal_is_young(struct site *site)
+{
+    site_evidence(site);
+    site->snapshot.journal_birth = now_of_site() - settings_wait(site->settings) + 1;
+}
+
+static void journal_is_just_old_enough(struct site *site)
+{
+    site_evidence(site);
+    site->snapshot.journal_birth = now_of_site() - settings_wait(site->settings);
+}
+
+static void journal_is_young_names_nothing(struct site *site)
+{
+    journal_is_young(site);
+    site->names_message_id = false;
+}
+
+static void journal_is_young_and_off(struct site *site)
+{
+    journal_is_young(site);
+    site->settings->evidence.journal = false;
+}
+
+static void journal_is_young_evidence_off(struct site *site)
+{
+    journal_is_young(site);
+    site->settings->evidence.enabled = false;
+}
+
+static void read_as(struct site *site, enum bounce_class class, enum action action)
+{
+    site_evidence(site);
+    site->class = class;
+    for (size_t i = 0; i < site->settings->rules_count; i++) {
+        site->settings->rules[i].classes[class] = action;
+    }
+}
+
+static void receipt_is_logged(struct site *site)
+{
+    read_as(site, BOUNCE_MDN, ACTION_LOG);
+}
+
+static void receipt_is_refused(struct site *site)
+{
+    read_as(site, BOUNCE_MDN, ACTION_REJECT);
+}
+
+static void receipt_is_marked(struct site *site)
+{
+    read_as(site, BOUNCE_MDN, ACTION_MARK);
+}
+
+static void receipt_is_discarded(struct site *site)
+{
+    read_as(site, BOUNCE_MDN, ACTION_DISCARD);
+}
+
+static void receipt_is_proven(struct site *site)
+{
+    receipt_is_refused(site);
+    site->answers[FACT_JOURNAL] = ANSWER_YES;
+}
+
+static void receipt_at_rcpt(struct site *site)
+{
+    receipt_is_logged(site);
+    site->settings->reject_at_rcpt = true;
+}
+
+static void calendar_is_logged_not_mdn(struct site *site)
+{
+    read_as(site, BOUNCE_CALENDAR, ACTION_LOG);
+    site->class = BOUNCE_MDN;
+}
+
+/* Marks are possible by a class alone. */
+static void only_a_class_marks(struct site *site)
+{
+    receipt_is_logged(site);
+    site->settings->rules[MARK_EXAMPLE].action = ACTION_LOG;
+    site->settings->rules[OFF_EXAMPLE].classes[BOUNCE_REPORT] = ACTION_MARK;
+}
+
+static void nothing_marks(struct site *site)
+{
+    site_evidence(site);
+    site->settings->rules[MARK_EXAMPLE].action = ACTION_LOG;
+}
+
+/* off.example knows its Message-IDs by a pattern and has no journal. */
+static void patterns(struct site *site)
+{
+    site_evidence(site);
+    site->settings->evidence.journal = false;
+    site->snapshot.journal_birth = 0;
+    site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("@off\\.example$");
+}
+
+static void pattern_matches(struct site *site)
+{
+    patterns(site);
+    site->answers[FACT_PATTERN] = ANSWER_YES;
+}
+
+static void patterns_and_auto(struct site *site)
+{
+    patterns(site);
+    site->settings->rules[OFF_EXAMPLE].action = ACTION_AUTO;
+}
+
+static void patterns_and_no_name(struct site *site)
+{
+    patterns(site);
+    site->names_message_id = false;
+}
+
+static void patterns_without_evidence(struct site *site)
+{
+    pattern_matches(site);
+    site->settings->evidence.enabled = false;
+}
+
+static void patterns_at_rcpt(struct site *site)
+{
+    patterns(site);
+    site->settings->reject_at_rcpt = true;
+}
+
+/* A domain that signs has no use for patterns, whoever puts them there. */
+static void patterns_where_tags_are(struct site *site)
+{
+    pattern_matches(site);
+    site->settings->rules[EXAMPLE_COM].message_ids = REGEXES("@example\\.com$");
+}
+
+static void receipt_without_ground(struct site *site)
+{
+    receipt_is_refused(site);
+    site->names_message_id = false;
+}
+
+static void renew_with_evidence(struct site *site)
+{
+    site_evidence(site);
+    site->renews = true;
 }
 
 static void no_keys(struct site *site)
@@ -715,19 +953,24 @@ static const struct conversation bounces[] = {
          "accept\n"
          VALID("{0 " ALICE "}")
          NULL_SENDER},
-    {.name = "proven", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
-     .recipients = {"<" ALICE ">"},
-     .expected =
-         HEADERS
-         "accept\nverify client=" OUT " from=<> rcpt=<" ALICE
-         "> result=missing class=- proof=journal action=accept rule=evidence.journal\n"
-         NULL_SENDER},
-    {.name = "a proof that cannot be had", .who = OUTSIDE, .prepare = journal_is_away,
+    {.name = "proven, where nobody asks", .who = OUTSIDE, .prepare = prove_without_evidence,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
+         REFUSED
+         BOUNCE(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "a young journal is no matter where nobody asks", .who = OUTSIDE,
+     .prepare = journal_is_young_evidence_off, .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         HEADERS
+         REFUSED
+         BOUNCE(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "nor are patterns", .who = OUTSIDE, .prepare = patterns_without_evidence,
+     .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         HEADERS
          "accept\n"
-         BOUNCE(ALICE, "missing", "log would=reject rule=evidence.journal")
+         BOUNCE("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
     {.name = "for other domains only", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<" BOB ">", "<alice>"},
@@ -901,6 +1144,16 @@ static const struct conversation several[] = {
          BOUNCE("a@discard.example", "missing", "discard applied=removed rule=verify.action")
          BOUNCE("a@log.example", "missing", "log rule=verify.action")
          NULL_SENDER},
+    {.name = "an expired tag that is refused is not restored", .who = OUTSIDE, .sender = "<>",
+     .recipients = {"<{-9 a@reject.example}>", "<a@log.example>"},
+     .expected =
+         HEADERS
+         "remove <{-9 a@reject.example}>\n"
+         "accept\n"
+         BOUNCE("{-9 a@reject.example}", "expired",
+                "reject applied=removed rule=verify.expired")
+         BOUNCE("a@log.example", "missing", "log rule=verify.action")
+         NULL_SENDER},
     {.name = "held and refused", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<a@quarantine.example>", "<a@reject.example>"},
      .expected =
@@ -1013,6 +1266,522 @@ static const struct conversation several[] = {
 START_TEST(test_several)
 {
     check_conversation(&several[_i]);
+}
+END_TEST
+
+/* ------------------------------------------------------- proof from content */
+
+#define CONTENT "wants headers, body, end\n"
+#define READ(rcpt, result, class, proof, action_and_rule)                                          \
+    "verify client=" OUT " from=<> rcpt=<" rcpt "> result=" result                                 \
+    " class=" class " proof=" proof " action=" action_and_rule "\n"
+#define DSN(rcpt, result, action_and_rule) READ(rcpt, result, "dsn", "none", action_and_rule)
+#define PROVEN(rcpt, result, proof)        READ(rcpt, result, "dsn", proof, "accept rule=evidence." proof)
+
+/* clang-format off */
+static const struct conversation evidence[] = {
+    {.name = "no proof", .who = OUTSIDE, .prepare = site_evidence, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "no proof, which is logged", .who = OUTSIDE, .prepare = site_evidence,
+     .sender = "<mailer-daemon@other.test>", .recipients = {"<a@log.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         "verify client=" OUT " from=<mailer-daemon@other.test> rcpt=<a@log.example> "
+         "result=missing class=dsn proof=none action=log rule=verify.action\n"},
+    {.name = "no proof, which is marked", .who = OUTSIDE, .prepare = site_evidence, .sender = "<>",
+     .recipients = {"<{bad a@mark.example}>"}, .marks = 1,
+     .expected =
+         CONTENT
+         "remove header X-Batv-Result 1\n"
+         "header X-Batv-Result: bad-signature; class=dsn; proof=none; rcpt=<a@mark.example>\n"
+         "accept\n"
+         DSN("{bad a@mark.example}", "bad-signature", "mark rule=verify.action")
+         NULL_SENDER},
+    {.name = "a tag in the body", .who = OUTSIDE, .prepare = prove_by_tag, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN(ALICE, "missing", "tag-in-body")
+         NULL_SENDER},
+    {.name = "the header", .who = OUTSIDE, .prepare = prove_by_header, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN(ALICE, "missing", "header")
+         NULL_SENDER},
+    {.name = "the journal", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN(ALICE, "missing", "journal")
+         NULL_SENDER},
+    {.name = "whatever the tag is", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+     .recipients = {"<{bad " ALICE "}>", "<{unknown bob@example.com}>", "<prvs=x@example.com>",
+                    "<btv1==785a1b2c3d4==a@reject.example>", "<{-9 a@reject.example}>"},
+     .expected =
+         CONTENT
+         "remove <{-9 a@reject.example}>\n"
+         "add a@reject.example\n"
+         "accept\n"
+         PROVEN("{bad " ALICE "}", "bad-signature", "journal")
+         PROVEN("{unknown bob@example.com}", "unknown-key", "journal")
+         PROVEN("prvs=x@example.com", "malformed", "journal")
+         PROVEN("btv1==785a1b2c3d4==a@reject.example", "foreign", "journal")
+         PROVEN("{-9 a@reject.example}", "expired", "journal")
+         NULL_SENDER},
+    {.name = "while verification is paused", .who = OUTSIDE, .prepare = prove_while_paused,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN(ALICE, "missing", "journal")
+         NULL_SENDER},
+    {.name = "a tag in the body does not count", .who = OUTSIDE, .prepare = tag_does_not_count,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "the journal does not count", .who = OUTSIDE, .prepare = journal_is_off,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "the header counts though it is no longer made", .who = OUTSIDE,
+     .prepare = header_is_off, .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN(ALICE, "missing", "header")
+         NULL_SENDER},
+    {.name = "used up", .who = OUTSIDE, .prepare = journal_is_used_up, .sender = "<>",
+     .recipients = {"<" ALICE ">", "<a@reject.example>"},
+     .expected =
+         CONTENT
+         REFUSED
+         READ(ALICE, "missing", "dsn", "exhausted", "reject rule=verify.action")
+         READ("a@reject.example", "missing", "dsn", "exhausted", "reject rule=verify.action")},
+    {.name = "used up and marked", .who = OUTSIDE, .prepare = journal_is_used_up, .sender = "<>",
+     .recipients = {"<a@mark.example>"},
+     .expected =
+         CONTENT
+         "header X-Batv-Result: missing; class=dsn; proof=exhausted; rcpt=<a@mark.example>\n"
+         "accept\n"
+         READ("a@mark.example", "missing", "dsn", "exhausted", "mark rule=verify.action")
+         NULL_SENDER},
+    {.name = "one proof is used up, another is not", .who = OUTSIDE, .prepare = header_is_used_up,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN(ALICE, "missing", "journal")
+         NULL_SENDER},
+    {.name = "a proof that cannot be had", .who = OUTSIDE, .prepare = journal_is_away,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN(ALICE, "missing", "log would=reject rule=evidence.journal")
+         NULL_SENDER},
+    {.name = "too much is being read", .who = OUTSIDE, .prepare = too_much, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         LATER
+         BOUNCE(ALICE, "missing", "tempfail would=reject rule=evidence.tag-in-body")},
+    {.name = "too much is being read, no matter to a domain that logs", .who = OUTSIDE,
+     .prepare = too_much, .sender = "<>", .recipients = {"<a@log.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         BOUNCE("a@log.example", "missing", "log rule=verify.action")
+         NULL_SENDER},
+    {.name = "nothing can be read", .who = OUTSIDE, .prepare = cannot_be_read, .sender = "<>",
+     .recipients = {"<" ALICE ">", "<a@tempfail.example>", "<a@quarantine.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         BOUNCE(ALICE, "missing", "log would=reject rule=evidence.tag-in-body")
+         BOUNCE("a@tempfail.example", "missing",
+                "log would=tempfail rule=evidence.tag-in-body")
+         BOUNCE("a@quarantine.example", "missing",
+                "log would=quarantine rule=evidence.tag-in-body")
+         NULL_SENDER},
+    {.name = "one is proven, the other has its tag", .who = OUTSIDE, .prepare = prove_by_journal,
+     .sender = "<>", .recipients = {"<{0 " ALICE "}>", "<bob@example.com>"},
+     .expected =
+         CONTENT
+         "remove <{0 " ALICE "}>\n"
+         "add " ALICE "\n"
+         "accept\n"
+         VALID("{0 " ALICE "}")
+         PROVEN("bob@example.com", "missing", "journal")
+         NULL_SENDER},
+    {.name = "one is excluded, the other is not", .who = OUTSIDE, .prepare = site_evidence,
+     .sender = "<>", .recipients = {"<abuse@example.com>", "<" ALICE ">"},
+     .expected =
+         CONTENT
+         "remove <" ALICE ">\n"
+         "accept\n"
+         DSN("abuse@example.com", "missing", "accept rule=exclude.recipients:abuse@*")
+         DSN(ALICE, "missing", "reject applied=removed rule=verify.action")
+         NULL_SENDER},
+};
+
+/* Whose fate is certain without the content, so that the body is not even sent. */
+static const struct conversation unread[] = {
+    {.name = "a valid tag", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+     .recipients = {"<{0 " ALICE "}>"},
+     .expected =
+         HEADERS
+         "remove <{0 " ALICE "}>\n"
+         "add " ALICE "\n"
+         "accept\n"
+         VALID("{0 " ALICE "}")
+         NULL_SENDER},
+    {.name = "a valid tag, where nothing marks", .who = OUTSIDE, .prepare = nothing_marks,
+     .sender = "<>", .recipients = {"<{0 " ALICE "}>"}, .marks = 2,
+     .expected =
+         "wants end\n"
+         "remove <{0 " ALICE "}>\n"
+         "add " ALICE "\n"
+         "accept\n"
+         VALID("{0 " ALICE "}")
+         NULL_SENDER},
+    {.name = "no tag, where nothing marks", .who = OUTSIDE, .prepare = nothing_marks,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "a valid tag, where a class marks", .who = OUTSIDE, .prepare = only_a_class_marks,
+     .sender = "<>", .recipients = {"<{0 " ALICE "}>"}, .marks = 1,
+     .expected =
+         HEADERS
+         "remove <{0 " ALICE "}>\n"
+         "add " ALICE "\n"
+         "remove header X-Batv-Result 1\n"
+         "accept\n"
+         VALID("{0 " ALICE "}")
+         NULL_SENDER},
+    {.name = "a local process", .who = LOCAL, .prepare = prove_by_journal, .sender = "",
+     .recipients = {ALICE},
+     .expected =
+         EXCLUDED("localhost[127.0.0.1]", ALICE, "local")
+         "sign-skip from=<> reason=null-sender\n"},
+    {.name = "a mail server of ours", .who = MAIL_SERVER, .prepare = prove_by_journal,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         EXCLUDED("mail.example.com[198.51.100.5]", ALICE, "exclude.mail_servers:198.51.100.0/24")
+         NULL_SENDER},
+    {.name = "a recipient that is excluded", .who = OUTSIDE, .prepare = prove_by_journal,
+     .sender = "<>", .recipients = {"<abuse@example.com>"},
+     .expected =
+         EXCLUDED(OUT, "abuse@example.com", "exclude.recipients:abuse@*")
+         NULL_SENDER},
+    {.name = "a recipient that cannot have a tag", .who = OUTSIDE, .prepare = prove_by_journal,
+     .sender = "<>", .recipients = {"<x" L48 "@example.com>"},
+     .expected =
+         EXCLUDED(OUT, "x" L48 "@example.com", "untaggable")
+         NULL_SENDER},
+    {.name = "other domains only", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+     .recipients = {"<" BOB ">"},
+     .expected =
+         "wants nothing\naccept\n"
+         NOT_OURS(OUT, "", BOB)
+         NULL_SENDER},
+    {.name = "ordinary mail", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<" BOB ">",
+     .recipients = {"<" ALICE ">", "<carol@third.test>"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         "debug verify client=" OUT " from=<" BOB "> rcpt=<" ALICE "> result=missing "
+         "action=accept rule=ordinary\n"
+         NOT_OURS(OUT, BOB, "carol@third.test")},
+    {.name = "ordinary mail to a tag", .who = OUTSIDE, .prepare = prove_by_journal,
+     .sender = "<" BOB ">", .recipients = {"<{bad nobody@example.com}>"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.1 this address carries a signature that was not made here; write to "
+         "<nobody@example.com> instead\n"
+         "verify client=" OUT " from=<" BOB "> rcpt=<{bad nobody@example.com}> "
+         "result=bad-signature action=reject rule=tag-unauthentic\n"},
+    {.name = "a newer ring knows the tag", .who = OUTSIDE, .prepare = renew_with_evidence,
+     .sender = "<>", .recipients = {"<{next " ALICE "}>"},
+     .expected =
+         CONTENT
+         "remove <{next " ALICE "}>\n"
+         "add " ALICE "\n"
+         "accept\n"
+         "verify client=" OUT " from=<> rcpt=<{next " ALICE
+         "}> result=valid action=accept rule=tag ring=13\n"
+         NULL_SENDER},
+};
+
+/* verify.class */
+static const struct conversation classes[] = {
+    {.name = "logged", .who = OUTSIDE, .prepare = receipt_is_logged, .sender = "<>",
+     .recipients = {"<" ALICE ">", "<a@discard.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         READ(ALICE, "missing", "mdn", "none", "log rule=verify.class.mdn")
+         READ("a@discard.example", "missing", "mdn", "none", "log rule=verify.class.mdn")
+         NULL_SENDER},
+    {.name = "refused", .who = OUTSIDE, .prepare = receipt_is_refused, .sender = "<>",
+     .recipients = {"<a@log.example>", "<alice@example.net>"},
+     .expected =
+         CONTENT
+         REFUSED
+         READ("a@log.example", "missing", "mdn", "none", "reject rule=verify.class.mdn")
+         READ("alice@example.net", "missing", "mdn", "none", "reject rule=verify.class.mdn")},
+    {.name = "discarded", .who = OUTSIDE, .prepare = receipt_is_discarded, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "discard\n"
+         READ(ALICE, "missing", "mdn", "none", "discard rule=verify.class.mdn")},
+    {.name = "marked", .who = OUTSIDE, .prepare = receipt_is_marked, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "header X-Batv-Result: missing; class=mdn; proof=none; rcpt=<" ALICE ">\n"
+         "accept\n"
+         READ(ALICE, "missing", "mdn", "none", "mark rule=verify.class.mdn")
+         NULL_SENDER},
+    {.name = "proven all the same", .who = OUTSIDE, .prepare = receipt_is_proven, .sender = "<>",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         READ(ALICE, "missing", "mdn", "journal", "accept rule=evidence.journal")
+         NULL_SENDER},
+    {.name = "of missing, foreign and expired only", .who = OUTSIDE, .prepare = receipt_is_logged,
+     .sender = "<>",
+     .recipients = {"<{-9 a@reject.example}>", "<btv1==785a1b2c3d4==" ALICE ">",
+                    "<{bad " ALICE "}>", "<{unknown " ALICE "}>", "<prvs=x@example.com>"},
+     .expected =
+         CONTENT
+         "remove <{-9 a@reject.example}>\n"
+         "remove <{bad " ALICE "}>\n"
+         "remove <{unknown " ALICE "}>\n"
+         "remove <prvs=x@example.com>\n"
+         "add a@reject.example\n"
+         "accept\n"
+         READ("{-9 a@reject.example}", "expired", "mdn", "none", "log rule=verify.class.mdn")
+         READ("btv1==785a1b2c3d4==" ALICE, "foreign", "mdn", "none", "log rule=verify.class.mdn")
+         READ("{bad " ALICE "}", "bad-signature", "mdn", "none",
+              "reject applied=removed rule=verify.action")
+         READ("{unknown " ALICE "}", "unknown-key", "mdn", "none",
+              "reject applied=removed rule=verify.action")
+         READ("prvs=x@example.com", "malformed", "mdn", "none",
+              "reject applied=removed rule=verify.action")
+         NULL_SENDER},
+    {.name = "another class's action", .who = OUTSIDE, .prepare = calendar_is_logged_not_mdn,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         READ(ALICE, "missing", "mdn", "none", "reject rule=verify.action")},
+    {.name = "a domain that does not sign, where something is missing", .who = OUTSIDE,
+     .prepare = receipt_is_refused, .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         REFUSED
+         READ("alice@off.example", "missing", "mdn", "none", "reject rule=verify.class.mdn")},
+    {.name = "a domain that does not sign, where nothing is", .who = OUTSIDE,
+     .prepare = receipt_without_ground, .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         READ("alice@off.example", "missing", "mdn", "none", "log rule=sign.enabled")
+         NULL_SENDER},
+};
+
+/* What stands in for tags, and how long `auto` waits for the journal. */
+static const struct conversation grounds[] = {
+    {.name = "a young journal holds auto back", .who = OUTSIDE, .prepare = journal_is_young,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN(ALICE, "missing", "log would=reject rule=auto.warm-up")
+         NULL_SENDER},
+    {.name = "one that is just old enough does not", .who = OUTSIDE,
+     .prepare = journal_is_just_old_enough, .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "nor one that could not know", .who = OUTSIDE,
+     .prepare = journal_is_young_names_nothing, .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "nor one that is not asked", .who = OUTSIDE, .prepare = journal_is_young_and_off,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "what is explicit waits for no journal", .who = OUTSIDE, .prepare = journal_is_young,
+     .sender = "<>", .recipients = {"<a@reject.example>"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN("a@reject.example", "missing", "reject rule=verify.action")},
+    {.name = "without signing: an old journal does not know it", .who = OUTSIDE,
+     .prepare = journal_is_just_old_enough, .sender = "<>",
+     .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN("alice@off.example", "missing", "reject rule=verify.action")},
+    {.name = "without signing: a young one does not", .who = OUTSIDE, .prepare = journal_is_young,
+     .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN("alice@off.example", "missing", "log rule=sign.enabled")
+         NULL_SENDER},
+    {.name = "without signing: there is nothing to know", .who = OUTSIDE,
+     .prepare = names_nothing, .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN("alice@off.example", "missing", "log rule=sign.enabled")
+         NULL_SENDER},
+    {.name = "without signing: the journal is not asked", .who = OUTSIDE,
+     .prepare = journal_is_off, .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN("alice@off.example", "missing", "log rule=sign.enabled")
+         NULL_SENDER},
+    {.name = "without signing: a tag that is there is judged", .who = OUTSIDE,
+     .prepare = names_nothing, .sender = "<>", .recipients = {"<{bad alice@off.example}>"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN("{bad alice@off.example}", "bad-signature", "reject rule=verify.action")},
+    {.name = "a pattern matches", .who = OUTSIDE, .prepare = pattern_matches, .sender = "<>",
+     .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         PROVEN("alice@off.example", "missing", "pattern")
+         NULL_SENDER},
+    {.name = "no pattern matches", .who = OUTSIDE, .prepare = patterns, .sender = "<>",
+     .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN("alice@off.example", "missing", "reject rule=verify.action")},
+    {.name = "no pattern could match", .who = OUTSIDE, .prepare = patterns_and_no_name,
+     .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN("alice@off.example", "missing", "log rule=sign.enabled")
+         NULL_SENDER},
+    {.name = "auto never refuses for want of a match", .who = OUTSIDE,
+     .prepare = patterns_and_auto, .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         CONTENT
+         "accept\n"
+         DSN("alice@off.example", "missing", "log rule=sign.enabled")
+         NULL_SENDER},
+    {.name = "patterns are for nobody else", .who = OUTSIDE, .prepare = pattern_matches,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+    {.name = "not even with patterns of their own, where tags are", .who = OUTSIDE,
+     .prepare = patterns_where_tags_are, .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         CONTENT
+         REFUSED
+         DSN(ALICE, "missing", "reject rule=verify.action")},
+};
+/* clang-format on */
+
+START_TEST(test_evidence)
+{
+    check_conversation(&evidence[_i]);
+}
+END_TEST
+
+START_TEST(test_unread)
+{
+    check_conversation(&unread[_i]);
+}
+END_TEST
+
+START_TEST(test_classes)
+{
+    check_conversation(&classes[_i]);
+}
+END_TEST
+
+START_TEST(test_grounds)
+{
+    check_conversation(&grounds[_i]);
+}
+END_TEST
+
+/* What a fact is asked about: the mailbox behind the tag, by the newest ring that was looked at. */
+static const struct {
+    const char *recipient, *resolved;
+    const char *address;
+} asked_about[] = {
+    {"<" ALICE ">", NULL, ALICE},
+    {"<Alice.B@Example.COM>", NULL, "alice.b@example.com"},
+    {"<{bad Alice@example.com}>", NULL, ALICE},
+    {"<{-9 +Alice@example.com}>", NULL, ALICE},
+    {"<{unknown \"a B\"@example.com}>", NULL, "a b@example.com"},
+    {"<prvs=x@example.com>", NULL, "prvs=x@example.com"},
+    {"<prvs=785a1b2c3=Alice@example.com>", NULL, ALICE}, /* as for what went out from there */
+    {"<btv1==785a1b2c3d4==" ALICE ">", NULL, ALICE},
+    {"<alice@B\303\274cher.example>", NULL, "alice@xn--bcher-kva.example"},
+    {"<alice@any.Sub.example>", NULL, "alice@any.sub.example"},
+    {"<alice>", ALICE, ALICE},
+};
+
+START_TEST(test_asked)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text raw = {.used = 0};
+    struct asked asked;
+    site_evidence(site);
+    expand(&raw, site, asked_about[_i].recipient);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    transaction_rcpt(t, raw.out, asked_about[_i].resolved, NULL, now_of_site());
+    transaction_asked(t, 1, &asked);
+    ck_assert_str_eq(asked.address, asked_about[_i].address);
+    ck_assert_ptr_eq(asked.settings, site->settings);
+    ck_assert_ptr_eq(asked.rules,
+                     settings_rules(site->settings, strchr(asked_about[_i].address, '@') + 1));
+    ck_assert_ptr_eq(asked.ring, site->ring);
+    transaction_renew(t, site->newer, now_of_site());
+    transaction_asked(t, 1, &asked);
+    ck_assert_ptr_eq(asked.ring, site->newer);
+    ck_assert_str_eq(asked.address, asked_about[_i].address);
+    transaction_free(t);
+    site_free(site);
 }
 END_TEST
 
@@ -1204,13 +1973,42 @@ static const struct conversation at_rcpt[] = {
          BOUNCE("a@mark.example", "missing", "mark rule=verify.action")
          NOT_OURS(OUT, "", BOB)
          NULL_SENDER},
-    {.name = "no proof is asked for", .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
+    {.name = "no proof is asked for", .who = OUTSIDE, .prepare = prove_at_rcpt, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          "rcpt " REFUSED
          HEADERS
          "accept\n"
          BOUNCE(ALICE, "missing", "reject rule=verify.action")
+         NULL_SENDER},
+    {.name = "no proof is asked for, nor at the end", .who = OUTSIDE, .prepare = prove_at_rcpt,
+     .sender = "<>", .recipients = {"<" ALICE ">", "<a@mark.example>", "<a@discard.example>"},
+     .expected =
+         "rcpt " REFUSED
+         HEADERS
+         "remove <a@discard.example>\n"
+         "header X-Batv-Result: missing; class=-; proof=none; rcpt=<a@mark.example>\n"
+         "accept\n"
+         BOUNCE(ALICE, "missing", "reject rule=verify.action")
+         BOUNCE("a@mark.example", "missing", "mark rule=verify.action")
+         BOUNCE("a@discard.example", "missing", "discard applied=removed rule=verify.action")
+         NULL_SENDER},
+    {.name = "no class is asked for", .who = OUTSIDE, .prepare = receipt_at_rcpt, .sender = "<>",
+     .recipients = {"<" ALICE ">", "<{-9 a@reject.example}>"},
+     .expected =
+         "rcpt " REFUSED
+         "rcpt " REFUSED
+         HEADERS
+         "accept\n"
+         BOUNCE(ALICE, "missing", "reject rule=verify.action")
+         BOUNCE("{-9 a@reject.example}", "expired", "reject rule=verify.expired")
+         NULL_SENDER},
+    {.name = "no ground without tags", .who = OUTSIDE, .prepare = patterns_at_rcpt,
+     .sender = "<>", .recipients = {"<alice@off.example>"},
+     .expected =
+         HEADERS
+         "accept\n"
+         BOUNCE("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
     {.name = "a forged tag of an ordinary message", .who = OUTSIDE, .prepare = reject_at_rcpt,
      .sender = "<" BOB ">",
@@ -1460,8 +2258,13 @@ START_TEST(test_meaning_of_no_sender)
         const char *raw, *resolved;
         bool bounce;
     } rows[] = {
-        {"<>", NULL, true},       {"", NULL, true},           {"<>", "", true},
-        {"<(nobody)>", "", true}, {"<(nobody)>", BOB, false}, {"<" BOB ">", "", false},
+        {"<>", NULL, true},
+        {"", NULL, true},
+        {"<>", "", true},
+        {"<(nobody)>", "", true},
+        {"<(nobody)>", BOB, false},
+        {"<" BOB ">", "", false},
+        {"<@other.test>", NULL, false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct site *site = site_make();
@@ -1666,9 +2469,11 @@ START_TEST(test_questions)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
-    static const char *const recipients[] = {"<" ALICE ">", "<{0 bob@example.com}>",
-                                             "<abuse@example.com>", "<" BOB ">",
-                                             "<{bad carol@example.com}>"};
+    site_evidence(site);
+    site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("x");
+    static const char *const recipients[] = {
+        "<" ALICE ">", "<{0 bob@example.com}>",     "<abuse@example.com>",
+        "<" BOB ">",   "<{bad carol@example.com}>", "<alice@off.example>"};
     static const struct {
         size_t recipient;
         enum fact fact;
@@ -1676,10 +2481,13 @@ START_TEST(test_questions)
     } questions[] = {
         {0, FACT_TAG_IN_BODY, ANSWER_NO}, {0, FACT_HEADER, ANSWER_YES},
         {4, FACT_TAG_IN_BODY, ANSWER_NO}, {4, FACT_HEADER, ANSWER_UNAVAILABLE},
-        {4, FACT_JOURNAL, ANSWER_NO},     {4, FACT_PATTERN, ANSWER_NO},
+        {4, FACT_JOURNAL, ANSWER_NO},     {5, FACT_TAG_IN_BODY, ANSWER_NO},
+        {5, FACT_HEADER, ANSWER_NO},      {5, FACT_JOURNAL, ANSWER_NO},
+        {5, FACT_PATTERN, ANSWER_NO},     {5, FACT_CLASS, ANSWER_YES},
     };
-    static const char *const rules[] = {"evidence.header", "tag", "exclude.recipients", "not-ours",
-                                        "evidence.header"};
+    static const char *const rules[] = {"evidence.header",    "tag",
+                                        "exclude.recipients", "not-ours",
+                                        "evidence.header",    "sign.enabled"};
     struct transaction *t = transaction_new(&site->snapshot, &client);
     transaction_mail(t, "<>", NULL, NULL);
     for (size_t i = 0; i < COUNT_OF(recipients); i++) {
@@ -1721,6 +2529,11 @@ int main(void)
     add_table(suite, "bounces", test_bounces, COUNT_OF(bounces));
     add_table(suite, "exclusions", test_exclusions, COUNT_OF(exclusions));
     add_table(suite, "several recipients", test_several, COUNT_OF(several));
+    add_table(suite, "proof from content", test_evidence, COUNT_OF(evidence));
+    add_table(suite, "content that is not read", test_unread, COUNT_OF(unread));
+    add_table(suite, "classes", test_classes, COUNT_OF(classes));
+    add_table(suite, "grounds without tags", test_grounds, COUNT_OF(grounds));
+    add_table(suite, "what is asked about", test_asked, COUNT_OF(asked_about));
     add_table(suite, "ordinary mail", test_ordinary, COUNT_OF(ordinary));
     add_table(suite, "judged at RCPT", test_at_rcpt, COUNT_OF(at_rcpt));
     add_table(suite, "a newer ring", test_newer_ring, COUNT_OF(newer));

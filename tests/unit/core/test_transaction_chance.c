@@ -45,11 +45,66 @@ static void random_recipient(struct chance *chance, const struct site *site, cha
     memcpy(out + 1 + text.used, ">", 2);
 }
 
+/* With evidence on, a bounce of any class, by any of its settings. */
+static void random_evidence(struct chance *chance, struct site *site)
+{
+    site_evidence(site);
+    site->settings->evidence.header = chance_below(chance, 4) != 0;
+    site->settings->evidence.tag_in_body = chance_below(chance, 4) != 0;
+    site->settings->evidence.journal = chance_below(chance, 4) != 0;
+    site->class = (enum bounce_class)chance_below(chance, BOUNCE_CLASS_COUNT);
+    site->names_message_id = chance_below(chance, 3) != 0;
+    site->no_nonce = chance_below(chance, 8) == 0;
+    if (chance_below(chance, 2) == 0) {
+        site->snapshot.journal_birth = now_of_site();
+    }
+    for (size_t i = 0; i < site->settings->rules_count; i++) {
+        struct rules *rules = &site->settings->rules[i];
+        if (!rules->sign) {
+            rules->message_ids = REGEXES("@off\\.example$");
+        }
+        if (chance_below(chance, 2) == 0) {
+            size_t class = chance_below(chance, BOUNCE_CLASS_COUNT);
+            rules->classes[class] = (enum action)chance_below(chance, ACTION_COUNT);
+        }
+    }
+}
+
+/* Copies of the evidence header, of which some are ours, and anything else. */
+static void random_headers(struct chat *chat, struct chance *chance, const struct site *site)
+{
+    static const char *const lines[] = {"X-Batv-Evidence: {evidence " ALICE "}",
+                                        "X-Batv-Evidence: {former bob@example.com," ALICE "}",
+                                        "X-Batv-Evidence: {forged " ALICE "}",
+                                        "x-batv-evidence: ",
+                                        "X-Batv-Evidence: {evidence-31 " ALICE "}",
+                                        "Message-ID: <a@example.com>",
+                                        "Subject: X-Batv-Evidence"};
+    if ((transaction_wants(chat->t) & WANT_HEADERS) == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        transaction_header(chat->t, "X-Batv-Result", "");
+    }
+    for (size_t i = chance_below(chance, 6); i > 0; i--) {
+        give_header(chat->t, site, lines[chance_below(chance, COUNT_OF(lines))]);
+    }
+    for (size_t i = chance_below(chance, 4); transaction_goes_out(chat->t) && i > 0; i--) {
+        char address[400];
+        random_recipient(chance, site, address);
+        transaction_answer_address(chat->t, address);
+    }
+}
+
 static void hold_chat(struct chat *chat, struct chance *chance, const struct site *site,
                       const struct client *client)
 {
-    static const char *const senders[] = {"<>", "<>", "<" BOB ">", "<" ALICE ">",
-                                          "<mailer-daemon@other.test>"};
+    static const char *const senders[] = {"<>",
+                                          "<>",
+                                          "<" BOB ">",
+                                          "<" ALICE ">",
+                                          "<mailer-daemon@other.test>",
+                                          "<mailer-daemon@example.com>"};
     chat->t = transaction_new(&site->snapshot, client);
     transaction_mail(chat->t, senders[chance_below(chance, COUNT_OF(senders))], NULL,
                      chance_below(chance, 5) == 0 ? "user" : NULL);
@@ -63,21 +118,25 @@ static void hold_chat(struct chat *chat, struct chance *chance, const struct sit
         ck_assert(reply.kind == REPLY_CONTINUE || reply.kind == REPLY_REJECT ||
                   reply.kind == REPLY_TEMPFAIL);
     }
-    for (unsigned i = 0; i < 3 && (transaction_wants(chat->t) & WANT_HEADERS) != 0; i++) {
-        transaction_header(chat->t, "X-Batv-Result");
-    }
+    random_headers(chat, chance, site);
     decide(chat->t, site);
 }
 
-/* Effects stand in this order of kinds, copies of the header from the last to the first. */
+/* Effects stand in this order of kinds, for each of the two headers by itself; copies of a header
+ * from the last to the first, of the result's every one. */
 static void check_order(const struct effect *effects, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         const struct effect *e = &effects[i];
-        ck_assert_int_ge(e->kind, effects[i - 1].kind);
+        const struct effect *before = &effects[i - 1];
+        bool marks = e->name != NULL && strcmp(e->name, "X-Batv-Result") == 0;
+        bool other_header = marks && before->name != NULL && strcmp(before->name, e->name) != 0;
+        ck_assert(e->kind >= before->kind || other_header);
         ck_assert(e->kind != EFFECT_CHANGE_SENDER && e->kind != EFFECT_QUARANTINE + 1);
-        ck_assert(e->kind != EFFECT_REMOVE_HEADER || effects[i - 1].kind != e->kind ||
-                  e->index + 1 == effects[i - 1].index);
+        if (e->kind == EFFECT_REMOVE_HEADER && before->kind == e->kind && !other_header) {
+            ck_assert_str_eq(e->name, before->name);
+            ck_assert(marks ? e->index + 1 == before->index : e->index < before->index);
+        }
     }
     ck_assert_int_lt(EFFECT_REMOVE_RECIPIENT, EFFECT_ADD_RECIPIENT);
     ck_assert_int_lt(EFFECT_REMOVE_HEADER, EFFECT_ADD_HEADER);
@@ -91,6 +150,41 @@ static bool is_removed(const struct effect *effects, size_t count, const char *r
         }
     }
     return false;
+}
+
+/* What goes out is known by something, and by nothing but addresses of ours, once each. */
+static void check_outgoing(const struct chat *chat, const struct site *site,
+                           const struct effect *effects, size_t count)
+{
+    const struct outgoing *outgoing = transaction_outgoing(chat->t);
+    size_t added = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool evidence = effects[i].name != NULL && strcmp(effects[i].name, EVIDENCE_NAME) == 0;
+        added += evidence && effects[i].kind == EFFECT_ADD_HEADER;
+        ck_assert(!evidence || outgoing != NULL);
+    }
+    if (outgoing == NULL) {
+        return;
+    }
+    ck_assert_int_eq(transaction_reply(chat->t)->kind, REPLY_ACCEPT);
+    ck_assert_uint_eq(added, site->settings->evidence.header && !site->no_nonce);
+    ck_assert_uint_ge(outgoing->address_count, 1);
+    ck_assert_uint_le(outgoing->address_count, EVIDENCE_ADDRESSES);
+    for (size_t i = 0; i < outgoing->address_count; i++) {
+        const char *address = outgoing->addresses[i];
+        ck_assert_ptr_nonnull(settings_rules(site->settings, strrchr(address, '@') + 1));
+        for (size_t j = 0; j < i; j++) {
+            ck_assert_str_ne(outgoing->addresses[j], address);
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < chat->count; i++) {
+        kept += !chat->refused[i] && !is_removed(effects, count, chat->recipients[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        kept += effects[i].kind == EFFECT_ADD_RECIPIENT;
+    }
+    ck_assert_uint_ge(outgoing->recipients, kept);
 }
 
 /* The mailbox that a recipient means: without an authentic tag, in one spelling. */
@@ -212,9 +306,15 @@ START_TEST(test_random_conversations)
         site->settings->reject_at_rcpt = chance_below(&chance, 4) == 0;
         site->settings->restore = chance_below(&chance, 8) != 0;
         site->snapshot.paused = chance_below(&chance, 8) == 0;
+        bool has_evidence = chance_below(&chance, 2) == 0;
+        if (has_evidence) {
+            random_evidence(&chance, site);
+        }
         for (size_t f = 0; f < FACT_COUNT; f++) {
-            size_t kind = chance_below(&chance, 20);
-            site->answers[f] = kind == 0 ? ANSWER_YES : kind == 1 ? ANSWER_UNAVAILABLE : ANSWER_NO;
+            static const enum answer seldom[] = {ANSWER_YES, ANSWER_EXHAUSTED, ANSWER_OVERLOADED,
+                                                 ANSWER_UNAVAILABLE};
+            size_t kind = chance_below(&chance, 24);
+            site->answers[f] = kind < COUNT_OF(seldom) ? seldom[kind] : ANSWER_NO;
         }
         hold_chat(&chat, &chance, site, &client);
         ck_assert(!transaction_failed(chat.t));
@@ -227,7 +327,10 @@ START_TEST(test_random_conversations)
         ck_assert(!site->snapshot.paused || reply->kind == REPLY_ACCEPT || forged);
         ck_assert(!client.local || reply->kind == REPLY_ACCEPT);
         ck_assert(transaction_wants(chat.t) != 0 || count == 0);
+        ck_assert(has_evidence || (transaction_wants(chat.t) & WANT_BODY) == 0);
+        ck_assert(has_evidence || transaction_outgoing(chat.t) == NULL);
         check_order(effects, count);
+        check_outgoing(&chat, site, effects, count);
         for (size_t r = 0; r < chat.count; r++) {
             check_recipient(&chat, site, r, effects, count);
         }
@@ -244,8 +347,10 @@ START_TEST(test_random_octets)
     static const char *const alphabets[] = {NULL, "prvs=0123456789abc+@.\"", "<@:>\\\"=a ,"};
     struct chance chance = {99};
     struct site *site = site_make();
+    site_evidence(site);
     for (int i = 0; i < 5000; i++) {
         struct client client = client_of((enum who)chance_below(&chance, WHO_COUNT));
+        site->settings->evidence.enabled = i % 2 == 0;
         struct transaction *t = transaction_new(&site->snapshot, &client);
         char raw[3][160];
         for (size_t k = 0; k < COUNT_OF(raw); k++) {
@@ -259,8 +364,20 @@ START_TEST(test_random_octets)
         transaction_rcpt(t, raw[1], NULL, (const char *const[]){raw[0], raw[2], NULL},
                          now_of_site());
         transaction_rcpt(t, raw[2], NULL, NULL, now_of_site());
+        if (transaction_goes_out(t)) {
+            for (size_t k = 0; k < COUNT_OF(raw); k++) {
+                transaction_header(t, "Message-ID", raw[k]);
+                transaction_header(t, EVIDENCE_NAME, raw[k]);
+                transaction_answer_address(t, raw[k]);
+            }
+        }
         decide(t, site);
         ck_assert(!transaction_failed(t));
+        const struct outgoing *outgoing = transaction_outgoing(t);
+        if (outgoing != NULL && outgoing->message_id != NULL) {
+            ck_assert_uint_gt(strlen(outgoing->message_id), 0);
+            ck_assert_ptr_null(strpbrk(outgoing->message_id, " \t\r\n"));
+        }
         size_t count;
         const struct decision *decisions = transaction_decisions(t, &count);
         for (size_t k = 0; k < count; k++) {

@@ -1,0 +1,167 @@
+/*
+ * A message that goes out in our name: the addresses to which answers can come, the Message-ID, and
+ * the evidence header, by which the message is known again when it is returned. Made for all that
+ * is let out, signed or not, since answers go to other addresses than the signed one as well.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/message_id.h"
+#include "batv/tag.h"
+#include "transaction_parts.h"
+
+bool transaction_goes_out(const struct transaction *t)
+{
+    const struct evidence_policy *policy = &t->snapshot->settings->evidence;
+    return policy->enabled && t->sender_rules != NULL && t->facts.submission && !t->null_sender &&
+           !t->failed;
+}
+
+static bool outgoing_has(const struct outgoing *outgoing, const char *address)
+{
+    for (size_t i = 0; i < outgoing->address_count; i++) {
+        if (strcmp(outgoing->addresses[i], address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes address over. */
+static void outgoing_add(struct outgoing *outgoing, char *address)
+{
+    if (outgoing->address_count == EVIDENCE_ADDRESSES || outgoing_has(outgoing, address)) {
+        free(address);
+        return;
+    }
+    outgoing->addresses[outgoing->address_count++] = address;
+}
+
+/* Answers go to the address behind a tag. */
+enum status outgoing_add_address(struct transaction *t, const struct address *address)
+{
+    if (t->outgoing.address_count == EVIDENCE_ADDRESSES ||
+        settings_rules(t->snapshot->settings, address->ascii) == NULL) {
+        return STATUS_OK;
+    }
+    struct tag tag;
+    tag_split(address->local, &tag);
+    char *local = strndup(tag.plain, tag.plain_length);
+    char *folded = local != NULL ? evidence_address(local, address->ascii) : NULL;
+    free(local);
+    if (folded == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    outgoing_add(&t->outgoing, folded);
+    return STATUS_OK;
+}
+
+void transaction_answer_address(struct transaction *t, const char *text)
+{
+    struct address address;
+    if (address_parse(text, &address) != STATUS_OK) {
+        t->failed = true;
+        return;
+    }
+    if (outgoing_add_address(t, &address) != STATUS_OK) {
+        t->failed = true;
+    }
+    address_free(&address);
+}
+
+void transaction_nonce(struct transaction *t, const uint8_t nonce[static EVIDENCE_NONCE])
+{
+    memcpy(t->outgoing.nonce, nonce, EVIDENCE_NONCE);
+    t->outgoing.has_nonce = true;
+}
+
+/* Copies of the header that came with the message: of each, whether it is ours is known only at the
+ * end, when all answer addresses are. */
+static enum status keep_copy(struct outgoing *outgoing, const char *value)
+{
+    outgoing->copy_count++;
+    if (outgoing->copy_count > OUTGOING_COPIES || strlen(value) > EVIDENCE_VALUE_MAX) {
+        return STATUS_OK;
+    }
+    outgoing->copies[outgoing->copy_count - 1] = strdup(value);
+    return outgoing->copies[outgoing->copy_count - 1] != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void outgoing_header(struct transaction *t, const char *name, const char *value)
+{
+    struct outgoing *outgoing = &t->outgoing;
+    enum status status = STATUS_OK;
+    if (ascii_equal(name, EVIDENCE_NAME)) {
+        status = keep_copy(outgoing, value);
+    } else if (ascii_equal(name, "Message-ID") && outgoing->message_id == NULL) {
+        status = message_id_clean(value, strlen(value), &outgoing->message_id);
+    }
+    t->failed = t->failed || status == STATUS_NO_MEMORY;
+}
+
+static enum status is_authentic(const struct transaction *t, const char *copy, time_t now,
+                                bool *authentic)
+{
+    const struct outgoing *outgoing = &t->outgoing;
+    char nonce[EVIDENCE_NONCE_HEX];
+    enum status status = STATUS_OK;
+    *authentic = false;
+    for (size_t i = 0; status == STATUS_OK && !*authentic && i < outgoing->address_count; i++) {
+        status = evidence_check(t->snapshot->ring, copy, outgoing->addresses[i],
+                                t->snapshot->settings->evidence.retain_days, now, authentic, nonce);
+    }
+    return status;
+}
+
+/* A copy that is ours stays: a list of ours hands the message in again. Others could be taken for
+ * ours by a reader who does not check. */
+static enum status judge_copies(struct transaction *t, time_t now)
+{
+    struct outgoing *outgoing = &t->outgoing;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < OUTGOING_COPIES; i++) {
+        bool authentic = false;
+        if (outgoing->copies[i] != NULL) {
+            status = is_authentic(t, outgoing->copies[i], now, &authentic);
+        }
+        outgoing->authentic[i] = authentic;
+    }
+    return status;
+}
+
+enum status outgoing_decide(struct transaction *t, time_t now)
+{
+    struct outgoing *outgoing = &t->outgoing;
+    if (!transaction_goes_out(t)) {
+        return STATUS_OK;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        outgoing->recipients += !r->refused && action_keeps(r->verdict.action);
+    }
+    enum status status = outgoing->copy_count > 0 ? judge_copies(t, now) : STATUS_OK;
+    if (status == STATUS_OK && outgoing->has_nonce && outgoing->address_count > 0 &&
+        t->snapshot->settings->evidence.header) {
+        status = evidence_format(t->snapshot->ring, (const char *const *)outgoing->addresses,
+                                 outgoing->address_count, outgoing->nonce, now, &outgoing->value);
+    }
+    return status;
+}
+
+const struct outgoing *transaction_outgoing(const struct transaction *t)
+{
+    bool kept = transaction_goes_out(t) && t->reply.kind == REPLY_ACCEPT;
+    return kept ? &t->outgoing : NULL;
+}
+
+void outgoing_free(struct outgoing *outgoing)
+{
+    for (size_t i = 0; i < outgoing->address_count; i++) {
+        free(outgoing->addresses[i]);
+    }
+    for (size_t i = 0; i < OUTGOING_COPIES; i++) {
+        free(outgoing->copies[i]);
+    }
+    free(outgoing->message_id);
+    free(outgoing->value);
+}
