@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <libconfig.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,20 @@ static bool store_int(const struct config_option *option, const config_setting_t
     return true;
 }
 
+static bool store_size(const struct config_option *option, const config_setting_t *setting,
+                       size_t *place)
+{
+    if (!is_integer(setting)) {
+        return false;
+    }
+    long long value = config_setting_get_int64(setting);
+    if (value < option->min || value > option->max || (unsigned long long)value > SIZE_MAX) {
+        return false;
+    }
+    *place = (size_t)value;
+    return true;
+}
+
 static bool store_mode(const struct config_option *option, const config_setting_t *setting,
                        unsigned *place)
 {
@@ -207,9 +222,9 @@ static void item_add(struct loader *loader, struct raw_list *list, const char *t
     *item = (struct raw_item){.text = copy, .file = source.file, .line = source.line};
 }
 
-/* One entry of a list, or a domain that is no more than a name. */
-static void entry_add(struct loader *loader, const struct config_option *option, const char *text,
-                      struct source source)
+/* One entry of a list, which lies in base, or a domain that is no more than a name. */
+static void entry_add(struct loader *loader, const struct config_option *option, void *base,
+                      const char *text, struct source source)
 {
     char quoted[CONFIG_QUOTED];
     enum status status = option->check(text);
@@ -225,7 +240,7 @@ static void entry_add(struct loader *loader, const struct config_option *option,
             no_memory(loader);
         }
     } else {
-        char *place = (char *)loader->raw + option->offset;
+        char *place = (char *)base + option->offset;
         item_add(loader, (struct raw_list *)(void *)place, text, source);
     }
 }
@@ -252,8 +267,8 @@ static bool names_file(const char *text)
 }
 
 /* The items of a file that stands in a list as "file:/path". */
-static void file_add(struct loader *loader, const struct config_option *option, const char *path,
-                     struct source source)
+static void file_add(struct loader *loader, const struct config_option *option, void *base,
+                     const char *path, struct source source)
 {
     struct config_place named = {.option = option->path, .file = source.file, .line = source.line};
     char quoted[CONFIG_QUOTED];
@@ -276,19 +291,19 @@ static void file_add(struct loader *loader, const struct config_option *option, 
             report(loader, place, option->path, config_quote(item, strlen(item), quoted),
                    "an entry itself: only the configuration names files");
         } else {
-            entry_add(loader, option, item, place);
+            entry_add(loader, option, base, item, place);
         }
     }
     free(text);
 }
 
-static void string_add(struct loader *loader, const struct config_option *option, const char *text,
-                       struct source source)
+static void string_add(struct loader *loader, const struct config_option *option, void *base,
+                       const char *text, struct source source)
 {
     if (names_file(text)) {
-        file_add(loader, option, text + 5, source);
+        file_add(loader, option, base, text + 5, source);
     } else {
-        entry_add(loader, option, text, source);
+        entry_add(loader, option, base, text, source);
     }
 }
 
@@ -307,13 +322,14 @@ static void domain_group(struct loader *loader, const config_setting_t *group, s
     }
     read_group(loader, group, "domains", domain);
     if (domain->name == NULL) {
-        loader->raw->domain_count--; /* reported, or no memory */
+        raw_domain_free(domain); /* reported, or no memory */
+        loader->raw->domain_count--;
     }
 }
 
 /* The entries of a list, which may be an array or a list of libconfig's. */
 static bool store_list(struct loader *loader, const struct config_option *option,
-                       const config_setting_t *setting)
+                       const config_setting_t *setting, void *base)
 {
     int type = config_setting_type(setting);
     char found[CONFIG_QUOTED];
@@ -324,7 +340,7 @@ static bool store_list(struct loader *loader, const struct config_option *option
         const config_setting_t *entry = config_setting_get_elem(setting, (unsigned)i);
         struct source source = {loader->path, config_setting_source_line(entry)};
         if (is_string(entry)) {
-            string_add(loader, option, config_setting_get_string(entry), source);
+            string_add(loader, option, base, config_setting_get_string(entry), source);
         } else if (option->type == OPTION_DOMAINS && config_setting_is_group(entry)) {
             domain_group(loader, entry, source);
         } else {
@@ -344,6 +360,8 @@ static bool store(struct loader *loader, const struct config_option *option,
         return store_bool(setting, place);
     case OPTION_INT:
         return store_int(option, setting, place);
+    case OPTION_SIZE:
+        return store_size(option, setting, place);
     case OPTION_TEXT:
         return store_text(loader, option, setting, place);
     case OPTION_MODE:
@@ -352,7 +370,7 @@ static bool store(struct loader *loader, const struct config_option *option,
         return store_word(option, setting, place);
     case OPTION_LIST:
     case OPTION_DOMAINS:
-        return store_list(loader, option, setting);
+        return store_list(loader, option, setting, base);
     }
     return false;
 }
@@ -372,7 +390,9 @@ static void read_option(struct loader *loader, const struct config_option *optio
     size_t index = (size_t)(option - config_options);
     char found[CONFIG_QUOTED];
     if (option->type == OPTION_LIST) {
-        list_clear((struct raw_list *)(void *)((char *)base + option->offset));
+        struct raw_list *list = (struct raw_list *)(void *)((char *)base + option->offset);
+        list_clear(list);
+        list->line = loader->defaults ? 0 : source.line;
     }
     if (!loader->defaults) {
         loader->raw->given[index].line = source.line;
@@ -396,7 +416,7 @@ static void report_unknown(struct loader *loader, const config_setting_t *settin
     free(names);
 }
 
-/* The members of a group, prefix being its path. Groups of the table lie one within the top. */
+/* The members of a group, prefix being its path. As deep as the table's paths, no more. */
 static void read_group(struct loader *loader, const config_setting_t *group, const char *prefix,
                        void *base)
 {

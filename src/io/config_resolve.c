@@ -11,6 +11,9 @@
 
 #include "batv/address.h"
 
+/* A collection grows by doubling, and has the header beside the body. */
+enum { BODY_SHARE = 4 };
+
 /* Where the options that are named stand in the file: the last of their lines, 0 where none does.
  */
 static unsigned last_line(const struct raw_config *raw, const char *const paths[], size_t count,
@@ -55,6 +58,49 @@ static void check_keys(const struct raw_config *raw, const char *path,
             "at a time, expected at most %d: rotate at least every %d days or keep less long",
             raw->rotate_days, raw->retain_days, raw->lifetime_days, slots, (int)RING_SLOTS,
             (kept + RING_SLOTS - 4) / (RING_SLOTS - 3));
+    }
+}
+
+/* One bounce that could never be read, even alone, would be deferred for ever. */
+static void check_memory(const struct raw_config *raw, const char *path,
+                         struct config_messages *messages)
+{
+    static const char *const sizes[] = {"evidence.max_body", "evidence.max_memory"};
+    bool bad = false;
+    unsigned line = last_line(raw, sizes, 2, &bad);
+    if (bad || raw->evidence_max_body <= raw->evidence_max_memory / BODY_SHARE) {
+        return;
+    }
+    if (raw->evidence_max_body > raw->evidence_max_memory) {
+        config_messages_add(messages, CONFIG_ERROR, path, line,
+                            "evidence.max_body = %zu is more than evidence.max_memory = %zu, "
+                            "expected at most a quarter of it",
+                            raw->evidence_max_body, raw->evidence_max_memory);
+    } else {
+        config_messages_add(messages, CONFIG_WARNING, path, line,
+                            "evidence.max_body = %zu is more than a quarter of "
+                            "evidence.max_memory = %zu: a bounce of that size may never be read",
+                            raw->evidence_max_body, raw->evidence_max_memory);
+    }
+}
+
+/* Patterns are guessed by whoever has seen a message; a tag is not. */
+static void check_message_ids(const struct raw_config *raw, struct config_messages *messages)
+{
+    static const char *const signs[] = {"sign.enabled", "domains.sign"};
+    bool bad = false;
+    last_line(raw, signs, 2, &bad);
+    for (size_t i = 0; !bad && i < raw->domain_count; i++) {
+        const struct raw_domain *domain = &raw->domains[i];
+        char quoted[CONFIG_QUOTED];
+        if (domain->message_id_patterns.count > 0 && raw->sign_enabled && domain->sign) {
+            config_quote(domain->name, strlen(domain->name), quoted);
+            config_messages_add(messages, CONFIG_WARNING, domain->file,
+                                domain->message_id_patterns.line,
+                                "domains.message_id_patterns: not used while the domain signs, "
+                                "expected sign = false for %s or sign.enabled = false",
+                                quoted);
+        }
     }
 }
 
@@ -149,6 +195,8 @@ void config_cross_check(const struct raw_config *raw, const char *path,
 {
     check_listener(raw, path, messages);
     check_domains(raw, messages);
+    check_message_ids(raw, messages);
+    check_memory(raw, path, messages);
     check_keys(raw, path, messages);
 }
 
@@ -189,6 +237,16 @@ static enum status hosts(const struct raw_list *list, struct host_list **out)
     const char **texts = list_texts(list);
     enum status status =
         texts == NULL ? STATUS_NO_MEMORY : host_list_new(texts, list->count, out, &bad);
+    free(texts);
+    return status;
+}
+
+static enum status expressions(const struct raw_list *list, struct regex_list **out)
+{
+    size_t bad = 0;
+    const char **texts = list_texts(list);
+    enum status status =
+        texts == NULL ? STATUS_NO_MEMORY : regex_list_new(texts, list->count, out, &bad);
     free(texts);
     return status;
 }
@@ -260,31 +318,41 @@ static enum status resolve_lists(const struct raw_config *raw, struct settings *
     return status == STATUS_OK ? resolve_clients(&raw->exclude_sign_clients, settings) : status;
 }
 
+/* What has been made is rules's own, also after a failure. */
+static enum status resolve_rules(const struct raw_config *raw, const struct raw_domain *domain,
+                                 struct rules *rules)
+{
+    bool follow = domain->verify_action == ACTION_FOLLOW;
+    int action = follow ? raw->verify_action : domain->verify_action;
+    *rules = (struct rules){
+        .name = domain_key(domain->name),
+        .sign = raw->sign_enabled && domain->sign,
+        .syntax = (enum tag_syntax)(domain->syntax < 0 ? raw->syntax : domain->syntax),
+        .action = (enum action)action,
+        .expired = (enum action)raw->verify_expired,
+        .forged = (enum action)raw->verify_forged,
+    };
+    for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
+        rules->classes[i] = (enum action)raw->classes[i];
+    }
+    if (rules->name == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    return rules->sign ? STATUS_OK : expressions(&domain->message_id_patterns, &rules->message_ids);
+}
+
 static enum status resolve_domains(const struct raw_config *raw, struct settings *settings)
 {
     const char **names = calloc(raw->domain_count + 1, sizeof *names);
-    enum status status = STATUS_NO_MEMORY;
     size_t bad = 0;
     settings->rules = calloc(raw->domain_count + 1, sizeof *settings->rules);
-    for (size_t i = 0; settings->rules != NULL && names != NULL && i < raw->domain_count; i++) {
-        const struct raw_domain *domain = &raw->domains[i];
-        bool follow = domain->verify_action == ACTION_FOLLOW;
-        int action = follow ? raw->verify_action : domain->verify_action;
-        settings->rules[i] = (struct rules){
-            .name = domain_key(domain->name),
-            .sign = raw->sign_enabled && domain->sign,
-            .syntax = (enum tag_syntax)(domain->syntax < 0 ? raw->syntax : domain->syntax),
-            .action = (enum action)action,
-            .expired = (enum action)raw->verify_expired,
-            .forged = (enum action)raw->verify_forged,
-        };
-        names[i] = settings->rules[i].name;
-        if (names[i] == NULL) {
-            break;
-        }
+    enum status status = names == NULL || settings->rules == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < raw->domain_count; i++) {
         settings->rules_count = i + 1;
+        status = resolve_rules(raw, &raw->domains[i], &settings->rules[i]);
+        names[i] = settings->rules[i].name;
     }
-    if (names != NULL && settings->rules != NULL && settings->rules_count == raw->domain_count) {
+    if (status == STATUS_OK) {
         status = domain_list_new(names, raw->domain_count, &settings->domains, &bad);
     }
     free(names);
@@ -314,6 +382,14 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
         .publish_seconds = (unsigned)raw->publish_seconds,
         .algorithm = (enum algorithm)raw->algorithm,
     };
+    settings->evidence = (struct evidence_policy){
+        .enabled = raw->evidence_enabled,
+        .header = raw->evidence_header,
+        .tag_in_body = raw->evidence_tag_in_body,
+        .journal = raw->evidence_enabled && raw->journal_enabled,
+        .max_body = raw->evidence_max_body,
+        .retain_days = (unsigned)raw->journal_retain_days,
+    };
     settings->reject_at_rcpt = raw->reject_at_rcpt;
     settings->restore = raw->restore;
     settings->mark_header = take(&raw->mark_header);
@@ -339,6 +415,9 @@ enum status config_resolve(struct raw_config *raw, const char *path, struct conf
         config->log_target = (enum config_log_target)raw->log_target;
         config->log_facility = raw->log_facility;
         config->log_level = raw->log_level;
+        config->evidence_max_memory = raw->evidence_max_memory;
+        config->evidence_parsers = (unsigned)raw->evidence_parsers;
+        config->journal_max_size = raw->journal_max_size;
         status = resolve_settings(raw, config->settings);
     }
     /* All has been checked, so the lists took every entry. */

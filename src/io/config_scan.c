@@ -22,6 +22,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "io/options.h"
+
 enum { DEPTH_MAX = 8, NAMES_MAX = 512, SCOPE_MAX = 128 };
 
 enum kind {
@@ -212,9 +214,12 @@ static void take_number(struct scanner *scanner)
     }
     if (!fits) {
         scanner->misfit = true;
+        const struct config_option *option = option_find(scanner->scope);
+        bool wide = option != NULL && option->type == OPTION_SIZE;
         config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
-                            "%s: found %.*s, expected an integer that fits 32 bits", scanner->scope,
-                            (int)(at - token->start > 80 ? 80 : at - token->start), token->start);
+                            "%s: found %.*s, expected an integer that fits 32 bits%s",
+                            scanner->scope, (int)(at - token->start > 80 ? 80 : at - token->start),
+                            token->start, wide ? ", or 64 bits and has an L behind it" : "");
     }
 }
 

@@ -88,6 +88,9 @@ enum {
     REFUSAL_MAX = 400     /* of the 512 octets that a reply line may have (RFC 5321 4.5.3.1.5) */
 };
 
+#define KIB 1024LL
+#define MIB (1024 * KIB)
+
 /* Octets from ' ' to '~' only. */
 static bool is_printable(const char *text)
 {
@@ -185,6 +188,15 @@ static enum status check_client(const char *value)
     return status == STATUS_INVALID ? check_host(value) : status;
 }
 
+static enum status check_expression(const char *value)
+{
+    struct regex_list *list = NULL;
+    size_t bad = 0;
+    enum status status = regex_list_new(&value, 1, &list, &bad);
+    regex_list_free(list);
+    return status;
+}
+
 static enum status check_domain(const char *value)
 {
     struct domain_list *list = NULL;
@@ -216,10 +228,16 @@ static enum status check_domain(const char *value)
     {                                                                                              \
         path, OPTION_INT, standard, place, from, to, NULL, NULL, NULL                              \
     }
+#define SIZE(path, standard, place, from, to)                                                      \
+    {                                                                                              \
+        path, OPTION_SIZE, standard, place, from, to, NULL, NULL, NULL                             \
+    }
 #define WORD(path, standard, place, words)                                                         \
     {                                                                                              \
         path, OPTION_WORD, standard, place, 0, 0, words, NULL, NULL                                \
     }
+#define CLASS(name, standard, class)                                                               \
+    WORD("verify.class." name, standard, PLACE(classes) + (class) * sizeof(int), expired_actions)
 #define TEXT(path, standard, place, check, expected)                                               \
     {                                                                                              \
         path, OPTION_TEXT, standard, place, 0, 0, NULL, check, expected                            \
@@ -236,6 +254,8 @@ static const char expected_host[] = "a host name such as mx.example.org or *.exa
 static const char expected_client[] =
     "a network such as 192.0.2.0/24, with no bit set after its prefix, or a host name such as "
     "mx.example.org or *.example.org";
+static const char expected_expression[] =
+    "a regular expression as PCRE2 has them, of at most 1000 characters";
 static const char expected_domain[] = "a domain such as example.com or .example.com";
 
 const struct config_option config_options[] = {
@@ -251,6 +271,7 @@ const struct config_option config_options[] = {
     WORD("domains.verify_action", "\"\"", MEMBER(verify_action), domain_actions),
     WORD("domains.syntax", "\"\"", MEMBER(syntax), domain_syntaxes),
     BOOL("domains.sign", "true", MEMBER(sign)),
+    LIST("domains.message_id_patterns", "[ ]", MEMBER(message_id_patterns), expression),
 
     LIST("internal_networks", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(internal_networks),
          network),
@@ -280,6 +301,12 @@ const struct config_option config_options[] = {
          "\"This bounce is refused: the message that it returns was not sent by this site, "
          "its sender address was forged.\"",
          PLACE(text), check_refusal, "1 to 400 printable ASCII characters"),
+    CLASS("mdn", "\"log\"", BOUNCE_MDN),
+    CLASS("calendar", "\"log\"", BOUNCE_CALENDAR),
+    CLASS("report", "\"log\"", BOUNCE_REPORT),
+    CLASS("autoreply", "\"\"", BOUNCE_AUTOREPLY),
+    CLASS("dsn", "\"\"", BOUNCE_DSN),
+    CLASS("other", "\"\"", BOUNCE_OTHER),
 
     BOOL("exclude.authenticated", "true", PLACE(exclude_authenticated)),
     BOOL("exclude.mail_servers", "true", PLACE(exclude_mail_servers)),
@@ -293,6 +320,17 @@ const struct config_option config_options[] = {
     LIST("exclude_sign.senders", "[ ]", PLACE(exclude_sign_senders), pattern),
     LIST("exclude_sign.recipients", "[ ]", PLACE(exclude_sign_recipients), pattern),
     LIST("exclude_sign.clients", "[ ]", PLACE(exclude_sign_clients), client),
+
+    BOOL("evidence.enabled", "true", PLACE(evidence_enabled)),
+    BOOL("evidence.header", "true", PLACE(evidence_header)),
+    BOOL("evidence.tag_in_body", "true", PLACE(evidence_tag_in_body)),
+    SIZE("evidence.max_body", "1048576", PLACE(evidence_max_body), 64 * KIB, 64 * MIB),
+    SIZE("evidence.max_memory", "67108864", PLACE(evidence_max_memory), MIB, 8192 * MIB),
+    INT("evidence.parsers", "4", PLACE(evidence_parsers), 1, 64),
+
+    BOOL("journal.enabled", "true", PLACE(journal_enabled)),
+    INT("journal.retain_days", "30", PLACE(journal_retain_days), 1, 365),
+    SIZE("journal.max_size", "1073741824L", PLACE(journal_max_size), 16 * MIB, 1048576 * MIB),
 
     WORD("log.target", "\"syslog\"", PLACE(log_target), targets),
     WORD("log.facility", "\"mail\"", PLACE(log_facility), facilities),
@@ -391,7 +429,8 @@ char *option_expected(const struct config_option *option)
     case OPTION_BOOL:
         return strdup("true or false");
     case OPTION_INT:
-        if (asprintf(&out, "an integer from %d to %d", option->min, option->max) < 0) {
+    case OPTION_SIZE:
+        if (asprintf(&out, "an integer from %lld to %lld", option->min, option->max) < 0) {
             return NULL;
         }
         return out;
@@ -415,6 +454,12 @@ static void raw_list_free(struct raw_list *list)
     free(list->items);
 }
 
+void raw_domain_free(struct raw_domain *domain)
+{
+    free(domain->name);
+    raw_list_free(&domain->message_id_patterns);
+}
+
 void raw_config_free(struct raw_config *raw)
 {
     if (raw == NULL) {
@@ -423,15 +468,19 @@ void raw_config_free(struct raw_config *raw)
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
         char *place = (char *)raw + option->offset;
-        if (option->type == OPTION_TEXT && !option_is_member(option)) {
+        if (option_is_member(option)) {
+            continue;
+        }
+        if (option->type == OPTION_TEXT) {
             free(*(char **)(void *)place);
         } else if (option->type == OPTION_LIST) {
             raw_list_free((struct raw_list *)(void *)place);
         }
     }
     for (size_t i = 0; i < raw->domain_count; i++) {
-        free(raw->domains[i].name);
+        raw_domain_free(&raw->domains[i]);
     }
+    raw_domain_free(&raw->domain_default);
     free(raw->domains);
     for (size_t i = 0; i < raw->file_count; i++) {
         free(raw->files[i]);

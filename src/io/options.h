@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "batv/bounce.h"
 #include "batv/status.h"
 
 /* One entry of a list; file belongs to the raw_config. */
@@ -22,6 +23,7 @@ struct raw_list {
     struct raw_item *items;
     size_t count;
     size_t capacity;
+    unsigned line; /* in the configuration; 0: the default */
 };
 
 /* An entry of `domains`, its members by the options whose path begins with "domains.". */
@@ -32,9 +34,10 @@ struct raw_domain {
     int verify_action; /* enum action; ACTION_FOLLOW: as verify.action */
     int syntax;        /* enum tag_syntax; -1: as sign.syntax */
     bool sign;
+    struct raw_list message_id_patterns;
 };
 
-enum { OPTIONS_MAX = 64 };
+enum { OPTIONS_MAX = 96 };
 
 /* Values as they stand in the file or by default, each valid by itself. */
 struct raw_config {
@@ -66,6 +69,7 @@ struct raw_config {
     bool restore;
     char *mark_header;
     char *text;
+    int classes[BOUNCE_CLASS_COUNT]; /* enum action */
     bool exclude_authenticated;
     bool exclude_mail_servers;
     struct raw_list exclude_networks;
@@ -74,6 +78,15 @@ struct raw_config {
     struct raw_list exclude_sign_senders;
     struct raw_list exclude_sign_recipients;
     struct raw_list exclude_sign_clients;
+    bool evidence_enabled;
+    bool evidence_header;
+    bool evidence_tag_in_body;
+    size_t evidence_max_body;
+    size_t evidence_max_memory;
+    int evidence_parsers;
+    bool journal_enabled;
+    int journal_retain_days;
+    size_t journal_max_size;
     int log_target;
     int log_facility;
     int log_level;
@@ -86,11 +99,13 @@ struct raw_config {
     size_t file_count;
 };
 
+void raw_domain_free(struct raw_domain *domain);
 void raw_config_free(struct raw_config *raw);
 
 enum option_type {
     OPTION_BOOL,   /* bool */
     OPTION_INT,    /* int */
+    OPTION_SIZE,   /* size_t; in the file with an L where it does not fit 32 bits */
     OPTION_TEXT,   /* char * */
     OPTION_MODE,   /* unsigned, a string of octal digits */
     OPTION_WORD,   /* int, one of words */
@@ -108,8 +123,8 @@ struct config_option {
     enum option_type type;
     const char *standard; /* the default, as in the file; NULL: has to be given */
     size_t offset;        /* in struct raw_config, or in struct raw_domain for a member */
-    int min;
-    int max;
+    long long min;
+    long long max;
     const struct option_word *words;
     enum status (*check)(const char *value); /* of a text or of each entry; NULL: anything */
     const char *expected;                    /* what check wants, for a message; NULL: none */

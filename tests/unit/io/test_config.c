@@ -144,6 +144,19 @@ static void check_default_lists(const struct settings *settings)
     ck_assert(!in_networks(settings->exclude_sign_networks, "127.0.0.1"));
 }
 
+static void check_default_evidence(const struct settings *settings)
+{
+    ck_assert(settings->evidence.enabled);
+    ck_assert(settings->evidence.header);
+    ck_assert(settings->evidence.tag_in_body);
+    ck_assert(settings->evidence.journal);
+    ck_assert_uint_eq(settings->evidence.max_body, 1048576);
+    ck_assert_uint_eq(settings->evidence.retain_days, 30);
+    ck_assert_uint_eq(config->evidence_max_memory, 67108864);
+    ck_assert_uint_eq(config->evidence_parsers, 4);
+    ck_assert_uint_eq(config->journal_max_size, 1073741824);
+}
+
 static void check_defaults(void)
 {
     const struct settings *settings = config->settings;
@@ -170,6 +183,7 @@ static void check_defaults(void)
     ck_assert(settings->exclude_authenticated);
     ck_assert(settings->exclude_mail_servers);
     check_default_lists(settings);
+    check_default_evidence(settings);
 }
 
 START_TEST(test_defaults)
@@ -342,6 +356,112 @@ START_TEST(test_general_settings_reach_the_domains)
 }
 END_TEST
 
+START_TEST(test_classes)
+{
+    load_good("domains = ( \"a.test\" );");
+    const enum action *classes = rules_of("a.test")->classes;
+    ck_assert_int_eq(classes[BOUNCE_MDN], ACTION_LOG);
+    ck_assert_int_eq(classes[BOUNCE_CALENDAR], ACTION_LOG);
+    ck_assert_int_eq(classes[BOUNCE_REPORT], ACTION_LOG);
+    ck_assert_int_eq(classes[BOUNCE_AUTOREPLY], ACTION_FOLLOW);
+    ck_assert_int_eq(classes[BOUNCE_DSN], ACTION_FOLLOW);
+    ck_assert_int_eq(classes[BOUNCE_OTHER], ACTION_FOLLOW);
+
+    load_good(
+        "domains = ( \"a.test\", { name = \"b.test\"; sign = false; } );\n"
+        "verify: { class: { mdn = \"reject\"; calendar = \"\"; report = \"accept\";\n"
+        "                   autoreply = \"mark\"; dsn = \"discard\"; other = \"tempfail\" };\n"
+        "          action = \"reject\"; };");
+    for (int i = 0; i < 2; i++) {
+        classes = rules_of(i == 0 ? "a.test" : "b.test")->classes;
+        ck_assert_int_eq(classes[BOUNCE_MDN], ACTION_REJECT);
+        ck_assert_int_eq(classes[BOUNCE_CALENDAR], ACTION_FOLLOW);
+        ck_assert_int_eq(classes[BOUNCE_REPORT], ACTION_ACCEPT);
+        ck_assert_int_eq(classes[BOUNCE_AUTOREPLY], ACTION_MARK);
+        ck_assert_int_eq(classes[BOUNCE_DSN], ACTION_DISCARD);
+        ck_assert_int_eq(classes[BOUNCE_OTHER], ACTION_TEMPFAIL);
+        ck_assert_int_eq(rules_of("a.test")->action, ACTION_REJECT);
+    }
+}
+END_TEST
+
+START_TEST(test_evidence)
+{
+    load_good("evidence: { enabled = true; header = false; tag_in_body = false;\n"
+              "            max_body = 65536; max_memory = 8589934592L; parsers = 64; };\n"
+              "journal: { enabled = false; retain_days = 365; max_size = 1099511627776L; };");
+    const struct evidence_policy *evidence = &config->settings->evidence;
+    ck_assert(evidence->enabled);
+    ck_assert(!evidence->header);
+    ck_assert(!evidence->tag_in_body);
+    ck_assert(!evidence->journal);
+    ck_assert_uint_eq(evidence->max_body, 65536);
+    ck_assert_uint_eq(evidence->retain_days, 365);
+    ck_assert_uint_eq(config->evidence_max_memory, 8589934592);
+    ck_assert_uint_eq(config->evidence_parsers, 64);
+    ck_assert_uint_eq(config->journal_max_size, 1099511627776);
+
+    /* Without evidence there is no journal. */
+    load_good("evidence: { enabled = false; }; journal: { enabled = true; retain_days = 1; };");
+    evidence = &config->settings->evidence;
+    ck_assert(!evidence->enabled);
+    ck_assert(!evidence->journal);
+    ck_assert_uint_eq(evidence->retain_days, 1);
+}
+END_TEST
+
+START_TEST(test_sizes_in_every_spelling)
+{
+    static const struct {
+        const char *conf;
+        size_t size;
+    } sizes[] = {
+        {"journal: { max_size = 1073741824; };", 1073741824},
+        {"journal: { max_size = 1073741824L; };", 1073741824},
+        {"journal: { max_size = 1073741824LL; };", 1073741824},
+        {"journal: { max_size = 0x40000000; };", 1073741824},
+        {"journal: { max_size = 0x40000000L; };", 1073741824},
+        {"journal: { max_size = 2147483647; };", 2147483647},
+        {"journal: { max_size = 2147483648L; };", 2147483648},
+        {"journal: { max_size = 4294967296L; };", 4294967296},
+        {"journal: { max_size = 0x100000000L; };", 4294967296},
+        {"journal: { max_size = 16777216; };", 16777216},
+    };
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        load_good(sizes[i].conf);
+        ck_assert_uint_eq(config->journal_max_size, sizes[i].size);
+    }
+}
+END_TEST
+
+START_TEST(test_message_id_patterns)
+{
+    write_text(list_file, "# of the old server\n^old\\.\\d+@\n@[^@]*#x$ # and another\n");
+    load_good(
+        "domains = ( \"a.test\",\n"
+        "    { name = \"b.test\"; message_id_patterns = [ \"@b\\\\.test$\", \"file:LIST\" ];\n"
+        "      sign = false; },\n"
+        "    { name = \"c.test\"; message_id_patterns = ( \"^c\" ); sign = false },\n"
+        "    { name = \"d.test\"; sign = false; message_id_patterns = [ ]; } );");
+    ck_assert_ptr_null(rules_of("a.test")->message_ids);
+    ck_assert_ptr_null(rules_of("d.test")->message_ids);
+    const struct regex_list *list = rules_of("b.test")->message_ids;
+    ck_assert_str_eq(regex_list_match(list, "1@B.test"), "@b\\.test$");
+    ck_assert_str_eq(regex_list_match(list, "old.12@b"), "^old\\.\\d+@");
+    ck_assert_str_eq(regex_list_match(list, "a@b#x"), "@[^@]*#x$");
+    ck_assert_ptr_null(regex_list_match(list, "1@bxtest"));
+    ck_assert_ptr_null(regex_list_match(list, "c@x"));
+    ck_assert_str_eq(regex_list_match(rules_of("c.test")->message_ids, "c@x"), "^c");
+
+    /* One that signs has something better; a warning says so. */
+    ck_assert_int_eq(
+        load_text("domains = ( { name = \"b.test\"; message_id_patterns = [ \"x\" ]; } );"),
+        STATUS_OK);
+    ck_assert_ptr_null(rules_of("b.test")->message_ids);
+    ck_assert_uint_eq(messages.count, 1);
+}
+END_TEST
+
 START_TEST(test_list_files)
 {
     write_text(list_file, "# a comment\n\n  a.test  \r\n.b.test # another\n\tc.test\t#\n"
@@ -396,7 +516,19 @@ static const struct {
      {"conf:4: error: verify.acton: unknown name, expected one of action, expired, forged, "}},
     {"Verify: { };", NULL, {"conf:1: error: Verify: unknown name"}},
     {"metrics: { listen = \"\"; };", NULL, {"conf:1: error: metrics: unknown name"}},
-    {"verify: { class: { mdn = \"log\"; }; };", NULL, {"conf:1: error: verify.class: unknown"}},
+    {"verify: { class: { mdn = \"log\";\nreceipt = \"log\"; }; };",
+     NULL,
+     {"conf:2: error: verify.class.receipt: unknown name, expected one of mdn, calendar, report, "
+      "autoreply, dsn, other"}},
+    {"class: { mdn = \"log\"; };",
+     NULL,
+     {"conf:1: error: class: unknown name, expected one of li"}},
+    {"verify: { class: { mdn: { action = \"log\"; }; }; };",
+     NULL,
+     {"conf:1: error: verify.class.mdn: found a group { }, expected \"\", \"accept\", \"log\""}},
+    {"journal: { size = 1; };",
+     NULL,
+     {"conf:1: error: journal.size: unknown name, expected one of enabled, retain_days, max_size"}},
     {"domains = ( { name = \"a.test\"; keys = 1 } );",
      NULL,
      {"conf:1: error: domains.keys: unknown name, expected one of name, verify_action, syntax, "
@@ -412,6 +544,19 @@ static const struct {
     {"verify = \"reject\";",
      NULL,
      {"conf:1: error: verify: found \"reject\", expected a group { }"}},
+    {"verify: {\n class = \"reject\"; };",
+     NULL,
+     {"conf:2: error: verify.class: found \"reject\", expected a group { }"}},
+    {"verify: { class: (\n\"reject\" ); };",
+     NULL,
+     {"conf:1: error: verify.class: found a list, expected a group { }"}},
+    {"evidence: { max_body = \"1M\"; max_memory = 1e9; parsers = true; header = 1; };",
+     NULL,
+     {"conf:1: error: evidence.max_body: found \"1M\", expected an integer from 65536 to 67108864",
+      "conf:1: error: evidence.max_memory: found 1e+09, expected an integer from 1048576 to "
+      "8589934592",
+      "conf:1: error: evidence.parsers: found true, expected an integer from 1 to 64",
+      "conf:1: error: evidence.header: found 1, expected true or false"}},
     {"listen = 8891;", NULL, {"conf:1: error: listen: found 8891, expected unix:/PATH"}},
     {"listen = { a = 1; };", NULL, {"conf:1: error: listen: found a group { }, expected unix:"}},
     {"listen_mode = 0660;",
@@ -474,6 +619,32 @@ static const struct {
     {"sign: {\nlifetime_days\n= 61; };",
      NULL,
      {"conf:2: error: sign.lifetime_days: found 61, expected an integer from 1 to 60"}},
+    {"verify: { class: { mdn = \"auto\";\nother = \"no\"; dsn = 5; }; };",
+     NULL,
+     {"conf:1: error: verify.class.mdn: found \"auto\", expected \"\", \"accept\", \"log\", "
+      "\"mark\", "
+      "\"quarantine\", \"tempfail\", \"reject\" or \"discard\"",
+      "conf:2: error: verify.class.other: found \"no\"",
+      "conf:2: error: verify.class.dsn: found 5"}},
+    {"evidence: { max_body = 65535; max_memory = 8589934593L; parsers = 65; };",
+     NULL,
+     {"conf:1: error: evidence.max_body: found 65535, expected an integer from 65536 to 67108864",
+      "conf:1: error: evidence.max_memory: found 8589934593, expected",
+      "conf:1: error: evidence.parsers: found 65, expected an integer from 1 to 64"}},
+    {"journal: { retain_days = 366; max_size = 16777215; };",
+     NULL,
+     {"conf:1: error: journal.retain_days: found 366, expected an integer from 1 to 365",
+      "conf:1: error: journal.max_size: found 16777215, expected an integer from 16777216 to "
+      "1099511627776"}},
+    {"journal: { max_size = 1099511627777L; retain_days = 0; };",
+     NULL,
+     {"conf:1: error: journal.max_size: found 1099511627777, expected",
+      "conf:1: error: journal.retain_days: found 0"}},
+    {"journal: { max_size = -1; };", NULL, {"conf:1: error: journal.max_size: found -1, expected"}},
+    {"evidence: { max_memory = 16777216;\nmax_body = 33554432; };",
+     NULL,
+     {"conf:2: error: evidence.max_body = 33554432 is more than evidence.max_memory = 16777216, "
+      "expected at most a quarter of it"}},
     {"log: { target = \"file\"; facility = \"kern\"; level = \"notice\"; };",
      NULL,
      {"conf:1: error: log.target: found \"file\", expected \"syslog\", \"stderr\" or \"journald\"",
@@ -539,6 +710,30 @@ static const struct {
      NULL,
      {"conf:1: error: exclude_sign.clients: found \"192.0.2.1/24\", expected a network such as",
       "conf:1: error: exclude_sign.clients: found \"a b\""}},
+    {"domains = ( { name = \"a.test\"; message_id_patterns = [ \"@a\\\\.test$\",\n\"x(y\" ]; sign "
+     "= "
+     "false; },\n{ name = \"b.test\"; message_id_patterns = [ \"\", 5 ]; } );",
+     NULL,
+     {"conf:3: error: domains.message_id_patterns: found \"5\", expected an entry of the same"}},
+    {"domains = ( { name = \"a.test\"; message_id_patterns = [ \"@a\\\\.test$\",\n\"x(y\" ]; sign "
+     "= "
+     "false; },\n{ name = \"b.test\"; message_id_patterns = ( \"\", 5, \"@b$\" ); } );",
+     NULL,
+     {"conf:2: error: domains.message_id_patterns: found \"x(y\", expected a regular expression as "
+      "PCRE2 has them, of at most 1000 characters",
+      "conf:3: error: domains.message_id_patterns: found \"\", expected a regular",
+      "conf:3: error: domains.message_id_patterns: found 5, expected a regular"}},
+    {"domains = ( { name = \"a.test\"; sign = false; message_id_patterns = [ \"file:LIST\" ]; } );",
+     "# ours\n@a\\.test$\n\n[a-\n",
+     {"list:4: error: domains.message_id_patterns: found \"[a-\", expected a regular expression"}},
+    {"domains = ( { message_id_patterns = [ \"a\" ]; }, { name = \"a b\"; message_id_patterns = "
+     "[ \"b\" ]; } );",
+     NULL,
+     {"conf:1: error: domains: found a group without name",
+      "conf:1: error: domains.name: found \"a b\""}},
+    {"domains = ( { name = \"a.test\"; message_id_patterns = \"x\"; } );",
+     NULL,
+     {"conf:1: error: domains.message_id_patterns: found \"x\", expected a list ( ) or [ ]"}},
     {"domains = ( \"a b\",\n\"*.a.test\",\n\"user@a.test\",\n\"..a.test\" );",
      NULL,
      {"conf:1: error: domains: found \"a b\"", "conf:2: error: domains: found \"*.a.test\"",
@@ -624,6 +819,16 @@ static const struct {
     {"keys: { rotate_days = 0xFFFFFFFFFFFFFFFF1L; };",
      NULL,
      {"conf:1: error: keys.rotate_days: found 0xFFFFFFFFFFFFFFFF1L, expected"}},
+    {"journal: { max_size = 4294967296; };",
+     NULL,
+     {"conf:1: error: journal.max_size: found 4294967296, expected an integer that fits 32 bits, "
+      "or 64 bits and has an L behind it"}},
+    {"journal: { max_size = 18446744074783293440L; };", /* 2^64 + 2^30 */
+     NULL,
+     {"conf:1: error: journal.max_size: found 18446744074783293440L, expected"}},
+    {"evidence: { max_memory = 0x100000000; };",
+     NULL,
+     {"conf:1: error: evidence.max_memory: found 0x100000000, expected"}},
     {"relays = [ 4294967296 ];", NULL, {"conf:1: error: relays: found 4294967296, expected"}},
     {"keys: { rotate_days = 4294967296; };\nkeys: { };\nx = 1;",
      NULL,
@@ -720,6 +925,20 @@ static const struct {
      "conf:1: warning: keys.retain_days: found 7, expected 0 or at least sign.lifetime_days = 8"},
     {"keys: { retain_days = 0; };", NULL},
     {"keys: { rotate_days = 0; retain_days = 3650; };", NULL},
+    {"domains = ( \"a.test\",\n{ name = \"b.test\";\nmessage_id_patterns = [ \"@b\" ]; } );",
+     "conf:3: warning: domains.message_id_patterns: not used while the domain signs, expected sign "
+     "= false for \"b.test\" or sign.enabled = false\n"},
+    {"domains = ( { name = \"b.test\"; message_id_patterns = [ \"@b\" ]; sign = false; } );", NULL},
+    {"domains = ( { name = \"b.test\"; message_id_patterns = [ ]; } );", NULL},
+    {"domains = ( { name = \"b.test\"; message_id_patterns = [ \"@b\" ]; } );\n"
+     "sign: { enabled = false; };",
+     NULL},
+    {"evidence: { max_memory = 4194304; };", NULL},
+    {"evidence: {\nmax_memory = 4194303; };",
+     "conf:2: warning: evidence.max_body = 1048576 is more than a quarter of evidence.max_memory = "
+     "4194303: a bounce of that size may never be read\n"},
+    {"evidence: { max_memory = 1048576; };",
+     "conf:1: warning: evidence.max_body = 1048576 is more than a quarter"},
 };
 
 START_TEST(test_warnings)
@@ -963,6 +1182,10 @@ int main(void)
     tcase_add_test(values, test_mail_servers_are_the_internal_networks_unless_given);
     tcase_add_test(values, test_domains);
     tcase_add_test(values, test_general_settings_reach_the_domains);
+    tcase_add_test(values, test_classes);
+    tcase_add_test(values, test_evidence);
+    tcase_add_test(values, test_sizes_in_every_spelling);
+    tcase_add_test(values, test_message_id_patterns);
     tcase_add_test(values, test_list_files);
     tcase_add_test(values, test_a_hundred_thousand_entries);
 

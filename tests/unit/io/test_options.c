@@ -88,6 +88,21 @@ static char *whole_value(const char *first, char **at)
     return value;
 }
 
+/* group, which ends with a dot where it is not empty, after a line that may begin or end one. */
+static void follow_groups(const char *line, char *group, size_t size)
+{
+    size_t word = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+    size_t used = strlen(group);
+    if (word > 0 && strcmp(line + word, ":") == 0) {
+        snprintf(group + used, size - used, "%.*s.", (int)word, line);
+    } else if (strcmp(line, "};") == 0) {
+        ck_assert_uint_gt(used, 0);
+        group[used - 1] = '\0';
+        char *dot = strrchr(group, '.');
+        group[dot == NULL ? 0 : dot + 1 - group] = '\0';
+    }
+}
+
 /* Counts, by the option's place in the table, what stands commented out in the sample. */
 static void read_sample(char *text, unsigned seen[])
 {
@@ -97,12 +112,7 @@ static void read_sample(char *text, unsigned seen[])
         size_t indent = strspn(line, " ");
         const char *name = line + indent + 1;
         size_t length = strcspn(name, " =");
-        size_t word = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
-        if (word > 0 && strcmp(line + word, ":") == 0) {
-            snprintf(group, sizeof group, "%.*s.", (int)word, line);
-        } else if (strcmp(line, "};") == 0) {
-            group[0] = '\0';
-        }
+        follow_groups(line + indent, group, sizeof group);
         if (line[indent] != '#' || length == 0 || strncmp(name + length, " = ", 3) != 0) {
             continue;
         }
@@ -201,6 +211,21 @@ static bool has_word(const char *entry, const char *word)
     return found;
 }
 
+/* True where the entry says "Takes the words of" an earlier option that has the same. */
+static bool refers(const char *entry, const struct config_option *option)
+{
+    for (size_t i = 0; i < config_option_count && &config_options[i] != option; i++) {
+        char *words = NULL;
+        ck_assert_int_gt(asprintf(&words, "Takes the words of .Va %s ", config_options[i].path), 0);
+        bool found = config_options[i].words == option->words && strstr(entry, words) != NULL;
+        free(words);
+        if (found) {
+            return true;
+        }
+    }
+    return false;
+}
+
 START_TEST(test_manual_has_every_option)
 {
     char *manual = read_file("man/batvd.conf.5");
@@ -213,14 +238,15 @@ START_TEST(test_manual_has_every_option)
                           entry);
             free(expected);
         }
-        if (option->type == OPTION_INT) {
+        if (option->type == OPTION_INT || option->type == OPTION_SIZE) {
             char range[64];
-            snprintf(range, sizeof range, "Pq integer, %d to %d ", option->min, option->max);
+            snprintf(range, sizeof range, "Pq integer, %lld to %lld ", option->min, option->max);
             ck_assert_msg(strstr(entry, range) != NULL, "the manual lacks %s for %s", range,
                           option->path);
         }
+        bool elsewhere = refers(entry, option);
         for (size_t word = 0; option->words != NULL && option->words[word].name != NULL; word++) {
-            ck_assert_msg(has_word(entry, option->words[word].name),
+            ck_assert_msg(elsewhere || has_word(entry, option->words[word].name),
                           "the manual lacks the word %s of %s", option->words[word].name,
                           option->path);
         }
@@ -246,15 +272,13 @@ START_TEST(test_manual_has_nothing_else)
 }
 END_TEST
 
-/* Proofs by a message's content are named where there is something that looks for them. */
 START_TEST(test_manual_has_every_rule)
 {
     char *manual = read_file("man/batvd.conf.5");
     for (size_t i = 0; policy_rule(i) != NULL; i++) {
         char *line = NULL;
         ck_assert_int_gt(asprintf(&line, "\n.It Li %s Ta ", policy_rule(i)), 0);
-        ck_assert_msg(strncmp(policy_rule(i), "evidence.", 9) == 0 || strstr(manual, line) != NULL,
-                      "the manual lacks the rule %s", policy_rule(i));
+        ck_assert_msg(strstr(manual, line) != NULL, "the manual lacks the rule %s", policy_rule(i));
         free(line);
     }
     free(manual);
@@ -262,6 +286,15 @@ START_TEST(test_manual_has_every_rule)
 END_TEST
 
 /* ----------------------------------------------------------------- table */
+
+static const char *const class_names[BOUNCE_CLASS_COUNT] = {
+    [BOUNCE_DSN] = "dsn",
+    [BOUNCE_MDN] = "mdn",
+    [BOUNCE_CALENDAR] = "calendar",
+    [BOUNCE_REPORT] = "report",
+    [BOUNCE_AUTOREPLY] = "autoreply",
+    [BOUNCE_OTHER] = "other",
+};
 
 START_TEST(test_table)
 {
@@ -279,12 +312,35 @@ START_TEST(test_table)
     ck_assert(option_is_group("verify"));
     ck_assert(option_is_group("exclude_sign"));
     ck_assert(!option_is_group("exclude_"));
+    ck_assert(option_is_group("verify.class"));
+    ck_assert(!option_is_group("class"));
     ck_assert(!option_is_group("domains"));
     ck_assert(option_is_member(option_find("domains.sign")));
     ck_assert(!option_is_member(option_find("domains")));
     char *names = option_names("keys");
     ck_assert_str_eq(names, "rotate_days, retain_days, algorithm, publish_seconds");
     free(names);
+    names = option_names("verify");
+    ck_assert_str_eq(names,
+                     "action, expired, forged, reject_at, restore, mark_header, text, class");
+    free(names);
+    names = option_names("verify.class");
+    ck_assert_str_eq(names, "mdn, calendar, report, autoreply, dsn, other");
+    free(names);
+}
+END_TEST
+
+/* A class's action stands where the class is looked up. */
+START_TEST(test_classes_are_in_their_places)
+{
+    for (int i = 0; i < BOUNCE_CLASS_COUNT; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "verify.class.%s", class_names[i]);
+        const struct config_option *option = option_find(path);
+        ck_assert_msg(option != NULL, "%s", path);
+        ck_assert_uint_eq(option->offset,
+                          offsetof(struct raw_config, classes) + (size_t)i * sizeof(int));
+    }
 }
 END_TEST
 
@@ -299,6 +355,7 @@ int main(void)
     suite_add_tcase(suite, documents);
     TCase *table = tcase_create("table");
     tcase_add_test(table, test_table);
+    tcase_add_test(table, test_classes_are_in_their_places);
     suite_add_tcase(suite, table);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
