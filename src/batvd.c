@@ -12,10 +12,14 @@
 #include <unistd.h>
 
 #include "io/config.h"
+#include "io/content.h"
+#include "io/evidence_returned.h"
+#include "io/journal.h"
 #include "io/keeper.h"
 #include "io/listener.h"
 #include "io/log.h"
 #include "io/maintenance.h"
+#include "io/mime.h"
 #include "io/oracle.h"
 #include "io/privileges.h"
 #include "milter/adapter.h"
@@ -92,21 +96,41 @@ static enum status load_config(const char *path, struct config **out)
     return status;
 }
 
+/* What is open as long as the daemon runs. Starts as all zero, with lock -1. */
+struct state {
+    int lock; /* on state_dir; -1: none */
+    struct journal *journal;
+    struct keeper *keeper;
+};
+
+/* Without a journal in a file its uses are counted in memory. */
+static enum status open_journal(const struct config *config, struct journal **out,
+                                struct reason *why)
+{
+    const char *folder = config->settings->evidence.journal ? config->state_dir : NULL;
+    return journal_open(folder, config->journal_max_size, out, why);
+}
+
 /* Everything that the owner of state_dir does before the socket is there. Takes config over. */
 static enum status open_state(struct config *config, const struct options *options,
-                              const struct identity *identity, struct keeper **keeper, int *lock,
+                              const struct identity *identity, struct state *state,
                               struct reason *why)
 {
+    time_t birth = 0;
     struct reason ignored;
     enum status status = identity_borrow(identity, why);
     if (status == STATUS_OK) {
         warn_of_unreadable(options->config_path);
     }
     if (status == STATUS_OK && !options->check_only) {
-        status = state_dir_lock(config->state_dir, lock, why);
+        status = state_dir_lock(config->state_dir, &state->lock, why);
+    }
+    if (status == STATUS_OK && !options->check_only) {
+        status = open_journal(config, &state->journal, why);
+        birth = status == STATUS_OK ? journal_birth(state->journal) : 0;
     }
     if (status == STATUS_OK) {
-        status = keeper_new(config, keeper, why);
+        status = keeper_new(config, birth, &state->keeper, why);
     } else {
         config_free(config);
     }
@@ -114,10 +138,27 @@ static enum status open_state(struct config *config, const struct options *optio
     return status == STATUS_OK ? returned : status;
 }
 
-static enum status serve(struct keeper *keeper, const struct config *config,
+static enum status run_filter(const struct state *state, const struct config *config, int fd,
+                              struct reason *why)
+{
+    struct evidence_returned returned = {state->journal, true};
+    struct oracle_set oracles = {0};
+    struct content_pool *pool =
+        content_pool_new(config->evidence_max_memory, config->evidence_parsers);
+    if (pool == NULL) {
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    }
+    mime_init();
+    evidence_returned_oracles(&returned, &oracles);
+    struct adapter adapter = {state->keeper, &oracles, pool, state->journal};
+    enum status status = adapter_run(&adapter, fd, why);
+    content_pool_free(pool);
+    return status;
+}
+
+static enum status serve(const struct state *state, const struct config *config,
                          const struct identity *identity, struct reason *why)
 {
-    static const struct oracle_set oracles; /* nobody to ask yet: every row answers no */
     struct listener listener;
     enum status status = listener_open(
         config, geteuid() == identity->uid ? (uid_t)-1 : identity->uid, &listener, why);
@@ -129,13 +170,16 @@ static enum status serve(struct keeper *keeper, const struct config *config,
         privileges_hide_memory();
         privileges_raise_descriptors();
         log_open(config->log_target, config->log_facility, config->log_level);
-        status = keeper_start(keeper, why);
+        status = journal_start(state->journal, why);
+    }
+    if (status == STATUS_OK) {
+        status = keeper_start(state->keeper, why);
     }
     if (status == STATUS_OK) {
         log_line(LOG_NOTICE, "batvd %s started: %zu domains, listening on %s", BATV_VERSION,
                  config->settings->rules_count, config->listen);
-        status = adapter_run(&(struct adapter){keeper, &oracles}, listener.fd, why);
-        keeper_stop(keeper);
+        status = run_filter(state, config, listener.fd, why);
+        keeper_stop(state->keeper);
         log_line(LOG_NOTICE, "batvd ended");
     }
     listener_close(&listener);
@@ -148,8 +192,7 @@ int main(int argc, char **argv)
     struct reason why;
     struct config *config = NULL;
     struct identity identity;
-    struct keeper *keeper = NULL;
-    int lock = -1;
+    struct state state = {.lock = -1};
 
     int done = read_options(argc, argv, &options);
     if (done >= 0) {
@@ -164,19 +207,20 @@ int main(int argc, char **argv)
 
     enum status status = identity_find(config, &identity, &why);
     if (status == STATUS_OK) {
-        status = open_state(config, &options, &identity, &keeper, &lock, &why);
+        status = open_state(config, &options, &identity, &state, &why);
     } else {
         config_free(config);
     }
     if (status == STATUS_OK && !options.check_only) {
         /* the keeper may load another configuration: this one stays what the process runs by */
-        struct version *version = keeper_acquire(keeper);
-        status = serve(keeper, version_config(version), &identity, &why);
+        struct version *version = keeper_acquire(state.keeper);
+        status = serve(&state, version_config(version), &identity, &why);
         version_release(version);
     }
-    keeper_free(keeper);
-    if (lock >= 0) {
-        close(lock);
+    keeper_free(state.keeper);
+    journal_close(state.journal);
+    if (state.lock >= 0) {
+        close(state.lock);
     }
     if (status == STATUS_OK) {
         return EXIT_SUCCESS;

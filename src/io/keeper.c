@@ -48,7 +48,8 @@ struct keeper {
     struct ring_stamp stamp;
     bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
     time_t *relayed;  /* for each of the settings' rules */
-    char *state_dir;  /* as at the start: a reload does not change it */
+    time_t journal_birth;
+    char *state_dir; /* as at the start: a reload does not change it */
     bool paused;
     bool clock_wrong;
     bool report_due;     /* something happened that the status file does not know yet */
@@ -95,7 +96,7 @@ static void remember(char **place, const char *text)
 static void publish(struct keeper *k)
 {
     struct version *version =
-        version_new(k->config, k->ring, k->relayed, k->paused, k->clock_wrong);
+        version_new(k->config, k->ring, k->relayed, k->journal_birth, k->paused, k->clock_wrong);
     if (version == NULL) {
         log_line(LOG_ERR, "out of memory: the former settings and keys stay in force");
         return;
@@ -431,6 +432,9 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->next_rotation = due == RING_OPEN ? 0 : due;
     report->paused = k->paused;
     report->clock_wrong = k->clock_wrong;
+    if (snapshot->journal_birth != 0 && !snapshot_journal_is_old(snapshot, now)) {
+        report->journal_waits = snapshot->journal_birth + settings_wait(snapshot->settings);
+    }
     report->loaded = k->loaded;
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
@@ -516,8 +520,20 @@ static void warn_of_restart(const struct config *former, const struct config *ne
                      fixed[i].name, a, b);
         }
     }
-    if (former->listen_mode != next->listen_mode) {
-        log_line(LOG_WARNING, "reload: listen_mode has changed: restart batvd for that");
+    const struct {
+        const char *name;
+        bool changed;
+    } others[] = {
+        {"listen_mode", former->listen_mode != next->listen_mode},
+        {"journal.enabled", former->settings->evidence.journal != next->settings->evidence.journal},
+        {"journal.max_size", former->journal_max_size != next->journal_max_size},
+        {"evidence.max_memory", former->evidence_max_memory != next->evidence_max_memory},
+        {"evidence.parsers", former->evidence_parsers != next->evidence_parsers},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (others[i].changed) {
+            log_line(LOG_WARNING, "reload: %s has changed: restart batvd for that", others[i].name);
+        }
     }
 }
 
@@ -598,7 +614,8 @@ static const struct job jobs[] = {
     {"tidy", TIDY_MS, job_tidy}, {"status", STATUS_MS, job_status},
 };
 
-enum status keeper_new(struct config *config, struct keeper **out, struct reason *why)
+enum status keeper_new(struct config *config, time_t journal_birth, struct keeper **out,
+                       struct reason *why)
 {
     struct ring *ring = NULL;
     struct keeper *k = calloc(1, sizeof *k);
@@ -609,6 +626,7 @@ enum status keeper_new(struct config *config, struct keeper **out, struct reason
     }
     pthread_mutex_init(&k->lock, NULL);
     current_init(&k->current, NULL);
+    k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
     k->started_boot = boot_time();
     k->clock_offset = k->started - k->started_boot;
@@ -630,7 +648,8 @@ enum status keeper_new(struct config *config, struct keeper **out, struct reason
         look_at_relayed(k);
         look_at_clock(k, k->started);
         look_at_pause(k);
-        k->current.version = version_new(k->config, k->ring, k->relayed, k->paused, k->clock_wrong);
+        k->current.version = version_new(k->config, k->ring, k->relayed, k->journal_birth,
+                                         k->paused, k->clock_wrong);
     }
     if (k->current.version == NULL) {
         keeper_free(k);

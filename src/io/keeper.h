@@ -13,10 +13,11 @@
 struct keeper;
 
 /*
- * Takes config over, also on failure. The process must be state_dir's owner by now. Fails where
- * the ring cannot be loaded.
+ * Takes config over, also on failure. The process must be state_dir's owner by now. journal_birth
+ * as by journal_birth(). Fails where the ring cannot be loaded.
  */
-enum status keeper_new(struct config *config, struct keeper **out, struct reason *why);
+enum status keeper_new(struct config *config, time_t journal_birth, struct keeper **out,
+                       struct reason *why);
 /* After keeper_stop. */
 void keeper_free(struct keeper *keeper);
 

@@ -8,10 +8,11 @@ enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
     return oracle->ask != NULL ? oracle->ask(oracle->self, question) : ANSWER_NO;
 }
 
-void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction, time_t now)
+void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
+                   struct content *content, time_t now)
 {
     enum fact need;
-    struct question question = {transaction, 0};
+    struct question question = {transaction, 0, content, now};
     while (transaction_end(transaction, now, &need, &question.recipient) == POLICY_NEEDS) {
         transaction_answer(transaction, question.recipient, need,
                            oracle_ask(oracles, need, &question));

@@ -10,11 +10,14 @@
 
 #include "batv/facts.h"
 #include "batv/transaction.h"
+#include "io/content.h"
 
 /* What is asked about: a recipient of a message that has come to its end. */
 struct question {
-    const struct transaction *transaction;
+    struct transaction *transaction;
     size_t recipient;
+    struct content *content; /* NULL: the MTA does not show it */
+    time_t now;
 };
 
 struct oracle {
@@ -29,7 +32,8 @@ struct oracle_set {
 enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
                        const struct question *question);
 
-/* Runs the question machine to its decision: asks each fact that it needs. */
-void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction, time_t now);
+/* Runs the question machine to its decision: asks each fact that it needs. content may be NULL. */
+void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
+                   struct content *content, time_t now);
 
 #endif

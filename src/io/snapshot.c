@@ -89,7 +89,8 @@ void shared_ring_release(struct shared_ring *shared)
 }
 
 struct version *version_new(struct shared_config *config, struct shared_ring *ring,
-                            const time_t *relayed, bool paused, bool clock_wrong)
+                            const time_t *relayed, time_t journal_birth, bool paused,
+                            bool clock_wrong)
 {
     struct version *version = calloc(1, sizeof *version);
     size_t count = config->config->settings->rules_count;
@@ -111,6 +112,7 @@ struct version *version_new(struct shared_config *config, struct shared_ring *ri
     version->ring = ring;
     version->snapshot = (struct snapshot){.settings = config->config->settings,
                                           .ring = ring->ring,
+                                          .journal_birth = journal_birth,
                                           .relayed = version->relayed,
                                           .paused = paused,
                                           .clock_wrong = clock_wrong};

@@ -27,7 +27,8 @@ struct version;
 /* Takes references of its own to config and ring, and copies relayed (one for each of the settings'
  * rules, may be NULL). NULL: no memory. */
 struct version *version_new(struct shared_config *config, struct shared_ring *ring,
-                            const time_t *relayed, bool paused, bool clock_wrong);
+                            const time_t *relayed, time_t journal_birth, bool paused,
+                            bool clock_wrong);
 /* Valid as long as the reference is held. */
 const struct snapshot *version_snapshot(const struct version *version);
 const struct config *version_config(const struct version *version);

@@ -53,9 +53,10 @@ struct status_report {
     time_t next_rotation; /* 0: none due, by configuration */
     bool paused;
     bool clock_wrong;
-    time_t loaded;      /* when the configuration in force was loaded */
-    char *reload_error; /* of the last attempt, "" where it went well */
-    char *ring_error;   /* likewise for the keyring */
+    time_t journal_waits; /* until then the journal may not know what comes back; 0: it does */
+    time_t loaded;        /* when the configuration in force was loaded */
+    char *reload_error;   /* of the last attempt, "" where it went well */
+    char *ring_error;     /* likewise for the keyring */
     struct status_domain *domains;
     size_t domain_count;
     struct status_relayed *relayed;

@@ -24,6 +24,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "io/evidence_sent.h"
 #include "io/log.h"
 #include "io/stack.h"
 
@@ -44,14 +45,17 @@ static const unsigned long useful = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCP
 static const struct adapter *adapter; /* set before libmilter starts its threads */
 
 struct session {
-    atomic_uint turn; /* see enter */
+    atomic_uint turn;    /* see enter */
+    bool shows_messages; /* headers and bodies, by what was agreed upon for this connection */
+    bool skips;          /* the rest of a body on request */
     struct client client;
     char name[256];
     char address[INET6_ADDRSTRLEN];
     struct version *version; /* of the message */
     struct version *newer;   /* asked for when a tag is in doubt, or NULL */
     struct transaction *transaction;
-    size_t told; /* of the transaction's decisions */
+    struct content *content; /* of a bounce that has to be read */
+    size_t told;             /* of the transaction's decisions */
 };
 
 /* libmilter hands a session from one thread to another over a socket; enter and leave say the same
@@ -76,9 +80,11 @@ static sfsistat leave(struct session *s, sfsistat status)
 static void message_end(struct session *s)
 {
     transaction_free(s->transaction);
+    content_free(s->content);
     version_release(s->newer);
     version_release(s->version);
     s->transaction = NULL;
+    s->content = NULL;
     s->newer = NULL;
     s->version = NULL;
     s->told = 0;
@@ -91,7 +97,6 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
                              unsigned long *actions_out, unsigned long *steps_out,
                              unsigned long *unused2_out, unsigned long *unused3_out)
 {
-    (void)ctx;
     (void)unused2;
     (void)unused3;
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
@@ -101,16 +106,27 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
         }
     }
     struct version *version = keeper_acquire(adapter->keeper);
-    bool headers = settings_may_mark(version_snapshot(version)->settings);
+    bool bodies = version_snapshot(version)->settings->evidence.enabled;
+    bool headers = bodies || settings_may_mark(version_snapshot(version)->settings);
     version_release(version);
 
-    unsigned long unwanted = SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NOBODY | SMFIP_NOEOH;
-    unwanted |= headers ? 0 : SMFIP_NOHDRS;
+    /* Without the end of headers libmilter takes a message that has none for a broken one. */
+    unsigned long unwanted = SMFIP_NOHELO | SMFIP_NOUNKNOWN;
+    unwanted |= headers ? 0 : SMFIP_NOHDRS | SMFIP_NOEOH;
+    unwanted |= bodies ? 0 : SMFIP_NOBODY;
     *actions_out = useful & actions;
-    *steps_out = (unwanted & steps) | SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR;
+    *steps_out = ((unwanted | SMFIP_SKIP) & steps) | SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR |
+                 SMFIP_NR_EOH;
     *unused2_out = 0;
     *unused3_out = 0;
-    return SMFIS_CONTINUE;
+
+    struct session *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        s->shows_messages = bodies;
+        s->skips = (steps & SMFIP_SKIP) != 0;
+    }
+    smfi_setpriv(ctx, s);
+    return leave(s, SMFIS_CONTINUE);
 }
 
 /* --------------------------------------------------------------- connection */
@@ -149,14 +165,13 @@ static unsigned set_address(struct session *s, const _SOCK_ADDR *address)
 
 static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
 {
-    struct session *s = calloc(1, sizeof *s);
+    struct session *s = enter(ctx);
     if (s != NULL) {
         unsigned port = set_address(s, address);
         set_name(s, name);
         s->client.local =
             client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
     }
-    smfi_setpriv(ctx, s);
     return leave(s, SMFIS_NOREPLY);
 }
 
@@ -347,7 +362,9 @@ static bool apply(SMFICTX *ctx, const struct effect *effect)
         result = smfi_chgheader(ctx, name, (int)effect->index, NULL);
         break;
     case EFFECT_ADD_HEADER:
-        result = smfi_addheader(ctx, name, value);
+        /* On top: DKIM counts fields of one name from the bottom, so that a signature over an
+         * earlier copy still holds (RFC 6376 section 5.4.2). */
+        result = smfi_insheader(ctx, 0, name, value);
         break;
     case EFFECT_QUARANTINE:
         result = smfi_quarantine(ctx, value);
@@ -382,7 +399,10 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
     time_t now = time(NULL);
     struct reply reply;
     settle_doubts(s, now);
-    oracle_decide(adapter->oracles, s->transaction, now);
+    if (transaction_goes_out(s->transaction)) {
+        evidence_sent_prepare(s->transaction);
+    }
+    oracle_decide(adapter->oracles, s->transaction, s->content, now);
     reply = *transaction_reply(s->transaction);
     if (transaction_failed(s->transaction)) {
         tell_failure(ctx, s);
@@ -390,6 +410,9 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
     tell(ctx, s);
     if (!apply_all(ctx, s->transaction)) {
         reply_on_error(version_snapshot(s->version)->settings, &reply);
+    }
+    if (reply.kind == REPLY_ACCEPT) {
+        evidence_sent_record(adapter->journal, s->transaction, version_snapshot(s->version), now);
     }
     message_end(s);
     return leave(s, reply_status(ctx, &reply));
@@ -401,17 +424,41 @@ static sfsistat on_data(SMFICTX *ctx)
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx);
     }
-    return transaction_wants(s->transaction) != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
+    unsigned wants = transaction_wants(s->transaction);
+    if ((wants & WANT_BODY) != 0 && s->shows_messages) {
+        s->content =
+            content_new(adapter->pool, version_snapshot(s->version)->settings->evidence.max_body);
+    }
+    return wants != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 {
-    (void)value;
     struct session *s = enter(ctx);
     if (s != NULL && s->transaction != NULL) {
-        transaction_header(s->transaction, name);
+        transaction_header(s->transaction, name, value);
+        if (s->content != NULL) {
+            content_header(s->content, name, value);
+        }
+        if (transaction_goes_out(s->transaction)) {
+            evidence_sent_header(s->transaction, name, value);
+        }
     }
     return leave(s, SMFIS_NOREPLY);
+}
+
+static sfsistat on_header_end(SMFICTX *ctx)
+{
+    (void)ctx;
+    return SMFIS_NOREPLY;
+}
+
+/* The body of all but bounces is of no interest: one piece of it comes before that can be said. */
+static sfsistat on_body(SMFICTX *ctx, unsigned char *octets, size_t length)
+{
+    struct session *s = enter(ctx);
+    bool more = s != NULL && s->content != NULL && content_body(s->content, octets, length);
+    return leave(s, !more && s != NULL && s->skips ? SMFIS_SKIP : SMFIS_CONTINUE);
 }
 
 static sfsistat on_message_end(SMFICTX *ctx)
@@ -441,6 +488,8 @@ static const struct smfiDesc description = {
     .xxfi_envfrom = on_mail,
     .xxfi_envrcpt = on_rcpt,
     .xxfi_header = on_header,
+    .xxfi_eoh = on_header_end,
+    .xxfi_body = on_body,
     .xxfi_eom = on_message_end,
     .xxfi_abort = on_abort,
     .xxfi_close = on_close,
@@ -449,11 +498,13 @@ static const struct smfiDesc description = {
 };
 
 /* libmilter keeps a thread for each busy session: small stacks and few arenas, or a thousand
- * sessions reserve gigabytes. */
+ * sessions reserve gigabytes. A bounce's octets go back to the system when they are freed. */
 static void bound_memory(void)
 {
+    enum { LARGE = 128 * 1024 };
     pthread_attr_t attributes;
     mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, LARGE);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     pthread_setattr_default_np(&attributes);

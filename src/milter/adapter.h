@@ -3,6 +3,8 @@
 #define MILTER_ADAPTER_H
 
 #include "batv/status.h"
+#include "io/content.h"
+#include "io/journal.h"
 #include "io/keeper.h"
 #include "io/oracle.h"
 
@@ -10,6 +12,8 @@
 struct adapter {
     struct keeper *keeper;
     const struct oracle_set *oracles;
+    struct content_pool *pool;
+    struct journal *journal;
 };
 
 /* Serves on the listening socket fd until SIGTERM, SIGINT or SIGHUP, which must be blocked in all

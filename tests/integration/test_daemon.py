@@ -430,6 +430,7 @@ def test_a_message_keeps_the_settings_that_it_began_with(batvd):
         s.rcpt("<alice@example.com>")
         instance.reload({"verify": {"action": "log"}})
         s.data()
+        s.eoh()
         assert s.eom().kind == "reject"
         assert s.message("<>", ["<alice@example.com>"]).verdict == "accept"
 

@@ -55,16 +55,58 @@ def assert_usual_answers(instance, **options):
 
 # -- negotiation ------------------------------------------------------------------------------
 
-def test_steps_that_cost_are_not_asked_for(batvd):
-    instance = batvd({"verify": {"action": "reject"}}).start()
+@pytest.mark.parametrize("evidence", (True, False))
+def test_steps_that_cost_are_not_asked_for(batvd, evidence):
+    instance = batvd({"verify": {"action": "reject"}, "evidence": {"enabled": evidence}}).start()
     with session(instance) as s:
-        for step in ("helo", "header", "eoh", "body", "unknown"):
+        for step in ("helo", "unknown"):
             assert not s.wanted(step), step
+        for step in ("header", "eoh", "body"):
+            assert s.wanted(step) == evidence, step
         assert s.steps & milter.NR_MAIL and s.steps & milter.NR_CONN
+        assert not evidence or s.steps & milter.NR_HDR and s.steps & milter.NR_EOH
 
 
-def test_headers_are_asked_for_where_a_mark_may_be_set(running):
-    with session(running) as s:
+@pytest.mark.parametrize("body", (b"", b"no header at all\r\n"))
+def test_a_message_without_headers(batvd, body):
+    instance = batvd({"verify": {"action": "reject"}}).start()
+    tagged = instance.tagged("alice@example.com")
+    for client, sender, rcpt, verdict in (
+            ({}, "<>", "<alice@example.com>", "reject"),
+            ({}, "<>", f"<{tagged}>", "accept"),
+            (INSIDE, "<alice@example.com>", "<far@other.test>", "accept")):
+        with session(instance, **client) as s:
+            assert s.message(sender, [rcpt], headers=[], body=body).verdict == verdict
+
+
+def test_only_a_bounce_that_needs_proof_is_read(batvd):
+    """Of all other mail the body is skipped at its first piece, or it is let go at DATA."""
+    instance = batvd({"verify": {"action": "reject"}}).start()
+    tagged = instance.tagged("alice@example.com")
+    table = (
+        (INSIDE, "<alice@example.com>", "<far@other.test>", "skip"),
+        ({}, "<>", "<alice@example.com>", "continue"),
+        ({}, "<>", f"<{tagged}>", "skip"),
+        ({}, "<>", "<postmaster@example.com>", "skip"),
+        ({}, "<x@y.test>", f"<{tagged}>", "skip"),
+    )
+    for client, sender, rcpt, expected in table:
+        with session(instance, **client) as s:
+            s.mail(sender)
+            s.rcpt(rcpt)
+            assert s.data().kind == "continue"
+            s.header("Subject", "x")
+            s.eoh()
+            assert s.body(b"first\r\n").kind == expected, (sender, rcpt)
+    with session(instance) as s:
+        s.mail("<x@y.test>")
+        s.rcpt("<alice@example.com>")
+        assert s.data().kind == "accept"
+
+
+def test_headers_are_asked_for_where_a_mark_may_be_set(batvd):
+    instance = batvd({"verify": {"action": "mark"}, "evidence": {"enabled": False}}).start()
+    with session(instance) as s:
         assert s.wanted("header") and s.steps & milter.NR_HDR
 
 
@@ -126,8 +168,8 @@ def test_mark_replaces_copies_from_outside(running):
     assert out.verdict == "accept"
     assert out.mods[:2] == [("chgheader", 2, "X-Batv-Result", ""),
                             ("chgheader", 1, "X-Batv-Result", "")]
-    name, value = out.mods[2].args
-    assert out.mods[2].name == "addheader" and name == "X-Batv-Result"
+    index, name, value = out.mods[2].args
+    assert out.mods[2].name == "insheader" and index == 0 and name == "X-Batv-Result"
     assert value.startswith("missing; ") and value.endswith("; proof=none; rcpt=<u@marked.example>")
     assert len(out.mods) == 3
 
@@ -170,7 +212,7 @@ def test_all_pairs_of_actions(running, pair):
     else:
         assert out.mods == []
     assert bool(out.mods_named("quarantine")) == (out.verdict == "accept" and "quarantine" in pair)
-    assert bool(out.mods_named("addheader")) == (out.verdict == "accept" and "mark" in pair)
+    assert bool(out.mods_named("insheader")) == (out.verdict == "accept" and "mark" in pair)
 
 
 # -- one message and the next -----------------------------------------------------------------
@@ -189,7 +231,8 @@ def test_a_reset_message_leaves_nothing_behind(running):
             s.abort()
             out = s.message("<alice@example.com>", ["<far@other.test>"])
             running.check_tag(out.new_sender, "alice@example.com")
-            assert len(out.mods) == 1 and out.final_rcpts == ["far@other.test"]
+            assert [mod.name for mod in out.mods] == ["chgfrom", "insheader"]
+            assert out.final_rcpts == ["far@other.test"]
 
 
 def test_many_messages_of_all_kinds_in_one_session(running):

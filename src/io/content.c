@@ -1,0 +1,242 @@
+/*
+ * Memory is reserved from the pool before it is taken. A collection that gets none gives back what
+ * it had and is overloaded for good; so a flood of large bounces is deferred, and a single one
+ * passes. What a reading takes beside is bounded by the number of those who may read at a time.
+ *
+ * The pool counts with an atomic; only the wait for a turn to read has a lock.
+ */
+#include "io/content.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "io/mime.h"
+
+enum {
+    FIRST_SIZE = 4096,
+    HEADERS_MAX = 256 * 1024, /* octets */
+    FIELDS_MAX = 1000,
+    TURN_SECONDS = 10, /* far below the MTA's patience (milter_content_timeout: 300 s) */
+    LOOKUPS_MAX = 4000
+};
+
+struct content_pool {
+    size_t max_memory;
+    atomic_size_t used;
+    pthread_mutex_t lock;
+    pthread_cond_t turn;
+    unsigned turns; /* free ones */
+};
+
+struct content {
+    struct content_pool *pool;
+    size_t max_body;
+    size_t reserved; /* of the pool */
+    char *octets;
+    size_t length, capacity;
+    size_t fields;
+    size_t body; /* octets of it; 0: still in the header */
+    bool in_body;
+    bool overloaded;
+    bool failed;
+    struct bounce *bounce;
+    unsigned lookups;
+};
+
+struct content_pool *content_pool_new(size_t max_memory, unsigned parsers)
+{
+    struct content_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL) {
+        return NULL;
+    }
+    pthread_condattr_t monotonic;
+    pool->max_memory = max_memory;
+    pool->turns = parsers;
+    atomic_init(&pool->used, 0);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->turn, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return pool;
+}
+
+void content_pool_free(struct content_pool *pool)
+{
+    if (pool != NULL) {
+        pthread_cond_destroy(&pool->turn);
+        pthread_mutex_destroy(&pool->lock);
+        free(pool);
+    }
+}
+
+static bool pool_reserve(struct content_pool *pool, size_t octets)
+{
+    size_t used = atomic_load(&pool->used);
+    do {
+        if (octets > pool->max_memory - used) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&pool->used, &used, used + octets));
+    return true;
+}
+
+static void pool_release(struct content_pool *pool, size_t octets)
+{
+    atomic_fetch_sub(&pool->used, octets);
+}
+
+static bool pool_take_turn(struct content_pool *pool)
+{
+    struct timespec until;
+    int result = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += TURN_SECONDS;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->turns == 0 && result == 0) {
+        result = pthread_cond_timedwait(&pool->turn, &pool->lock, &until);
+    }
+    bool taken = pool->turns > 0;
+    pool->turns -= taken;
+    pthread_mutex_unlock(&pool->lock);
+    return taken;
+}
+
+static void pool_return_turn(struct content_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->turns++;
+    pthread_cond_signal(&pool->turn);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct content *content_new(struct content_pool *pool, size_t max_body)
+{
+    struct content *content = calloc(1, sizeof *content);
+    if (content != NULL) {
+        content->pool = pool;
+        content->max_body = max_body;
+        content->lookups = LOOKUPS_MAX;
+    }
+    return content;
+}
+
+/* The octets are no longer needed. */
+static void drop_octets(struct content *content)
+{
+    free(content->octets);
+    content->octets = NULL;
+    content->length = content->capacity = 0;
+    pool_release(content->pool, content->reserved);
+    content->reserved = 0;
+}
+
+void content_free(struct content *content)
+{
+    if (content != NULL) {
+        drop_octets(content);
+        bounce_free(content->bounce);
+        free(content);
+    }
+}
+
+/* False: there is no room, and nothing more will be collected. */
+static bool make_room(struct content *content, size_t more)
+{
+    size_t capacity = content->capacity == 0 ? FIRST_SIZE : content->capacity;
+    while (capacity - content->length < more) {
+        capacity *= 2;
+    }
+    if (capacity == content->capacity) {
+        return true;
+    }
+    size_t added = capacity - content->capacity;
+    content->overloaded = !pool_reserve(content->pool, added);
+    if (!content->overloaded) {
+        content->reserved += added;
+        char *grown = realloc(content->octets, capacity);
+        content->failed = grown == NULL;
+        content->octets = grown != NULL ? grown : content->octets;
+        content->capacity = capacity;
+    }
+    if (content->overloaded || content->failed) {
+        drop_octets(content);
+        return false;
+    }
+    return true;
+}
+
+static void append(struct content *content, const void *octets, size_t length)
+{
+    if (content->overloaded || content->failed || !make_room(content, length)) {
+        return;
+    }
+    memcpy(content->octets + content->length, octets, length);
+    content->length += length;
+}
+
+void content_header(struct content *content, const char *name, const char *value)
+{
+    size_t length = strlen(name) + 2 + strlen(value) + 1;
+    if (content->fields == FIELDS_MAX || length > HEADERS_MAX - content->length) {
+        return;
+    }
+    content->fields++;
+    append(content, name, strlen(name));
+    append(content, ": ", 2);
+    append(content, value, strlen(value));
+    append(content, "\n", 1);
+}
+
+bool content_body(struct content *content, const void *octets, size_t length)
+{
+    if (!content->in_body) {
+        content->in_body = true;
+        append(content, "\n", 1);
+    }
+    size_t room = content->max_body - content->body;
+    size_t taken = length < room ? length : room;
+    append(content, octets, taken);
+    content->body += taken;
+    return content->body < content->max_body && !content->overloaded && !content->failed;
+}
+
+void content_message(struct content *content, const void *octets, size_t length)
+{
+    size_t most = HEADERS_MAX + content->max_body;
+    append(content, octets, length < most ? length : most);
+}
+
+static void read_octets(struct content *content)
+{
+    content->overloaded = !pool_take_turn(content->pool);
+    if (!content->overloaded) {
+        content->failed =
+            mime_read_bounce(content->octets, content->length, &content->bounce) != STATUS_OK;
+        pool_return_turn(content->pool);
+    }
+}
+
+enum content_state content_read(struct content *content, const struct bounce **out)
+{
+    if (content->bounce == NULL && !content->overloaded && !content->failed) {
+        append(content, "", 0); /* so that there are octets, if none of them came */
+        if (content->octets != NULL) {
+            read_octets(content);
+        }
+        drop_octets(content);
+    }
+    *out = content->bounce;
+    return content->failed ? CONTENT_FAILED
+                           : (content->overloaded ? CONTENT_OVERLOADED : CONTENT_READ);
+}
+
+bool content_may_look_up(struct content *content)
+{
+    bool may = content->lookups > 0;
+    content->lookups -= may;
+    return may;
+}

@@ -1,0 +1,45 @@
+/*
+ * The content of a bounce on its way in: collected as it comes, up to its bounds, and taken apart
+ * once at the end. GMime can only pull, so all of it has to be there first; what all collections
+ * and readings may take together is bounded by their pool.
+ */
+#ifndef IO_CONTENT_H
+#define IO_CONTENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "batv/bounce.h"
+
+/* Shared by all threads. NULL: no memory. */
+struct content_pool;
+struct content_pool *content_pool_new(size_t max_memory, unsigned parsers);
+/* After the last content is gone. */
+void content_pool_free(struct content_pool *pool);
+
+/* Of one message; used by one thread at a time. NULL: no memory. */
+struct content;
+struct content *content_new(struct content_pool *pool, size_t max_body);
+void content_free(struct content *content);
+
+/* A header field as a milter is given it. Those beyond 256 kB or 1,000 fields are passed over. */
+void content_header(struct content *content, const char *name, const char *value);
+/* A piece of the body. False: no more of it is wanted. */
+bool content_body(struct content *content, const void *octets, size_t length);
+/* A whole message as it stands in a file, instead of its parts. */
+void content_message(struct content *content, const void *octets, size_t length);
+
+enum content_state {
+    CONTENT_READ,
+    CONTENT_OVERLOADED, /* too much is being read just now */
+    CONTENT_FAILED      /* no memory */
+};
+/* Takes it apart, at the first call; waits for its turn where others do. *out belongs to content,
+ * which can take no more afterwards. */
+enum content_state content_read(struct content *content, const struct bounce **out);
+
+/* False once the message has had its share of look-ups: 200 Message-IDs for each of a thousand
+ * recipients are no bounce that anybody's server has sent. */
+bool content_may_look_up(struct content *content);
+
+#endif

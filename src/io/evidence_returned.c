@@ -1,0 +1,232 @@
+/*
+ * A bounce is read when the first of its facts is asked for. Each proof is bound to the recipient,
+ * and what proves it by header or journal is used up with it: whoever got one message of ours can
+ * show it again, but not for ever.
+ *
+ * Called by workers side by side; a message's content belongs to one of them.
+ */
+#include "io/evidence_returned.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batv/address.h"
+#include "batv/day.h"
+#include "batv/evidence.h"
+#include "batv/tag.h"
+
+void evidence_use_name(const char *nonce, char out[static EVIDENCE_USE_NAME])
+{
+    snprintf(out, EVIDENCE_USE_NAME, "batv-evidence:%s", nonce);
+}
+
+/* ANSWER_YES with *out, or why it was not read. */
+static enum answer read_content(const struct question *q, const struct bounce **out)
+{
+    if (q->content == NULL) {
+        return ANSWER_UNAVAILABLE; /* the MTA has not shown it to us */
+    }
+    switch (content_read(q->content, out)) {
+    case CONTENT_READ:
+        transaction_read(q->transaction, (*out)->class, (*out)->named_count > 0);
+        return ANSWER_YES;
+    case CONTENT_OVERLOADED:
+        return ANSWER_OVERLOADED;
+    case CONTENT_FAILED:
+        break;
+    }
+    return ANSWER_UNAVAILABLE;
+}
+
+static enum answer ask_class(void *self, const struct question *q)
+{
+    (void)self;
+    const struct bounce *bounce;
+    return read_content(q, &bounce);
+}
+
+/* -------------------------------------------------------------- tag in body */
+
+/* True where the address has a valid tag of ours for the recipient asked about. */
+static bool tag_proves(const struct asked *asked, const char *text, time_t now)
+{
+    struct address address;
+    struct tag_check check;
+    char *plain = NULL;
+    char *folded = NULL;
+    if (address_parse(text, &address) != STATUS_OK) {
+        return false;
+    }
+    if (tag_verify(asked->ring, &address, asked->settings->keys.lifetime_days, now, &check,
+                   &plain) == STATUS_OK &&
+        !check.internal_error && check.result == RESULT_VALID) {
+        folded = evidence_address(plain, address.ascii);
+    }
+    bool proves = folded != NULL && strcmp(folded, asked->address) == 0;
+    free(folded);
+    free(plain);
+    address_free(&address);
+    return proves;
+}
+
+static enum answer ask_tag(void *self, const struct question *q)
+{
+    (void)self;
+    struct asked asked;
+    const struct bounce *bounce;
+    enum answer answer = read_content(q, &bounce);
+    if (answer != ANSWER_YES) {
+        return answer;
+    }
+    transaction_asked(q->transaction, q->recipient, &asked);
+    for (size_t i = 0; i < bounce->tag_count; i++) {
+        if (tag_proves(&asked, bounce->tags[i].address, q->now)) {
+            return ANSWER_YES;
+        }
+    }
+    return ANSWER_NO;
+}
+
+/* ------------------------------------------------------------------ journal */
+
+static enum answer answer_of(enum journal_answer answer)
+{
+    switch (answer) {
+    case JOURNAL_YES:
+        return ANSWER_YES;
+    case JOURNAL_EXHAUSTED:
+        return ANSWER_EXHAUSTED;
+    case JOURNAL_UNAVAILABLE:
+        return ANSWER_UNAVAILABLE;
+    case JOURNAL_NO:
+        break;
+    }
+    return ANSWER_NO;
+}
+
+/* The journal on the bounce's Message-IDs, until one of them proves it. */
+static enum answer ask_ids(const struct evidence_returned *self, const struct question *q,
+                           const struct asked *asked, const struct bounce *bounce)
+{
+    enum answer best = ANSWER_NO;
+    if (self->journal == NULL) {
+        return ANSWER_UNAVAILABLE;
+    }
+    for (size_t i = 0; i < bounce->id_count && content_may_look_up(q->content); i++) {
+        const char *id = bounce->ids[i].text;
+        enum answer answer = answer_of(
+            self->counts
+                ? journal_use(self->journal, asked->ring, asked->address, id, q->now)
+                : journal_look(self->journal, asked->ring, asked->address, id, q->now, NULL));
+        if (answer == ANSWER_YES) {
+            return answer;
+        }
+        best = answer > best ? answer : best;
+    }
+    return best;
+}
+
+static enum answer ask_journal(void *self, const struct question *q)
+{
+    struct asked asked;
+    const struct bounce *bounce;
+    enum answer answer = read_content(q, &bounce);
+    if (answer != ANSWER_YES) {
+        return answer;
+    }
+    transaction_asked(q->transaction, q->recipient, &asked);
+    return ask_ids(self, q, &asked, bounce);
+}
+
+/* ------------------------------------------------------------------- header */
+
+/* The uses of a message whose Message-ID came back changed, or which came without: they are counted
+ * by the header's nonce. How many recipients it had is not known then unless it was journalled so.
+ */
+static enum answer use_nonce(const struct evidence_returned *self, const struct question *q,
+                             const struct asked *asked, const char *nonce)
+{
+    char name[EVIDENCE_USE_NAME];
+    evidence_use_name(nonce, name);
+    if (!self->counts) {
+        enum journal_answer answer =
+            journal_look(self->journal, asked->ring, asked->address, name, q->now, NULL);
+        return answer == JOURNAL_NO ? ANSWER_YES : answer_of(answer);
+    }
+    int64_t expires = day_of(q->now) + asked->settings->evidence.retain_days + 1;
+    return answer_of(journal_use_or_add(self->journal, asked->ring, asked->address, name,
+                                        journal_allowance(1), expires, q->now));
+}
+
+/* An authentic header: its message's uses are counted where the message is journalled. */
+static enum answer use_header(const struct evidence_returned *self, const struct question *q,
+                              const struct asked *asked, const struct bounce *bounce,
+                              const char *nonce)
+{
+    if (self->journal == NULL) {
+        return ANSWER_YES;
+    }
+    enum answer answer =
+        asked->settings->evidence.journal ? ask_ids(self, q, asked, bounce) : ANSWER_NO;
+    if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED) {
+        return answer;
+    }
+    answer = use_nonce(self, q, asked, nonce);
+    return answer == ANSWER_UNAVAILABLE ? ANSWER_YES : answer; /* authentic, if uncounted */
+}
+
+static enum answer ask_header(void *self, const struct question *q)
+{
+    struct asked asked;
+    const struct bounce *bounce;
+    char nonce[EVIDENCE_NONCE_HEX];
+    enum answer best = ANSWER_NO;
+    enum answer answer = read_content(q, &bounce);
+    if (answer != ANSWER_YES) {
+        return answer;
+    }
+    transaction_asked(q->transaction, q->recipient, &asked);
+    for (size_t i = 0; i < bounce->evidence_count && best != ANSWER_YES; i++) {
+        bool proves = false;
+        enum status status =
+            evidence_check(asked.ring, bounce->evidence[i], asked.address,
+                           asked.settings->evidence.retain_days, q->now, &proves, nonce);
+        if (status != STATUS_OK) {
+            best = ANSWER_UNAVAILABLE;
+        } else if (proves) {
+            answer = use_header(self, q, &asked, bounce, nonce);
+            best = answer == ANSWER_YES || answer > best ? answer : best;
+        }
+    }
+    return best;
+}
+
+/* ------------------------------------------------------------------ pattern */
+
+static enum answer ask_pattern(void *self, const struct question *q)
+{
+    (void)self;
+    struct asked asked;
+    const struct bounce *bounce;
+    enum answer answer = read_content(q, &bounce);
+    if (answer != ANSWER_YES) {
+        return answer;
+    }
+    transaction_asked(q->transaction, q->recipient, &asked);
+    for (size_t i = 0; i < bounce->id_count && content_may_look_up(q->content); i++) {
+        if (regex_list_match(asked.rules->message_ids, bounce->ids[i].text) != NULL) {
+            return ANSWER_YES;
+        }
+    }
+    return ANSWER_NO;
+}
+
+void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out)
+{
+    out->by_fact[FACT_TAG_IN_BODY] = (struct oracle){ask_tag, self};
+    out->by_fact[FACT_HEADER] = (struct oracle){ask_header, self};
+    out->by_fact[FACT_JOURNAL] = (struct oracle){ask_journal, self};
+    out->by_fact[FACT_PATTERN] = (struct oracle){ask_pattern, self};
+    out->by_fact[FACT_CLASS] = (struct oracle){ask_class, self};
+}

@@ -1,0 +1,78 @@
+/*
+ * Answers go to the envelope sender, but also to addresses in the header: read receipts to
+ * Disposition-Notification-To, replies of the absent and many bounces to From. Any thread.
+ */
+#include "io/evidence_sent.h"
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "batv/address.h"
+#include "batv/day.h"
+#include "io/evidence_returned.h"
+#include "io/log.h"
+#include "io/mime.h"
+#include "io/random.h"
+
+static bool take_address(void *context, const char *address)
+{
+    struct transaction *transaction = context;
+    transaction_answer_address(transaction, address);
+    return !transaction_failed(transaction);
+}
+
+void evidence_sent_header(struct transaction *transaction, const char *name, const char *value)
+{
+    static const char *const fields[] = {"From", "Sender", "Reply-To",
+                                         "Disposition-Notification-To", "Return-Receipt-To"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (ascii_equal(name, fields[i])) {
+            mime_addresses(value, take_address, transaction);
+        }
+    }
+}
+
+void evidence_sent_prepare(struct transaction *transaction)
+{
+    uint8_t nonce[EVIDENCE_NONCE];
+    struct reason why;
+    if (random_octets(nonce, sizeof nonce, &why) != STATUS_OK) {
+        log_line(LOG_ERR, "no evidence header is added: %s", why.text);
+        return;
+    }
+    transaction_nonce(transaction, nonce);
+}
+
+static void nonce_to_hex(const uint8_t nonce[static EVIDENCE_NONCE],
+                         char out[static EVIDENCE_NONCE_HEX])
+{
+    for (size_t i = 0; i < EVIDENCE_NONCE; i++) {
+        snprintf(out + 2 * i, 3, "%02x", nonce[i]);
+    }
+}
+
+/* One without a Message-ID is known by its header alone, whose uses are counted by the nonce. */
+void evidence_sent_record(struct journal *journal, const struct transaction *transaction,
+                          const struct snapshot *snapshot, time_t now)
+{
+    const struct outgoing *outgoing = transaction_outgoing(transaction);
+    if (outgoing == NULL || !snapshot->settings->evidence.journal) {
+        return;
+    }
+    char nonce[EVIDENCE_NONCE_HEX];
+    char name[EVIDENCE_USE_NAME];
+    const char *id = outgoing->message_id;
+    if (id == NULL && !outgoing->has_nonce) {
+        return;
+    }
+    if (id == NULL) {
+        nonce_to_hex(outgoing->nonce, nonce);
+        evidence_use_name(nonce, name);
+        id = name;
+    }
+    int64_t expires = day_of(now) + snapshot->settings->evidence.retain_days + 1;
+    for (size_t i = 0; i < outgoing->address_count; i++) {
+        journal_put(journal, snapshot->ring, outgoing->addresses[i], id,
+                    journal_allowance(outgoing->recipients), expires);
+    }
+}

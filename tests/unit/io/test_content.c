@@ -1,0 +1,540 @@
+/*
+ * The content of a bounce as it is collected: the same by fields and pieces as whole, up to its
+ * bounds and no further, and within the memory that all collections share, which comes back.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/content.h"
+#include "io/mime.h"
+#include "io/stack.h"
+
+enum {
+    KIB = 1024,
+    MIB = 1024 * KIB,
+    MAX_BODY = MIB,
+    PARSERS = 4,
+    HEADERS_MAX = 256 * KIB, /* of all fields together */
+    FIELDS_MAX = 1000,
+    LOOKUPS = 4000
+};
+
+#define ORIGINAL "original.1@example.com"
+
+static struct content_pool *pool;
+
+static void setup(void)
+{
+    mime_init();
+    pool = content_pool_new(64 * MIB, PARSERS);
+    ck_assert_ptr_nonnull(pool);
+}
+
+static void teardown(void)
+{
+    content_pool_free(pool);
+}
+
+static struct content *begin(void)
+{
+    struct content *content = content_new(pool, MAX_BODY);
+    ck_assert_ptr_nonnull(content);
+    return content;
+}
+
+static const struct bounce *read_of(struct content *content)
+{
+    const struct bounce *bounce = NULL;
+    ck_assert_int_eq(content_read(content, &bounce), CONTENT_READ);
+    ck_assert_ptr_nonnull(bounce);
+    return bounce;
+}
+
+static bool names(const struct bounce *bounce, const char *id)
+{
+    for (size_t i = 0; i < bounce->id_count; i++) {
+        if (strcmp(bounce->ids[i].text, id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool body_text(struct content *content, const char *text)
+{
+    return content_body(content, text, strlen(text));
+}
+
+/* ------------------------------------------------------------- collecting */
+
+static const char *const fields[][2] = {
+    {"From", "Mail Delivery System <MAILER-DAEMON@other.test>"},
+    {"Subject", "Undelivered Mail\n\tReturned to Sender"},
+    {"Message-ID", "<own@other.test>"},
+    {"MIME-Version", "1.0"},
+    {"Content-Type", "multipart/report; report-type=delivery-status;\n boundary=\"b\""},
+};
+
+static const char body[] = "--b\r\n"
+                           "Content-Type: text/plain\r\n"
+                           "\r\n"
+                           "It could not be delivered.\r\n"
+                           "--b\r\n"
+                           "Content-Type: message/delivery-status\r\n"
+                           "\r\n"
+                           "Reporting-MTA: dns; mx.other.test\r\n"
+                           "\r\n"
+                           "Final-Recipient: rfc822; bob@other.test\r\n"
+                           "--b\r\n"
+                           "Content-Type: message/rfc822\r\n"
+                           "\r\n"
+                           "Message-ID: <" ORIGINAL ">\r\n"
+                           "X-Batv-Evidence: v=1; d=20779; n=0123456789abcdef;\r\n"
+                           "\ts=f18ba6be7f26842fd26fc43b\r\n"
+                           "\r\n"
+                           "Hello.\r\n"
+                           "--b--\r\n";
+
+static void give_fields(struct content *content)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        content_header(content, fields[i][0], fields[i][1]);
+    }
+}
+
+static void check_report(const struct bounce *bounce)
+{
+    ck_assert_int_eq(bounce->class, BOUNCE_DSN);
+    ck_assert_str_eq(bounce->own_id, "own@other.test");
+    ck_assert(names(bounce, ORIGINAL));
+    ck_assert_uint_eq(bounce->evidence_count, 1);
+}
+
+START_TEST(test_in_pieces)
+{
+    static const size_t sizes[] = {1, 2, 7, 64, 100, sizeof body - 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct content *content = begin();
+        give_fields(content);
+        for (size_t at = 0; at < sizeof body - 1; at += sizes[i]) {
+            size_t left = sizeof body - 1 - at;
+            ck_assert(content_body(content, body + at, left < sizes[i] ? left : sizes[i]));
+        }
+        check_report(read_of(content));
+        content_free(content);
+    }
+}
+END_TEST
+
+START_TEST(test_whole)
+{
+    char text[sizeof body + 1000];
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s: %s\r\n", fields[i][0],
+                                 fields[i][1]);
+    }
+    used += (size_t)snprintf(text + used, sizeof text - used, "\r\n%s", body);
+    struct content *content = begin();
+    content_message(content, text, used);
+    check_report(read_of(content));
+    content_free(content);
+}
+END_TEST
+
+/* Once: what is found stays where it is. */
+START_TEST(test_read_twice)
+{
+    struct content *content = begin();
+    give_fields(content);
+    body_text(content, body);
+    const struct bounce *bounce = read_of(content);
+    ck_assert_ptr_eq(read_of(content), bounce);
+    check_report(bounce);
+    content_free(content);
+}
+END_TEST
+
+START_TEST(test_nothing_came)
+{
+    struct content *content = begin();
+    const struct bounce *bounce = read_of(content);
+    ck_assert_int_eq(bounce->class, BOUNCE_OTHER);
+    ck_assert_ptr_null(bounce->own_id);
+    ck_assert_uint_eq(bounce->id_count + bounce->tag_count + bounce->evidence_count, 0);
+    content_free(content);
+
+    content = begin();
+    content_message(content, "", 0);
+    ck_assert_uint_eq(read_of(content)->id_count, 0);
+    content_free(content);
+
+    content = begin();
+    ck_assert(content_body(content, "", 0));
+    ck_assert_uint_eq(read_of(content)->id_count, 0);
+    content_free(content);
+}
+END_TEST
+
+START_TEST(test_no_body)
+{
+    struct content *content = begin();
+    content_header(content, "In-Reply-To", "<" ORIGINAL ">");
+    content_header(content, "Auto-Submitted", "auto-replied");
+    const struct bounce *bounce = read_of(content);
+    ck_assert_int_eq(bounce->class, BOUNCE_AUTOREPLY);
+    ck_assert(names(bounce, ORIGINAL));
+    content_free(content);
+}
+END_TEST
+
+/* What stands in the body is no field of the header. */
+START_TEST(test_body_begins)
+{
+    struct content *content = begin();
+    content_header(content, "Subject", "x");
+    body_text(content, "Auto-Submitted: auto-replied\n");
+    body_text(content, "X-Failed-Recipients: bob@other.test\n");
+    ck_assert_int_eq(read_of(content)->class, BOUNCE_OTHER);
+    content_free(content);
+}
+END_TEST
+
+START_TEST(test_freed_anywhere)
+{
+    content_free(NULL);
+    content_pool_free(NULL);
+    content_free(begin());
+    struct content *content = begin();
+    give_fields(content);
+    content_free(content);
+    content = begin();
+    give_fields(content);
+    body_text(content, body);
+    content_free(content);
+}
+END_TEST
+
+/* ----------------------------------------------------------------- bounds */
+
+/* The thousandth field is read, the next one not. */
+START_TEST(test_number_of_fields)
+{
+    for (int more = 0; more < 2; more++) {
+        struct content *content = begin();
+        for (int i = 0; i < FIELDS_MAX - 1 + more; i++) {
+            content_header(content, "X-Field", "x");
+        }
+        content_header(content, "In-Reply-To", "<" ORIGINAL ">");
+        ck_assert_int_eq(names(read_of(content), ORIGINAL), more == 0);
+        content_free(content);
+    }
+}
+END_TEST
+
+static void give_long_field(struct content *content, size_t length)
+{
+    static const char name[] = "X-Long";
+    char *value = malloc(length);
+    size_t value_length = length - strlen(name) - strlen(": ") - strlen("\n");
+    memset(value, 'x', value_length);
+    value[value_length] = '\0';
+    content_header(content, name, value);
+    free(value);
+}
+
+/* Octets of all fields together, as they stand in a message. One that would not fit is passed over,
+ * a shorter one behind it is not. */
+START_TEST(test_length_of_fields)
+{
+    static const size_t reply_length = sizeof "In-Reply-To: <" ORIGINAL ">\n" - 1;
+    for (size_t more = 0; more < 2; more++) {
+        struct content *content = begin();
+        give_long_field(content, HEADERS_MAX - reply_length + more);
+        content_header(content, "In-Reply-To", "<" ORIGINAL ">");
+        ck_assert_int_eq(names(read_of(content), ORIGINAL), more == 0);
+        content_free(content);
+
+        content = begin();
+        give_long_field(content, 1000);
+        give_long_field(content, HEADERS_MAX - 999);
+        content_header(content, "In-Reply-To", "<" ORIGINAL ">");
+        ck_assert(names(read_of(content), ORIGINAL));
+        content_free(content);
+    }
+}
+END_TEST
+
+/* A body up to its bound is wanted, and what stands before it is read, with what is behind it not
+ * even looked at. */
+START_TEST(test_length_of_body)
+{
+    static const char quoted[] = "\nMessage-ID: <" ORIGINAL ">\n";
+    for (size_t more = 0; more < 2; more++) {
+        for (size_t step = 1000; step <= 65535; step += 64535) {
+            struct content *content = begin();
+            size_t length = MAX_BODY - sizeof quoted + 1;
+            char *text = malloc(step);
+            memset(text, '\n', step);
+            content_header(content, "Subject", "x");
+            for (size_t at = 0; at < length; at += step) {
+                size_t left = length - at;
+                ck_assert(content_body(content, text, left < step ? left : step));
+            }
+            ck_assert(content_body(content, " \n\n\n\n\n", more * 6));
+            /* Of its last octets as many are cut off as came too many: the ID is another then. */
+            ck_assert(!content_body(content, quoted, sizeof quoted - 1));
+            ck_assert(!content_body(content, quoted, sizeof quoted - 1));
+            ck_assert_int_eq(names(read_of(content), ORIGINAL), more == 0);
+            free(text);
+            content_free(content);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_body_of_its_own_bound)
+{
+    struct content *content = content_new(pool, 10);
+    ck_assert(body_text(content, "012345678"));
+    ck_assert(!body_text(content, "9"));
+    ck_assert(!body_text(content, ""));
+    read_of(content);
+    content_free(content);
+
+    content = content_new(pool, 10);
+    ck_assert(!body_text(content, "Message-ID: <" ORIGINAL ">\n"));
+    ck_assert(!names(read_of(content), ORIGINAL));
+    content_free(content);
+}
+END_TEST
+
+/* A file has no more to say than the same message by SMTP. */
+START_TEST(test_length_of_file)
+{
+    static const char head[] = "Subject: x\n\n";
+    static const char quoted[] = "\nMessage-ID: <" ORIGINAL ">\n";
+    enum { MOST = HEADERS_MAX + MAX_BODY };
+    char *text = malloc(MOST + 1000);
+    for (int more = 0; more < 2; more++) {
+        memset(text, '\n', MOST + 1000);
+        memcpy(text, head, sizeof head - 1);
+        memcpy(text + MOST - (sizeof quoted - 1) + 10 * more, quoted, sizeof quoted - 1);
+        struct content *content = begin();
+        content_message(content, text, MOST + 1000);
+        ck_assert_int_eq(names(read_of(content), ORIGINAL), more == 0);
+        content_free(content);
+    }
+    free(text);
+}
+END_TEST
+
+START_TEST(test_look_ups)
+{
+    struct content *content = begin();
+    for (int i = 0; i < LOOKUPS; i++) {
+        ck_assert(content_may_look_up(content));
+    }
+    for (int i = 0; i < 10; i++) {
+        ck_assert(!content_may_look_up(content));
+    }
+    content_free(content);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ memory */
+
+/* A body of this length, a letter a line. */
+static bool fill(struct content *content, size_t length)
+{
+    static char text[64 * KIB];
+    bool more = true;
+    memset(text, '\n', sizeof text);
+    for (size_t at = 0; at < length; at += sizeof text) {
+        more = content_body(content, text, length - at < sizeof text ? length - at : sizeof text);
+    }
+    return more;
+}
+
+static enum content_state state_of(struct content *content)
+{
+    const struct bounce *bounce;
+    enum content_state state = content_read(content, &bounce);
+    ck_assert((state == CONTENT_READ) == (bounce != NULL));
+    return state;
+}
+
+/* A bounce that needs about all of a pool: as long as it can be had, nothing is missing. */
+static void check_pool_is_empty(struct content_pool *small)
+{
+    struct content *content = content_new(small, MAX_BODY);
+    ck_assert(fill(content, 250 * KIB));
+    ck_assert_int_eq(state_of(content), CONTENT_READ);
+    content_free(content);
+}
+
+START_TEST(test_too_large_for_the_pool)
+{
+    struct content_pool *small = content_pool_new(MIB, PARSERS);
+    for (int i = 0; i < 3; i++) {
+        check_pool_is_empty(small);
+        struct content *content = content_new(small, 4 * MIB);
+        give_fields(content);
+        ck_assert(!fill(content, 3 * MIB));
+        ck_assert(!body_text(content, body));
+        ck_assert_int_eq(state_of(content), CONTENT_OVERLOADED);
+        ck_assert_int_eq(state_of(content), CONTENT_OVERLOADED);
+        check_pool_is_empty(small); /* what it had it has given back already */
+        content_free(content);
+        check_pool_is_empty(small);
+    }
+    content_pool_free(small);
+}
+END_TEST
+
+/* One that has all there is leaves nothing to others; these stay without even when it is gone,
+ * since they lack what came meanwhile. */
+START_TEST(test_many_at_once)
+{
+    struct content_pool *small = content_pool_new(MIB, PARSERS);
+    struct content *first = content_new(small, 2 * MIB);
+    struct content *second = content_new(small, 2 * MIB);
+    struct content *late = content_new(small, 2 * MIB);
+    ck_assert(fill(first, 900 * KIB));
+    content_header(second, "In-Reply-To", "<" ORIGINAL ">");
+    ck_assert(!body_text(second, body));
+    content_free(first);
+    ck_assert(!body_text(second, body));
+    ck_assert_int_eq(state_of(second), CONTENT_OVERLOADED);
+    content_header(late, "In-Reply-To", "<" ORIGINAL ">");
+    ck_assert(body_text(late, body));
+    ck_assert_int_eq(state_of(late), CONTENT_READ);
+    content_free(second);
+    content_free(late);
+    check_pool_is_empty(small);
+    content_pool_free(small);
+}
+END_TEST
+
+START_TEST(test_no_memory_at_all)
+{
+    struct content_pool *none = content_pool_new(0, PARSERS);
+    struct content *content = content_new(none, MAX_BODY);
+    content_header(content, "Subject", "x");
+    ck_assert(!body_text(content, "x"));
+    ck_assert_int_eq(state_of(content), CONTENT_OVERLOADED);
+    content_free(content);
+    content = content_new(none, MAX_BODY);
+    ck_assert_int_eq(state_of(content), CONTENT_OVERLOADED);
+    content_free(content);
+    content_pool_free(none);
+}
+END_TEST
+
+/* ----------------------------------------------------------------- threads */
+
+enum { THREADS = 12, ROUNDS = 25 };
+
+struct crowd {
+    struct content_pool *pool;
+    atomic_int read, overloaded;
+};
+
+static void *work(void *context)
+{
+    struct crowd *crowd = context;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct content *content = content_new(crowd->pool, MAX_BODY);
+        const struct bounce *bounce;
+        give_fields(content);
+        body_text(content, body);
+        fill(content, (size_t)(i % 5) * 40 * KIB);
+        switch (content_read(content, &bounce)) {
+        case CONTENT_READ:
+            atomic_fetch_add(&crowd->read, names(bounce, ORIGINAL));
+            break;
+        case CONTENT_OVERLOADED:
+            atomic_fetch_add(&crowd->overloaded, 1);
+            break;
+        case CONTENT_FAILED:
+            break;
+        }
+        content_free(content);
+    }
+    return NULL;
+}
+
+static void run_crowd(struct crowd *crowd)
+{
+    pthread_t threads[THREADS];
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], &attributes, work, crowd), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+/* With room for all each waits for its turn, however few may read at a time. */
+START_TEST(test_turns)
+{
+    struct crowd crowd = {.pool = content_pool_new(64 * MIB, (unsigned)_i)};
+    run_crowd(&crowd);
+    ck_assert_int_eq(atomic_load(&crowd.read), THREADS * ROUNDS);
+    content_pool_free(crowd.pool);
+}
+END_TEST
+
+/* With less, each is read or put off, and in the end all of the room is free again. */
+START_TEST(test_crowd)
+{
+    struct crowd crowd = {.pool = content_pool_new(MIB, 2)};
+    run_crowd(&crowd);
+    int read = atomic_load(&crowd.read);
+    ck_assert_int_gt(read, 0);
+    ck_assert_int_eq(read + atomic_load(&crowd.overloaded), THREADS * ROUNDS);
+    check_pool_is_empty(crowd.pool);
+    content_pool_free(crowd.pool);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("content");
+    TCase *tcase = tcase_create("content");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_in_pieces);
+    tcase_add_test(tcase, test_whole);
+    tcase_add_test(tcase, test_read_twice);
+    tcase_add_test(tcase, test_nothing_came);
+    tcase_add_test(tcase, test_no_body);
+    tcase_add_test(tcase, test_body_begins);
+    tcase_add_test(tcase, test_freed_anywhere);
+    tcase_add_test(tcase, test_number_of_fields);
+    tcase_add_test(tcase, test_length_of_fields);
+    tcase_add_test(tcase, test_length_of_body);
+    tcase_add_test(tcase, test_body_of_its_own_bound);
+    tcase_add_test(tcase, test_length_of_file);
+    tcase_add_test(tcase, test_look_ups);
+    tcase_add_test(tcase, test_too_large_for_the_pool);
+    tcase_add_test(tcase, test_many_at_once);
+    tcase_add_test(tcase, test_no_memory_at_all);
+    tcase_add_loop_test(tcase, test_turns, 1, 3);
+    tcase_add_test(tcase, test_crowd);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
