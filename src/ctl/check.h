@@ -76,6 +76,9 @@ void check_clock(struct check *check);
 void check_relayed(struct check *check);
 void check_warm_up(struct check *check);
 
+/* check_journal.c */
+void check_journal(struct check *check);
+
 /* check_socket.c */
 void check_socket(struct check *check);
 void check_socket_access(struct check *check);

@@ -37,6 +37,7 @@ static const struct {
     {"clock", check_clock, true},
     {"relayed-unsigned", check_relayed, true},
     {"warm-up", check_warm_up, true},
+    {"journal", check_journal, true},
     {"socket", check_socket, false},
     {"postfix", check_postfix, false},
     {"socket.access", check_socket_access, false},

@@ -1,7 +1,8 @@
 /*
  * batvctl explain: a message that has not come yet, put through the very transaction that the
  * daemon uses, with the keyring, the pause and the daemon's last report as they are in the state
- * folder. No daemon need run. Of the message there is an envelope only, so no proof is found.
+ * folder. No daemon need run. Where the message itself is given it is read as the daemon does; the
+ * journal is asked without counting.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,11 @@
 #include "ctl/commands.h"
 #include "ctl/explain.h"
 #include "ctl/json.h"
+#include "ctl/message_file.h"
 #include "ctl/running.h"
+#include "ctl/witnesses.h"
+#include "io/evidence_sent.h"
+#include "io/journal.h"
 #include "io/oracle.h"
 #include "io/pause.h"
 #include "io/status_file.h"
@@ -19,6 +24,7 @@
 /* A way through the rules. The pointers in recipients are into transaction. */
 struct passage {
     struct transaction *transaction;
+    struct content *content; /* NULL: not looked at */
     struct explain_recipient *recipients;
     bool ended;
 };
@@ -26,6 +32,7 @@ struct passage {
 static void passage_free(struct passage *passage)
 {
     transaction_free(passage->transaction);
+    content_free(passage->content);
     free(passage->recipients);
 }
 
@@ -56,11 +63,37 @@ static void assign_verdicts(struct passage *passage, size_t count)
     }
 }
 
+static void take_field(void *context, const char *name, const char *value)
+{
+    struct transaction *transaction = context;
+    transaction_header(transaction, name, value);
+    if (transaction_goes_out(transaction)) {
+        evidence_sent_header(transaction, name, value);
+    }
+}
+
+/* False: no memory. */
+static bool passage_message(const struct explain_request *request, const struct snapshot *snapshot,
+                            const struct witnesses *witnesses, struct passage *passage)
+{
+    unsigned wants = transaction_wants(passage->transaction);
+    if (request->message == NULL || wants == 0) {
+        return true;
+    }
+    if ((wants & WANT_BODY) != 0) {
+        passage->content = content_new(witnesses->pool, snapshot->settings->evidence.max_body);
+        if (passage->content == NULL) {
+            return false;
+        }
+        content_message(passage->content, request->message->octets, request->message->length);
+    }
+    return message_file_fields(request->message, take_field, passage->transaction);
+}
+
 /* False: an error of our own. What passage then holds is to be freed all the same. */
 static bool passage_run(const struct explain_request *request, const struct snapshot *snapshot,
-                        time_t now, struct passage *passage)
+                        const struct witnesses *witnesses, time_t now, struct passage *passage)
 {
-    static const struct oracle_set nobody;
     passage->transaction = transaction_new(snapshot, &request->client);
     passage->recipients = calloc(request->count, sizeof *passage->recipients);
     if (passage->transaction == NULL || passage->recipients == NULL) {
@@ -73,8 +106,14 @@ static bool passage_run(const struct explain_request *request, const struct snap
         transaction_rcpt_reply(passage->transaction, reply);
         passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
     }
+    if (passage->ended && !passage_message(request, snapshot, witnesses, passage)) {
+        return false;
+    }
     if (passage->ended) {
-        oracle_decide(&nobody, passage->transaction, now);
+        if (transaction_goes_out(passage->transaction)) {
+            evidence_sent_prepare(passage->transaction);
+        }
+        oracle_decide(&witnesses->oracles, passage->transaction, passage->content, now);
     }
     assign_verdicts(passage, request->count);
     return !transaction_failed(passage->transaction);
@@ -106,7 +145,7 @@ static void print_json(const struct explanation *e)
         json_open_object(&json, NULL);
         json_text(&json, "rcpt", d->recipient);
         json_text(&json, "result", result_name(d->result));
-        json_null(&json, "class");
+        json_text(&json, "class", d->class != BOUNCE_UNREAD ? bounce_class_name(d->class) : NULL);
         json_text(&json, "proof", d->verdict.proof);
         json_text(&json, "action", action_name(d->verdict.action));
         json_text(&json, "rule", rule);
@@ -119,15 +158,15 @@ static void print_json(const struct explanation *e)
 
 /* Runs it, with a pause once more as if there were none, and prints it. An exit status. */
 static int explain(const struct ctl *ctl, const struct explain_request *request,
-                   const struct snapshot *snapshot, time_t now)
+                   const struct snapshot *snapshot, const struct witnesses *witnesses, time_t now)
 {
-    struct passage passage = {NULL, NULL, false};
-    struct passage unpaused = {NULL, NULL, false};
+    struct passage passage = {0};
+    struct passage unpaused = {0};
     struct snapshot lively = *snapshot;
     lively.paused = false;
     int status = CTL_UNABLE;
-    if (!passage_run(request, snapshot, now, &passage) ||
-        (snapshot->paused && !passage_run(request, &lively, now, &unpaused))) {
+    if (!passage_run(request, snapshot, witnesses, now, &passage) ||
+        (snapshot->paused && !passage_run(request, &lively, witnesses, now, &unpaused))) {
         ctl_error("nothing could be decided: out of memory, or OpenSSL failed");
     } else {
         status = CTL_YES;
@@ -178,7 +217,12 @@ static time_t *read_report(const struct ctl *ctl, bool *clock_wrong)
 static int explain_by_files(const struct ctl *ctl, const struct explain_request *request)
 {
     struct ring *ring;
+    struct witnesses witnesses = {0};
     if (!ctl_load_ring(ctl, &ring)) {
+        return CTL_UNABLE;
+    }
+    if (request->message != NULL && !witnesses_call(ctl, &witnesses)) {
+        ring_free(ring);
         return CTL_UNABLE;
     }
     time_t now = time(NULL);
@@ -187,11 +231,14 @@ static int explain_by_files(const struct ctl *ctl, const struct explain_request 
     struct snapshot snapshot = {
         .settings = ctl->config->settings,
         .ring = ring,
+        .journal_birth =
+            witnesses.returned.journal != NULL ? journal_birth(witnesses.returned.journal) : 0,
         .relayed = relayed,
         .paused = pause_is_on(ctl->config->state_dir),
         .clock_wrong = clock_wrong || now < ring_newest_time(ring) - DAY_SECONDS,
     };
-    int status = explain(ctl, request, &snapshot, now);
+    int status = explain(ctl, request, &snapshot, &witnesses, now);
+    witnesses_dismiss(&witnesses);
     free(relayed);
     ring_free(ring);
     return status;
@@ -209,6 +256,8 @@ static bool set_client(const char *text, const char *name, struct client *client
 int cmd_explain(struct ctl *ctl, int argc, char **argv)
 {
     struct explain_request request = {.user = NULL};
+    struct message_file message = {NULL, 0};
+    const char *path = NULL;
     const char *client = NULL;
     const char *name = NULL;
     const struct argument arguments[] = {
@@ -217,6 +266,7 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv)
         {"--auth", ARGUMENT_VALUE, NULL, &request.user},
         {"--from", ARGUMENT_VALUE, NULL, &request.sender},
         {"--rcpt", ARGUMENT_LIST, NULL, NULL},
+        {"--message", ARGUMENT_VALUE, NULL, &path},
         {NULL, ARGUMENT_FLAG, NULL, NULL},
     };
     if (!arguments_parse(ctl, arguments, &argc, argv)) {
@@ -230,5 +280,12 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv)
     if (!set_client(client, name, &request.client)) {
         return ctl_usage_error(ctl, "--client %s: expected an IP address, or `local`", client);
     }
-    return explain_by_files(ctl, &request);
+    /* The message is the caller's file, the rest belongs to the daemon's user. */
+    if (path != NULL && !message_file_read(path, &message)) {
+        return CTL_UNABLE;
+    }
+    request.message = path != NULL ? &message : NULL;
+    int status = ctl_become_owner(ctl) ? explain_by_files(ctl, &request) : CTL_UNABLE;
+    message_file_free(&message);
+    return status;
 }

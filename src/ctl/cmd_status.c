@@ -276,6 +276,10 @@ static void print_view(const struct view *v)
     print_error("the keyring is refused, the former keys are in force", r->ring_error);
     print_keys(v);
     print_moment("configuration loaded ", r->loaded);
+    if (r->journal_waits != 0) {
+        print_moment("\njournal is young: `auto` refuses no bounce that names a Message-ID until ",
+                     r->journal_waits);
+    }
     puts(r->domain_count > 0 ? "\n" : "\nno domains: nothing is signed or judged");
     for (size_t i = 0; i < r->domain_count; i++) {
         print_domain(v, &r->domains[i]);
@@ -373,6 +377,7 @@ static void json_report(struct json *json, const struct view *v)
     json_time_or_null(json, "next_rotation", r->next_rotation);
     json_number_if(json, "generation", (int64_t)r->generation, v->known);
     json_bool(json, "clock_wrong", r->clock_wrong);
+    json_time_or_null(json, "journal_waits", r->journal_waits);
     json_time_or_null(json, "loaded", r->loaded);
     json_text_or_null(json, "reload_error", r->reload_error);
     json_text_or_null(json, "ring_error", r->ring_error);

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "ctl/owner.h"
+#include "io/privileges.h"
 #include "io/ring_file.h"
 
 static void complain(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
@@ -64,6 +66,15 @@ bool ctl_load_config(struct ctl *ctl)
         ctl_error("out of memory");
     }
     return false;
+}
+
+bool ctl_become_owner(struct ctl *ctl)
+{
+    if (!ctl_load_config(ctl) || !owner_become(ctl->config->state_dir, ctl->config->user)) {
+        return false;
+    }
+    privileges_hide_memory();
+    return true;
 }
 
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out)

@@ -59,6 +59,11 @@ int ctl_usage_error(const struct ctl *ctl, const char *format, ...)
  */
 bool ctl_load_config(struct ctl *ctl);
 
+/* What the flags CTL_STATE and CTL_KEYS do, for a command that reads files of its caller's before:
+ * loads the configuration, becomes the owner of state_dir, allows no core dumps. False: the reason
+ * is on stderr; the exit is CTL_UNABLE. */
+bool ctl_become_owner(struct ctl *ctl);
+
 /* The keyring, from ctl->config's state_dir. False: the reason is on stderr; the exit is
  * CTL_UNABLE. The caller frees *out with ring_free. To change it, see io/ring_file.h. */
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out);

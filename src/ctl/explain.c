@@ -165,6 +165,14 @@ static const char *deciding_row(const struct decision *d)
     return d->result == RESULT_EXPIRED ? "verify.expired" : "verify.action";
 }
 
+/* A verdict by a class has the class in its rule's name. */
+static bool is_row(const char *row, const char *rule)
+{
+    static const char by_class[] = "verify.class";
+    bool same_class = strncmp(rule, by_class, sizeof by_class - 1) == 0;
+    return strcmp(row, same_class ? by_class : rule) == 0;
+}
+
 static void print_verdict(const struct verdict *verdict)
 {
     fputs(action_name(verdict->action), stdout);
@@ -183,14 +191,14 @@ static void print_row(size_t number, const char *name)
     printf("  %2zu  %-24s", number, name);
 }
 
-/* Rules that ask for proof by the content stay out: here is none, and nobody to look at it. */
-static void print_rules(const struct explain_recipient *r)
+/* Without a message the rules that look at its content stay out. */
+static void print_rules(const struct explanation *e, const struct explain_recipient *r)
 {
     const struct decision *d = r->unpaused != NULL ? r->unpaused : r->decision;
     const char *deciding = deciding_row(d);
     size_t row = 1;
-    for (size_t i = 0; policy_rule(i) != NULL && strcmp(policy_rule(i), deciding) != 0; i++) {
-        if (policy_rule_fact(i) == FACT_COUNT) {
+    for (size_t i = 0; policy_rule(i) != NULL && !is_row(policy_rule(i), deciding); i++) {
+        if (policy_rule_fact(i) == FACT_COUNT || e->request->message != NULL) {
             print_row(row++, policy_rule(i));
             puts("no");
         }
@@ -239,13 +247,15 @@ static void print_recipient(const struct explanation *e, const struct explain_re
     } else {
         print_domain(e, d->rules);
         if (d->bounce) {
-            print_rules(r);
+            print_rules(e, r);
         } else {
             print_ordinary(r);
         }
     }
-    if (d->verdict.proof != NULL) {
-        printf("  proof: %s (there is no content to look at)\n", d->verdict.proof);
+    if (d->verdict.proof != NULL && e->request->message == NULL) {
+        printf("  proof: %s (there is no content to look at: see --message)\n", d->verdict.proof);
+    } else if (d->verdict.proof != NULL) {
+        printf("  class: %s\n  proof: %s\n", bounce_class_name(d->class), d->verdict.proof);
     }
     if (d->applied != NULL) {
         printf("  applied: %s, because of the other recipients\n", d->applied);

@@ -3,6 +3,7 @@
 #define CTL_EXPLAIN_H
 
 #include "batv/transaction.h"
+#include "ctl/message_file.h"
 
 /* What was asked. Borrowed. */
 struct explain_request {
@@ -11,6 +12,7 @@ struct explain_request {
     const char *sender;
     char **recipients; /* count of them */
     size_t count;
+    const struct message_file *message; /* NULL: an envelope only */
 };
 
 struct explain_recipient {

@@ -592,6 +592,22 @@ def test_warm_up(own):
     util.wait_for(waits, 25, "the waiting time in the status")
 
 
+def test_journal(own):
+    found, = of(own.check(), "journal")
+    assert found["level"] == "ok" and re.match(r"\d+ entries since 20", found["text"])
+    own.batvd.stop()
+    journal = own.batvd.state / "journal"
+    journal.write_bytes(bytes(journal.stat().st_size))
+    expect(own, "journal", "fail", "damaged", "restart")
+    own.batvd.start()
+    own.batvd.wait_text(r"journal\.damaged")
+    mend = expect(own, "journal", "warn", "was set aside", "rm ")["mend"]
+    own.postfix.run(mend)
+    assert not bad(of(own.check(), "journal"))
+    own.batvd.configure({"domains": DOMAINS, "journal": {"enabled": False}})
+    assert "off" in of(own.check(), "journal")[0]["text"]
+
+
 def test_keys_and_clock():
     with Site(fake_time=True, config={"keys": {"rotate_days": 7}}) as site:
         site.batvd.stop()

@@ -557,13 +557,14 @@ def test_explain_waits_as_the_daemon_does(keyed):
 # -- status ---------------------------------------------------------------------------------------
 
 def report(*, written=None, started=None, relayed=(), forged=(), domains=(), counters=(),
-           error='""', ring_error='""', key=3, rotation=None, clock="no"):
+           error='""', ring_error='""', key=3, rotation=None, clock="no", journal=None):
     now = time.time()
     lines = ["format 1", "version 0.1.0", "pid 4711",
              f"started {iso(started or now - 3 * DAY - 7300)}", f"written {iso(written or now)}",
              "generation 12", f"active-key {key}",
              f"next-rotation {iso(rotation) if rotation else '-'}", "paused no",
-             f"clock-wrong {clock}", f"loaded {iso(now - DAY)}", f"reload-error {error}",
+             f"clock-wrong {clock}", f"journal-waits {iso(journal) if journal else '-'}",
+             f"loaded {iso(now - DAY)}", f"reload-error {error}",
              f"ring-error {ring_error}"]
     lines += [f"domain {name} {state} {action} {iso(until) if until else '-'}"
               for name, state, action, until in domains]
@@ -669,7 +670,7 @@ def test_status_as_json(running):
         started=now - 90, written=now, rotation=now + DAY, key=4,
         domains=[("example.com", "waiting", "auto", now + DAY), ("c.test", '""', "reject", 0)],
         relayed=[("example.com", "203.0.113.7", 2, now)], counters=[("signed", 2**64 - 1)],
-        error='"f\\xFCr"'))
+        error='"f\\xFCr"', journal=now + 2 * DAY))
     running.run("pause", rc=0)
     answer = running.run("status", "--json", rc=0).json
     assert 90 <= answer.pop("uptime") < 200
@@ -681,7 +682,7 @@ def test_status_as_json(running):
         "running": True, "paused": True, "version": "0.1.0", "pid": 4711,
         "started": iso(now - 90), "written": iso(now), "active_key": 4,
         "next_rotation": iso(now + DAY), "generation": 12, "clock_wrong": False,
-        "reload_error": "f\ufffdr", "raw": "66fc72", "ring_error": None,
+        "journal_waits": iso(now + 2 * DAY), "reload_error": "f\ufffdr", "raw": "66fc72", "ring_error": None,
         "domains": [{"name": "example.com", "action": "auto", "state": "waiting",
                      "until": iso(now + DAY)},
                     {"name": "c.test", "action": "reject", "state": None, "until": None}],

@@ -1,0 +1,37 @@
+/* The daemon's own oracles, on the files as they are. One thread. */
+#include "ctl/witnesses.h"
+
+#include "io/journal.h"
+#include "io/mime.h"
+
+static enum status open_journal(const struct config *config, struct journal **out,
+                                struct reason *why)
+{
+    if (!config->settings->evidence.journal) {
+        return journal_open(NULL, 0, out, why);
+    }
+    return journal_open_reader(config->state_dir, out, why);
+}
+
+bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses)
+{
+    struct reason why;
+    *witnesses = (struct witnesses){.returned = {.counts = false}};
+    witnesses->pool = content_pool_new(ctl->config->evidence_max_memory, 1);
+    if (witnesses->pool == NULL) {
+        ctl_error("out of memory");
+        return false;
+    }
+    mime_init();
+    if (open_journal(ctl->config, &witnesses->returned.journal, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+    }
+    evidence_returned_oracles(&witnesses->returned, &witnesses->oracles);
+    return true;
+}
+
+void witnesses_dismiss(struct witnesses *witnesses)
+{
+    content_pool_free(witnesses->pool);
+    journal_close(witnesses->returned.journal);
+}
