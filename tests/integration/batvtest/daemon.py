@@ -477,6 +477,11 @@ class Batvd:
             self._secrets[number] = bytes.fromhex(done.out.strip())
         return self._secrets[number]
 
+    def evidence_secret(self):
+        """The octets that evidence is made with now; no command tells them."""
+        text = (self.state / "keyring").read_text("ascii")
+        return bytes.fromhex(re.search("(?m)^evidence current ([0-9a-f]+)$", text)[1])
+
     def forget_secrets(self):
         """After a key came into a slot that had another."""
         self._secrets.clear()

@@ -1,7 +1,7 @@
 """A whole mail site: Postfix, batvd between, and the far end; set up by what `batvctl mta postfix`
 prints, so that every test on it is a test of that too."""
 
-from . import daemon
+from . import daemon, util
 from .daemon import Batvd
 from .postfix import INSIDE, STRANGER, Postfix
 from .sink import Sink
@@ -66,6 +66,13 @@ class Site:
         self._changed = True
         return self.batvd.reload(daemon.merge(self.base, config))
 
+    def restart(self, config):
+        """The same for what takes a restart."""
+        self._changed = True
+        self.batvd.kill9()
+        self.batvd.configure(daemon.merge(self.base, config))
+        return self.batvd.start()
+
     def reset(self):
         self.sink.accept_all()
         if self._changed:
@@ -115,6 +122,14 @@ class Site:
         mark = self.batvd.mark()
         sent = self.receive(sender, rcpts, **options)
         return sent, self._judged(mark, rcpts)
+
+    def answer(self, kind, original, rcpts="alice@example.com", *, to=None, sender="<>", **options):
+        """An answer (one of batvtest.answers) to a message as the far end got it, by a stranger's
+        MTA, and the decisions logged on it as by judged_bounce()."""
+        subject = util.unique(getattr(kind, "__name__", "answer"))
+        to = to or (rcpts if isinstance(rcpts, str) else rcpts[0])
+        return self.judged_mail(sender, rcpts, subject=subject,
+                                data=kind(original, to=to, subject=subject, **options))
 
     def _judged(self, mark, rcpts):
         count = 1 if isinstance(rcpts, str) else len(rcpts)

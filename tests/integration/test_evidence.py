@@ -1,0 +1,273 @@
+"""Evidence by the milter protocol: MTAs that show less, odd orders, odd content, and more of it than
+there is memory for."""
+
+import contextlib
+import re
+import time
+
+import pytest
+
+from batvtest import answers, evidence, milter, util
+from batvtest.daemon import Batvd
+from batvtest.milter import MilterSession
+
+ALICE = "alice@example.com"
+INSIDE = {"client": ("inside.example.com", "127.0.0.2", 4711)}
+KIB = 1024
+LIMITS = {"max_body": 64 * KIB, "max_memory": 1024 * KIB}
+CONFIG = {"verify": {"action": "reject"}, "evidence": LIMITS}
+ADDED = ("addheader", "insheader")
+
+
+@pytest.fixture(scope="module")
+def running():
+    with Batvd(CONFIG) as instance:
+        yield instance
+
+
+def session(instance, **options):
+    return MilterSession(instance.milter, **options)
+
+
+def parts_of(octets):
+    """A message as headers and body, as an MTA hands it over."""
+    text = octets.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    head, _, body = text.partition("\n\n")
+    fields = [field.partition(":") for field in re.split(r"\n(?![ \t])", head)]
+    return ([(name, value.lstrip(" ")) for name, _, value in fields],
+            body.replace("\n", "\r\n").encode("utf-8", "surrogateescape"))
+
+
+def submit(instance, message_id=None, **options):
+    """A message that goes out: its header fields as they leave, and what was answered."""
+    message_id = message_id or f"<{util.unique('out')}@mail.example.com>"
+    headers = [("From", ALICE), ("Message-ID", message_id)]
+    with session(instance, **{**INSIDE, **options}) as s:
+        out = s.message(f"<{ALICE}>", [f"<{answers.FAR}>"], headers, b"x" * 200000)
+    assert out.verdict == "accept", out
+    return headers + [mod.args[-2:] for mod in out.mods if mod.name in ADDED], out
+
+
+def bounce_of(headers):
+    original = "".join(f"{name}: {value}\n" for name, value in headers)
+    return answers.bounce(None, to=ALICE, subject="x", returned=original)
+
+
+def judge(instance, octets, rcpt=ALICE, **options):
+    headers, body = parts_of(octets)
+    with session(instance, **options) as s:
+        return s.message("<>", [f"<{rcpt}>"], headers, body)
+
+
+# -- what is asked for ----------------------------------------------------------------------------
+
+def test_a_bounce_is_read_up_to_max_body(running):
+    headers, _ = submit(running)
+    genuine = bounce_of(headers)
+    for filler, good in ((b"x" * 76 + b"\n", True), (b"y" * 76 + b"\n", False)):
+        size = LIMITS["max_body"] * (1 if not good else 0) + 2000
+        text = filler * (size // len(filler))
+        out = judge(running, genuine.replace(b"The following", text + b"The following"))
+        assert (out.verdict == "accept") == good
+        assert not good or all(answer.kind == "continue" for answer in out.body)
+
+
+def test_twenty_megabytes_of_bounce_are_skipped_early(running):
+    with session(running) as s:
+        out = s.message("<>", [f"<{ALICE}>"], body=b"z" * (20 * KIB * KIB))
+    assert out.verdict == "reject" and out.code == 550
+    assert out.body[-1].kind == "skip" and len(out.body) <= 3
+
+
+@pytest.mark.parametrize("steps", [milter.ALL_STEPS & ~milter.SKIP, milter.V2_STEPS],
+                         ids=["no skip", "version 2"])
+def test_an_mta_that_can_skip_nothing(running, steps):
+    headers, out = submit(running, steps=steps)
+    assert all(answer.kind == "continue" for answer in out.body)
+    assert judge(running, bounce_of(headers), steps=steps).verdict == "accept"
+    assert judge(running, bounce_of([("Subject", "x")]), steps=steps).verdict == "reject"
+
+
+def test_connections_from_before_evidence_was_switched_on(batvd):
+    """They do not show their mail: no header, no proof, nothing refused that would need one."""
+    off = {**CONFIG, "evidence": {"enabled": False}}
+    instance = batvd(off).start()
+    with session(instance) as outside, session(instance, **INSIDE) as inside:
+        instance.reload(CONFIG)
+        out = inside.message(f"<{ALICE}>", [f"<{answers.FAR}>"])
+        assert out.verdict == "accept" and out.new_sender
+        out = outside.message("<>", [f"<{ALICE}>"])
+        assert out.verdict == "accept"
+        assert outside.message("<>", [f"<{instance.tagged(ALICE)}>"]).verdict == "accept"
+    headers, _ = submit(instance)
+    assert judge(instance, bounce_of(headers)).verdict == "accept"
+    assert judge(instance, bounce_of([("Subject", "x")])).verdict == "reject"
+
+
+# -- how long the journal has been kept ------------------------------------------------------------
+
+FOREIGN = bounce_of([("Message-ID", "<x@bot.test>")])
+NAMELESS = bounce_of([("Subject", "x")])
+
+
+def later(instance, days):
+    """The same state, with a daemon that starts so many days after the first."""
+    instance.kill9()
+    instance.travel(days=days)
+    instance.start()
+
+
+def judged_as(instance, octets, action, rule):
+    mark = instance.mark()
+    out = judge(instance, octets)
+    entry = instance.wait_entry("verify", since=mark)
+    assert (entry["action"], entry["rule"]) == (action, rule), entry.line
+    assert out.verdict == ("reject" if action == "reject" else "accept")
+
+
+def test_a_site_without_tags_or_patterns_refuses_once_its_journal_is_old_enough(batvd):
+    instance = batvd({"verify": {"action": "reject"}, "sign": {"enabled": False}},
+                     fake_time=True).start()
+    for day, action, rule in ((0, "log", "sign.enabled"), (6, "log", "sign.enabled"),
+                              (8, "reject", "verify.action")):
+        if day:
+            later(instance, day)
+        headers, out = submit(instance)
+        assert out.new_sender is None
+        judged_as(instance, bounce_of(headers), "accept", "evidence.header")
+        judged_as(instance, bounce_of(headers[:-1]), "accept", "evidence.journal")
+        judged_as(instance, FOREIGN, action, rule)
+        judged_as(instance, NAMELESS, "log", "sign.enabled")
+
+
+def test_auto_waits_for_the_journal_too(batvd):
+    """What only the journal could prove: the tags are old enough, it is not."""
+    instance = batvd(fake_time=True).start()
+    submit(instance)
+    keyring = instance.state / "keyring"
+    util.wait_for(lambda: "domain example.com" in keyring.read_text("ascii"), 5, "a signed domain")
+    instance.kill9()
+    for path in instance.state.glob("journal*"):
+        path.unlink()
+    instance.travel(days=8)
+    instance.start()
+    judged_as(instance, NAMELESS, "reject", "verify.action")
+    judged_as(instance, FOREIGN, "log", "auto.warm-up")
+    headers, _ = submit(instance)
+    judged_as(instance, bounce_of(headers[:-1]), "accept", "evidence.journal")
+    time.sleep(1.5)     # what is killed has lost less than that
+    later(instance, 16)
+    judged_as(instance, FOREIGN, "reject", "verify.action")
+    judged_as(instance, bounce_of(headers[:-1]), "accept", "evidence.journal")
+    later(instance, 50)
+    judged_as(instance, bounce_of(headers), "reject", "verify.action")
+
+
+# -- one message and the next ---------------------------------------------------------------------
+
+def test_nothing_of_one_bounce_reaches_the_next(running):
+    headers, _ = submit(running)
+    fields, body = parts_of(bounce_of(headers))
+    empty, _ = parts_of(bounce_of([("Subject", "x")]))
+    with session(running) as s:
+        for stage in range(4):
+            s.mail("<>")
+            s.rcpt(f"<{ALICE}>")
+            s.data()
+            for name, value in fields[:stage * 3]:
+                s.header(name, value)
+            if stage == 3:
+                s.eoh()
+                s.body(body)
+            s.abort()
+            assert s.message("<>", [f"<{ALICE}>"], empty).verdict == "reject"
+            assert s.message("<>", [f"<{ALICE}>"], fields, body).verdict == "accept"
+
+
+def test_answers_in_the_same_moment(running):
+    """Two connections: an answer comes as soon as the message is accepted."""
+    misses = 0
+    with session(running, **INSIDE) as out, session(running) as back:
+        for _ in range(300):
+            message_id = f"<{util.unique('fast')}@mail.example.com>"
+            assert out.message(f"<{ALICE}>", [f"<{answers.FAR}>"],
+                               [("From", ALICE), ("Message-ID", message_id)]).verdict == "accept"
+            reply = back.message("<>", [f"<{ALICE}>"],
+                                 [("From", answers.FAR), ("In-Reply-To", message_id)])
+            misses += reply.verdict != "accept"
+    assert misses == 0
+
+
+# -- too much -------------------------------------------------------------------------------------
+
+def test_more_bounces_at_once_than_there_is_memory_for(running):
+    """None is let in for that; each is refused after reading or comes again. Mail that needs no
+    reading goes on, and so does everything once they are through."""
+    headers, _ = submit(running)
+    genuine_fields, genuine_body = parts_of(bounce_of(headers))
+    fields, _ = parts_of(bounce_of([("Subject", "x")]))
+    flood = b"w" * (60 * KIB)
+    verdicts = []
+    with contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(session(running)) for _ in range(40)]
+        for s in sessions:
+            s.mail("<>")
+            s.rcpt(f"<{ALICE}>")
+            assert s.data().passes
+            for name, value in fields:
+                s.header(name, value)
+            s.eoh()
+            assert s.body(flood).passes
+        with session(running) as late:
+            out = late.message("<>", [f"<{ALICE}>"], genuine_fields, genuine_body)
+            assert out.verdict in ("tempfail", "accept"), out
+            assert late.message("<>", [f"<{running.tagged(ALICE)}>"]).verdict == "accept"
+            assert late.message("<joe@other.test>", [f"<{ALICE}>"]).verdict == "accept"
+        submit(running)
+        for s in sessions:
+            answer = s.eom()
+            verdicts.append(answer.text[:9])
+            s.abort()
+    assert set(verdicts) == {"451 4.7.1", "550 5.7.1"}, set(verdicts)
+    assert verdicts.count("550 5.7.1") >= 8, verdicts
+    assert judge(running, bounce_of(headers)).verdict == "accept"
+    assert judge(running, bounce_of([("Subject", "x")])).verdict == "reject"
+
+
+def test_absurd_headers(running):
+    """20,000 of them, some as long as the protocol has them, a thousand copies of our own."""
+    headers, _ = submit(running)
+    nonsense = [(f"X-{number}", "a" * 50) for number in range(20000)]
+    with session(running) as s:
+        begin = time.monotonic()
+        assert s.message("<>", [f"<{ALICE}>"], nonsense).verdict == "reject"
+        assert time.monotonic() - begin < 5 * util.PATIENCE
+        long = [("References", "<a@b> " * 10000)] * 10
+        assert s.message("<>", [f"<{ALICE}>"], long).verdict == "reject"
+    copies = [(evidence.NAME, evidence.make(b"x", [ALICE], running.today())) for _ in range(1000)]
+    assert judge(running, bounce_of(copies)).verdict == "reject"
+    with session(running, **INSIDE) as s:
+        out = s.message(f"<{ALICE}>", [f"<{answers.FAR}>"], copies)
+    assert out.verdict == "accept"
+    removed = [mod.args[0] for mod in out.mods_named("chgheader")]
+    assert removed == sorted(range(1, 1001), reverse=True)
+    assert len(out.mods_named("addheader") + out.mods_named("insheader")) == 1
+
+
+@pytest.mark.parametrize("value", [
+    "a@b", "<>", "", "\"", "((((((", "Group: a@example.com", "<@relay:alice@example.com>",
+    "\xff\xfe <alice@example.com>", "alice@example.com," * 3000, "=?utf-8?b?AAAA?= <x@example.com>",
+    "\"\x00\"@example.com", "a" * 60000 + "@example.com", "alice@EXAMPLE.com.", "<<<<>>>>@@@@",
+], ids=lambda value: ascii(value)[:20])
+def test_odd_fields_of_outgoing_mail(running, value):
+    """Whatever stands in the header: the message goes out, with a header of ours for its sender."""
+    raw = value.replace("\x00", "").encode("latin-1").decode("utf-8", "surrogateescape")
+    headers = [(name, raw) for name in ("From", "Reply-To", "Sender", "Message-ID",
+                                        "Disposition-Notification-To", evidence.NAME)]
+    with session(running, **INSIDE) as s:
+        out = s.message(f"<{ALICE}>", [f"<{answers.FAR}>"], headers)
+    assert out.verdict == "accept"
+    value = next(mod.args[-1] for mod in out.mods if mod.name in ADDED)
+    found = evidence.parse([f"{evidence.NAME}: {line}" if number == 0 else line
+                            for number, line in enumerate(value.split("\n"))])
+    assert evidence.mac(running.evidence_secret(), found.day, found.nonce, ALICE) in found.macs
