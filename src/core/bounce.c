@@ -197,15 +197,15 @@ void bounce_add_evidence(struct bounce_reader *reader, struct octets value)
 void bounce_reader_end(struct bounce_reader *reader)
 {
     struct bounce *bounce = reader->bounce;
-    struct bounce_id sorted[BOUNCE_IDS];
+    struct bounce_id unsorted[BOUNCE_IDS];
     size_t count = 0;
+    memcpy(unsorted, bounce->ids, sizeof unsorted);
     for (enum bounce_rank rank = BOUNCE_RANKS; rank-- > BOUNCE_UNLABELLED;) {
         for (size_t i = 0; i < bounce->id_count; i++) {
-            if (bounce->ids[i].rank == rank) {
-                sorted[count++] = bounce->ids[i];
+            if (unsorted[i].rank == rank) {
+                bounce->ids[count++] = unsorted[i];
             }
         }
         bounce->named_count = rank > BOUNCE_UNLABELLED ? count : bounce->named_count;
     }
-    memcpy(bounce->ids, sorted, count * sizeof sorted[0]);
 }

@@ -17,7 +17,7 @@ enum {
     WINDOW = 4096, /* octets in which one Message-ID, tag or evidence stands */
     GAP_MAX = 40,  /* characters between label and value */
     COMMENT_MAX = 100,
-    TAGS_AHEAD = 6,       /* before the name of another field */
+    TAGS_AHEAD = 3,       /* before the name of another field */
     LIST_KEPT = 40,       /* of References the last ones: the nearest to the original */
     FAILED_MAX = 64,      /* octets that are looked at twice */
     NAME_MAX_LENGTH = 60, /* of a label, octets in front of "message-id" */
@@ -192,11 +192,11 @@ static bool read_bare(struct lexer *lexer, struct token *token)
     return token->length > 0 && !token->too_long;
 }
 
-enum { WORD_MAX = 6 };
+enum { WORDS_MAX = 4, WORD_MAX = 6 };
 
 /* Words that may stand between a label and its value. */
-static const char *const gap_words[] = {"is",    "was",   "of",   "the",   "value", "header",
-                                        "field", "named", "with", "equal", "to",    "id"};
+static const char *const gap_words[] = {"is",    "was",    "of",    "the", "value",
+                                        "field", "header", "named", "with"};
 
 static bool skip_word(struct lexer *lexer)
 {
@@ -242,8 +242,10 @@ static void skip_comment(struct lexer *lexer)
 static bool skip_gap(struct lexer *lexer, struct gap *gap)
 {
     *gap = (struct gap){.open = false};
+    unsigned words = 0;
     for (unsigned i = 0; i < GAP_MAX; i++) {
-        if (skip_word(lexer)) {
+        if (words < WORDS_MAX && skip_word(lexer)) {
+            words++;
             continue;
         }
         struct lexer before = *lexer;
@@ -276,7 +278,7 @@ static bool read_line(struct lexer *lexer, struct token *token)
         if (is_line_end(c)) {
             return true;
         }
-        if (c == '<' || c == '"') {
+        if (c == '<' || c == '>' || c == '"') {
             return false;
         }
         if (c > ' ') {
@@ -311,31 +313,47 @@ static const char *read_labelled(const struct scan *scan, const char *after, boo
     return lexer.at;
 }
 
-/* The length of "message-id" in one of its spellings; 0: something else stands there. */
-static size_t label_length(struct octets rest)
+/* The length of the first of texts that rest begins with; 0: of none. */
+static size_t match_first(struct octets rest, const char *const texts[])
 {
-    static const char *const words[] = {"message", "msg"};
-    static const char *const ids[] = {"identifier", "id"};
-    size_t length = 0;
-    for (size_t i = 0; i < 2 && length == 0; i++) {
-        length = octets_begin(rest, words[i]) ? strlen(words[i]) : 0;
-    }
-    if (length == 0) {
-        return 0;
-    }
-    if (octets_begin((struct octets){rest.start + length, rest.length - length}, "&nbsp;")) {
-        length += 6;
-    } else if (length < rest.length && strchr("-_ .", rest.start[length]) != NULL) {
-        length++;
-    }
-    for (size_t i = 0; i < 2; i++) {
-        struct octets tail = {rest.start + length, rest.length - length};
-        size_t id = strlen(ids[i]);
-        if (octets_begin(tail, ids[i]) && (tail.length == id || !is_alnum(tail.start[id]))) {
-            return length + id;
+    for (; *texts != NULL; texts++) {
+        if (octets_begin(rest, *texts)) {
+            return strlen(*texts);
         }
     }
     return 0;
+}
+
+/* The length of "id" as a word's end; 0: something else stands there. */
+static size_t id_length(struct octets rest)
+{
+    static const char *const ids[] = {"identifier", "id", NULL};
+    size_t length = match_first(rest, ids);
+    return length < rest.length && is_alnum(rest.start[length]) ? 0 : length;
+}
+
+/* The length of "message-id" in one of its spellings; 0: something else stands there. */
+static size_t label_length(struct octets rest)
+{
+    static const char *const words[] = {"message", "msg", NULL};
+    static const char *const between[] = {"-",
+                                          "_",
+                                          " ",
+                                          ".",
+                                          "&nbsp;",
+                                          "&#45;",
+                                          "&#8209;",
+                                          "\xc2\xa0",
+                                          "\xe2\x80\x90",
+                                          "\xe2\x80\x91",
+                                          NULL};
+    size_t length = match_first(rest, words);
+    if (length == 0) {
+        return 0;
+    }
+    length += match_first((struct octets){rest.start + length, rest.length - length}, between);
+    size_t id = id_length((struct octets){rest.start + length, rest.length - length});
+    return id > 0 ? length + id : 0;
 }
 
 /* The name of which a label is the end: X-Original-Message-ID. */
@@ -495,6 +513,21 @@ static bool is_plausible(const struct token *token)
         digits += p < at && is_digit(*p);
     }
     return digits >= PLAUSIBLE_DIGITS || (digits > 0 && at - token->text >= PLAUSIBLE_LENGTH);
+}
+
+/* "Nachrichten-ID: 4711@example.com": a label in no language in particular. */
+static const char *scan_id(const struct scan *scan, const char *at)
+{
+    size_t length = id_length(rest_at(scan, at));
+    struct lexer lexer = lexer_at(scan, at + length, WINDOW);
+    struct gap gap;
+    struct token token;
+    if (length > 0 && skip_gap(&lexer, &gap) && (gap.colon || gap.equals) && !gap.open &&
+        read_bare(&lexer, &token) && is_plausible(&token)) {
+        bounce_add_id(scan->reader, token_octets(&token), scan->where, BOUNCE_UNLABELLED);
+        return lexer.at;
+    }
+    return length > 0 ? after_failure(at + length - 1, lexer.at) : at + 1;
 }
 
 static const char *scan_token(const struct scan *scan, const char *at)
@@ -774,7 +807,9 @@ static const char *scan_at(struct scan *scan, const char *at)
         return scan_message_id(scan, at);
     case 'i':
     case 'I':
-        return scan_list(scan, at, "In-Reply-To");
+        return at + 1 < scan->end && (at[1] == 'n' || at[1] == 'N')
+                   ? scan_list(scan, at, "In-Reply-To")
+                   : scan_id(scan, at);
     case 'r':
     case 'R':
         return scan_list(scan, at, "References");

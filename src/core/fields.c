@@ -18,7 +18,7 @@ struct octets octets_of(const char *text)
 bool octets_begin(struct octets octets, const char *prefix)
 {
     size_t i = 0;
-    while (prefix[i] != '\0' && i < octets.length &&
+    while (i < octets.length && prefix[i] != '\0' &&
            ascii_lower(octets.start[i]) == ascii_lower(prefix[i])) {
         i++;
     }

@@ -214,7 +214,8 @@ static enum answer ask_pattern(void *self, const struct question *q)
         return answer;
     }
     transaction_asked(q->transaction, q->recipient, &asked);
-    for (size_t i = 0; i < bounce->id_count && content_may_look_up(q->content); i++) {
+    /* Those that are named so: a pattern may match the addresses of the site as well. */
+    for (size_t i = 0; i < bounce->named_count && content_may_look_up(q->content); i++) {
         if (regex_list_match(asked.rules->message_ids, bounce->ids[i].text) != NULL) {
             return ANSWER_YES;
         }

@@ -2,13 +2,13 @@
  * Messages taken apart. GMime reads what is intricate: parameters of a content type, transfer
  * encodings, character sets, mailboxes, each of bounded length. The structure of a message is
  * walked by core/parts.c instead of GMime's parser, for that one makes objects of everything first,
- * and recurses: measured, a message of 1 MiB took it 280 MB with parts of 5 octets, and minutes
- * with half a million addresses in a returned To:.
+ * and recurses: measured, a message of 1 MiB took it 280 MB with parts of 5 octets, and more than a
+ * minute with half a million addresses in a returned To:.
  *
  * Every part's text is searched as its header says that it is encoded; then all of the body once
  * more as it stands, and as it would be if it were quoted-printable or base64, because what comes
  * back has often lost the header or the boundary that would tell. Each buffer is freed before the
- * next text is read: there are never more than two, neither larger than the message.
+ * next text is read: there are never more than two, neither much larger than the message.
  *
  * Nothing is shared between calls. GMime's own tables are filled by mime_init.
  */
@@ -378,6 +378,21 @@ static void take_part(struct reading *reading, const struct part *part)
 
 /* ------------------------------------------------------------- the own header */
 
+/* Some programs encode a long Message-ID as if it were text (RFC 2047). */
+static void scan_encoded(struct reading *reading, const struct field *field)
+{
+    char value[VALUE_ROOM];
+    struct octets encoded = field->value;
+    if (octets_find(encoded, "=?") == NULL) {
+        return;
+    }
+    field_unfold(encoded, value, sizeof value);
+    char *text = g_mime_utils_header_decode_text(NULL, value);
+    struct field decoded = {field->name, octets_of(text)};
+    bounce_scan_field(&reading->reader, &decoded);
+    g_free(text);
+}
+
 /* What the search needs to know of the message's header. */
 static void take_header(struct reading *reading, struct octets header)
 {
@@ -385,6 +400,7 @@ static void take_header(struct reading *reading, struct octets header)
     while (field_next(&header, &field)) {
         bounce_signs_field(&reading->signs, &field);
         bounce_scan_field(&reading->reader, &field);
+        scan_encoded(reading, &field);
     }
 }
 

@@ -119,6 +119,11 @@ static const struct {
                "X-MS-Has-Attach:\nX-Auto-Response-Suppress: All\nAuto-Submitted: auto-generated\n"
                "Content-Type: text/plain\n\nI am away.\n",
      BOUNCE_AUTOREPLY, ID},
+    {"an answer by a program that encodes all that is long",
+     FROM_USER
+     "In-Reply-To: =?utf-8?q?=3C20261122101112=2E47?=\n =?utf-8?q?11=40example=2Ecom=3E?=\n"
+     "Auto-Submitted: auto-replied\n\nI am away.\n",
+     BOUNCE_AUTOREPLY, ID},
     {"vacation",
      FROM_USER "Subject: away\nIn-Reply-To: <" ID ">\nAuto-Submitted: auto-replied (vacation)\n"
                "Precedence: bulk\n\nI am away.\n",

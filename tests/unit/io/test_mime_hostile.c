@@ -215,6 +215,17 @@ static void long_references(struct text *text)
     put(text, " <last@example.com>\n\nbody\n");
 }
 
+static void encoded_references(struct text *text)
+{
+    put(text, HEADER);
+    for (size_t i = 0; i < 1000; i++) {
+        put(text, "References:");
+        fill(text, " =?utf-8?q?=3Ca=40b=3E?=", 1000);
+        put(text, "\n");
+    }
+    put(text, "\nbody\n");
+}
+
 static void long_from(struct text *text)
 {
     put(text, "From: ");
@@ -334,6 +345,9 @@ static const struct {
     {"label and tags", "message-id<b message-id message-id message-id message-id message-id>"},
     {"quoted label", "> message-id:\n"},
     {"short lines of labels", "message-id message-id message-id message-id\n"},
+    {"id", "id: "},
+    {"short lines of ids", "id: 1234 id: 1234 id: 1234 id: 1234\n"},
+    {"ids without end", "id:1234"},
     {"references", "References: "},
     {"lines of references", "References:\n"},
     {"endless references", "References: <a1@b> <a2@b> <a3@b>\n "},
@@ -508,6 +522,7 @@ HOSTILE(inner_headers, NULL)
 HOSTILE(inner_addresses, NULL)
 HOSTILE(long_header, NULL)
 HOSTILE(long_references, "last@example.com")
+HOSTILE(encoded_references, NULL)
 HOSTILE(long_from, NULL)
 HOSTILE(ids_by_the_thousand, "0.a@example.com")
 HOSTILE(unlabelled_ids, "deep@example.com")
@@ -635,6 +650,7 @@ int main(void)
     tcase_add_test(hostile, inner_addresses_test);
     tcase_add_test(hostile, long_header_test);
     tcase_add_test(hostile, long_references_test);
+    tcase_add_test(hostile, encoded_references_test);
     tcase_add_test(hostile, long_from_test);
     tcase_add_test(hostile, ids_by_the_thousand_test);
     tcase_add_test(hostile, unlabelled_ids_test);
