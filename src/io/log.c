@@ -34,7 +34,8 @@ void log_close(void)
 
 static void write_line(int priority, char *line, size_t length)
 {
-    switch (log_target) {
+    enum config_log_target target = log_target;
+    switch (target) {
     case CONFIG_LOG_SYSLOG:
         syslog(priority, "%.*s", (int)length, line);
         return;
