@@ -10,6 +10,8 @@ static void tell_stat(struct check *check, const struct journal_stat *stat)
 {
     const char *folder = check_word(check, check->config->state_dir);
     char when[PRINT_TIME];
+    bool full =
+        stat->forced > 0 && check->now - stat->forced_at < settings_wait(check->config->settings);
     format_moment(stat->birth, when);
     if (stat->damaged_aside) {
         check_add(check, CHECK_WARN, mend_text("rm %s/journal.damaged", folder),
@@ -17,7 +19,7 @@ static void tell_stat(struct check *check, const struct journal_stat *stat)
                   "by tag or header only",
                   when);
     }
-    if (stat->forced > 0) {
+    if (full) {
         check_add(check, CHECK_WARN,
                   mend_text("raise journal.max_size or lower journal.retain_days in %s, then "
                             "systemctl restart batvd",
@@ -25,7 +27,7 @@ static void tell_stat(struct check *check, const struct journal_stat *stat)
                   "%" PRIu64 " entries had to go before their time: the journal is full",
                   stat->forced);
     }
-    if (!stat->damaged_aside && stat->forced == 0) {
+    if (!stat->damaged_aside && !full) {
         check_ok(check, "%" PRIu64 " entries since %s", stat->entries, when);
     }
 }

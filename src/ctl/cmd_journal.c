@@ -120,7 +120,7 @@ static void print_stat_json(const struct ctl *ctl, const struct journal_stat *st
 static int journal_show(struct ctl *ctl, int argc, char **argv)
 {
     struct journal *journal;
-    struct journal_stat stat;
+    struct journal_stat stat = {.oldest_expires = -1};
     struct reason why;
     if (!has_operands(ctl, argc, argv, 0)) {
         return CTL_UNABLE;

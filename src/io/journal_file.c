@@ -298,22 +298,26 @@ static int ensure_room(struct journal_file *file)
     return error;
 }
 
+/* The trees of an environment that is open, made where that is asked for. */
+static int open_content(struct journal_file *file, struct reason *why)
+{
+    int error = read_trees(file, why);
+    if (error == MDB_NOTFOUND && has_others(file)) {
+        error = MDB_CORRUPTED;
+    } else if (error == MDB_NOTFOUND && file->mode == JOURNAL_FILE_MAKE) {
+        error = make_trees(file);
+        error = error == 0 ? read_trees(file, why) : error;
+    }
+    return error == 0 && file->max_size > 0 ? ensure_room(file) : error;
+}
+
 /* Under the lock for writing, or before anybody else has the file. */
 static enum status open_all(struct journal_file *file, struct reason *why)
 {
     why->text[0] = '\0';
     int error = open_env(file);
     if (error == 0) {
-        error = read_trees(file, why);
-        if (error == MDB_NOTFOUND && has_others(file)) {
-            error = MDB_CORRUPTED;
-        } else if (error == MDB_NOTFOUND && file->mode == JOURNAL_FILE_MAKE) {
-            error = make_trees(file);
-            error = error == 0 ? read_trees(file, why) : error;
-        }
-    }
-    if (error == 0 && file->max_size > 0) {
-        error = ensure_room(file);
+        error = open_content(file, why);
     }
     if (error == 0) {
         return STATUS_OK;
@@ -321,6 +325,21 @@ static enum status open_all(struct journal_file *file, struct reason *why)
     mdb_env_close(file->env);
     file->env = NULL;
     return why->text[0] != '\0' ? status_of(error) : failed(file->path, error, why);
+}
+
+/* NULL: no memory. Nothing is opened yet. */
+static struct journal_file *file_new(const char *path, size_t max_size, enum journal_file_mode mode)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct journal_file *file = calloc(1, sizeof *file);
+    if (file == NULL || (file->path = strdup(path)) == NULL) {
+        free(file);
+        return NULL;
+    }
+    file->max_size = (max_size + page - 1) / page * page;
+    file->mode = mode;
+    pthread_rwlock_init(&file->lock, NULL);
+    return file;
 }
 
 enum status journal_file_open(const char *path, size_t max_size, enum journal_file_mode mode,
@@ -332,15 +351,13 @@ enum status journal_file_open(const char *path, size_t max_size, enum journal_fi
     if (mode != JOURNAL_FILE_MAKE && stat(path, &info) != 0) {
         return failed(path, errno, why); /* LMDB would make a lock file all the same */
     }
-    struct journal_file *file = calloc(1, sizeof *file);
-    if (file == NULL || (file->path = strdup(path)) == NULL) {
-        free(file);
+    if (mode != JOURNAL_FILE_MAKE && info.st_size == 0) {
+        return failed(path, ENOENT, why);
+    }
+    struct journal_file *file = file_new(path, max_size, mode);
+    if (file == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    file->max_size = (max_size + page - 1) / page * page;
-    file->mode = mode;
-    pthread_rwlock_init(&file->lock, NULL);
     enum status status = open_all(file, why != NULL ? why : &unused);
     if (status != STATUS_OK) {
         journal_file_close(file);
@@ -385,8 +402,8 @@ static void end_read(struct journal_file *file, MDB_txn *txn)
     pthread_rwlock_unlock(&file->lock);
 }
 
-/* LMDB goes on with nothing after it could not write what all begins with, until it is opened
- * anew. */
+/* LMDB goes on with nothing after it could not write what all begins with, or where another process
+ * has made the file larger than what is mapped, until it is opened anew. */
 static void reopen(struct journal_file *file)
 {
     struct reason unused;
@@ -400,7 +417,7 @@ static void reopen(struct journal_file *file)
 static int begin_write(struct journal_file *file, MDB_txn **txn)
 {
     int error = begin(file, 0, txn);
-    if (error == MDB_PANIC) {
+    if (error == MDB_PANIC || error == MDB_MAP_RESIZED) {
         pthread_rwlock_unlock(&file->lock);
         reopen(file);
         error = begin(file, 0, txn);
@@ -714,23 +731,33 @@ static int walk_trees(struct journal_file *file, MDB_txn *txn, bool whole)
     return error;
 }
 
-/* One transaction's time. STATUS_NOT_FOUND: the snapshot was gone before it could be looked at,
- * since somebody writes. */
-static enum status check_snapshot(struct journal_file *file, int fd, bool whole, struct reason *why)
+/* The pages, before LMDB looks at any. STATUS_NOT_FOUND: the snapshot was gone before it could be
+ * looked at, since somebody writes. */
+static enum status check_pages(struct journal_file *file, int fd, struct reason *why)
 {
     MDB_txn *txn;
     int error = begin(file, MDB_RDONLY, &txn);
-    enum status status = error == 0 ? STATUS_OK : failed(file->path, error, why);
-    if (status == STATUS_OK && whole) {
-        status = journal_pages_check(fd, mdb_txn_id(txn), why);
-        status = status == STATUS_REFUSED ? STATUS_OK : status;
+    enum status status =
+        error == 0 ? journal_pages_check(fd, mdb_txn_id(txn), why) : failed(file->path, error, why);
+    end_read(file, txn);
+    return status == STATUS_REFUSED ? STATUS_OK : status;
+}
+
+static enum status check_content(struct journal_file *file, bool whole, struct reason *why)
+{
+    MDB_txn *txn;
+    why->text[0] = '\0';
+    int error = open_content(file, why);
+    if (error != 0) {
+        return why->text[0] != '\0' ? status_of(error) : failed(file->path, error, why);
     }
-    if (status == STATUS_OK && (error = walk_trees(file, txn, whole)) != 0) {
-        status = failed(file->path, error, why);
-        status = status == STATUS_NOT_FOUND ? STATUS_INVALID : status;
+    error = begin(file, MDB_RDONLY, &txn);
+    if (error == 0) {
+        error = walk_trees(file, txn, whole);
+        error = error == MDB_NOTFOUND ? MDB_CORRUPTED : error;
     }
     end_read(file, txn);
-    return status;
+    return error == 0 ? STATUS_OK : failed(file->path, error, why);
 }
 
 /* Where pages are missing they may be free ones, which is as it should be. */
@@ -744,25 +771,37 @@ static bool is_short(struct journal_file *file, int fd)
            (uint64_t)on_disk.st_size / stat.ms_psize <= info.me_last_pgno;
 }
 
-static enum status check_open(const char *path, int fd, bool whole, struct reason *why)
+static enum status check_env(struct journal_file *file, int fd, bool whole, struct reason *why)
 {
     enum { ATTEMPTS = 5 };
-    struct journal_file *file;
+    int error = open_env(file);
+    if (error != 0) {
+        return failed(file->path, error, why);
+    }
+    whole = whole || is_short(file, fd);
+    enum status status = whole ? STATUS_NOT_FOUND : STATUS_OK;
+    for (int i = 0; i < ATTEMPTS && status == STATUS_NOT_FOUND; i++) {
+        status = check_pages(file, fd, why);
+    }
+    if (status == STATUS_OK) {
+        return check_content(file, whole, why);
+    }
+    return status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;
+}
+
+static enum status check_open(const char *path, int fd, bool whole, struct reason *why)
+{
     enum status status = journal_pages_check_head(fd, why);
     if (status != STATUS_OK && status != STATUS_REFUSED) {
         return status;
     }
-    status = journal_file_open(path, 0, JOURNAL_FILE_READ, &file, why);
-    if (status != STATUS_OK) {
-        return status;
+    struct journal_file *file = file_new(path, 0, JOURNAL_FILE_READ);
+    if (file == NULL) {
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
-    whole = whole || is_short(file, fd);
-    status = STATUS_NOT_FOUND;
-    for (int i = 0; i < ATTEMPTS && status == STATUS_NOT_FOUND; i++) {
-        status = check_snapshot(file, fd, whole, why);
-    }
+    status = check_env(file, fd, whole, why);
     journal_file_close(file);
-    return status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;
+    return status;
 }
 
 enum status journal_file_check(const char *path, bool whole, struct reason *why)

@@ -111,6 +111,12 @@ struct check {
     bool whole;
 };
 
+bool journal_is_walked(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) != 0 || info.st_size <= SIZE_WALKED;
+}
+
 static enum status check_in_child(void *context, void *result, struct reason *why)
 {
     const struct check *check = context;
@@ -150,10 +156,9 @@ static enum status set_aside(struct journal *journal, const char *path, const st
 /* ---------------------------------------------------------------- opening */
 
 /* What is there may be used as it is. STATUS_NOT_FOUND: nothing is there. */
-static enum status check_kind(const char *path, off_t *size, struct reason *why)
+static enum status check_kind(const char *path, struct reason *why)
 {
     struct stat info;
-    *size = 0;
     if (lstat(path, &info) != 0) {
         return reason_set(why, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%.400s: %s", path,
                           strerror(errno));
@@ -169,7 +174,6 @@ static enum status check_kind(const char *path, off_t *size, struct reason *why)
         return reason_set(why, STATUS_REFUSED, "%.400s: mode %04o, expected 0600", path,
                           (unsigned)(info.st_mode & 07777));
     }
-    *size = info.st_size;
     return STATUS_OK;
 }
 
@@ -177,16 +181,15 @@ static enum status check_kind(const char *path, off_t *size, struct reason *why)
 static enum status check_left(struct journal *journal, const char *path, struct reason *why)
 {
     struct reason fault;
-    off_t size;
     bool unclean = exists(journal->folder, "journal.open");
-    enum status status = check_kind(path, &size, why);
+    enum status status = check_kind(path, why);
     if (status != STATUS_OK) {
         return status == STATUS_NOT_FOUND ? STATUS_OK : status;
     }
     if (unclean) {
         log_line(LOG_NOTICE, "%s was not closed: all of it is looked through", path);
     }
-    status = journal_check(path, unclean || size <= SIZE_WALKED, &fault);
+    status = journal_check(path, unclean || journal_is_walked(path), &fault);
     if (status == STATUS_INVALID) {
         return set_aside(journal, path, &fault, why);
     }

@@ -24,7 +24,8 @@ struct journal_notice {
 
 struct journal {
     char *folder; /* NULL: nothing is written, by configuration */
-    bool reader;  /* looks at another process's journal: nothing of what follows is in use */
+    bool reader;  /* looks at another process's journal: most of what follows is not in use */
+    bool damaged; /* a reader's: it is not asked any more */
     bool marked;  /* the marker of an unclean end is there and ours */
     struct journal_file *file; /* NULL: kept in memory; set before there are threads */
     time_t birth;              /* 0: nothing is written, or not known */
@@ -69,6 +70,8 @@ int64_t journal_steady_s(void);
 /* The path of a file in folder. NULL: no memory. The caller frees. */
 char *journal_path(const char *folder, const char *name);
 
+/* Whether every page of the file can be looked at in a moment. */
+bool journal_is_walked(const char *path);
 /* journal_file_check in a child process. */
 enum status journal_check(const char *path, bool whole, struct reason *why);
 

@@ -1,7 +1,7 @@
 /*
  * The journal of a daemon, looked at by another process. Every question is asked in a child of its
  * own, which opens the file anew: a damaged one ends the child only, and the daemon frees what that
- * has held of LMDB's lock.
+ * has held of LMDB's lock. Before the first question the file is looked through.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +25,6 @@ struct looked {
     struct journal_entry entry;
 };
 
-/* The whole head is looked at first: what stands there is what LMDB maps the file by. */
-static enum status open_checked(const char *path, enum journal_file_mode mode,
-                                struct journal_file **out, struct reason *why)
-{
-    enum status status = journal_file_check(path, false, why);
-    return status == STATUS_OK ? journal_file_open(path, 0, mode, out, why) : status;
-}
-
 static enum status look_in_child(void *context, void *result, struct reason *why)
 {
     const struct question *question = context;
@@ -41,7 +33,8 @@ static enum status look_in_child(void *context, void *result, struct reason *why
     if (journal == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
-    enum status status = open_checked(question->path, JOURNAL_FILE_READ, &journal->file, why);
+    enum status status =
+        journal_file_open(question->path, 0, JOURNAL_FILE_READ, &journal->file, why);
     if (status == STATUS_OK) {
         looked->answer = journal_look(journal, question->ring, question->address,
                                       question->message_id, question->now, &looked->entry);
@@ -55,6 +48,7 @@ static void keep_trouble(struct journal *journal, enum status status, const stru
 {
     pthread_mutex_lock(&journal->lock);
     journal->trouble.text[0] = '\0';
+    journal->damaged = status == STATUS_INVALID;
     if (status == STATUS_INVALID) {
         (void)reason_set(
             &journal->trouble, status,
@@ -72,6 +66,9 @@ enum journal_answer journal_reader_look(struct journal *journal, const struct ri
 {
     struct reason why = {""};
     struct looked looked = {.answer = JOURNAL_NO};
+    if (journal->damaged) {
+        return JOURNAL_UNAVAILABLE;
+    }
     char *path = journal_path(journal->folder, "journal");
     struct question question = {path, ring, address, message_id, now};
     enum status status = path != NULL ? journal_child_run(look_in_child, &question, &looked,
@@ -91,7 +88,10 @@ enum journal_answer journal_reader_look(struct journal *journal, const struct ri
 static enum status stat_in_child(void *context, void *result, struct reason *why)
 {
     struct journal_file *file;
-    enum status status = open_checked(context, JOURNAL_FILE_READ, &file, why);
+    enum status status = journal_file_check(context, journal_is_walked(context), why);
+    if (status == STATUS_OK) {
+        status = journal_file_open(context, 0, JOURNAL_FILE_READ, &file, why);
+    }
     if (status == STATUS_OK) {
         status = journal_fill_stat(file, result);
         journal_file_close(file);
@@ -121,7 +121,7 @@ enum status journal_open_reader(const char *state_dir, struct journal **out, str
         return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
     (*out)->reader = true;
-    struct journal_stat stat;
+    struct journal_stat stat = {.written = false};
     if (journal_reader_stat(*out, &stat, NULL) == STATUS_OK) {
         (*out)->birth = stat.birth;
     }
@@ -151,7 +151,10 @@ static enum status expire_in_child(void *context, void *result, struct reason *w
     struct journal_file *file;
     struct journal_removal removal = {
         .today = expiry->today, .everywhere = true, .limit = EXPIRE_STEP};
-    enum status status = open_checked(expiry->path, JOURNAL_FILE_WRITE, &file, why);
+    enum status status = journal_file_check(expiry->path, journal_is_walked(expiry->path), why);
+    if (status == STATUS_OK) {
+        status = journal_file_open(expiry->path, 0, JOURNAL_FILE_WRITE, &file, why);
+    }
     if (status != STATUS_OK) {
         return status;
     }

@@ -333,17 +333,37 @@ static int64_t clock_offset_s(void)
     return (clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME)) / 1000;
 }
 
-/* Nothing expires by a clock that has jumped: it may have been wrong before or be wrong now. */
-static time_t trusted_now(int64_t offset_s)
+/* The clock as it has been for a day at least. */
+struct trust {
+    int64_t offset_s;
+    int64_t jumped_s; /* when it was found to stand otherwise, by a clock that nobody sets; 0: it
+                         does not */
+};
+
+/* Nothing expires by a clock that has jumped: it may have been wrong before or be wrong now. 0, or
+ * the time. */
+static time_t trusted_now(struct trust *trust)
 {
-    int64_t jump = clock_offset_s() - offset_s;
-    return jump > CLOCK_SLACK_S || jump < -CLOCK_SLACK_S ? 0 : time(NULL);
+    int64_t offset = clock_offset_s();
+    int64_t steady = journal_steady_s();
+    int64_t jump = offset - trust->offset_s;
+    if (jump <= CLOCK_SLACK_S && jump >= -CLOCK_SLACK_S) {
+        trust->jumped_s = 0;
+        return time(NULL);
+    }
+    if (trust->jumped_s == 0) {
+        trust->jumped_s = steady;
+    }
+    if (steady - trust->jumped_s > CLOCK_SLACK_S) {
+        *trust = (struct trust){.offset_s = offset};
+    }
+    return 0;
 }
 
 static void *run(void *argument)
 {
     struct journal *journal = argument;
-    int64_t offset_s = clock_offset_s();
+    struct trust trust = {.offset_s = clock_offset_s()};
     int64_t begun = clock_ms(CLOCK_MONOTONIC);
     while (!journal->ending) {
         int64_t wait = PERIOD_MS - (clock_ms(CLOCK_MONOTONIC) - begun);
@@ -352,7 +372,7 @@ static void *run(void *argument)
         (void)poll(&wake, 1, (int)wait);
         begun = clock_ms(CLOCK_MONOTONIC);
         if (!journal->ending) {
-            journal_work(journal, trusted_now(offset_s));
+            journal_work(journal, trusted_now(&trust));
         }
     }
     return NULL;

@@ -37,6 +37,13 @@ static double now_us(void)
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
+static double cpu_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
 static const char *id_of(uint32_t number, char id[static 64])
 {
     snprintf(id, 64, "20261122120000.%u.%08x@mail.example.com", number, number * 2654435761U);
@@ -127,21 +134,22 @@ static void fill(void)
 {
     size_t rounds = (total + ROUND - 1) / ROUND;
     double *works = figures_new(rounds);
-    double put_us = 0;
+    double put_us = 0, put_cpu = 0;
     double begun = now_us();
     for (uint32_t number = 0, round = 0; number < total; round++) {
-        double before = now_us();
+        double before = now_us(), cpu_before = cpu_us();
         for (uint32_t end = number + ROUND; number < end && number < total; number++) {
             put(number, day_of_number(number));
         }
         double after = now_us();
         put_us += after - before;
+        put_cpu += cpu_us() - cpu_before;
         journal_work(journal, noon);
         works[round] = now_us() - after;
     }
     double all_us = now_us() - begun;
     struct spread work = spread_of(works, rounds);
-    row("journal_put, one thread", "%.2f us", put_us / total);
+    row("journal_put, one thread", "%.2f us; processor %.2f", put_us / total, put_cpu / total);
     row("put and committed, 10,000 a commit", "%.0f a second", total / all_us * 1e6);
     row("a commit of 10,000 while it grows", "%.0f ms, at most %.0f", work.middle / 1e3,
         work.largest / 1e3);
@@ -155,21 +163,23 @@ static void fill(void)
         0.875 * (1 << 30) / ((double)stat.used / (double)stat.entries) / 1e6);
 }
 
-/* A usual second: 1,000 messages. */
+/* A busy second: 1,000 messages. */
 static void commit_some(void)
 {
     double works[REPEATS];
+    double cpu = 0;
     for (uint32_t i = 0; i < REPEATS; i++) {
         for (uint32_t n = 0; n < SMALL; n++) {
             put(total + i * SMALL + n, TODAY + DAYS);
         }
-        double before = now_us();
+        double before = now_us(), cpu_before = cpu_us();
         journal_work(journal, noon);
         works[i] = now_us() - before;
+        cpu += cpu_us() - cpu_before;
     }
     struct spread work = spread_of(works, REPEATS);
-    row("a commit of 1,000 into it", "%.1f ms, at most %.1f", work.middle / 1e3,
-        work.largest / 1e3);
+    row("a commit of 1,000 into it", "%.1f ms, at most %.1f; processor %.1f", work.middle / 1e3,
+        work.largest / 1e3, cpu / REPEATS / 1e3);
 }
 
 /* ---------------------------------------------------------------- looking */

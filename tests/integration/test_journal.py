@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import os
 import random
+import signal
 import stat
 
 import pytest
@@ -16,7 +17,7 @@ from batvtest.milter import MilterSession
 ALICE = "alice@example.com"
 INSIDE = {"client": ("inside.example.com", "127.0.0.2", 4711)}
 CONFIG = {"verify": {"action": "reject"}}
-DAMAGED = r"journal was damaged .* journal\.damaged, and a new journal is begun"
+DAMAGED = r"journal was damaged .*journal\.damaged, and a new journal is begun"
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_entries_expire(batvd):
         assert instance.ctl("journal", "expire", json=True, rc=0) == {"removed": 0}
         old = submit(instance)
         written(instance, old)
-        instance.stop()
+        instance.kill9()
         instance.travel(days=100)
         instance.start()
         util.wait_for(lambda: entries(instance) == 0, 5)
@@ -213,7 +214,10 @@ def heads_flipped(octets):
 def test_a_damaged_file_is_set_aside(batvd, damage):
     instance = batvd(CONFIG).start()
     before = fill(instance)
-    instance.stop()
+    if damage is zeroed:
+        instance.stop()
+    else:
+        instance.kill9()
     path = instance.state / "journal"
     path.write_bytes(damage(path.read_bytes()))
     done = instance.ctl("journal", "lookup", ALICE, before)
@@ -239,15 +243,18 @@ def test_damage_under_a_running_daemon(batvd):
     before = fill(instance)
     path = instance.state / "journal"
     octets = path.read_bytes()
+    if os.environ.get("BATV_SANITIZER"):    # which would report what LMDB does then
+        instance.signal(signal.SIGSTOP)
     with open(path, "r+b") as file:
         file.seek(8192)
         file.write(noisy(octets)[8192:])
     for arguments in (("stat",), ("lookup", ALICE, before), ("expire",)):
         done = instance.ctl("journal", *arguments)
         assert done.rc == 2 and "is damaged" in done.err, (arguments, done)
-    with contextlib.suppress(OSError, AssertionError):
-        for _ in range(3):
-            bounce(instance, before)
+    if not os.environ.get("BATV_SANITIZER"):
+        with contextlib.suppress(OSError, AssertionError):
+            for _ in range(3):
+                bounce(instance, before)
     instance.kill9()
     mark = instance.mark()
     instance.start()
