@@ -39,6 +39,14 @@ static enum answer read_content(const struct question *q, const struct bounce **
     return ANSWER_UNAVAILABLE;
 }
 
+/* The same, with what is asked about. */
+static enum answer take_up(const struct question *q, struct asked *asked,
+                           const struct bounce **bounce)
+{
+    transaction_asked(q->transaction, q->recipient, asked);
+    return read_content(q, bounce);
+}
+
 static enum answer ask_class(void *self, const struct question *q)
 {
     (void)self;
@@ -75,11 +83,10 @@ static enum answer ask_tag(void *self, const struct question *q)
     (void)self;
     struct asked asked;
     const struct bounce *bounce;
-    enum answer answer = read_content(q, &bounce);
+    enum answer answer = take_up(q, &asked, &bounce);
     if (answer != ANSWER_YES) {
         return answer;
     }
-    transaction_asked(q->transaction, q->recipient, &asked);
     for (size_t i = 0; i < bounce->tag_count; i++) {
         if (tag_proves(&asked, bounce->tags[i].address, q->now)) {
             return ANSWER_YES;
@@ -131,11 +138,10 @@ static enum answer ask_journal(void *self, const struct question *q)
 {
     struct asked asked;
     const struct bounce *bounce;
-    enum answer answer = read_content(q, &bounce);
+    enum answer answer = take_up(q, &asked, &bounce);
     if (answer != ANSWER_YES) {
         return answer;
     }
-    transaction_asked(q->transaction, q->recipient, &asked);
     return ask_ids(self, q, &asked, bounce);
 }
 
@@ -182,11 +188,10 @@ static enum answer ask_header(void *self, const struct question *q)
     const struct bounce *bounce;
     char nonce[EVIDENCE_NONCE_HEX];
     enum answer best = ANSWER_NO;
-    enum answer answer = read_content(q, &bounce);
+    enum answer answer = take_up(q, &asked, &bounce);
     if (answer != ANSWER_YES) {
         return answer;
     }
-    transaction_asked(q->transaction, q->recipient, &asked);
     for (size_t i = 0; i < bounce->evidence_count && best != ANSWER_YES; i++) {
         bool proves = false;
         enum status status =
@@ -209,11 +214,10 @@ static enum answer ask_pattern(void *self, const struct question *q)
     (void)self;
     struct asked asked;
     const struct bounce *bounce;
-    enum answer answer = read_content(q, &bounce);
+    enum answer answer = take_up(q, &asked, &bounce);
     if (answer != ANSWER_YES) {
         return answer;
     }
-    transaction_asked(q->transaction, q->recipient, &asked);
     /* Those that are named so: a pattern may match the addresses of the site as well. */
     for (size_t i = 0; i < bounce->named_count && content_may_look_up(q->content); i++) {
         if (regex_list_match(asked.rules->message_ids, bounce->ids[i].text) != NULL) {
