@@ -13,7 +13,8 @@
 bool transaction_goes_out(const struct transaction *t)
 {
     const struct evidence_policy *policy = &t->snapshot->settings->evidence;
-    return policy->enabled && t->sender_rules != NULL && t->facts.submission && !t->null_sender &&
+    bool leaves_marks = policy->enabled && (policy->header || policy->journal);
+    return leaves_marks && t->sender_rules != NULL && t->facts.submission && !t->null_sender &&
            !t->failed;
 }
 

@@ -73,6 +73,12 @@ static void no_keys(struct site *site)
     site->snapshot.ring = site->ring;
 }
 
+static void no_keys_accept(struct site *site)
+{
+    no_keys(site);
+    site->settings->on_error = ACTION_ACCEPT;
+}
+
 static void judge_our_own(struct site *site)
 {
     site_evidence(site);
@@ -552,6 +558,12 @@ static const struct conversation known[] = {
      .expected =
          READS
          "tempfail 451 4.3.0 mail filter error, try again later\n"},
+    {.name = "nor after an error of ours that lets it through", .who = INSIDE,
+     .prepare = no_keys_accept, .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
+     .headers = {"X-Batv-Evidence: x"},
+     .expected =
+         READS
+         "accept\n"},
     {.name = "nor after an error of ours: no evidence secret", .who = INSIDE,
      .prepare = no_secret, .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =

@@ -1831,6 +1831,13 @@ static const struct conversation ordinary[] = {
          "verify client=" OUT " from=<" BOB "> rcpt=\"<\\\"prvs=97851b0563=no "
          "body\\\"@reject.example>\" " "result=unknown-key action=reject "
          "rule=tag-unauthentic\n"},
+    {.name = "to a tag by a key 0 that nobody has", .who = OUTSIDE, .sender = "<" BOB ">",
+     .recipients = {"<prvs=0785a1b2c3=nobody@example.com>"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.1 " WRITE_TO("nobody@example.com")
+         ORDINARY("prvs=0785a1b2c3=nobody@example.com",
+                  "unknown-key action=reject rule=tag-unauthentic")},
     {.name = "to a forged tag with letters that a reply cannot hold", .who = OUTSIDE,
      .sender = "<" BOB ">", .recipients = {"<prvs=3785a1b2c3=j\303\274\001\177x@" BUECHER ">"},
      .expected =
@@ -2163,6 +2170,7 @@ static const struct {
     {"ordinary, valid", "<" BOB ">", "<{0 " ALICE "}>", false},
     {"ordinary, forged", "<" BOB ">", "<{bad " ALICE "}>", true},
     {"ordinary, unknown key", "<" BOB ">", "<{unknown " ALICE "}>", true},
+    {"ordinary, a key 0 that nobody has", "<" BOB ">", "<prvs=0785a1b2c3=" ALICE ">", true},
     {"ordinary, expired", "<" BOB ">", "<{-9 " ALICE "}>", true},
     {"ordinary, foreign", "<" BOB ">", "<btv1==1==" ALICE ">", false},
     {"not ours", "<>", "<" BOB ">", false},
@@ -2365,6 +2373,45 @@ START_TEST(test_failure_from_outside)
 }
 END_TEST
 
+/* Whatever stood at RCPT before, and whatever could still be asked. */
+START_TEST(test_failure_ends_all_else)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text text = {.used = 0};
+    enum fact need;
+    size_t recipient;
+    site_evidence(site);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    transaction_fail(t);
+    ck_assert_int_eq(transaction_end(t, now_of_site(), &need, &recipient), POLICY_DECIDED);
+    ck_assert_int_eq(transaction_reply(t)->kind, REPLY_TEMPFAIL);
+    transaction_free(t);
+
+    site->settings->reject_at_rcpt = true;
+    t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    ck_assert(!transaction_doubtful(t)); /* it is no recipient any more */
+    transaction_fail(t);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    ck_assert_str_eq(text.out, "rcpt " REFUSED
+                               "rcpt tempfail 451 4.3.0 mail filter error, try again later\n");
+    transaction_free(t);
+
+    t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<" BOB ">", NULL, NULL);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    ck_assert_uint_eq(transaction_wants(t), 0);
+    transaction_fail(t);
+    ck_assert_uint_eq(transaction_wants(t), WANT_END);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 START_TEST(test_reply_on_error)
 {
     struct site *site = site_make();
@@ -2507,6 +2554,8 @@ START_TEST(test_questions)
     ck_assert_uint_ge(count, COUNT_OF(rules));
     for (size_t i = 0; i < COUNT_OF(rules); i++) {
         ck_assert_str_eq(decisions[i].verdict.rule, rules[i]);
+        const char *domain = strrchr(decisions[i].recipient, '@') + 1;
+        ck_assert_ptr_eq(decisions[i].rules, settings_rules(site->settings, domain));
     }
     transaction_free(t);
     site_free(site);
@@ -2548,6 +2597,7 @@ int main(void)
     tcase_add_test(tcase, test_meaning_of_no_sender);
     tcase_add_test(tcase, test_tag_without_a_domain);
     tcase_add_test(tcase, test_failure_from_outside);
+    tcase_add_test(tcase, test_failure_ends_all_else);
     tcase_add_test(tcase, test_reply_on_error);
     tcase_add_test(tcase, test_aborted_anywhere);
     tcase_add_test(tcase, test_first_signed);
