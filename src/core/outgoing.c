@@ -141,8 +141,9 @@ enum status outgoing_decide(struct transaction *t, time_t now)
         outgoing->recipients += !r->refused && action_keeps(r->verdict.action);
     }
     enum status status = outgoing->copy_count > 0 ? judge_copies(t, now) : STATUS_OK;
-    if (status == STATUS_OK && outgoing->has_nonce && outgoing->address_count > 0 &&
-        t->snapshot->settings->evidence.header) {
+    bool can_make = outgoing->has_nonce && outgoing->address_count > 0 &&
+                    ring_evidence_mac(t->snapshot->ring, 0) != NULL;
+    if (status == STATUS_OK && can_make && t->snapshot->settings->evidence.header) {
         status = evidence_format(t->snapshot->ring, (const char *const *)outgoing->addresses,
                                  outgoing->address_count, outgoing->nonce, now, &outgoing->value);
     }
