@@ -478,23 +478,72 @@ static sfsistat on_abort(SMFICTX *ctx)
 
 /* ---------------------------------------------------------------------- run */
 
+/* When smfi_main returns, libmilter's threads are still there, and may be in a callback or come to
+ * one, while all that callbacks use is about to be freed. So each passes a gate: once it is closed
+ * nobody gets in, and it is closed only when all are out. */
+static atomic_uint inside;
+static atomic_bool closed;
+
+static bool gate_enter(void)
+{
+    atomic_fetch_add(&inside, 1);
+    return !atomic_load(&closed);
+}
+
+static void gate_leave(void)
+{
+    atomic_fetch_sub(&inside, 1);
+}
+
+static void gate_close(void)
+{
+    static const struct timespec moment = {.tv_nsec = 10000000};
+    atomic_store(&closed, true);
+    while (atomic_load(&inside) > 0) {
+        nanosleep(&moment, NULL);
+    }
+}
+
+/* gated_CALLBACK; behind the closed gate the MTA is asked to try again later. */
+#define GATED(callback, parameters, arguments)                                                     \
+    static sfsistat gated_##callback parameters                                                    \
+    {                                                                                              \
+        sfsistat status = gate_enter() ? on_##callback arguments : SMFIS_TEMPFAIL;                 \
+        gate_leave();                                                                              \
+        return status;                                                                             \
+    }
+
+GATED(connect, (SMFICTX * ctx, char *name, _SOCK_ADDR *address), (ctx, name, address))
+GATED(mail, (SMFICTX * ctx, char **arguments), (ctx, arguments))
+GATED(rcpt, (SMFICTX * ctx, char **arguments), (ctx, arguments))
+GATED(header, (SMFICTX * ctx, char *name, char *value), (ctx, name, value))
+GATED(body, (SMFICTX * ctx, unsigned char *octets, size_t length), (ctx, octets, length))
+GATED(message_end, (SMFICTX * ctx), (ctx))
+GATED(abort, (SMFICTX * ctx), (ctx))
+GATED(close, (SMFICTX * ctx), (ctx))
+GATED(data, (SMFICTX * ctx), (ctx))
+GATED(negotiate,
+      (SMFICTX * ctx, unsigned long a, unsigned long b, unsigned long c, unsigned long d,
+       unsigned long *e, unsigned long *f, unsigned long *g, unsigned long *h),
+      (ctx, a, b, c, d, e, f, g, h))
+
 static char filter_name[] = "batvd";
 
 static const struct smfiDesc description = {
     .xxfi_name = filter_name,
     .xxfi_version = SMFI_VERSION,
     .xxfi_flags = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCPT,
-    .xxfi_connect = on_connect,
-    .xxfi_envfrom = on_mail,
-    .xxfi_envrcpt = on_rcpt,
-    .xxfi_header = on_header,
+    .xxfi_connect = gated_connect,
+    .xxfi_envfrom = gated_mail,
+    .xxfi_envrcpt = gated_rcpt,
+    .xxfi_header = gated_header,
     .xxfi_eoh = on_header_end,
-    .xxfi_body = on_body,
-    .xxfi_eom = on_message_end,
-    .xxfi_abort = on_abort,
-    .xxfi_close = on_close,
-    .xxfi_data = on_data,
-    .xxfi_negotiate = on_negotiate,
+    .xxfi_body = gated_body,
+    .xxfi_eom = gated_message_end,
+    .xxfi_abort = gated_abort,
+    .xxfi_close = gated_close,
+    .xxfi_data = gated_data,
+    .xxfi_negotiate = gated_negotiate,
 };
 
 /* libmilter keeps a thread for each busy session: small stacks and few arenas, or a thousand
@@ -520,8 +569,8 @@ enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
     if (smfi_setconn(connection) != MI_SUCCESS || smfi_register(description) != MI_SUCCESS) {
         return reason_set(why, STATUS_IO, "libmilter cannot be set up");
     }
-    if (smfi_main() != MI_SUCCESS) {
-        return reason_set(why, STATUS_IO, "libmilter ended with an error");
-    }
-    return STATUS_OK;
+    int result = smfi_main();
+    gate_close();
+    return result == MI_SUCCESS ? STATUS_OK
+                                : reason_set(why, STATUS_IO, "libmilter ended with an error");
 }
