@@ -8,9 +8,13 @@
  * QUIT at the end. The packets themselves are plan.c's.
  *
  * One thread and an epoll set. Once the first connection has negotiated, the packets of a session
- * are ready, so that sending one is a copy with the queue id patched in. Every connection owns its
+ * are ready, so that sending one is a copy with a few blanks filled in. Every connection owns its
  * buffers, the load owns everything else and lives as long as the program. Writing blocks, reading
  * does not. Whatever goes wrong ends the program with status 1.
+ *
+ * No two messages have the same Message-ID as long as -o says how many there have been before. The
+ * evidence headers that a filter adds can be kept in a file, a line "SERIAL VALUE" each, and be
+ * shown to it again by bounces.
  */
 #include "plan.h"
 
@@ -39,7 +43,9 @@ enum {
     IN_SIZE = 8192,
     OUT_SIZE = 16384,
     REPLIES_MAX = 128,
+    ADDED_MAX = 512,
     TAG_SIZE = 16, /* prvs=KDDDSSSSSS= */
+    SERIAL_MAX = 999999999,
     STALL_MS = 20000
 };
 
@@ -53,14 +59,21 @@ struct connection {
     char stage;  /* the one whose reply is awaited */
     char skipped;
     unsigned messages; /* begun in this session */
-    unsigned serial;   /* of the message, below a million */
+    unsigned serial;   /* of the message */
     uint64_t begun;    /* the message, in nanoseconds */
     struct outcome outcome;
     char replies[REPLIES_MAX];
+    char added[ADDED_MAX]; /* value of the header field that the filter added, "": none */
     size_t in_size;
     size_t out_size;
     unsigned char in[IN_SIZE];
     unsigned char out[OUT_SIZE];
+};
+
+/* A message that was let out, by which its bounces can be proven. */
+struct proof {
+    char serial[SERIAL_SIZE];
+    char evidence[EVIDENCE_SIZE];
 };
 
 struct load {
@@ -70,8 +83,13 @@ struct load {
     unsigned total;
     unsigned per_session;
     double time_limit;
+    unsigned first; /* serial */
     bool negotiate_only;
+    bool proof_due; /* with every message that goes out */
     pid_t filter;
+    FILE *proofs_out; /* NULL: they are not kept */
+    struct proof *proof;
+    size_t proofs;
     int epoll;
     struct plan plan;
     struct connection *connection;
@@ -83,6 +101,7 @@ struct load {
     uint32_t *latency; /* microseconds, one a message */
     size_t latency_room;
     char replies[REPLIES_MAX]; /* of the first message */
+    char added[ADDED_MAX];
 };
 
 static uint64_t clock_read(clockid_t clock)
@@ -183,7 +202,9 @@ static bool connection_claim(struct load *l, struct connection *c)
 {
     if (load_is_over(l))
         return false;
-    c->serial = l->begun++ % 1000000;
+    c->serial = l->first + l->begun++;
+    if (c->serial > SERIAL_MAX)
+        errx(1, "there are no more serial numbers");
     return true;
 }
 
@@ -192,21 +213,44 @@ static void connection_begin_message(struct connection *c)
     c->messages++;
     memset(&c->outcome, 0, sizeof c->outcome);
     c->replies[0] = '\0';
+    c->added[0] = '\0';
     c->skipped = 0;
     c->begun = clock_read(CLOCK_MONOTONIC);
 }
 
+static void serial_format(unsigned serial, char out[static SERIAL_SIZE + 1])
+{
+    snprintf(out, SERIAL_SIZE + 1, "%0*u", SERIAL_SIZE, serial);
+}
+
+static void blank_fill(const struct load *l, const struct connection *c, enum blank_kind kind,
+                       unsigned char *out)
+{
+    const struct proof *proof = l->proofs > 0 ? &l->proof[c->serial % l->proofs] : NULL;
+    char serial[SERIAL_SIZE + 1];
+
+    switch (kind) {
+    case BLANK_SERIAL:
+        serial_format(c->serial, serial);
+        memcpy(out, serial, SERIAL_SIZE);
+        break;
+    case BLANK_RETURNED:
+        memcpy(out, proof->serial, SERIAL_SIZE);
+        break;
+    case BLANK_EVIDENCE:
+        memcpy(out, proof->evidence, EVIDENCE_SIZE);
+        break;
+    }
+}
+
 static void connection_put_step(struct load *l, struct connection *c, const struct step *s)
 {
-    size_t start;
-    char id[QUEUE_ID_SIZE + 1];
+    unsigned char *start;
 
     connection_put(c, s->blob.data, s->blob.size);
-    if (s->queue_id != 0) {
-        start = c->out_size - s->blob.size + s->queue_id;
-        snprintf(id, sizeof id, QUEUE_ID_FORM, c->serial);
-        memcpy(c->out + start, id, QUEUE_ID_SIZE);
-    }
+    start = c->out + c->out_size - s->blob.size;
+    for (size_t i = 0; i < s->blanks; i++)
+        blank_fill(l, c, s->blank[i].kind, start + s->blank[i].at);
     if (s->answered || s->handed_over || (l->peer.ss_family == AF_UNIX && c->out_size >= CHUNK))
         connection_flush(c);
 }
@@ -243,19 +287,34 @@ static void load_note_latency(struct load *l, uint64_t nanoseconds)
 static void outcome_check(const struct load *l, const struct connection *c)
 {
     const struct outcome *o = &c->outcome;
+    bool proof_due = l->proof_due && l->plan.kind->login != NULL;
 
-    if (l->plan.kind->right(o))
+    if (l->plan.kind->right(o) && o->proof == proof_due)
         return;
-    errx(1, "%s: expected: %s; seen: replies %s%s", l->plan.kind->name, l->plan.kind->expected,
-         c->replies, o->spoiled ? ", with another address than is right" : "");
+    errx(1, "%s: expected: %s, %s evidence header; seen: replies %s%s", l->plan.kind->name,
+         l->plan.kind->expected, proof_due ? "with an" : "without", c->replies,
+         o->spoiled ? ", with a change that is not right" : "");
+}
+
+static void proof_keep(struct load *l, const struct connection *c)
+{
+    char serial[SERIAL_SIZE + 1];
+
+    if (l->proofs_out == NULL || !c->outcome.proof)
+        return;
+    serial_format(c->serial, serial);
+    fprintf(l->proofs_out, "%s %s\n", serial, c->added);
 }
 
 static void connection_end_message(struct load *l, struct connection *c, char letter)
 {
     c->outcome.letter = letter;
     outcome_check(l, c);
-    if (l->done == 0)
+    proof_keep(l, c);
+    if (l->done == 0) {
         memcpy(l->replies, c->replies, sizeof l->replies);
+        memcpy(l->added, c->added, sizeof l->added);
+    }
     load_note_latency(l, clock_read(CLOCK_MONOTONIC) - c->begun);
     connection_command(c, SMFIC_ABORT);
     c->next = l->plan.first_of_message;
@@ -296,6 +355,22 @@ static bool reply_names(const unsigned char *data, size_t size, const char *tag,
            memcmp(data + prefix, address, strlen(address)) == 0;
 }
 
+/* Whether a header field is the evidence header; its value then is kept, unfolded. */
+static bool reply_is_proof(struct connection *c, const unsigned char *data, size_t size)
+{
+    const char *name = (const char *)data;
+    const char *value = memchr(name, '\0', size);
+    size_t used = 0;
+
+    if (value == NULL || strcmp(name, EVIDENCE_HEADER) != 0)
+        return false;
+    for (value++; value < name + size && *value != '\0' && used + 1 < sizeof c->added; value++)
+        if (*value != '\n' && *value != '\r')
+            c->added[used++] = (char)(*value == '\t' ? ' ' : *value);
+    c->added[used] = '\0';
+    return strncmp(c->added, "v=1; d=", 7) == 0;
+}
+
 /* A change asked for at the end of the message. Returns false if the reply is none. */
 static bool reply_is_change(const struct load *l, struct connection *c, char letter,
                             const unsigned char *data, size_t size)
@@ -318,12 +393,21 @@ static bool reply_is_change(const struct load *l, struct connection *c, char let
         change = &o->added;
         right = reply_names(data, size, "", PLAIN_RECIPIENT);
         break;
+    case SMFIR_ADDHEADER:
+        change = &o->proof;
+        right = reply_is_proof(c, data, size);
+        break;
+    case SMFIR_INSHEADER: /* its place comes first */
+        change = &o->proof;
+        right = size > 4 && reply_is_proof(c, data + 4, size - 4);
+        break;
+    case SMFIR_CHGHEADER:
     case SMFIR_QUARANTINE:
     case SMFIR_REPLBODY:
         o->spoiled = true;
         return true;
     default:
-        return letter == SMFIR_ADDHEADER || letter == SMFIR_INSHEADER || letter == SMFIR_CHGHEADER;
+        return false;
     }
     o->spoiled = o->spoiled || *change || !right;
     *change = true;
@@ -474,6 +558,8 @@ static void load_print(struct load *l, double seconds, double cpu)
         if (l->filter != 0)
             printf("cpu_us=%.2f ", cpu * 1e6 / l->done);
         printf("replies=%s ", l->replies);
+        if (l->added[0] != '\0')
+            printf("added=\"%s: %s\" ", EVIDENCE_HEADER, l->added);
     }
     load_print_negotiated(l);
     putchar('\n');
@@ -486,12 +572,15 @@ static void usage(void)
     fprintf(stderr,
             "usage: load -s unix:PATH|inet:PORT@ADDRESS [-k KIND] [-r RECIPIENT]\n"
             "            [-c CONNECTIONS] [-n MESSAGES] [-t SECONDS] [-m MESSAGES-A-SESSION]\n"
-            "            [-p PID-OF-THE-FILTER] [-N]\n"
+            "            [-o FIRST-SERIAL] [-p PID-OF-THE-FILTER] [-x] [-w FILE] [-e FILE] [-N]\n"
             "kinds:");
     for (size_t i = 0; kind_at(i) != NULL; i++)
         fprintf(stderr, " %s", kind_at(i)->name);
-    fprintf(stderr, " (bounce takes the tagged recipient by -r)\n"
-                    "-N only negotiates and prints the result.\n");
+    fprintf(stderr, " (bounce takes the tagged recipient by -r, proven takes -e)\n"
+                    "-x  what goes out has to get an evidence header, and without -x none\n"
+                    "-w  keep these headers in a file\n"
+                    "-e  return the headers in such a file, one after the other\n"
+                    "-N  only negotiate and print the result\n");
     exit(2);
 }
 
@@ -563,6 +652,46 @@ static void parse_socket(struct load *l, const char *text)
         errx(2, "%s: unix:PATH or inet:PORT@ADDRESS is expected", text);
 }
 
+static void parse_proof(const char *line, struct proof *out)
+{
+    if (strspn(line, "0123456789") != SERIAL_SIZE || line[SERIAL_SIZE] != ' ' ||
+        strlen(line + SERIAL_SIZE + 1) != EVIDENCE_SIZE + 1)
+        errx(1, "%s: no evidence header of the usual length", line);
+    memcpy(out->serial, line, SERIAL_SIZE);
+    memcpy(out->evidence, line + SERIAL_SIZE + 1, EVIDENCE_SIZE);
+}
+
+static void parse_proofs(struct load *l, const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char line[SERIAL_SIZE + 1 + ADDED_MAX + 2];
+    size_t room = 0;
+
+    if (f == NULL)
+        err(1, "%s", path);
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (l->proofs == room) {
+            room = room * 2 + 256;
+            l->proof = reallocarray(l->proof, room, sizeof *l->proof);
+            if (l->proof == NULL)
+                err(1, "memory");
+        }
+        parse_proof(line, &l->proof[l->proofs++]);
+    }
+    if (l->proofs == 0)
+        errx(1, "%s: there is nothing in it", path);
+    fclose(f);
+}
+
+static FILE *parse_output(const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    if (f == NULL)
+        err(1, "%s", path);
+    return f;
+}
+
 static void parse_option(struct load *l, int option, const char *value)
 {
     switch (option) {
@@ -587,6 +716,18 @@ static void parse_option(struct load *l, int option, const char *value)
     case 'm':
         l->per_session = (unsigned)parse_number(value, 1, 1000000000);
         break;
+    case 'o':
+        l->first = (unsigned)parse_number(value, 0, SERIAL_MAX);
+        break;
+    case 'x':
+        l->proof_due = true;
+        break;
+    case 'w':
+        l->proofs_out = parse_output(value);
+        break;
+    case 'e':
+        parse_proofs(l, value);
+        break;
     case 'p':
         l->filter = (pid_t)parse_number(value, 1, INT_MAX);
         break;
@@ -600,7 +741,7 @@ static void parse_option(struct load *l, int option, const char *value)
 
 static void load_parse(struct load *l, int argc, char **argv)
 {
-    for (int option; (option = getopt(argc, argv, "s:k:r:c:n:t:m:p:N")) != -1;)
+    for (int option; (option = getopt(argc, argv, "s:k:r:c:n:t:m:o:p:xw:e:N")) != -1;)
         parse_option(l, option, optarg);
     if (optind != argc || l->peer_size == 0)
         usage();
@@ -610,6 +751,8 @@ static void load_parse(struct load *l, int argc, char **argv)
         l->plan.recipient = l->plan.kind->recipient;
     if (l->plan.recipient == NULL)
         errx(2, "-r RECIPIENT is needed for the kind %s", l->plan.kind->name);
+    if (l->plan.kind->proven && l->proofs == 0)
+        errx(2, "-e FILE is needed for the kind %s", l->plan.kind->name);
     if (l->negotiate_only)
         l->connections = 1;
     else if (l->total == 0 && !(l->time_limit > 0))
@@ -647,5 +790,7 @@ int main(int argc, char **argv)
     if (l.filter != 0)
         cpu = clock_read(filter_clock) - cpu;
     load_print(&l, (double)(clock_read(CLOCK_MONOTONIC) - l.started) / 1e9, (double)cpu / 1e9);
+    if (l.proofs_out != NULL && fclose(l.proofs_out) != 0)
+        err(1, "writing evidence headers");
     return 0;
 }

@@ -37,6 +37,8 @@ struct settings {
     char *sender;
     char *removed;
     char *added;
+    char *header_name;
+    char *header_value;
 };
 
 static char default_sender[] = "prvs=0000000000=alice@example.com";
@@ -44,13 +46,15 @@ static char default_recipient[] = "alice@example.com";
 static char code[] = "550";
 static char extended_code[] = "5.7.1";
 static char text[] = "This bounce answers no message that was sent from here";
-static char header_name[] = "X-Bench";
-static char header_value[] = "yes";
+static char default_name[] = "X-Bench";
+static char default_value[] = "yes";
 
 static struct settings set = {
     .sender = default_sender,
     .removed = default_recipient,
     .added = default_recipient,
+    .header_name = default_name,
+    .header_value = default_value,
 };
 
 static sfsistat verdict_of(SMFICTX *ctx, char letter)
@@ -142,13 +146,13 @@ static int change_apply(SMFICTX *ctx, char letter)
     case SMFIR_ADDRCPT_PAR:
         return smfi_addrcpt_par(ctx, set.added, NULL);
     case SMFIR_ADDHEADER:
-        return smfi_addheader(ctx, header_name, header_value);
+        return smfi_addheader(ctx, set.header_name, set.header_value);
     case SMFIR_INSHEADER:
-        return smfi_insheader(ctx, 0, header_name, header_value);
+        return smfi_insheader(ctx, 0, set.header_name, set.header_value);
     case SMFIR_CHGHEADER:
-        return smfi_chgheader(ctx, header_name, 1, NULL);
+        return smfi_chgheader(ctx, set.header_name, 1, NULL);
     case SMFIR_QUARANTINE:
-        return smfi_quarantine(ctx, header_value);
+        return smfi_quarantine(ctx, set.header_value);
     default:
         return MI_FAILURE;
     }
@@ -233,10 +237,12 @@ static void usage(void)
     fprintf(stderr,
             "usage: null -s unix:PATH|inet:PORT@ADDRESS [-o] [-a ACTIONS] [-p STEPS] [-r REPLIES]\n"
             "            [-m PLACE=MACROS]... [-f SENDER] [-d RECIPIENT] [-i RECIPIENT]\n"
+            "            [-h HEADER]\n"
             "-a, -p  masks in hexadecimal, as load prints them\n"
             "-r      replies as load prints them; without, every one is to continue\n"
             "-m      ask for these macros at the place of this number (SMFIM_*)\n"
             "-f      the sender that E:e sets; -d, -i: the recipients of E:- and of E:2, E:+\n"
+            "-h      the header field of E:h, E:i and E:m, with name, colon, space and value\n"
             "-o      listen here, with TCP_NODELAY, and hand the socket to libmilter\n");
     exit(2);
 }
@@ -277,6 +283,17 @@ static void parse_macros(char *value)
     set.macros[value[0] - '0'] = value + 2;
 }
 
+static void parse_header(char *value)
+{
+    char *colon = strstr(value, ": ");
+
+    if (colon == NULL)
+        errx(2, "%s: a header field is expected", value);
+    *colon = '\0';
+    set.header_name = value;
+    set.header_value = colon + 2;
+}
+
 static void parse_option(int option, char *value)
 {
     switch (option) {
@@ -306,6 +323,9 @@ static void parse_option(int option, char *value)
         break;
     case 'i':
         set.added = value;
+        break;
+    case 'h':
+        parse_header(value);
         break;
     default:
         usage();
@@ -351,7 +371,7 @@ int main(int argc, char **argv)
 {
     char conn[CONN_MAX];
 
-    for (int option; (option = getopt(argc, argv, "s:oa:p:r:m:f:d:i:")) != -1;)
+    for (int option; (option = getopt(argc, argv, "s:oa:p:r:m:f:d:i:h:")) != -1;)
         parse_option(option, optarg);
     if (optind != argc || set.conn == NULL)
         usage();

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADERS = 12, BODY_SIZE = 2048, TEXT_MAX = 512 };
+enum { BODY_SIZE = 2048, TEXT_MAX = 512 };
 
 /* A stage of a message in the milter protocol, and how a filter declines its event or its reply. */
 struct stage {
@@ -47,11 +47,12 @@ static const char *const default_macros[SMFIM_LAST + 1] = {
     [SMFIM_EOH] = "i",
 };
 
-static const char *const header_lines[HEADERS][2] = {
-    {"Received",
-     "from laptop.example.com (laptop.example.com [198.51.100.7])\n"
-     "\tby mail.example.com with ESMTPSA id 0123456789; Sat, 21 Nov 2026 10:00:00 +0000"},
-    {"Message-ID", "<20261121100000.0123456789@example.com>"},
+/* ---- what the messages say ---- */
+
+static const char *const written_headers[][2] = {
+    {"Received", "from laptop.example.com (laptop.example.com [198.51.100.7])\n"
+                 "\tby mail.example.com with ESMTPSA id 4B0$N; Sat, 21 Nov 2026 10:00:00 +0000"},
+    {"Message-ID", "<20261121100000.$N@example.com>"},
     {"Date", "Sat, 21 Nov 2026 10:00:00 +0000"},
     {"From", "Alice <alice@example.com>"},
     {"To", "Bob <bob@other.test>"},
@@ -62,7 +63,98 @@ static const char *const header_lines[HEADERS][2] = {
     {"User-Agent", "Some Mail Client/128.4"},
     {"Content-Language", "en-GB"},
     {"In-Reply-To", "<20261120090000.9876543210@other.test>"},
+    {NULL, NULL},
 };
+
+#define BOUNDARY "5E0B2C0417.1795255205/mx.other.test"
+
+static const char *const bounce_headers[][2] = {
+    {"Received", "by mx.other.test (Postfix)\n\tid 5E0$N; Sat, 21 Nov 2026 10:00:05 +0000 (UTC)"},
+    {"Date", "Sat, 21 Nov 2026 10:00:05 +0000 (UTC)"},
+    {"From", "MAILER-DAEMON@mx.other.test (Mail Delivery System)"},
+    {"Subject", "Undelivered Mail Returned to Sender"},
+    {"To", "$R"},
+    {"Auto-Submitted", "auto-replied"},
+    {"MIME-Version", "1.0"},
+    {"Content-Type", "multipart/report; report-type=delivery-status;\n\tboundary=\"" BOUNDARY "\""},
+    {"Content-Transfer-Encoding", "8bit"},
+    {"Message-Id", "<20261121100005.5E0$N@mx.other.test>"},
+    {NULL, NULL},
+};
+
+/* RFC 3464, with the headers of the message alone, as RFC 6522 allows. */
+static const char bounce_body[] =
+    "This is a message in several parts, for programs and for people.\r\n"
+    "\r\n"
+    "--" BOUNDARY "\r\n"
+    "Content-Description: Notification\r\n"
+    "Content-Type: text/plain; charset=us-ascii\r\n"
+    "\r\n"
+    "The mail system at mx.other.test could not deliver the message that is named\r\n"
+    "below to one of its recipients. It will not be tried again.\r\n"
+    "\r\n"
+    "If you write to the postmaster about this, please add this report. The text of\r\n"
+    "your own message can be left out.\r\n"
+    "\r\n"
+    "<bob@other.test> (expanded from <team@other.test>): host store.other.test\r\n"
+    "    [192.0.2.77] said: 550 5.1.1 <bob@other.test>: there is no such mailbox here\r\n"
+    "    (in reply to RCPT TO command)\r\n"
+    "\r\n"
+    "--" BOUNDARY "\r\n"
+    "Content-Description: Delivery report\r\n"
+    "Content-Type: message/delivery-status\r\n"
+    "\r\n"
+    "Reporting-MTA: dns; mx.other.test\r\n"
+    "X-Postfix-Queue-ID: 5E0B2C0417\r\n"
+    "X-Postfix-Sender: rfc822; $R\r\n"
+    "Arrival-Date: Sat, 21 Nov 2026 10:00:02 +0000 (UTC)\r\n"
+    "\r\n"
+    "Final-Recipient: rfc822; bob@other.test\r\n"
+    "Original-Recipient: rfc822;team@other.test\r\n"
+    "Action: failed\r\n"
+    "Status: 5.1.1\r\n"
+    "Remote-MTA: dns; store.other.test\r\n"
+    "Diagnostic-Code: smtp; 550 5.1.1 <bob@other.test>: there is no such mailbox here\r\n"
+    "\r\n"
+    "--" BOUNDARY "\r\n"
+    "Content-Description: Undelivered Message Headers\r\n"
+    "Content-Type: text/rfc822-headers\r\n"
+    "Content-Transfer-Encoding: 8bit\r\n"
+    "\r\n"
+    "Return-Path: <$R>\r\n"
+    "Received: from mail.example.com (mail.example.com [203.0.113.1])\r\n"
+    "\tby mx.other.test (Postfix) with ESMTPS id 5E0B2C0417\r\n"
+    "\tfor <team@other.test>; Sat, 21 Nov 2026 10:00:02 +0000 (UTC)\r\n"
+    "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/simple; d=example.com; s=bench;\r\n"
+    "\tt=1795255201; h=from:to:subject:date:message-id:mime-version:content-type;\r\n"
+    "\tbh=SGVyZSBpcyBubyBoYXNoIG9mIGEgYm9keSBhdCBhbGwhISE=;\r\n"
+    "\tb=Tm8gc2lnbmF0dXJlIGVpdGhlciwgb25seSB0aGUgb2N0ZXRzIHRoYXQgb25lIHdvdWxkIGhhdmUg\r\n"
+    "\t aW4gYSByZWFsIG1lc3NhZ2UsIHNvIHRoYXQgd2hvZXZlciByZWFkcyB0aGUgYm91bmNlIGhhcyB0\r\n"
+    "\t aGUgc2FtZSB3b3JrIHRvIGRvIHdpdGggaXQgYXMgd2l0aCBhbnkgb3RoZXI=\r\n"
+    "Received: from laptop.example.com (laptop.example.com [198.51.100.7])\r\n"
+    "\tby mail.example.com with ESMTPSA id 4B0B2C0416; Sat, 21 Nov 2026 10:00:00 +0000\r\n"
+    "$H"
+    "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\n"
+    "From: Alice <alice@example.com>\r\n"
+    "To: The team <team@other.test>\r\n"
+    "Subject: Minutes of the meeting on Friday\r\n"
+    "MIME-Version: 1.0\r\n"
+    "Content-Type: text/plain; charset=UTF-8; format=flowed\r\n"
+    "Content-Transfer-Encoding: 8bit\r\n"
+    "User-Agent: Some Mail Client/128.4\r\n"
+    "Content-Language: en-GB\r\n"
+    "\r\n"
+    "--" BOUNDARY "--\r\n";
+
+static const struct letter written = {written_headers, NULL};
+static const struct letter bounce = {bounce_headers, bounce_body};
+
+/* Of a message that was never sent, and of one that was. */
+static const char invented[] = "Message-ID: <20261121095959.$N@example.com>\r\n";
+static const char returned[] =
+    "Message-ID: <20261121100000.$M@example.com>\r\n" EVIDENCE_HEADER ": $E\r\n";
+
+/* ---- the kinds of mail ---- */
 
 static bool let_through(const struct outcome *o)
 {
@@ -91,15 +183,17 @@ static bool is_untouched(const struct outcome *o)
 
 static const struct kind kinds[] = {
     {"sign", "laptop.example.com", "198.51.100.7", "alice", "alice@example.com", "bob@other.test",
-     is_signed, "accepted with a tagged sender"},
-    {"bounce", "mx.other.test", "192.0.2.25", NULL, "", NULL, is_restored,
+     &written, NULL, false, is_signed, "accepted with a tagged sender"},
+    {"bounce", "mx.other.test", "192.0.2.25", NULL, "", NULL, &bounce, invented, false, is_restored,
      "accepted with the plain recipient in place of the tagged one"},
-    {"forged", "mx.other.test", "192.0.2.25", NULL, "", "alice@example.com", is_refused,
-     "refused for good"},
+    {"forged", "mx.other.test", "192.0.2.25", NULL, "", "alice@example.com", &bounce, invented,
+     false, is_refused, "refused for good"},
+    {"proven", "mx.other.test", "192.0.2.25", NULL, "", "alice@example.com", &bounce, returned,
+     true, is_untouched, "accepted untouched"},
     {"ordinary", "mx.other.test", "192.0.2.25", NULL, "bob@other.test", "alice@example.com",
-     is_untouched, "accepted untouched"},
+     &written, NULL, false, is_untouched, "accepted untouched"},
     {"pass", "laptop.example.com", "198.51.100.7", "alice", "alice@example.com", "bob@other.test",
-     is_untouched, "accepted untouched"},
+     &written, NULL, false, is_untouched, "accepted untouched"},
 };
 
 uint32_t get_u32(const unsigned char *p)
@@ -145,6 +239,47 @@ static void blob_add(struct blob *b, const void *data, size_t size)
 static void blob_add_text(struct blob *b, const char *text)
 {
     blob_add(b, text, strlen(text) + 1);
+}
+
+static void step_leave_blank(struct step *s, enum blank_kind kind, size_t size)
+{
+    static const char nothing[EVIDENCE_SIZE];
+
+    if (s->blanks == BLANKS_MAX)
+        errx(1, "too much to be filled in at '%c'", s->stage);
+    s->blank[s->blanks++] = (struct blank){kind, s->blob.size};
+    blob_add(&s->blob, nothing, size);
+}
+
+/* A text of a letter, without a NUL. */
+static void step_add_text(struct step *s, const struct plan *p, const char *text)
+{
+    for (size_t length; *text != '\0'; text += length) {
+        length = strcspn(text, "$");
+        blob_add(&s->blob, text, length);
+        if (text[length] == '\0')
+            continue;
+        switch (text[length + 1]) {
+        case 'R':
+            blob_add(&s->blob, p->recipient, strlen(p->recipient));
+            break;
+        case 'H':
+            step_add_text(s, p, p->kind->returned);
+            break;
+        case 'N':
+            step_leave_blank(s, BLANK_SERIAL, SERIAL_SIZE);
+            break;
+        case 'M':
+            step_leave_blank(s, BLANK_RETURNED, SERIAL_SIZE);
+            break;
+        case 'E':
+            step_leave_blank(s, BLANK_EVIDENCE, EVIDENCE_SIZE);
+            break;
+        default:
+            errx(1, "$%c stands for nothing", text[length + 1]);
+        }
+        length += 2;
+    }
 }
 
 /* Returns where the packet begins, for blob_end, which writes its length. */
@@ -211,7 +346,7 @@ static const char *macro_value(const struct plan *p, char stage, const char *nam
     bool queued = !early && stage != SMFIC_MAIL && stage != SMFIC_RCPT;
 
     if (strcmp(name, "i") == 0)
-        return queued ? "4Bench000000" : NULL;
+        return queued ? "4B0$N" : NULL;
     if (strncmp(name, "mail_", 5) == 0)
         return early ? NULL : macro_of_address(p->kind->sender, name + 5);
     if (strncmp(name, "rcpt_", 5) == 0)
@@ -249,9 +384,8 @@ static void step_add_macros(struct step *s, const struct plan *p, const char *li
             continue;
         blob_add(b, list, length);
         blob_add(b, "", 1);
-        if (strcmp(plain, "i") == 0)
-            s->queue_id = b->size;
-        blob_add_text(b, value);
+        step_add_text(s, p, value);
+        blob_add(b, "", 1);
     }
     blob_end(b, start);
 }
@@ -275,7 +409,7 @@ static void event_add_address(struct blob *b, const char *address)
     blob_add(b, ">", 2);
 }
 
-static void event_add_body(struct blob *b)
+static void event_add_usual_text(struct blob *b)
 {
     static const char line[] = "The quick brown fox jumps over the lazy dog, and so on and on.\r\n";
     size_t todo = BODY_SIZE;
@@ -286,9 +420,21 @@ static void event_add_body(struct blob *b)
     }
 }
 
-static void event_add_arguments(struct blob *b, const struct plan *p, char stage, size_t header)
+static void event_add_header(struct step *s, const struct plan *p, const char *const field[2])
 {
-    switch (stage) {
+    blob_add_text(&s->blob, field[0]);
+    if (p->steps & SMFIP_HDR_LEADSPC)
+        blob_add(&s->blob, " ", 1);
+    step_add_text(s, p, field[1]);
+    blob_add(&s->blob, "", 1);
+}
+
+static void event_add_arguments(struct step *s, const struct plan *p, size_t header)
+{
+    struct blob *b = &s->blob;
+    const struct letter *letter = p->kind->letter;
+
+    switch (s->stage) {
     case SMFIC_CONNECT:
         event_add_client(b, p);
         break;
@@ -303,13 +449,13 @@ static void event_add_arguments(struct blob *b, const struct plan *p, char stage
         event_add_address(b, p->recipient);
         break;
     case SMFIC_HEADER:
-        blob_add_text(b, header_lines[header][0]);
-        if (p->steps & SMFIP_HDR_LEADSPC)
-            blob_add(b, " ", 1);
-        blob_add_text(b, header_lines[header][1]);
+        event_add_header(s, p, letter->headers[header]);
         break;
     case SMFIC_BODY:
-        event_add_body(b);
+        if (letter->body != NULL)
+            step_add_text(s, p, letter->body);
+        else
+            event_add_usual_text(b);
         break;
     default:
         break;
@@ -325,6 +471,8 @@ static void plan_add(struct plan *p, const struct stage *stage, size_t header)
 
     if (stage->content && !wanted)
         return;
+    if (p->count == STEPS_MAX)
+        errx(1, "a session of too many steps");
     p->count++;
     s->stage = stage->command;
     s->handed_over = stage->command == SMFIC_DATA;
@@ -332,17 +480,21 @@ static void plan_add(struct plan *p, const struct stage *stage, size_t header)
     step_add_macros(s, p, asked != NULL && *asked != '\0' ? asked : default_macros[stage->macros]);
     if (wanted) {
         start = blob_begin(&s->blob, stage->command);
-        event_add_arguments(&s->blob, p, stage->command, header);
+        event_add_arguments(s, p, header);
         blob_end(&s->blob, start);
     }
 }
 
 static void plan_make(struct plan *p)
 {
+    size_t headers = 0;
+
+    while (p->kind->letter->headers[headers][0] != NULL)
+        headers++;
     for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
         if (stages[i].command == SMFIC_MAIL)
             p->first_of_message = p->count;
-        for (size_t n = 0; n < (stages[i].command == SMFIC_HEADER ? HEADERS : 1); n++)
+        for (size_t n = 0; n < (stages[i].command == SMFIC_HEADER ? headers : 1); n++)
             plan_add(p, &stages[i], n);
     }
     p->ready = true;

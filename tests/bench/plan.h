@@ -13,11 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STEPS_MAX = 24, QUEUE_ID_SIZE = 12 };
+enum { STEPS_MAX = 24, BLANKS_MAX = 4, SERIAL_SIZE = 9, EVIDENCE_SIZE = 60 };
 
 #define ACTIONS_OFFERED SMFI_CURR_ACTS
 #define STEPS_OFFERED   SMFI_CURR_PROT
-#define QUEUE_ID_FORM   "4Bench%06u"
+#define EVIDENCE_HEADER "X-Batv-Evidence"
 
 /* What has been seen of a message by the time its last reply is there. */
 struct outcome {
@@ -26,7 +26,16 @@ struct outcome {
     bool tagged;  /* the sender was changed to itself with a tag */
     bool removed; /* the recipient was removed */
     bool added;   /* the plain one was added */
-    bool spoiled; /* any other change of the envelope or the body, or one of these twice */
+    bool proof;   /* the header field was added by which its bounces are known */
+    bool spoiled; /* any other change, or one of these twice */
+};
+
+/* The content of a message. In its texts stand for what differs: $R the recipient, $H what the
+ * kind returns of another message; and for what differs with each message, as it is sent: $N its
+ * serial number, $M that of the message returned, $E the evidence header of that. */
+struct letter {
+    const char *const (*headers)[2]; /* name and value, NULL after the last */
+    const char *body;                /* NULL: a text of usual length */
 };
 
 struct kind {
@@ -36,6 +45,9 @@ struct kind {
     const char *login; /* SASL user, NULL if not authenticated */
     const char *sender;
     const char *recipient; /* NULL: the command line names it */
+    const struct letter *letter;
+    const char *returned; /* header lines of the message that a bounce is for, or NULL */
+    bool proven;          /* by the evidence header among these */
     bool (*right)(const struct outcome *);
     const char *expected;
 };
@@ -46,12 +58,21 @@ struct blob {
     size_t room;
 };
 
+enum blank_kind { BLANK_SERIAL, BLANK_RETURNED, BLANK_EVIDENCE };
+
+/* Where in a packet something is filled in. */
+struct blank {
+    enum blank_kind kind;
+    size_t at;
+};
+
 struct step {
     char stage;
     bool answered;
     bool handed_over; /* sent at once, though nobody waits for a reply */
-    size_t queue_id;  /* where in the blob the queue id goes, 0: nowhere */
     struct blob blob;
+    struct blank blank[BLANKS_MAX];
+    size_t blanks;
 };
 
 struct plan {
