@@ -191,8 +191,7 @@ static void print_lines(const struct check *check)
 static void print_json(const struct check *check)
 {
     struct json json;
-    json_begin(&json, stdout);
-    json_open_array(&json, NULL);
+    json_begin_list(&json, true);
     for (size_t row = 0; row < ROWS; row++) {
         for (size_t i = 0; i < check->count; i++) {
             const struct finding *f = &check->findings[i];
@@ -206,8 +205,7 @@ static void print_json(const struct check *check)
             }
         }
     }
-    json_close(&json);
-    json_end(&json);
+    json_end_list(&json);
 }
 
 static bool has_failed(const struct check *check)

@@ -137,8 +137,7 @@ char *explain_rule(const struct verdict *verdict)
 static void print_json(const struct explanation *e)
 {
     struct json json;
-    json_begin(&json, stdout);
-    json_open_array(&json, NULL);
+    json_begin_list(&json, true);
     for (size_t i = 0; i < e->request->count; i++) {
         const struct decision *d = e->recipients[i].decision;
         char *rule = explain_rule(&d->verdict);
@@ -152,8 +151,7 @@ static void print_json(const struct explanation *e)
         json_close(&json);
         free(rule);
     }
-    json_close(&json);
-    json_end(&json);
+    json_end_list(&json);
 }
 
 /* Runs it, with a pause once more as if there were none, and prints it. An exit status. */

@@ -138,8 +138,7 @@ static void print_table(const struct ring *ring, time_t now)
 static void print_json(const struct ring *ring, time_t now)
 {
     struct json json;
-    json_begin(&json, stdout);
-    json_open_array(&json, NULL);
+    json_begin_list(&json, true);
     for (unsigned i = 0; i < RING_SLOTS; i++) {
         const struct ring_key *key = &ring->keys[i];
         enum key_state state = ring_key_state(ring, i, now);
@@ -163,8 +162,7 @@ static void print_json(const struct ring *ring, time_t now)
         }
         json_close(&json);
     }
-    json_close(&json);
-    json_end(&json);
+    json_end_list(&json);
 }
 
 static void print_former(const struct ring *ring, int slot, time_t now)

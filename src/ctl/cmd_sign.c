@@ -115,15 +115,11 @@ int cmd_sign(struct ctl *ctl, int argc, char **argv)
     struct snapshot snapshot = {.settings = ctl->config->settings, .ring = ring};
     if (ring_active(ring, time(NULL)) == RING_NO_SLOT) {
         ctl_error("there is no key that signs: `batvctl key rotate` makes one");
-    } else if (ctl->json) {
-        struct json json;
-        json_begin(&json, stdout);
-        json_open_array(&json, NULL);
-        status = sign_all(&snapshot, argv + 1, &json);
-        json_close(&json);
-        json_end(&json);
     } else {
-        status = sign_all(&snapshot, argv + 1, NULL);
+        struct json json;
+        struct json *list = json_begin_list(&json, ctl->json);
+        status = sign_all(&snapshot, argv + 1, list);
+        json_end_list(list);
     }
     ring_free(ring);
     return status;

@@ -115,17 +115,10 @@ int cmd_verify(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     struct looking look = {ctl->config->settings, ring, time(NULL)};
-    int status;
-    if (ctl->json) {
-        struct json json;
-        json_begin(&json, stdout);
-        json_open_array(&json, NULL);
-        status = verify_all(&look, argv + 1, &json);
-        json_close(&json);
-        json_end(&json);
-    } else {
-        status = verify_all(&look, argv + 1, NULL);
-    }
+    struct json json;
+    struct json *list = json_begin_list(&json, ctl->json);
+    int status = verify_all(&look, argv + 1, list);
+    json_end_list(list);
     ring_free(ring);
     return status;
 }

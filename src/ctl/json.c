@@ -25,6 +25,24 @@ void json_end(struct json *json)
     fputc('\n', json->out);
 }
 
+struct json *json_begin_list(struct json *json, bool wanted)
+{
+    if (!wanted) {
+        return NULL;
+    }
+    json_begin(json, stdout);
+    json_open_array(json, NULL);
+    return json;
+}
+
+void json_end_list(struct json *json)
+{
+    if (json != NULL) {
+        json_close(json);
+        json_end(json);
+    }
+}
+
 /* The octets of the UTF-8 character (RFC 3629) that text begins with; 0: it begins with none. */
 static size_t utf8_length(const unsigned char *text)
 {

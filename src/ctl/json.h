@@ -28,6 +28,11 @@ void json_begin(struct json *json, FILE *out);
 /* Ends it with a newline. Everything opened must be closed. */
 void json_end(struct json *json);
 
+/* A document on stdout that is one array, or nothing where the answer is not wanted as JSON: then
+ * NULL, which json_end_list takes too. */
+struct json *json_begin_list(struct json *json, bool wanted);
+void json_end_list(struct json *json);
+
 void json_open_object(struct json *json, const char *name);
 void json_open_array(struct json *json, const char *name);
 /* Closes what was opened last. */
