@@ -46,7 +46,10 @@ size_t address_local_length(const char *local);
 char *address_plain(const char *local, const char *ascii);
 
 /* ASCII only, whatever the locale: remote sites change no other letters' case. */
-char ascii_lower(char c);
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
 bool ascii_equal(const char *a, const char *b);
 
 #endif

@@ -19,7 +19,7 @@ struct octets octets_of(const char *text);
 /* Without case. */
 bool octets_equal(struct octets octets, const char *text);
 bool octets_begin(struct octets octets, const char *prefix);
-/* Where text begins first, without case; NULL: nowhere. */
+/* Where text, which is not empty, begins first, without case; NULL: nowhere. */
 const char *octets_find(struct octets octets, const char *text);
 struct octets octets_trim(struct octets octets);
 

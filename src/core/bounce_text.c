@@ -8,6 +8,7 @@
  */
 #include "batv/bounce_text.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "batv/address.h"
@@ -798,6 +799,23 @@ static const char *scan_evidence(const struct scan *scan, const char *at)
 
 /* ------------------------------------------------------------------ the pass */
 
+/* The letter is frequent, so the next one is looked at first. */
+static const char *scan_i(struct scan *scan, const char *at)
+{
+    char next = at + 1 < scan->end ? ascii_lower(at[1]) : '\0';
+    if (next == 'n') {
+        return scan_list(scan, at, "In-Reply-To");
+    }
+    return next == 'd' ? scan_id(scan, at) : at + 1;
+}
+
+/* Most characters begin nothing that is looked for, and end no line. */
+static const bool may_begin[UCHAR_MAX + 1] = {
+    ['\n'] = true, ['\r'] = true, ['m'] = true, ['M'] = true, ['i'] = true,
+    ['I'] = true,  ['r'] = true,  ['R'] = true, ['p'] = true, ['P'] = true,
+    ['x'] = true,  ['X'] = true,  ['<'] = true, ['&'] = true, ['\\'] = true,
+};
+
 /* What may begin at at; answers where the pass goes on, behind at. */
 static const char *scan_at(struct scan *scan, const char *at)
 {
@@ -807,9 +825,7 @@ static const char *scan_at(struct scan *scan, const char *at)
         return scan_message_id(scan, at);
     case 'i':
     case 'I':
-        return at + 1 < scan->end && (at[1] == 'n' || at[1] == 'N')
-                   ? scan_list(scan, at, "In-Reply-To")
-                   : scan_id(scan, at);
+        return scan_i(scan, at);
     case 'r':
     case 'R':
         return scan_list(scan, at, "References");
@@ -845,6 +861,10 @@ void bounce_scan_text(struct bounce_reader *reader, struct octets text, const ch
     const char *end = text.start + text.length;
     struct scan scan = {reader, where, text.start, end, text.start, text.start};
     for (const char *at = text.start; at < end;) {
+        if (!may_begin[(unsigned char)*at]) {
+            at++;
+            continue;
+        }
         const char *next = scan_at(&scan, at);
         scan.line = find_line(at, next, scan.line);
         at = next;

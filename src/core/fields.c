@@ -8,7 +8,10 @@
 
 #include "batv/address.h"
 
-enum { CRS_MAX = 3 /* before an LF: systems on the way have each added one */ };
+enum {
+    CRS_MAX = 3, /* before an LF: systems on the way have each added one */
+    STRETCH = 128
+};
 
 struct octets octets_of(const char *text)
 {
@@ -33,7 +36,7 @@ bool octets_equal(struct octets octets, const char *text)
 const char *octets_find(struct octets octets, const char *text)
 {
     for (; octets.length > 0; octets.start++, octets.length--) {
-        if (octets_begin(octets, text)) {
+        if (ascii_lower(*octets.start) == ascii_lower(*text) && octets_begin(octets, text)) {
             return octets.start;
         }
     }
@@ -62,13 +65,20 @@ struct octets octets_trim(struct octets octets)
     return octets;
 }
 
-/* The first CR or LF at or behind at. */
+/* The first CR or LF at or behind at. Looks for both in short stretches: a text without one of them
+ * would else be gone through to its end for every line. */
 static const char *find_line_end(const char *at, const char *end)
 {
-    while (at < end && *at != '\n' && *at != '\r') {
-        at++;
+    while (at < end) {
+        size_t length = end - at < STRETCH ? (size_t)(end - at) : STRETCH;
+        const char *feed = memchr(at, '\n', length);
+        const char *back = memchr(at, '\r', feed != NULL ? (size_t)(feed - at) : length);
+        if (feed != NULL || back != NULL) {
+            return back != NULL ? back : feed;
+        }
+        at += length;
     }
-    return at;
+    return end;
 }
 
 /* Behind the line end at: some CRs are one with an LF behind them, else each is one of its own. */
