@@ -5,6 +5,7 @@
  *
  * One thread. Memory is freed at the end, so that a leak is seen.
  */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -134,6 +135,7 @@ static bool prepare(struct ctl *ctl)
     if ((flags & (CTL_CONFIG | CTL_STATE)) != 0 && !ctl_load_config(ctl)) {
         return false;
     }
+    assert((flags & CTL_STATE) == 0 || ctl->config != NULL);
     if ((flags & CTL_STATE) != 0 && !owner_become(ctl->config->state_dir, ctl->config->user)) {
         return false;
     }

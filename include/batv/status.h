@@ -22,8 +22,11 @@ struct reason {
     char text[512];
 };
 
-/* Writes a formatted line into why, cut to its size. why may be NULL. Returns status unchanged. */
-enum status reason_set(struct reason *why, enum status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Writes a formatted line into why, cut to its size. why may be NULL. */
+void reason_write(struct reason *why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same, and is status: a macro, so that static analysis sees that too. */
+#define reason_set(why, status, ...) (reason_write((why), __VA_ARGS__), (status))
 
 #endif

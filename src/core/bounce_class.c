@@ -180,7 +180,7 @@ static bool is_number(struct octets octets)
 /* receiver!domain!begin!end[!id].xml or .zip and the like (RFC 7489 section 7.2.1.1). */
 static bool is_dmarc_name(const char *name)
 {
-    struct octets pieces[5];
+    struct octets pieces[5] = {{NULL, 0}};
     size_t count = 0;
     const char *dot = strrchr(name, '!');
     dot = dot != NULL ? strchr(dot, '.') : NULL;

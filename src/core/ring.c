@@ -453,7 +453,7 @@ static enum status ring_make_key(struct ring *ring, const struct key_policy *pol
     if (status == STATUS_OK) {
         ring_place(ring, policy, slot, &fresh, ring_active(ring, now));
     } else {
-        reason_set(why, status, "the key could not be set up");
+        reason_write(why, "the key could not be set up");
     }
     secret_wipe(&secret);
     return status;
@@ -465,7 +465,7 @@ enum status ring_rotate(struct ring *ring, const struct key_policy *policy,
                         enum algorithm algorithm, time_t now, unsigned activate_in,
                         const uint8_t octets[static SECRET_SIZE], struct reason *why)
 {
-    unsigned slot;
+    unsigned slot = RING_SLOTS;
     enum status status = check_clock(ring, now, why);
     if (status == STATUS_OK) {
         status = check_none_pending(ring, now, why);

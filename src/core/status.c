@@ -7,10 +7,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum status reason_set(struct reason *why, enum status status, const char *format, ...)
+void reason_write(struct reason *why, const char *format, ...)
 {
     if (why == NULL) {
-        return status;
+        return;
     }
 
     va_list arguments;
@@ -27,5 +27,4 @@ enum status reason_set(struct reason *why, enum status status, const char *forma
             *c = ' ';
         }
     }
-    return status;
 }

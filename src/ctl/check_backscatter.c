@@ -101,12 +101,13 @@ static bool check_table(struct check *check, const char *parameter, const char *
         return true;
     }
     enum status status = postfix_lookup(check->postfix, direct, keys, count, answers, &why);
-    for (size_t i = 0; i < count; i += 2) {
+    for (size_t i = 0; i + 1 < count; i += 2) {
         if (answers[i] != NULL || answers[i + 1] != NULL) {
             listing_add(&found, keys[i] + 1);
         }
+    }
+    for (size_t i = 0; i < count; i++) {
         free(answers[i]);
-        free(answers[i + 1]);
     }
     free(answers);
     if (status != STATUS_OK) {

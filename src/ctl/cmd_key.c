@@ -319,7 +319,7 @@ static enum status rotate_evidence(void *context, struct ring *ring, bool *chang
     (void)changed;
     enum status status = ring_rotate_evidence(ring, change->octets);
     if (status != STATUS_OK) {
-        reason_set(why, status, "the evidence secret could not be set up");
+        reason_write(why, "the evidence secret could not be set up");
     }
     return status;
 }

@@ -82,7 +82,7 @@ static enum status ask(const struct postfix *postfix, const char *option, char *
 /* Cuts the next line off. NULL: no more. */
 static char *next_line(char **text)
 {
-    return **text != '\0' ? strsep(text, "\n") : NULL;
+    return *text != NULL && **text != '\0' ? strsep(text, "\n") : NULL;
 }
 
 static int setting_compare(const void *a, const void *b)
@@ -111,7 +111,7 @@ static bool settings_add(struct settings_list *list, const char *name, size_t le
 static enum status settings_read(struct settings_list *list, char *text, struct reason *why)
 {
     char *rest = text;
-    for (char *line = next_line(&rest); line != NULL; line = rest ? next_line(&rest) : NULL) {
+    for (char *line = next_line(&rest); line != NULL; line = next_line(&rest)) {
         const char *equals = strstr(line, " =");
         const char *value = equals != NULL ? equals + 2 : NULL;
         if (value != NULL &&
@@ -204,8 +204,9 @@ static enum status services_ask(struct postfix *postfix, struct reason *why)
     char *text;
     enum status status = ask(postfix, "-M", &text, why);
     char *rest = text;
-    while (status == STATUS_OK && rest != NULL && *rest != '\0') {
-        if (!service_add(postfix, next_line(&rest))) {
+    char *line;
+    while (status == STATUS_OK && (line = next_line(&rest)) != NULL) {
+        if (!service_add(postfix, line)) {
             status = no_memory(why);
         }
     }
@@ -343,7 +344,7 @@ static bool take_answers(char *text, const char *const keys[], size_t count, cha
 {
     char *rest = text;
     size_t i = 0;
-    for (char *line = next_line(&rest); line != NULL; line = rest ? next_line(&rest) : NULL) {
+    for (char *line = next_line(&rest); line != NULL; line = next_line(&rest)) {
         size_t at = i;
         size_t length = 0;
         for (; at < count; at++) {

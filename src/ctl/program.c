@@ -257,7 +257,7 @@ enum status program_run(const char *const argv[], const char *input, struct prog
     *out = (struct program_output){.out = NULL};
     int error = open_all(&run, input) ? spawn(&run, argv) : errno;
     if (error != 0) {
-        reason_set(why, status, "%s cannot be run: %s", argv[0], strerror(error));
+        reason_write(why, "%s cannot be run: %s", argv[0], strerror(error));
     } else {
         status = collect(&run, argv[0], out, why);
     }

@@ -234,7 +234,7 @@ static int read_trees(struct journal_file *file, struct reason *why)
         mdb_txn_abort(txn);
     }
     if (error == 0 && (format != FORMAT || file->birth <= 0)) {
-        reason_set(why, STATUS_INVALID, "%.300s: no journal of format %d", file->path, FORMAT);
+        reason_write(why, "%.300s: no journal of format %d", file->path, FORMAT);
         return MDB_INVALID;
     }
     return error;

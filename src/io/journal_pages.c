@@ -101,8 +101,8 @@ struct walk {
 
 static bool fault(struct walk *walk, const char *what, size_t page)
 {
-    (void)reason_set(walk->why, STATUS_INVALID, "%s: page %zu: %s",
-                     walk->kind != NULL ? walk->kind->name : "file", page, what);
+    reason_write(walk->why, "%s: page %zu: %s", walk->kind != NULL ? walk->kind->name : "file",
+                 page, what);
     return false;
 }
 

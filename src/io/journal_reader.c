@@ -50,10 +50,9 @@ static void keep_trouble(struct journal *journal, enum status status, const stru
     journal->trouble.text[0] = '\0';
     journal->damaged = status == STATUS_INVALID;
     if (status == STATUS_INVALID) {
-        (void)reason_set(
-            &journal->trouble, status,
-            "%.200s/journal is damaged (%.200s): batvd sets it aside at its next start",
-            journal->folder, why->text);
+        reason_write(&journal->trouble,
+                     "%.200s/journal is damaged (%.200s): batvd sets it aside at its next start",
+                     journal->folder, why->text);
     } else if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         journal->trouble = *why;
     }

@@ -247,7 +247,7 @@ static void note_outcome(struct journal *journal, enum status status, const stru
     bool failed_before = journal->failure.text[0] != '\0';
     journal->failure.text[0] = '\0';
     if (status != STATUS_OK) {
-        (void)reason_set(&journal->failure, status, "cannot be written: %.400s", why->text);
+        reason_write(&journal->failure, "cannot be written: %.400s", why->text);
     }
     pthread_mutex_unlock(&journal->lock);
     if (status != STATUS_OK && journal_notice_due(&journal->failure_notice, FAILURE_NOTICE_S)) {

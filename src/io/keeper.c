@@ -453,7 +453,7 @@ static void job_status(void *self, time_t now)
     k->report_due = false;
     pthread_mutex_unlock(&k->lock);
     if (!filled) {
-        reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+        reason_write(&why, "out of memory");
     } else if (status_file_write(k->state_dir, &report, &why) == STATUS_OK) {
         why.text[0] = '\0';
     }

@@ -9,6 +9,7 @@
  */
 #include "io/ring_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -157,7 +158,7 @@ static enum status parse_file(const char *path, const char *text, size_t length,
     struct reason inner = {""};
     enum status status = ring_parse(text, length, out, &inner);
     if (status != STATUS_OK) {
-        reason_set(why, status, "%s: %.300s", path, inner.text);
+        reason_write(why, "%s: %.300s", path, inner.text);
     }
     return status;
 }
@@ -263,6 +264,7 @@ static enum status check_generation(struct ring_source *source, uint64_t expecte
     }
     struct ring *stored;
     enum status status = ring_load(source, &stored, why);
+    assert(status != STATUS_OK || stored != NULL);
     if (status == STATUS_OK && stored->generation != expected) {
         status = reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
                             source->path);

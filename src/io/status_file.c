@@ -81,7 +81,7 @@ enum status status_file_write(const char *state_dir, const struct status_report 
     if (status == STATUS_OK) {
         status = replace_file(path, fresh, text, length, why);
     } else {
-        reason_set(why, status, "out of memory");
+        reason_write(why, "out of memory");
     }
     free(path);
     free(fresh);
@@ -152,7 +152,7 @@ enum status status_file_read(const char *state_dir, struct status_report *out, s
         struct reason inner = {""};
         status = status_parse(text, length, out, &inner);
         if (status != STATUS_OK) {
-            reason_set(why, status, "%s: %.100s", path, inner.text);
+            reason_write(why, "%s: %.100s", path, inner.text);
         }
     }
     free(text);

@@ -501,9 +501,9 @@ enum status status_parse(const char *text, size_t length, struct status_report *
     }
     free(copy);
     if (status == STATUS_INVALID) {
-        reason_set(why, status, "line %u: not what a report has there", line.number);
+        reason_write(why, "line %u: not what a report has there", line.number);
     } else if (status != STATUS_OK) {
-        reason_set(why, status, "out of memory");
+        reason_write(why, "out of memory");
     }
     if (status != STATUS_OK) {
         status_report_free(out);
