@@ -224,7 +224,7 @@ char *address_plain(const char *local, const char *ascii)
     if (out == NULL) {
         return NULL;
     }
-    memcpy(out, local, local_length);
+    memcpy(out, local, local_length + 1);
     if (domain_length > 0) {
         out[local_length++] = '@';
     }

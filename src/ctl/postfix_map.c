@@ -7,6 +7,7 @@
  */
 #include "ctl/postfix_map.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ static bool add(struct line *line, const char *domain)
     if (line->count > 0 && line->length + room > line->limit) {
         flush(line);
     }
+    assert(line->length + room > line->length);
     items = realloc(line->items, line->length + room);
     if (items == NULL) {
         return false;
