@@ -8,6 +8,8 @@ INSTALL    ?= install
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR    ?=
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
 BUILD      ?= build
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
 CFLAGS     ?= -O2 -g
@@ -157,6 +159,9 @@ install: all
 	$(INSTALL) -m 644 $(MAN8) $(SHARE)/man/man8
 	$(INSTALL) -m 644 $(MAN5) $(SHARE)/man/man5
 	$(INSTALL) -m 644 $(wildcard conf/postfix/*) $(SHARE)/batvd/postfix
+	$(INSTALL) -d $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
+	$(INSTALL) -m 644 conf/completion/batvctl.bash $(DESTDIR)$(BASH_COMPLETIONS)/batvctl
+	$(INSTALL) -m 644 conf/completion/_batvctl $(DESTDIR)$(ZSH_COMPLETIONS)/_batvctl
 	@if [ -e $(ETC)/batvd.conf ] || [ -L $(ETC)/batvd.conf ]; then \
 	    echo '$(ETC)/batvd.conf is there already and stays as it is'; \
 	else set -x; $(INSTALL) -m 644 conf/batvd.conf $(ETC)/batvd.conf; fi
@@ -167,6 +172,7 @@ uninstall:
 	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(MAN8)))
 	rm -f $(addprefix $(SHARE)/man/man5/,$(notdir $(MAN5)))
 	rm -rf $(SHARE)/batvd
+	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/batvctl $(DESTDIR)$(ZSH_COMPLETIONS)/_batvctl
 
 clean:
 	rm -rf $(BUILD)

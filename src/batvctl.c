@@ -20,15 +20,19 @@
 
 enum { KEYS = CTL_STATE | CTL_KEYS, GO_ON = -1 };
 
+/*
+ * Shells complete by this table too, as --help prints it (see conf/completion): words in lower case
+ * stand for themselves, with | between alternatives, K is a key's number and FILE a file's name.
+ */
 static const struct command commands[] = {
     {"key", "init", "make a keyring with a first key", cmd_key, KEYS},
     {"key", "list", "show the keys, without their secrets", cmd_key, KEYS},
-    {"key", "rotate [--algorithm A] [--activate-in S] [--evidence]", "make a new key", cmd_key,
-     KEYS},
+    {"key", "rotate [--algorithm hmac-sha256|hmac-sha1] [--activate-in SECONDS] [--evidence]",
+     "make a new key", cmd_key, KEYS},
     {"key", "revoke K [--compromised]", "drop a key at once", cmd_key, KEYS},
     {"key", "export K [--force]", "write a key's secret as hex to stdout", cmd_key, KEYS},
-    {"key", "import K --algorithm A [--state S]", "take a key's secret as hex from stdin", cmd_key,
-     KEYS},
+    {"key", "import K --algorithm hmac-sha256|hmac-sha1 [--state pending|active|retained]",
+     "take a key's secret as hex from stdin", cmd_key, KEYS},
     {"sign", "ADDRESS...", "tag addresses", cmd_sign, KEYS},
     {"verify", "ADDRESS...", "tell what the tags of addresses are worth", cmd_verify, KEYS},
     {"explain", "--client IP [--client-name N] [--auth USER] --from S --rcpt R... [--message FILE]",
@@ -44,7 +48,7 @@ static const struct command commands[] = {
      KEYS},
     {"pause", "", "refuse nothing from now on; signing goes on", cmd_pause, CTL_STATE},
     {"resume", "", "end a pause", cmd_resume, CTL_STATE},
-    {"mta", "postfix [--part main|map] [--map-path P]", "print the MTA's settings", cmd_mta,
+    {"mta", "postfix [--part main|map] [--map-path FILE]", "print the MTA's settings", cmd_mta,
      CTL_CONFIG},
     {NULL, NULL, NULL, NULL, 0},
 };
