@@ -200,10 +200,11 @@ class Batvd:
     fake_time   runs under libfaketime; then travel() and set_clock() work
     monotonic   with fake_time: whether the monotonic clock jumps along
     init_keys   whether start() makes a ring where there is none
+    under       a command that the daemon is started by; it must become the daemon in the end
     """
 
     def __init__(self, config=None, *, listen="unix", socket_path=None, user="nobody",
-                 fake_time=False, monotonic=False, init_keys=True):
+                 fake_time=False, monotonic=False, init_keys=True, under=()):
         self.folder = util.make_folder("batvd")
         self.conf = self.folder / "batvd.conf"
         self.state = self.folder / "state"
@@ -218,6 +219,7 @@ class Batvd:
         self.offset = 0
         self.monotonic = monotonic
         self._init_keys = init_keys
+        self._under = list(under)
         self._fake_file = self.folder / "faketime"
         self._secrets = {}
         self._make_folders()
@@ -340,8 +342,9 @@ class Batvd:
             self.ctl("key", "init", rc=0)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [util.binary("batvd"), "-c", self.conf, *args], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=self.environment(), cwd="/", start_new_session=True)
+                [*self._under, util.binary("batvd"), "-c", self.conf, *args], cwd="/",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(),
+                start_new_session=True)
         try:
             util.wait_for(self._listens, 20, lambda: "a listening batvd:\n" + self.log_text())
         except BaseException:
