@@ -1,0 +1,141 @@
+"""Forwarders that rewrite senders (SRS, a real postsrsd): a tag of ours that one has wrapped comes
+home, whether the forwarder is somebody else's or our own."""
+
+import re
+
+import pytest
+
+from batvtest import util
+from batvtest.postfix import STRANGER, Postfix, make_bounce
+from batvtest.site import MAILBOXES, Site
+from batvtest.srs import Srs
+
+ALICE = "alice@example.com"
+FAR = "out@dest.test"
+ELSEWHERE = "forwarder.test"
+OURS = "srs.example.com"
+WRAPPED = re.compile(r"SRS0=[^=]+=\w+=example\.com=(prvs=\d{4}[0-9a-f]{6}=alice)@(.+)")
+
+
+def srs_main(srs):
+    """As postsrsd's own instructions have it."""
+    return {"sender_canonical_maps": srs.forward, "sender_canonical_classes": "envelope_sender",
+            "recipient_canonical_maps": srs.reverse,
+            "recipient_canonical_classes": "envelope_recipient"}
+
+
+
+# -- somebody else's ------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def away():
+    """Our site, and a forwarder on the way that passes fwd@forwarder.test on."""
+    with Site() as site, Srs(ELSEWHERE) as srs:
+        main = {**srs_main(srs), "virtual_alias_maps": f"inline:{{fwd@{ELSEWHERE}={FAR}}}",
+                "transport_maps": f"inline:{{example.com=smtp:[127.0.0.1]:{site.postfix.port()}}}"}
+        with Postfix(mailboxes=[f"postmaster@{ELSEWHERE}"], relayhost=site.sink.relayhost,
+                     hostname=f"mx.{ELSEWHERE}", main=main) as forwarder:
+            yield site, forwarder
+
+
+@pytest.fixture(autouse=True)
+def far_end_accepts(request):
+    yield
+    for name in ("away", "home"):
+        if name in request.fixturenames:
+            value = request.getfixturevalue(name)
+            (value[0] if isinstance(value, tuple) else value).reset()
+
+
+def assert_home(site, mark, tagged):
+    entry = site.batvd.wait_entry("verify", since=mark)
+    assert (entry["rcpt"], entry["result"], entry["action"]) == (f"<{tagged}>", "valid",
+                                                                 "accept"), entry.line
+
+
+def test_a_forwarded_message_is_refused_at_the_last_hop(away):
+    site, forwarder = away
+    tagged = site.tagged()
+    site.sink.refuse(f"^{FAR}$")
+    mark = site.batvd.mark()
+    before = len(site.postfix.mail(ALICE))
+    sent = forwarder.send(tagged, f"fwd@{ELSEWHERE}", xclient=STRANGER)
+    assert sent.accepted, sent
+    assert_home(site, mark, tagged)
+    util.wait_for(lambda: len(site.postfix.mail(ALICE)) == before + 1, 10, "the bounce at home")
+
+
+def test_a_bounce_to_what_the_forwarder_made(away):
+    site, forwarder = away
+    tagged = site.tagged()
+    sent = forwarder.send(tagged, f"fwd@{ELSEWHERE}", xclient=STRANGER)
+    wrapped = site.sink.wait_one(subject=sent.subject).mail_from
+    found = WRAPPED.fullmatch(wrapped)
+    assert found and f"{found[1]}@example.com" == tagged and found[2] == ELSEWHERE, wrapped
+    mark = site.batvd.mark()
+    subject = util.unique("bounce")
+    assert forwarder.send("<>", wrapped, make_bounce(subject, to=wrapped), xclient=STRANGER).accepted
+    assert_home(site, mark, tagged)
+    site.postfix.wait_one(ALICE, subject)
+
+
+def test_a_wrapped_tag_that_was_forged_is_refused_at_home(away):
+    """The forwarder cannot know; our site does."""
+    site, forwarder = away
+    sent = forwarder.send("prvs=0785abcdef=" + ALICE, f"fwd@{ELSEWHERE}", xclient=STRANGER)
+    wrapped = site.sink.wait_one(subject=sent.subject).mail_from
+    mark = site.batvd.mark()
+    forwarder.send("<>", wrapped, make_bounce(util.unique(), to=wrapped), xclient=STRANGER)
+    entry = site.batvd.wait_entry("verify", since=mark)
+    assert (entry["result"], entry["action"]) == ("bad-signature", "reject"), entry.line
+
+
+# -- our own --------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def home():
+    """A site that forwards fwd@example.com itself and rewrites every sender, its own too, into a
+    domain that is ours as well. Its settings were there before batvd's."""
+    with Srs(OURS) as srs:
+        main = {**srs_main(srs), "virtual_alias_maps": f"inline:{{fwd@example.com={FAR}}}"}
+        config = {"domains": ("example.com", OURS)}
+        with Site(config, main=main, mailboxes=(*MAILBOXES, f"postmaster@{OURS}")) as site:
+            yield site
+
+
+def test_the_map_of_before_stays(home):
+    maps = home.postfix.postconf("recipient_canonical_maps")
+    assert "tcp:" in str(maps) and "pcre:" in str(maps), maps
+
+
+def test_mail_of_others_that_we_forward(home):
+    """Its SRS sender is not signed, and its bounces find their way."""
+    sent = home.receive("joe@other.test", "fwd@example.com")
+    assert sent.accepted, sent
+    wrapped = home.sink.wait_one(subject=sent.subject).mail_from
+    assert wrapped.startswith("SRS0=") and wrapped.endswith(f"=joe@{OURS}"), wrapped
+    bounce, entry = home.judged_bounce(wrapped)
+    assert (entry["result"], entry["action"]) == ("missing", "accept"), entry.line
+    assert entry["rule"] == "exclude.recipients:SRS0=*@*"
+    assert home.sink.wait_one(subject=bounce.subject).rcpts == ["joe@other.test"]
+
+
+def test_a_tag_of_ours_that_we_wrap_ourselves(home):
+    """Nothing is lost: what comes back to the SRS address reaches the one who sent."""
+    sent = home.submit(ALICE, "fwd@example.com")
+    assert sent.accepted, sent
+    wrapped = home.sink.wait_one(subject=sent.subject).mail_from
+    assert WRAPPED.fullmatch(wrapped), wrapped
+    bounce, entry = home.judged_bounce(wrapped)
+    assert (entry["result"], entry["action"]) == ("foreign", "accept"), entry.line
+    assert entry["rule"] == "exclude.recipients:SRS0=*@*"
+    home.assert_delivered(bounce, ALICE)
+
+
+def test_a_submission_from_an_srs_address_is_not_signed(home):
+    wrapped = f"SRS0=HHHH=TT=other.test=joe@{OURS}"
+    mark = home.batvd.mark()
+    sent = home.submit_inside(wrapped)
+    assert sent.accepted, sent
+    assert home.batvd.wait_entry("sign-skip", since=mark)["reason"] == "already-tagged"
+    assert "prvs=" not in home.sink.wait_one(subject=sent.subject).mail_from
