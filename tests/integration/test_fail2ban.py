@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from batvtest import tag, util
+from batvtest import manual, tag, util
 from batvtest.milter import MilterSession
 from batvtest.site import Site, client
 
@@ -76,14 +76,6 @@ class Syslog:
         util.remove_folder(self.folder)
 
 
-def manual_blocks(name, section):
-    """The literal displays of a manual's subsection, as a reader sees them."""
-    text = (util.REPO / "man" / name).read_text(encoding="utf-8")
-    part = re.search(rf"(?ms)^\.S[sh] {section}$(.*?)(?=^\.S[sh] )", text)[1]
-    return [block.replace("\\e", "\\") for block in
-            re.findall(r"(?ms)^\.Bd -literal.*?\n(.*?)^\.Ed$", part)]
-
-
 class Fail2ban:
     """fail2ban-regex with its own configuration and the manual's filters."""
 
@@ -94,7 +86,7 @@ class Fail2ban:
             self.root = pathlib.Path("/")
         self.folder = util.make_folder("batv-fail2ban")
         shutil.copytree(self.root / "etc/fail2ban", self.folder / "conf")
-        filters = [block for block in manual_blocks("batvd.8", "Banning clients")
+        filters = [block for block in manual.blocks("batvd.8", "Banning clients")
                    if "[Definition]" in block]
         for name, text in zip(("batvd", "batvd-postfix"), filters, strict=True):
             (self.folder / "conf/filter.d" / f"{name}.conf").write_text(text, encoding="utf-8")
