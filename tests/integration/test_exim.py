@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from batvtest import tag
+from batvtest import manual, tag
 from batvtest.daemon import DAY
 from batvtest.exim import KEY_MAX, Exim
 
@@ -91,6 +91,28 @@ def test_quoted_local_parts(exim, batvd):
     assert exim.check([bare], SECRET) == [("a b@example.com", 1)]
     assert exim.sign(["a b@example.com"], SECRET, 1) == [bare]
     assert peer.check([tagged])[0]["plain"] == '"a b"@example.com'
+
+
+def test_where_the_manual_says_the_secret_is(exim):
+    """`exim -bP config | grep prvs` shows it, also where a macro holds it; a lookup's is had by
+    `exim -be`, to the octet."""
+    (exim.folder / "secrets").write_text("prvs: the secret\n", encoding="ascii")
+    (exim.folder / "site").write_text(f"""\
+keep_environment =
+SECRET = $${{lookup{{prvs}}lsearch{{{exim.folder}/secrets}}}}
+begin transports
+external:
+  driver = smtp
+  return_path = ${{prvs{{$return_path}}{{SECRET}}{{1}}}}
+""".replace("$$", "$"), encoding="ascii")
+    assert manual.commands("batvctl.8", "The other program's secret")[0] == (
+        "exim -bP config | grep prvs")
+    said = [line.strip() for line in exim.run("-bP", "config", conf="site").splitlines()
+            if "prvs" in line]
+    lookup = f"${{lookup{{prvs}}lsearch{{{exim.folder}/secrets}}}}"
+    assert said == [f"SECRET = {lookup}",
+                    f"return_path = ${{prvs{{$return_path}}{{{lookup}}}{{1}}}}"]
+    assert exim.run("-be", lookup) == "the secret\n"
 
 
 # -- forged, foreign, expired ---------------------------------------------------------------------

@@ -55,8 +55,8 @@ class Exim:
     def __exit__(self, *_):
         util.remove_folder(self.folder)
 
-    def expand(self, expressions, when=None):
-        """What each becomes, one process for all."""
+    def run(self, *args, conf="conf", when=None, text=""):
+        """Exim with these arguments; what it printed."""
         preload = [_library("*/libnss_wrapper.so")]
         env = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "NSS_WRAPPER_PASSWD": f"{self.folder}/passwd",
                "NSS_WRAPPER_GROUP": f"{self.folder}/group"}
@@ -65,11 +65,17 @@ class Exim:
             moment = datetime.datetime.fromtimestamp(when, datetime.timezone.utc)
             env["FAKETIME"] = moment.strftime("@%Y-%m-%d %H:%M:%S")
         env["LD_PRELOAD"] = " ".join(preload)
-        done = subprocess.run([program(), "-C", self.folder / "conf", "-be"], env=env, timeout=60,
-                              input="".join(f"{line}\n" for line in expressions), text=True,
-                              capture_output=True, check=False, cwd="/", encoding="utf-8")
-        answers = re.split(r"(?m)^> ", done.stdout)[1:-1]
-        assert done.returncode == 0 and len(answers) == len(expressions), done
+        done = subprocess.run([program(), "-C", self.folder / conf, *args], env=env, timeout=60,
+                              input=text, text=True, capture_output=True, check=False, cwd="/",
+                              encoding="utf-8")
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def expand(self, expressions, when=None):
+        """What each becomes, one process for all."""
+        said = self.run("-be", when=when, text="".join(f"{line}\n" for line in expressions))
+        answers = re.split(r"(?m)^> ", said)[1:-1]
+        assert len(answers) == len(expressions), said
         return [answer.removesuffix("\n") for answer in answers]
 
     def sign(self, addresses, secret, key, when=None):
