@@ -247,7 +247,7 @@ def test_the_table_has_every_option_of_the_commands(table):
 
 
 def test_every_alternative_is_one(table, batvd):
-    """Each word that completion offers is taken; one that it does not offer is a mistake in the call."""
+    """Each word that completion offers is taken; one that it does not offer is a usage error."""
     one = batvd()
     offered = [(row, name, word) for row in table for name, value in row.options.items()
                for word in sorted(alternatives(value) or ())]

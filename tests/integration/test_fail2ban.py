@@ -56,7 +56,8 @@ class Syslog:
 
     def _run(self):
         while octets := self._socket.recv(65536):
-            found = re.fullmatch(rb"<(?:1[6-9]|2[0-3])>(\w{3} [ \d]\d \d\d:\d\d:\d\d) (batvd\[\d+\]: .*)", octets)
+            found = re.fullmatch(rb"<(?:1[6-9]|2[0-3])>(\w{3} [ \d]\d [\d:]{8}) (batvd\[\d+\]: .*)",
+                                 octets)
             line = b"%s mail %s" % found.groups() if found else b"not of mail: " + octets
             with self.file.open("ab") as log:
                 log.write(line + b"\n")

@@ -1,5 +1,5 @@
-"""Tags of other makers, of old drafts and of forwarders, by the milter protocol and batvctl: none of
-them is ours, none is ever an error, and none is taken off or signed."""
+"""Tags of other makers, of old drafts and of forwarders, by the milter protocol and batvctl: none
+of them is ours, none is ever an error, and none is taken off or signed."""
 
 import pytest
 

@@ -83,8 +83,8 @@ class Exim:
                             for address in addresses], when)
 
     def check(self, tagged, secret, when=None):
-        """Of each tagged address: (plain address, key's number) where the tag is good, None where it
-        is forged or has expired, "" where Exim sees no tag."""
+        """Of each tagged address: (plain address, key's number) where the tag is good, None where
+        it is forged or has expired, "" where Exim sees no tag."""
         said = self.expand([f"${{prvscheck{{{literal(address)}}}{{{literal(secret)}}}"
                             "{$prvscheck_result|$prvscheck_keynum|$prvscheck_address}}"
                             for address in tagged], when)
