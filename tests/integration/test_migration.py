@@ -13,6 +13,7 @@ import pytest
 
 from batvtest import manual, tag, util
 
+from batvtest.exim import Exim
 from batvtest.site import Site
 
 ALICE = "alice@example.com"
@@ -100,6 +101,12 @@ class Administrator:
 
 def commands(title):
     return manual.commands("batvctl.8", title)
+
+
+def command_with(title, word):
+    """The one that names it."""
+    found, = [command for command in commands(title) if word in command]
+    return found
 
 
 @pytest.fixture
@@ -195,17 +202,13 @@ VALID = ("valid", "accept", "tag")
 REFUSED = ("reject", "verify.action")
 
 
-@pytest.mark.parametrize("program", ["Exim", "batv-tools"])
-def test_all_at_once(administrator, program):
+def test_all_at_once(administrator):
     """The old program's tags are good to the last of them; a forged one never is."""
-    key = b"the old secret" + (b"\n" if program == "batv-tools" else b"")
+    key = b"the old secret\n"
     theirs = BatvTools(key)
     with Move(fake_time=True, init_keys=False) as site:
         admin = administrator({"": site.batvd}, key=key, env=site.postfix.env, postfix=site.postfix)
-        imports = [line for line in commands("The other program's secret") if "key import" in line]
-        command = imports[0].replace("import 1", "import 0") if program == "Exim" else imports[1]
-        assert ("exim.secret" in command) == (program == "Exim")
-        admin.type(command)
+        admin.type(command_with("The other program's secret", "/etc/batv-key"))
         before = site.workers()
         for command in commands("All at once")[:-1]:
             said = admin.type(command)
@@ -231,6 +234,20 @@ def test_all_at_once(administrator, program):
         site.at_day(10)
         assert site.judge(last) == ("unknown-key", *REFUSED)
         assert "retained" not in admin.type("batvctl key list")
+
+
+def test_from_exim(batvd, administrator):
+    """Its number stays, ours come after it, and its tags are good for as long as any others."""
+    one = batvd({"verify": {"action": "reject"}}, init_keys=False, fake_time=True)
+    admin = administrator({"": one}, key=b"Exim's own")
+    admin.type(command_with("The other program's secret", "exim.secret"))
+    admin.type(commands("All at once")[0])
+    assert one.active_key() == 2
+    with Exim() as exim:
+        tagged = exim.sign([ALICE], b"Exim's own", 1)[0]
+    for days, seen in ((0, "valid"), (7, "valid"), (8, "expired"), (10, "unknown-key")):
+        one.travel(days=days)
+        assert explain(one, tagged)["result"] == seen, days
 
 
 def test_theirs_ended_early(batvd, administrator):
