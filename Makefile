@@ -7,6 +7,11 @@ VERSION := 0.1.0
 INSTALL    ?= install
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
+# Where systemd looks: below /usr and /usr/local, nowhere else.
+SYSTEMDDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX),/usr/local)/lib
+UNITDIR    ?= $(SYSTEMDDIR)/systemd/system
+SYSUSERSDIR ?= $(SYSTEMDDIR)/sysusers.d
+TMPFILESDIR ?= $(SYSTEMDDIR)/tmpfiles.d
 DESTDIR    ?=
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
@@ -166,8 +171,24 @@ install: all
 	    echo '$(ETC)/batvd.conf is there already and stays as it is'; \
 	else set -x; $(INSTALL) -m 644 conf/batvd.conf $(ETC)/batvd.conf; fi
 
-# The configuration stays: it is the administrator's.
+# Nothing is enabled or started.
+install-service:
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(UNITDIR) $(SYSUSERSDIR) $(TMPFILESDIR))
+	sed 's,/usr/local/sbin/,$(PREFIX)/sbin/,' conf/systemd/batvd.service \
+	    > $(DESTDIR)$(UNITDIR)/batvd.service && chmod 644 $(DESTDIR)$(UNITDIR)/batvd.service
+	$(INSTALL) -m 644 conf/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/batvd.conf
+	$(INSTALL) -m 644 conf/systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/batvd.conf
+	@echo 'Now, as root:'
+	@echo '    systemd-sysusers $(SYSUSERSDIR)/batvd.conf              the user batvd'
+	@echo '    systemd-tmpfiles --create $(TMPFILESDIR)/batvd.conf     its folders'
+	@echo '    editor $(SYSCONFDIR)/batvd/batvd.conf                   your domains'
+	@echo '    batvctl key init                                        the first key'
+	@echo '    systemctl daemon-reload && systemctl enable --now batvd'
+
+# The configuration stays: it is the administrator's. So do the user and the keys.
 uninstall:
+	rm -f $(addprefix $(DESTDIR),$(UNITDIR)/batvd.service $(SYSUSERSDIR)/batvd.conf \
+	    $(TMPFILESDIR)/batvd.conf)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,$(notdir $(PROGRAMS)))
 	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(MAN8)))
 	rm -f $(addprefix $(SHARE)/man/man5/,$(notdir $(MAN5)))
@@ -182,11 +203,13 @@ help:
 	@echo 'make check      as root: install what is missing, build, run every test'
 	@echo 'make demo       as root: install what is missing, build, show what batvd does'
 	@echo 'make install    PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make install-service   unit, user and folders for systemd; PREFIX DESTDIR UNITDIR'
+	@echo '                SYSUSERSDIR TMPFILESDIR; enables and starts nothing'
 	@echo 'make deps       as root: install the packages of .ci/packages'
 	@echo 'make fuzz       SECONDS=$(SECONDS), as root: each fuzz target for that long'
 	@echo 'also: uninstall clean tests asan tsan lint analyze format format-check bench'
 
 FORCE:
-.PHONY: all tests deps check asan tsan fuzz fuzzers demo bench lint analyze format format-check install \
-        uninstall clean help FORCE
+.PHONY: all tests deps check asan tsan fuzz fuzzers demo bench lint analyze format format-check \
+        install install-service uninstall clean help FORCE
 .DELETE_ON_ERROR:
