@@ -22,6 +22,7 @@
 #include "io/mime.h"
 #include "io/oracle.h"
 #include "io/privileges.h"
+#include "io/systemd.h"
 #include "milter/adapter.h"
 
 struct options {
@@ -178,7 +179,9 @@ static enum status serve(const struct state *state, const struct config *config,
     if (status == STATUS_OK) {
         log_line(LOG_NOTICE, "batvd %s started: %zu domains, listening on %s", BATV_VERSION,
                  config->settings->rules_count, config->listen);
+        systemd_ready(); /* whoever connects now waits in the listener's queue */
         status = run_filter(state, config, listener.fd, why);
+        systemd_stopping();
         keeper_stop(state->keeper);
         log_line(LOG_NOTICE, "batvd ended");
     }

@@ -49,6 +49,16 @@ enum { DECISION_LINE = 8192 };
 /* The log line, cut to size, always terminated. Hostile octets are quoted. Returns its length. */
 size_t decision_format(const struct decision *decision, char *out, size_t size);
 
+/* What was done: "sign", "verify" ... */
+const char *decision_event(const struct decision *decision);
+
+/* The line's values one by one, in its order, as they are before they are quoted. */
+struct decision_reader {
+    void (*take)(void *self, const char *name, const char *value);
+    void *self;
+};
+void decision_read(const struct decision *decision, const struct decision_reader *reader);
+
 struct decision_sink {
     void (*take)(void *self, const struct decision *decision);
     void *self;

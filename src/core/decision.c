@@ -1,7 +1,7 @@
 /*
- * The log line of a decision: queue id first, then name=value. The values come from strangers, so
- * one that is not plain printable ASCII is put in quotes with every odd octet escaped; a line can
- * therefore always be taken apart again. Pure.
+ * A decision as names and values, and as the log line of these: queue id first, then name=value.
+ * The values come from strangers, so one that is not plain printable ASCII is put in quotes with
+ * every odd octet escaped; a line can therefore always be taken apart again. Pure.
  */
 #include "batv/decision.h"
 
@@ -62,19 +62,10 @@ static void put_quoted(struct line *line, const char *value)
  * still leave room for the rest of a line. */
 enum { VALUE_MAX = 420 };
 
-/* " name=value", the value put together of three pieces, of which any may be NULL. One that is
- * absurdly long is cut, so that the line is not. No formatted printing: this is on every message's
- * way. */
-static void put_field(struct line *line, const char *name, const char *before, const char *text,
-                      const char *after)
+/* " name=value" */
+static void put_field(void *self, const char *name, const char *value)
 {
-    const char *const pieces[] = {before, text, after};
-    char value[VALUE_MAX + 1];
-    struct line part = {value, sizeof value, 0};
-    value[0] = '\0';
-    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        put_text(&part, pieces[i] != NULL ? pieces[i] : "");
-    }
+    struct line *line = self;
     put_text(line, " ");
     put_text(line, name);
     put_text(line, "=");
@@ -85,17 +76,33 @@ static void put_field(struct line *line, const char *name, const char *before, c
     }
 }
 
-static void put_word(struct line *line, const char *name, const char *word)
+/* A value put together of three pieces, of which any may be NULL. One that is absurdly long is cut,
+ * so that the line is not. No formatted printing: this is on every message's way. */
+static void give(const struct decision_reader *reader, const char *name, const char *before,
+                 const char *text, const char *after)
 {
-    put_field(line, name, NULL, word, NULL);
+    const char *const pieces[] = {before, text, after};
+    char value[VALUE_MAX + 1];
+    struct line part = {value, sizeof value, 0};
+    value[0] = '\0';
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        put_text(&part, pieces[i] != NULL ? pieces[i] : "");
+    }
+    reader->take(reader->self, name, value);
 }
 
-static void put_address(struct line *line, const char *name, const char *address)
+static void give_word(const struct decision_reader *reader, const char *name, const char *word)
 {
-    put_field(line, name, "<", address, ">");
+    give(reader, name, NULL, word, NULL);
 }
 
-static void put_number(struct line *line, const char *name, uint64_t number)
+static void give_address(const struct decision_reader *reader, const char *name,
+                         const char *address)
+{
+    give(reader, name, "<", address, ">");
+}
+
+static void give_number(const struct decision_reader *reader, const char *name, uint64_t number)
 {
     char digits[24];
     size_t at = sizeof digits - 1;
@@ -104,90 +111,102 @@ static void put_number(struct line *line, const char *name, uint64_t number)
         digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    put_word(line, name, digits + at);
+    give_word(reader, name, digits + at);
 }
 
 /* A name with the list entry that matched, if one did. */
-static void put_entry(struct line *line, const char *name, const char *what, const char *entry)
+static void give_entry(const struct decision_reader *reader, const char *name, const char *what,
+                       const char *entry)
 {
-    put_field(line, name, what, entry != NULL ? ":" : NULL, entry);
+    give(reader, name, what, entry != NULL ? ":" : NULL, entry);
 }
 
-static void put_client(struct line *line, const struct client *client)
+static void give_client(const struct decision_reader *reader, const struct client *client)
 {
     char address[80] = "[local]";
     if (client->address != NULL) {
         snprintf(address, sizeof address, "[%s]", client->address);
     }
-    put_field(line, "client", client->name != NULL ? client->name : "unknown", address, NULL);
+    give(reader, "client", client->name != NULL ? client->name : "unknown", address, NULL);
 }
 
-static void put_sign(struct line *line, const struct decision *d)
+static void give_sign(const struct decision_reader *reader, const struct decision *d)
 {
     char day[DAY_TEXT];
     day_format(d->expires, day);
-    put_address(line, "from", d->sender);
-    put_address(line, "tagged", d->tagged);
-    put_number(line, "key", (uint64_t)d->key);
-    put_word(line, "expires", day);
+    give_address(reader, "from", d->sender);
+    give_address(reader, "tagged", d->tagged);
+    give_number(reader, "key", (uint64_t)d->key);
+    give_word(reader, "expires", day);
 }
 
 /* The sender is one for the whole message, so a single recipient can be the reason for all. */
-static void put_sign_skip(struct line *line, const struct decision *d)
+static void give_sign_skip(const struct decision_reader *reader, const struct decision *d)
 {
-    put_address(line, "from", d->sender);
-    put_entry(line, "reason", d->reason, d->entry);
+    give_address(reader, "from", d->sender);
+    give_entry(reader, "reason", d->reason, d->entry);
     if (d->recipient != NULL && d->recipients > 1) {
-        put_address(line, "rcpt", d->recipient);
-        put_number(line, "recipients", d->recipients);
+        give_address(reader, "rcpt", d->recipient);
+        give_number(reader, "recipients", d->recipients);
     }
 }
 
-static void put_verify(struct line *line, const struct decision *d)
+static void give_verify(const struct decision_reader *reader, const struct decision *d)
 {
-    put_client(line, d->client);
-    put_address(line, "from", d->sender);
-    put_address(line, "rcpt", d->recipient);
-    put_word(line, "result", result_name(d->result));
+    give_client(reader, d->client);
+    give_address(reader, "from", d->sender);
+    give_address(reader, "rcpt", d->recipient);
+    give_word(reader, "result", result_name(d->result));
     if (d->bounce && d->verdict.proof != NULL) {
-        put_word(line, "class", bounce_class_name(d->class));
-        put_word(line, "proof", d->verdict.proof);
+        give_word(reader, "class", bounce_class_name(d->class));
+        give_word(reader, "proof", d->verdict.proof);
     }
-    put_word(line, "action", action_name(d->verdict.action));
+    give_word(reader, "action", action_name(d->verdict.action));
     if (d->verdict.would != d->verdict.action) {
-        put_word(line, "would", action_name(d->verdict.would));
+        give_word(reader, "would", action_name(d->verdict.would));
     }
     if (d->applied != NULL) {
-        put_word(line, "applied", d->applied);
+        give_word(reader, "applied", d->applied);
     }
-    put_entry(line, "rule", d->verdict.rule, d->verdict.entry);
+    give_entry(reader, "rule", d->verdict.rule, d->verdict.entry);
 }
 
-static void put_relayed(struct line *line, const struct decision *d)
+static void give_relayed(const struct decision_reader *reader, const struct decision *d)
 {
-    put_client(line, d->client);
-    put_address(line, "from", d->sender);
-    put_address(line, "rcpt", d->recipient);
+    give_client(reader, d->client);
+    give_address(reader, "from", d->sender);
+    give_address(reader, "rcpt", d->recipient);
 }
 
 static const struct {
     const char *name;
-    void (*put)(struct line *line, const struct decision *decision);
+    void (*give)(const struct decision_reader *reader, const struct decision *decision);
 } kinds[DECISION_KIND_COUNT] = {
-    [DECISION_SIGN] = {"sign", put_sign},
-    [DECISION_SIGN_SKIP] = {"sign-skip", put_sign_skip},
-    [DECISION_VERIFY] = {"verify", put_verify},
-    [DECISION_RELAYED_UNSIGNED] = {"relayed-unsigned", put_relayed},
+    [DECISION_SIGN] = {"sign", give_sign},
+    [DECISION_SIGN_SKIP] = {"sign-skip", give_sign_skip},
+    [DECISION_VERIFY] = {"verify", give_verify},
+    [DECISION_RELAYED_UNSIGNED] = {"relayed-unsigned", give_relayed},
 };
+
+const char *decision_event(const struct decision *decision)
+{
+    return kinds[decision->kind].name;
+}
+
+void decision_read(const struct decision *decision, const struct decision_reader *reader)
+{
+    kinds[decision->kind].give(reader, decision);
+    give_number(reader, "ring", decision->generation);
+}
 
 size_t decision_format(const struct decision *decision, char *out, size_t size)
 {
     struct line line = {out, size, 0};
+    const struct decision_reader reader = {put_field, &line};
     out[0] = '\0';
     put_text(&line, decision->queue_id != NULL ? decision->queue_id : "NOQUEUE");
     put_text(&line, ": ");
-    put_text(&line, kinds[decision->kind].name);
-    kinds[decision->kind].put(&line, decision);
-    put_number(&line, "ring", decision->generation);
+    put_text(&line, decision_event(decision));
+    decision_read(decision, &reader);
     return line.used;
 }

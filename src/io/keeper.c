@@ -24,6 +24,8 @@
 #include "io/random.h"
 #include "io/ring_file.h"
 #include "io/status_file.h"
+#include "io/status_line.h"
+#include "io/systemd.h"
 #include "io/tally.h"
 
 enum {
@@ -62,7 +64,8 @@ struct keeper {
     time_t started, loaded, started_boot;
     char *reload_error;
     char *ring_error;
-    char *status_error; /* only the maintenance thread's */
+    char *status_error; /* only the maintenance thread's, as is what it told systemd last */
+    char status_line[STATUS_LINE];
 };
 
 static const struct config *config_of(const struct keeper *k)
@@ -442,6 +445,17 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
            report_domains(snapshot, now, report) && tally_report(k->tally, report);
 }
 
+/* Told when it changes; systemd logs none of it. */
+static void tell_status(struct keeper *k, const struct status_report *report)
+{
+    char line[STATUS_LINE];
+    status_line(report, line, sizeof line);
+    if (strcmp(line, k->status_line) != 0) {
+        memcpy(k->status_line, line, sizeof line);
+        systemd_status(line);
+    }
+}
+
 static void job_status(void *self, time_t now)
 {
     struct keeper *k = self;
@@ -452,6 +466,9 @@ static void job_status(void *self, time_t now)
     bool filled = fill_report(k, now, &report);
     k->report_due = false;
     pthread_mutex_unlock(&k->lock);
+    if (filled) {
+        tell_status(k, &report);
+    }
     if (!filled) {
         reason_write(&why, "out of memory");
     } else if (status_file_write(k->state_dir, &report, &why) == STATUS_OK) {
@@ -593,6 +610,7 @@ static void job_reload(void *self, time_t now)
     struct keeper *k = self;
     struct config_messages messages = {0};
     struct config *config = NULL;
+    systemd_reloading();
     enum status status = config_load(config_of(k)->path, &config, &messages);
     log_messages(&messages);
     pthread_mutex_lock(&k->lock);
@@ -605,6 +623,7 @@ static void job_reload(void *self, time_t now)
     pthread_mutex_unlock(&k->lock);
     config_messages_free(&messages);
     job_status(self, now);
+    systemd_ready();
 }
 
 /* --------------------------------------------------------------- life cycle */

@@ -1,0 +1,89 @@
+/*
+ * The report in a line: faults and what is held back first, since the line may be cut on its way to
+ * the reader. Pure.
+ */
+#include "io/status_line.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "batv/day.h"
+
+struct text {
+    char *out;
+    size_t size;
+    size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text->out + text->used, text->size - text->used, format, arguments);
+    va_end(arguments);
+    if (length > 0) {
+        size_t room = text->size - text->used - 1;
+        text->used += (size_t)length < room ? (size_t)length : room;
+    }
+}
+
+static void put_faults(struct text *text, const struct status_report *report)
+{
+    if (report->reload_error[0] != '\0') {
+        put(text, "Reload refused, the former configuration is in force: %s. ",
+            report->reload_error);
+    }
+    if (report->ring_error[0] != '\0') {
+        put(text, "Keyring refused, the former keys are in force: %s. ", report->ring_error);
+    }
+    if (report->clock_wrong) {
+        put(text, "The clock is wrong: no rotation, \"auto\" rejects nothing. ");
+    }
+    if (report->paused) {
+        put(text, "Paused, nothing is rejected. ");
+    }
+}
+
+/* A domain whose forged bounces are only logged, for whatever reason. */
+static bool only_logs(const struct status_domain *domain)
+{
+    return domain->state[0] != '\0' ? strcmp(domain->state, "enforcing") != 0
+                                    : strcmp(domain->action, "log") == 0;
+}
+
+static uint64_t counter(const struct status_report *report, const char *name)
+{
+    for (size_t i = 0; i < report->counter_count; i++) {
+        if (strcmp(report->counters[i].name, name) == 0) {
+            return report->counters[i].value;
+        }
+    }
+    return 0;
+}
+
+void status_line(const struct status_report *report, char *out, size_t size)
+{
+    struct text text = {out, size, 0};
+    size_t logging = 0;
+    for (size_t i = 0; i < report->domain_count; i++) {
+        logging += report->paused || only_logs(&report->domains[i]);
+    }
+    out[0] = '\0';
+    put_faults(&text, report);
+    put(&text, "%zu domain%s, %zu of them only logging; ", report->domain_count,
+        report->domain_count == 1 ? "" : "s", logging);
+    if (report->active_key >= 0) {
+        put(&text, "key %d signs; ", report->active_key);
+    } else {
+        put(&text, "no key signs; ");
+    }
+    if (report->next_rotation != 0) {
+        char day[DAY_TEXT];
+        day_format(day_of(report->next_rotation), day);
+        put(&text, "next key on %s; ", day);
+    }
+    put(&text, "since the start %" PRIu64 " signed, %" PRIu64 " rejected",
+        counter(report, "signed"), counter(report, "action.reject"));
+}
