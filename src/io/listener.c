@@ -62,6 +62,13 @@ static enum status find_group(const char *name, gid_t *out, struct reason *why)
     return STATUS_OK;
 }
 
+/* A setgid folder has given the group already; a service without rights may not even ask for it. */
+static bool is_owned(const struct stat *st, uid_t owner, gid_t group)
+{
+    return (owner == (uid_t)-1 || owner == st->st_uid) &&
+           (group == (gid_t)-1 || group == st->st_gid);
+}
+
 /* bind to rename, on an open socket. NULL, or the call that failed with errno. */
 static const char *place_unix(const struct config *config, uid_t owner, gid_t group,
                               const struct sockaddr_un *temporary, struct listener *out)
@@ -75,11 +82,11 @@ static const char *place_unix(const struct config *config, uid_t owner, gid_t gr
     if (chmod(name, config->listen_mode) != 0) {
         return "chmod";
     }
-    if (chown(name, owner, group) != 0) {
-        return "chown";
-    }
     if (stat(name, &st) != 0) {
         return "stat";
+    }
+    if (!is_owned(&st, owner, group) && chown(name, owner, group) != 0) {
+        return "chown";
     }
     if (listen(out->fd, BACKLOG) != 0) {
         return "listen";

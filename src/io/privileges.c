@@ -60,8 +60,12 @@ enum status identity_borrow(const struct identity *identity, struct reason *why)
     return STATUS_OK;
 }
 
+/* Who has borrowed nothing must not ask: a service's system call filter denies even that. */
 enum status identity_return(struct reason *why)
 {
+    if (geteuid() == getuid() && getegid() == getgid()) {
+        return STATUS_OK;
+    }
     if (seteuid(getuid()) != 0 || setegid(getgid()) != 0) {
         return reason_set(why, STATUS_IO, "cannot become user id %ld again: %s", (long)getuid(),
                           strerror(errno));
