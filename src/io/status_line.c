@@ -63,6 +63,14 @@ static uint64_t counter(const struct status_report *report, const char *name)
     return 0;
 }
 
+/* Whatever an error message quotes: a line must not become two, and systemd takes UTF-8 only. */
+static void make_plain(char *text)
+{
+    for (char *p = text; *p != '\0'; p++) {
+        *p = *p >= 0x20 && *p <= 0x7e ? *p : '?';
+    }
+}
+
 void status_line(const struct status_report *report, char *out, size_t size)
 {
     struct text text = {out, size, 0};
@@ -86,4 +94,5 @@ void status_line(const struct status_report *report, char *out, size_t size)
     }
     put(&text, "since the start %" PRIu64 " signed, %" PRIu64 " rejected",
         counter(report, "signed"), counter(report, "action.reject"));
+    make_plain(out);
 }

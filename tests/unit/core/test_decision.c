@@ -372,6 +372,40 @@ static void expect_field(const struct field *field, const char *name, const char
                   value);
 }
 
+struct taken {
+    struct field fields[16];
+    size_t count;
+};
+
+static void take_field(void *self, const char *name, const char *value)
+{
+    struct taken *taken = self;
+    REQUIRE(taken->count < COUNT_OF(taken->fields));
+    struct field *field = &taken->fields[taken->count++];
+    snprintf(field->name, sizeof field->name, "%s", name);
+    snprintf(field->value, sizeof field->value, "%s", value);
+}
+
+/* The values that a reader gets are those of the line, in its order, without the quotes. */
+START_TEST(test_a_reader_gets_the_lines_values)
+{
+    const struct decision *decision = &lines[_i].decision;
+    struct taken taken = {.count = 0};
+    decision_read(decision, &(struct decision_reader){take_field, &taken});
+    const char *line = strstr(lines[_i].line, ": ") + 2;
+    size_t event = strcspn(line, " ");
+    ck_assert_uint_eq(strlen(decision_event(decision)), event);
+    ck_assert_int_eq(strncmp(line, decision_event(decision), event), 0);
+    line += event;
+    for (size_t i = 0; i < taken.count; i++) {
+        struct field field;
+        line = read_field(line, &field);
+        expect_field(&taken.fields[i], field.name, field.value);
+    }
+    ck_assert_str_eq(line, "");
+}
+END_TEST
+
 START_TEST(test_random_octets_are_read_back)
 {
     static const char *const alphabets[] = {NULL, "\"\\ x", "a\\x0F\" =<>", "abc@.", "\n\r\t \x7f"};
@@ -479,6 +513,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_line, 0, (int)COUNT_OF(lines));
     tcase_add_loop_test(tcase, test_small_buffers, 0, (int)COUNT_OF(lines));
     tcase_add_test(tcase, test_classes);
+    tcase_add_loop_test(tcase, test_a_reader_gets_the_lines_values, 0, (int)COUNT_OF(lines));
     tcase_add_test(tcase, test_random_octets_are_read_back);
     tcase_add_test(tcase, test_the_longest_line);
     suite_add_tcase(suite, tcase);
