@@ -483,13 +483,64 @@ def test_a_socket_for_another_mta_in_run(service):
     assert service.machine.path(place).stat().st_mode & 0o777 == 0o660
 
 
-def test_an_inet_listener(service):
-    service.configure(listen="inet:8899@127.0.0.1")
-    service.systemctl("start")
+@pytest.fixture
+def drop_in(machine):
+    """Lines in a drop-in, as by `systemctl edit`."""
+    path = machine.path("/etc/systemd/system/batvd.service.d/site.conf")
+
+    def write(*lines):
+        path.write_text("\n".join(["[Service]", *lines, ""]))
+        machine.run("systemctl", "daemon-reload", rc=0)
+    yield write
+    path.unlink()
+    machine.run("systemctl", "daemon-reload", rc=0)
+
+
+def sign_by_inet(machine, port):
     code = ("from batvtest.milter import MilterSession\n"
-            f"with MilterSession('inet:127.0.0.1:8899', **{INSIDE!r}) as s:\n"
+            f"with MilterSession('inet:127.0.0.1:{port}', **{INSIDE!r}) as s:\n"
             "    print(s.message('<alice@example.com>', ['<far@other.test>']).new_sender)\n")
-    done = subprocess.run(["nsenter", "-t", str(service.machine.pid), "-n", "--", "/usr/bin/python3",
+    done = subprocess.run(["nsenter", "-t", str(machine.pid), "-n", "--", "/usr/bin/python3",
                            "-B", "-c", code], cwd=pathlib.Path(__file__).parent, text=True,
                           capture_output=True, check=False, timeout=30)
     assert done.stdout.startswith("prvs="), done
+
+
+def test_an_inet_listener(service):
+    service.configure(listen="inet:8899@127.0.0.1")
+    service.systemctl("start")
+    sign_by_inet(service.machine, 8899)
+
+
+def test_a_low_port_takes_a_drop_in(service, drop_in):
+    service.configure(listen="inet:899@127.0.0.1")
+    service.systemctl("start", rc=1)
+    assert any("899@127.0.0.1: Permission denied" in entry["MESSAGE"] for entry in service.entries())
+    drop_in("AmbientCapabilities=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE")
+    service.systemctl("start")
+    sign_by_inet(service.machine, 899)
+
+
+def test_another_state_dir_takes_a_drop_in(service, drop_in):
+    service.machine.run("install", "-d", "-o", "batvd", "-m", "700", "/srv/batvd", rc=0)
+    service.configure(state_dir="/srv/batvd")
+    service.ctl("key", "init")
+    service.systemctl("start", rc=1)
+    drop_in("ReadWritePaths=/srv/batvd")
+    service.systemctl("start")
+    assert service.sign()
+
+
+def test_a_site_without_network_takes_it_away(service, drop_in):
+    drop_in("RestrictAddressFamilies=", "RestrictAddressFamilies=AF_UNIX", "IPAddressDeny=any")
+    service.systemctl("start")
+    assert service.sign()
+    assert service.entries(BATV_EVENT="sign")
+
+
+def test_a_journal_of_its_own(service, drop_in):
+    drop_in("LogNamespace=batvd")
+    service.systemctl("start")
+    tagged = service.sign()
+    found = service.machine.run("journalctl", "--namespace=batvd", "-o", "cat", "BATV_EVENT=sign", rc=0)
+    assert tagged in found.out
