@@ -178,12 +178,13 @@ install-service:
 	    > $(DESTDIR)$(UNITDIR)/batvd.service && chmod 644 $(DESTDIR)$(UNITDIR)/batvd.service
 	$(INSTALL) -m 644 conf/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/batvd.conf
 	$(INSTALL) -m 644 conf/systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/batvd.conf
-	@echo 'Now, as root:'
-	@echo '    systemd-sysusers $(SYSUSERSDIR)/batvd.conf              the user batvd'
-	@echo '    systemd-tmpfiles --create $(TMPFILESDIR)/batvd.conf     its folders'
-	@echo '    editor $(SYSCONFDIR)/batvd/batvd.conf                   your domains'
-	@echo '    batvctl key init                                        the first key'
-	@echo '    systemctl daemon-reload && systemctl enable --now batvd'
+	@printf '    %s\n' 'Next, as root:' \
+	    'systemd-sysusers $(SYSUSERSDIR)/batvd.conf' \
+	    'systemd-tmpfiles --create $(TMPFILESDIR)/batvd.conf' \
+	    'editor $(SYSCONFDIR)/batvd/batvd.conf' \
+	    '$(PREFIX)/sbin/batvctl key init' \
+	    'systemctl daemon-reload' \
+	    'systemctl enable --now batvd'
 
 # The configuration stays: it is the administrator's. So do the user and the keys.
 uninstall:

@@ -165,10 +165,14 @@ def folder():
     util.remove_folder(made)
 
 
-def install(target, folder, **variables):
+def make(target, folder, **variables):
     settings = [f"{name}={value}" for name, value in variables.items()]
-    tool("make", target, f"DESTDIR={folder}", *settings, cwd=util.REPO,
-         env={"PATH": os.environ["PATH"]})
+    return tool("make", target, f"DESTDIR={folder}", *settings, cwd=util.REPO,
+                env={"PATH": os.environ["PATH"]})
+
+
+def install(target, folder, **variables):
+    make(target, folder, **variables)
     return sorted("/" + str(path.relative_to(folder)) for path in folder.rglob("*")
                   if path.is_file())
 
@@ -188,6 +192,15 @@ def test_install_and_uninstall(folder, prefix, lib):
 def test_install_where_the_variables_say(folder):
     assert install("install-service", folder, PREFIX="/usr", UNITDIR="/u", SYSUSERSDIR="/s",
                    TMPFILESDIR="/t") == ["/s/batvd.conf", "/t/batvd.conf", "/u/batvd.service"]
+
+
+def test_what_is_next_is_said_and_not_done(folder):
+    said = make("install-service", folder, PREFIX="/usr")
+    for line in ("systemd-sysusers /usr/lib/sysusers.d/batvd.conf",
+                 "systemd-tmpfiles --create /usr/lib/tmpfiles.d/batvd.conf",
+                 "systemctl enable --now batvd"):
+        assert f"\n    {line}\n" in said
+    assert not list(folder.rglob("*.wants"))
 
 
 @pytest.mark.parametrize("mta, rc", [("postfix", 0), ("sendmail", 65)])
