@@ -50,6 +50,7 @@ static const struct command commands[] = {
     {"resume", "", "end a pause", cmd_resume, CTL_STATE},
     {"mta", "postfix [--part main|map] [--map-path FILE]", "print the MTA's settings", cmd_mta,
      CTL_CONFIG},
+    {"mta", "sendmail [--part mc|cf]", "the same for Sendmail", cmd_mta, CTL_CONFIG},
     {NULL, NULL, NULL, NULL, 0},
 };
 

@@ -1,5 +1,5 @@
 /*
- * `batvctl mta postfix`: what Postfix needs for the configuration in force. Nothing is changed
+ * `batvctl mta`: what Postfix or Sendmail needs for the configuration in force. Nothing is changed
  * here: with --part the answer is what goes into a file, without it a script that applies all of
  * it.
  */
@@ -12,6 +12,7 @@
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
 #include "ctl/program.h"
+#include "ctl/sendmail_part.h"
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
 
@@ -82,17 +83,21 @@ static bool print_main(const struct answer *answer)
     return true;
 }
 
+/* The domains' names, NULL behind them; they belong to the settings. NULL: no memory. */
+static const char **list_domains(const struct settings *settings)
+{
+    const char **domains = calloc(settings->rules_count + 1, sizeof *domains);
+    for (size_t i = 0; domains != NULL && i < settings->rules_count; i++) {
+        domains[i] = settings->rules[i].name;
+    }
+    return domains;
+}
+
 static bool print_map(const struct answer *answer)
 {
     const struct settings *settings = answer->ctl->config->settings;
-    const char **domains = calloc(settings->rules_count + 1, sizeof *domains);
-    if (domains == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        domains[i] = settings->rules[i].name;
-    }
-    bool done = postfix_map_print(domains, settings->rules_count, stdout);
+    const char **domains = list_domains(settings);
+    bool done = domains != NULL && postfix_map_print(domains, settings->rules_count, stdout);
     free(domains);
     return done;
 }
@@ -176,22 +181,127 @@ static void open_postfix(struct answer *answer)
     }
 }
 
-static int print_answer(struct ctl *ctl, const char *map_path, size_t part)
+static int answer_status(bool done)
 {
-    struct answer answer = {.ctl = ctl, .map_path = map_path};
-    open_postfix(&answer);
-    if (ctl->config->settings->rules_count == 0) {
-        ctl_error("%s: no domains: nothing will be signed or restored", ctl->config_path);
-    }
-    bool done = find_values(&answer) && parts[part].print(&answer);
     if (!done) {
         ctl_error("out of memory");
     }
-    for (int i = 0; i < NEED_COUNT; i++) {
-        free(answer.values[i]);
+    return done ? CTL_YES : CTL_UNABLE;
+}
+
+static int mta_postfix(struct ctl *ctl, const char *part, const char *map_path)
+{
+    struct answer answer = {.ctl = ctl};
+    size_t i = 0;
+    while (i < PARTS && strcmp(parts[i].name, part) != 0) {
+        i++;
+    }
+    if (i == PARTS) {
+        return ctl_usage_error(ctl, "--part: expected main or map");
+    }
+    answer.map_path = map_path != NULL ? map_path : POSTFIX_MAP_PATH;
+    if (answer.map_path[0] != '/' || strpbrk(answer.map_path, " \t\r\n,{}$\"") != NULL) {
+        return ctl_usage_error(ctl, "--map-path: expected an absolute path that main.cf can hold");
+    }
+    open_postfix(&answer);
+    bool done = find_values(&answer) && parts[i].print(&answer);
+    for (int need = 0; need < NEED_COUNT; need++) {
+        free(answer.values[need]);
     }
     postfix_free(answer.postfix);
-    return done ? CTL_YES : CTL_UNABLE;
+    return answer_status(done);
+}
+
+/* ---------------------------------------------------------------- Sendmail */
+
+/* sendmail.mc includes our part, so that it can be made anew without touching that file again. */
+static bool print_sendmail_script(const struct ctl *ctl, const struct sendmail_wish *wish)
+{
+    char *option = config_option(ctl);
+    bool done = option != NULL;
+    if (done) {
+        printf("# batvd in Sendmail: what it needs, by %s. As root, this applies it:\n"
+               "#     batvctl %smta sendmail | sh\n"
+               "# It includes a file of its own at the end of sendmail.mc, so it is for a Sendmail "
+               "whose\n"
+               "# sendmail.cf is made from that. For any other: --part mc, --part cf.\n"
+               "\n"
+               "# The part; to be made anew when a domain comes or goes.\n"
+               "test -f " SENDMAIL_FOLDER "/sendmail.mc &&\n"
+               "cat > " SENDMAIL_FOLDER "/batvd.mc.new <<'END-OF-PART' &&\n",
+               ctl->config_path, option);
+        done = sendmail_print_mc(wish, stdout);
+        printf("END-OF-PART\n"
+               "chmod 644 " SENDMAIL_FOLDER "/batvd.mc.new &&\n"
+               "mv " SENDMAIL_FOLDER "/batvd.mc.new " SENDMAIL_FOLDER "/batvd.mc &&\n"
+               "\n"
+               "# Once, at the end of sendmail.mc.\n"
+               "if ! grep -q '^include(`" SENDMAIL_FOLDER "/batvd\\.mc' " SENDMAIL_FOLDER
+               "/sendmail.mc; then\n"
+               "    echo 'include(`" SENDMAIL_FOLDER "/batvd.mc'\\'')dnl' >> " SENDMAIL_FOLDER
+               "/sendmail.mc\n"
+               "fi &&\n"
+               "\n"
+               "# Debian, Red Hat and the BSDs have a Makefile there that makes sendmail.cf.\n"
+               "touch " SENDMAIL_FOLDER "/sendmail.mc &&\n"
+               "make -C " SENDMAIL_FOLDER " &&\n"
+               "service sendmail restart &&\nbatvctl %scheck\n",
+               option);
+    }
+    free(option);
+    return done;
+}
+
+/* The filters that the ready sendmail.cf names: ours is added to them. None can be read: "". */
+static char *read_filters(void)
+{
+    const char *path = getenv("SENDMAIL_CF");
+    char *text = NULL;
+    size_t room = 0;
+    FILE *file = fopen(path != NULL ? path : SENDMAIL_FOLDER "/sendmail.cf", "re");
+    if (file == NULL) {
+        return strdup("");
+    }
+    ssize_t length = getdelim(&text, &room, '\0', file);
+    char *filters = length >= 0 ? sendmail_cf_filters(text) : strdup("");
+    fclose(file);
+    free(text);
+    return filters;
+}
+
+static bool print_sendmail(const struct ctl *ctl, const char *part, struct sendmail_wish *wish)
+{
+    if (strcmp(part, "cf") != 0) {
+        return part[0] == '\0' ? print_sendmail_script(ctl, wish) : sendmail_print_mc(wish, stdout);
+    }
+    char *filters = read_filters();
+    wish->filters = filters;
+    bool done = filters != NULL && sendmail_print_cf(wish, stdout);
+    free(filters);
+    return done;
+}
+
+static int mta_sendmail(struct ctl *ctl, const char *part)
+{
+    const struct settings *settings = ctl->config->settings;
+    if (part[0] != '\0' && strcmp(part, "mc") != 0 && strcmp(part, "cf") != 0) {
+        return ctl_usage_error(ctl, "--part: expected mc or cf");
+    }
+    char *socket = sendmail_socket(ctl->config->listen);
+    if (socket != NULL && !sendmail_can_name(socket)) {
+        ctl_error("%s: listen: Sendmail's configuration cannot hold %s", ctl->config_path, socket);
+        free(socket);
+        return CTL_UNABLE;
+    }
+    const char **domains = list_domains(settings);
+    struct sendmail_wish wish = {.listen = ctl->config->listen,
+                                 .domains = domains,
+                                 .domain_count = settings->rules_count,
+                                 .filters = ""};
+    bool done = socket != NULL && domains != NULL && print_sendmail(ctl, part, &wish);
+    free(domains);
+    free(socket);
+    return answer_status(done);
 }
 
 int cmd_mta(struct ctl *ctl, int argc, char **argv)
@@ -203,25 +313,25 @@ int cmd_mta(struct ctl *ctl, int argc, char **argv)
         {"--map-path", ARGUMENT_VALUE, NULL, &map_path},
         {NULL, ARGUMENT_FLAG, NULL, NULL},
     };
-    size_t i = 0;
     if (!arguments_parse(ctl, known, &argc, argv)) {
         return CTL_UNABLE;
     }
-    if (argc != 2 || strcmp(argv[1], "postfix") != 0) {
-        return ctl_usage_error(ctl, "for which MTA? expected postfix");
+    bool postfix = argc == 2 && strcmp(argv[1], "postfix") == 0;
+    if (!postfix && (argc != 2 || strcmp(argv[1], "sendmail") != 0)) {
+        return ctl_usage_error(ctl, "for which MTA? expected postfix or sendmail");
     }
     if (ctl->json) {
         return ctl_usage_error(ctl, "this has no form as JSON");
     }
-    while (i < PARTS && strcmp(parts[i].name, part != NULL ? part : "") != 0) {
-        i++;
+    if (!postfix && map_path != NULL) {
+        return ctl_usage_error(ctl, "--map-path: Sendmail needs no map");
     }
-    if (i == PARTS || (part != NULL && part[0] == '\0')) {
-        return ctl_usage_error(ctl, "--part: expected main or map");
+    if (part != NULL && part[0] == '\0') {
+        return ctl_usage_error(ctl, "--part: expected %s", postfix ? "main or map" : "mc or cf");
     }
-    map_path = map_path != NULL ? map_path : POSTFIX_MAP_PATH;
-    if (map_path[0] != '/' || strpbrk(map_path, " \t\r\n,{}$\"") != NULL) {
-        return ctl_usage_error(ctl, "--map-path: expected an absolute path that main.cf can hold");
+    if (ctl->config->settings->rules_count == 0) {
+        ctl_error("%s: no domains: nothing will be signed or restored", ctl->config_path);
     }
-    return print_answer(ctl, map_path, i);
+    part = part != NULL ? part : "";
+    return postfix ? mta_postfix(ctl, part, map_path) : mta_sendmail(ctl, part);
 }

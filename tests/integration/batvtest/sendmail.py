@@ -34,9 +34,9 @@ from .postfix import INSIDE, Delivered, Session, make_bounce, make_message
 
 STRANGER = "127.0.0.9"
 PLAIN = "127.0.0.3"        # a client without a name
-FORGED = "127.0.0.4"       # its name does not lead back to it
+FORGED = "127.0.0.4"       # its name leads elsewhere
 HOSTS = {"127.0.0.1": "localhost", INSIDE: "inside.example.com", STRANGER: "mx.other.test",
-         "127.0.0.10": "other.relay.test"}
+         "127.0.0.5": "liar.test", FORGED: "liar.test"}
 USERS = ("alice", "bob", "carol", "postmaster")
 
 COPIED = ("ld.so.cache", "localtime", "protocols", "services", "ssl", "alternatives")
@@ -90,6 +90,7 @@ define(`STATUS_FILE', `@FOLDER@/statistics')dnl
 define(`confRUN_AS_USER', `nobody')dnl
 define(`confTRUSTED_USER', `nobody')dnl
 FEATURE(`use_ct_file')dnl
+FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`nocanonify')dnl
 define(`RELAY_MAILER_ARGS', `TCP $h @PORT@')dnl
 define(`ESMTP_MAILER_ARGS', `TCP $h @PORT@')dnl
