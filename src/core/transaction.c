@@ -158,12 +158,13 @@ static bool says_its_domain(const struct address *address)
     return p != address->ascii && *p == '\0';
 }
 
-/* The address as it came or, where that does not say its domain, as the MTA understands it
- * (resolved, may be NULL): it delivers by that. */
+/* The address as it came or, where that does not say its domain or has a route in it
+ * (user%dom@host), as the MTA understands it (resolved, may be NULL): it delivers by that. */
 static enum status parse_as_mta(const char *raw, const char *resolved, struct address *out)
 {
     enum status status = address_parse(raw, out);
-    if (status != STATUS_OK || resolved == NULL || says_its_domain(out)) {
+    if (status != STATUS_OK || resolved == NULL ||
+        (says_its_domain(out) && (*resolved == '\0' || strpbrk(out->local, "%!@") == NULL))) {
         return status;
     }
     address_free(out);

@@ -24,6 +24,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "batv/address.h"
 #include "io/evidence_sent.h"
 #include "io/log.h"
 #include "io/stack.h"
@@ -194,6 +195,7 @@ static char user_symbol[] = "{auth_authen}";
 static char mechanism_symbol[] = "{auth_type}";
 static char sender_symbol[] = "{mail_addr}";
 static char recipient_symbol[] = "{rcpt_addr}";
+static char host_symbol[] = "j";
 
 /* As the MTA gave it, perhaps empty; NULL: it gave none. */
 static const char *symbol(SMFICTX *ctx, char *name)
@@ -205,6 +207,15 @@ static const char *macro(SMFICTX *ctx, char *name)
 {
     const char *value = symbol(ctx, name);
     return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* What the MTA means by an address, by what one of its macros says. *out: NULL where it says
+ * nothing; the caller frees. False: no memory. */
+static bool find_meaning(SMFICTX *ctx, const char *raw, char *name, char **out)
+{
+    const char *resolved = symbol(ctx, name);
+    *out = resolved != NULL ? address_meaning(raw, resolved, macro(ctx, host_symbol)) : NULL;
+    return *out != NULL || resolved == NULL;
 }
 
 /* A '%' would be taken for the start of a format by some MTAs; doubled it stands for itself. */
@@ -294,8 +305,14 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     s->transaction = transaction_new(version_snapshot(s->version), &s->client);
     if (s->transaction != NULL) {
         const char *user = macro(ctx, user_symbol);
-        transaction_mail(s->transaction, arguments[0], symbol(ctx, sender_symbol),
+        char *meaning = NULL;
+        bool done = find_meaning(ctx, arguments[0], sender_symbol, &meaning);
+        transaction_mail(s->transaction, arguments[0], meaning,
                          user != NULL ? user : macro(ctx, mechanism_symbol));
+        if (!done) {
+            transaction_fail(s->transaction);
+        }
+        free(meaning);
     }
     return leave(s, SMFIS_NOREPLY);
 }
@@ -326,8 +343,13 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     time_t now = time(NULL);
     struct reply reply;
-    transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
-                     (const char *const *)(arguments + 1), now);
+    char *meaning = NULL;
+    if (!find_meaning(ctx, arguments[0], recipient_symbol, &meaning)) {
+        transaction_fail(s->transaction);
+    }
+    transaction_rcpt(s->transaction, arguments[0], meaning, (const char *const *)(arguments + 1),
+                     now);
+    free(meaning);
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }

@@ -2215,6 +2215,10 @@ static const struct {
     {"whole", "<" ALICE ">", BOB, ALICE},
     {"whole, elsewhere", "<" BOB ">", ALICE, NULL},
     {"an address literal", "<a@[192.0.2.1]>", ALICE, NULL},
+    {"a route over a host", "<alice%example.com@mx.example.test>", ALICE, ALICE},
+    {"a route in quotes", "<\"" ALICE "\"@mx.example.test>", ALICE, ALICE},
+    {"a route of which the MTA says nothing", "<alice%example.com@mx.example.test>", NULL, NULL},
+    {"a percent sign", "<50%off@mx.example.test>", "50%off@mx.example.test", NULL},
 };
 
 START_TEST(test_meaning_of_a_sender)
