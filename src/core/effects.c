@@ -50,44 +50,65 @@ static void effect_add(struct transaction *t, enum effect_kind kind, const char 
     t->effects[t->effect_count++] = (struct effect){.kind = kind, .name = name, .value = value};
 }
 
-/* True where the same mailbox is a recipient anyhow, or has been added already for an earlier tag.
- */
-static bool arrives_anyhow(const struct transaction *t, size_t index)
+/* True for a recipient that is delivered to. */
+static bool is_kept(const struct recipient *r)
 {
-    const struct recipient *r = &t->recipients[index];
-    for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *other = &t->recipients[i];
-        bool kept = i != index && other->rules != NULL && !other->refused &&
-                    action_keeps(other->verdict.action);
-        bool restored_before = i < index && recipient_is_restorable(other);
-        bool stays = !recipient_is_restorable(other); /* plain, or for the MTA's map to strip */
-        if (kept && (restored_before || stays) && strcmp(other->plain, r->plain) == 0) {
+    return r->rules != NULL && !r->refused && action_keeps(r->verdict.action);
+}
+
+/* True where one of the first count recipients has a tag to be taken off, for this mailbox. */
+static bool is_restored_among(const struct transaction *t, size_t count, const char *plain)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (is_kept(r) && recipient_is_restorable(r) && strcmp(r->plain, plain) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* First all that goes, then all that comes: Sendmail loses the mail in the other order. */
-static void restore_recipients(struct transaction *t)
+/* NOTIFY and ORCPT of the one that comes for r: those of the plain recipient, where it was one. */
+static const char *arguments_of(const struct transaction *t, const struct recipient *r)
 {
     for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *r = &t->recipients[i];
-        bool keeps = action_keeps(r->verdict.action);
-        bool restores = keeps && t->snapshot->settings->restore && recipient_is_restorable(r);
-        if (!r->refused && (!keeps || restores)) {
-            effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
-            if (r->other != NULL) {
-                effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->other);
-            }
+        const struct recipient *other = &t->recipients[i];
+        if (is_kept(other) && !recipient_is_restorable(other) &&
+            strcmp(other->plain, r->plain) == 0) {
+            return other->arguments;
         }
     }
+    return r->arguments;
+}
+
+static void remove_recipient(struct transaction *t, const struct recipient *r)
+{
+    effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
+    if (r->other != NULL) {
+        effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->other);
+    }
+}
+
+/*
+ * First all that goes, then all that comes: Sendmail loses the mail in the other order. It takes a
+ * tagged and the plain recipient for the same one, of which it keeps the first; Postfix for two. So
+ * where both are there, both go, and one comes.
+ */
+static void restore_recipients(struct transaction *t)
+{
+    bool restore = t->snapshot->settings->restore;
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
-        if (!r->refused && action_keeps(r->verdict.action) && t->snapshot->settings->restore &&
-            recipient_is_restorable(r) && !arrives_anyhow(t, i)) {
+        bool comes_back = restore && r->rules != NULL && is_restored_among(t, t->count, r->plain);
+        if (!r->refused && (!action_keeps(r->verdict.action) || comes_back)) {
+            remove_recipient(t, r);
+        }
+    }
+    for (size_t i = 0; restore && i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (is_kept(r) && recipient_is_restorable(r) && !is_restored_among(t, i, r->plain)) {
             effect_add(t, EFFECT_ADD_RECIPIENT, NULL, r->restored);
-            t->effects[t->effect_count - 1].arguments = r->arguments;
+            t->effects[t->effect_count - 1].arguments = arguments_of(t, r);
         }
     }
 }

@@ -1187,10 +1187,13 @@ static const struct conversation several[] = {
          NOT_OURS(OUT, "", BOB)
          NULL_SENDER},
     {.name = "a mailbox with and without its tag, the plain one kept", .who = OUTSIDE,
-     .sender = "<>", .recipients = {"<{0 a@log.example}>|NOTIFY=NEVER", "<a@log.example>"},
+     .sender = "<>",
+     .recipients = {"<{0 a@log.example}>|NOTIFY=NEVER", "<a@log.example>|NOTIFY=DELAY"},
      .expected =
          HEADERS
          "remove <{0 a@log.example}>\n"
+         "remove <a@log.example>\n"
+         "add a@log.example NOTIFY=DELAY\n"
          "accept\n"
          VALID("{0 a@log.example}")
          BOUNCE("a@log.example", "missing", "log rule=verify.action")
@@ -1199,7 +1202,9 @@ static const struct conversation several[] = {
      .recipients = {"<a@LOG.Example>", "<{0 a@log.example}>"},
      .expected =
          HEADERS
+         "remove <a@LOG.Example>\n"
          "remove <{0 a@log.example}>\n"
+         "add a@log.example\n"
          "accept\n"
          BOUNCE("a@LOG.Example", "missing", "log rule=verify.action")
          VALID("{0 a@log.example}")
@@ -1232,6 +1237,8 @@ static const struct conversation several[] = {
          HEADERS
          "remove <{0 a@log.example}>\n"
          "remove <{-2 a@log.example}>\n"
+         "remove <a@log.example>\n"
+         "add a@log.example\n"
          "accept\n"
          VALID("{0 a@log.example}")
          VALID("{-2 a@log.example}")
