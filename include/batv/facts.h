@@ -31,6 +31,7 @@ struct client {
     const char *address; /* as text; NULL: none */
     struct ip ip;        /* all zero where address is NULL */
     bool local;          /* a local process, see client_is_local */
+    const char *server;  /* the MTA's name for itself, NULL: it has not said */
 };
 
 /* Port 0 with a loopback address (Postfix's sendmail(1) and own bounces), or no address and the

@@ -40,7 +40,7 @@ void effects_refuse(const struct transaction *t, const struct recipient *r, enum
 
 bool recipient_is_restorable(const struct recipient *r)
 {
-    return r->rules != NULL &&
+    return r->rules != NULL && !r->stripped &&
            (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
 }
 
@@ -89,18 +89,35 @@ static void remove_recipient(struct transaction *t, const struct recipient *r)
     }
 }
 
+/* True where the MTA knows r and one that is delivered to by the same name: what took out r would
+ * take out that one too. */
+static bool is_another_kept_one(const struct transaction *t, const struct recipient *r)
+{
+    for (size_t i = 0; r->rules != NULL && i < t->count; i++) {
+        const struct recipient *other = &t->recipients[i];
+        if (is_kept(other) && (r->stripped || other->stripped) &&
+            strcmp(other->plain, r->plain) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * First all that goes, then all that comes: Sendmail loses the mail in the other order. It takes a
- * tagged and the plain recipient for the same one, of which it keeps the first; Postfix for two. So
- * where both are there, both go, and one comes.
+ * tagged and the plain recipient for the same one, Postfix for two. So where both are there, both
+ * go, and one comes. A tag that Sendmail takes off itself is left to it: it does not take back a
+ * deleted user+extension, and says nothing.
  */
 static void restore_recipients(struct transaction *t)
 {
     bool restore = t->snapshot->settings->restore;
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
+        bool keeps = action_keeps(r->verdict.action);
+        bool goes = !keeps && !is_another_kept_one(t, r);
         bool comes_back = restore && r->rules != NULL && is_restored_among(t, t->count, r->plain);
-        if (!r->refused && (!action_keeps(r->verdict.action) || comes_back)) {
+        if (!r->refused && (goes || comes_back)) {
             remove_recipient(t, r);
         }
     }

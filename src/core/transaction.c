@@ -160,15 +160,19 @@ static bool says_its_domain(const struct address *address)
 
 /* The address as it came or, where that does not say its domain or has a route in it
  * (user%dom@host), as the MTA understands it (resolved, may be NULL): it delivers by that. */
-static enum status parse_as_mta(const char *raw, const char *resolved, struct address *out)
+static enum status parse_as_mta(const struct transaction *t, const char *raw, const char *resolved,
+                                struct address *out)
 {
     enum status status = address_parse(raw, out);
     if (status != STATUS_OK || resolved == NULL ||
         (says_its_domain(out) && (*resolved == '\0' || strpbrk(out->local, "%!@") == NULL))) {
         return status;
     }
+    char *meaning = address_meaning(raw, resolved, t->client->server);
     address_free(out);
-    return address_parse(resolved, out);
+    status = meaning != NULL ? address_parse(meaning, out) : STATUS_NO_MEMORY;
+    free(meaning);
+    return status;
 }
 
 void transaction_mail(struct transaction *t, const char *sender, const char *resolved,
@@ -176,7 +180,7 @@ void transaction_mail(struct transaction *t, const char *sender, const char *res
 {
     const struct settings *settings = t->snapshot->settings;
     t->sender_text = without_brackets(sender);
-    if (t->sender_text == NULL || parse_as_mta(sender, resolved, &t->sender) != STATUS_OK) {
+    if (t->sender_text == NULL || parse_as_mta(t, sender, resolved, &t->sender) != STATUS_OK) {
         t->failed = true;
         return;
     }
@@ -312,16 +316,32 @@ static enum status keep_other_name(struct recipient *r, const char *resolved)
     return odd && asprintf(&r->other, "<%s>", resolved) < 0 ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
+/* True for an MTA that has taken the tag off by itself, as Sendmail does by a rule of its own. */
+static enum status find_stripped(struct recipient *r, const char *resolved)
+{
+    struct address mailbox;
+    struct tag ours, theirs;
+    enum status status = address_parse(resolved, &mailbox);
+    if (status == STATUS_OK) {
+        tag_split(r->address.local, &ours);
+        tag_split(mailbox.local, &theirs);
+        r->stripped = ours.form == TAG_FORM_TAG && theirs.form == TAG_FORM_NONE;
+        address_free(&mailbox);
+    }
+    return status;
+}
+
 static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
                                   const char *resolved, const char *const *arguments, time_t now)
 {
     r->raw = strdup(raw);
     r->text = without_brackets(raw);
     if (r->raw == NULL || r->text == NULL ||
-        parse_as_mta(raw, resolved, &r->address) != STATUS_OK) {
+        parse_as_mta(t, raw, resolved, &r->address) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
-    if (resolved != NULL && *resolved != '\0' && keep_other_name(r, resolved) != STATUS_OK) {
+    if (resolved != NULL && *resolved != '\0' &&
+        (keep_other_name(r, resolved) != STATUS_OK || find_stripped(r, resolved) != STATUS_OK)) {
         return STATUS_NO_MEMORY;
     }
     if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {

@@ -24,7 +24,6 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "batv/address.h"
 #include "io/evidence_sent.h"
 #include "io/log.h"
 #include "io/stack.h"
@@ -52,6 +51,7 @@ struct session {
     struct client client;
     char name[256];
     char address[INET6_ADDRSTRLEN];
+    char server[256];
     struct version *version; /* of the message */
     struct version *newer;   /* asked for when a tag is in doubt, or NULL */
     struct transaction *transaction;
@@ -132,12 +132,40 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 
 /* --------------------------------------------------------------- connection */
 
+/* The MTA's macros. libmilter takes no constant strings. */
+static char queue_id_symbol[] = "i";
+static char user_symbol[] = "{auth_authen}";
+static char mechanism_symbol[] = "{auth_type}";
+static char sender_symbol[] = "{mail_addr}";
+static char recipient_symbol[] = "{rcpt_addr}";
+static char host_symbol[] = "j";
+
+/* As the MTA gave it, perhaps empty; NULL: it gave none. */
+static const char *symbol(SMFICTX *ctx, char *name)
+{
+    return smfi_getsymval(ctx, name);
+}
+
+static const char *macro(SMFICTX *ctx, char *name)
+{
+    const char *value = symbol(ctx, name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
 /* The name only where the MTA has verified it: Postfix says "unknown", Sendmail "[address]". */
 static void set_name(struct session *s, const char *name)
 {
     if (name != NULL && name[0] != '[' && strcasecmp(name, "unknown") != 0) {
         snprintf(s->name, sizeof s->name, "%s", name);
         s->client.name = s->name;
+    }
+}
+
+static void set_server(struct session *s, const char *name)
+{
+    if (name != NULL) {
+        snprintf(s->server, sizeof s->server, "%s", name);
+        s->client.server = s->server;
     }
 }
 
@@ -170,6 +198,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
     if (s != NULL) {
         unsigned port = set_address(s, address);
         set_name(s, name);
+        set_server(s, macro(ctx, host_symbol));
         s->client.local =
             client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
     }
@@ -188,35 +217,6 @@ static sfsistat on_close(SMFICTX *ctx)
 }
 
 /* ----------------------------------------------------------------- replies */
-
-/* The MTA's macros. libmilter takes no constant strings. */
-static char queue_id_symbol[] = "i";
-static char user_symbol[] = "{auth_authen}";
-static char mechanism_symbol[] = "{auth_type}";
-static char sender_symbol[] = "{mail_addr}";
-static char recipient_symbol[] = "{rcpt_addr}";
-static char host_symbol[] = "j";
-
-/* As the MTA gave it, perhaps empty; NULL: it gave none. */
-static const char *symbol(SMFICTX *ctx, char *name)
-{
-    return smfi_getsymval(ctx, name);
-}
-
-static const char *macro(SMFICTX *ctx, char *name)
-{
-    const char *value = symbol(ctx, name);
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
-/* What the MTA means by an address, by what one of its macros says. *out: NULL where it says
- * nothing; the caller frees. False: no memory. */
-static bool find_meaning(SMFICTX *ctx, const char *raw, char *name, char **out)
-{
-    const char *resolved = symbol(ctx, name);
-    *out = resolved != NULL ? address_meaning(raw, resolved, macro(ctx, host_symbol)) : NULL;
-    return *out != NULL || resolved == NULL;
-}
 
 /* A '%' would be taken for the start of a format by some MTAs; doubled it stands for itself. */
 static void set_reply(SMFICTX *ctx, const struct reply *reply)
@@ -305,14 +305,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     s->transaction = transaction_new(version_snapshot(s->version), &s->client);
     if (s->transaction != NULL) {
         const char *user = macro(ctx, user_symbol);
-        char *meaning = NULL;
-        bool done = find_meaning(ctx, arguments[0], sender_symbol, &meaning);
-        transaction_mail(s->transaction, arguments[0], meaning,
+        transaction_mail(s->transaction, arguments[0], symbol(ctx, sender_symbol),
                          user != NULL ? user : macro(ctx, mechanism_symbol));
-        if (!done) {
-            transaction_fail(s->transaction);
-        }
-        free(meaning);
     }
     return leave(s, SMFIS_NOREPLY);
 }
@@ -343,13 +337,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     time_t now = time(NULL);
     struct reply reply;
-    char *meaning = NULL;
-    if (!find_meaning(ctx, arguments[0], recipient_symbol, &meaning)) {
-        transaction_fail(s->transaction);
-    }
-    transaction_rcpt(s->transaction, arguments[0], meaning, (const char *const *)(arguments + 1),
-                     now);
-    free(meaning);
+    transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
+                     (const char *const *)(arguments + 1), now);
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }

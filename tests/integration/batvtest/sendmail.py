@@ -499,6 +499,11 @@ class Sendmail:
         for name in self._tables:
             self.make_table(name)
 
+    def write_makefile(self):
+        """/etc/mail/Makefile, as short as it can be."""
+        self._write("etc/mail/Makefile", "/etc/mail/sendmail.cf: /etc/mail/sendmail.mc\n"
+                                         "\tm4 -D_CF_DIR_=@CF@/ $< > $@\n")
+
     def bt(self, *lines):
         """What `sendmail -bt` answers."""
         return self.run(self._program, "-bt", input="\n".join([*lines, ""]), text=True).stdout

@@ -2329,6 +2329,45 @@ START_TEST(test_tag_without_a_domain)
 }
 END_TEST
 
+/* Sendmail's rule has taken the tag off: it knows the recipient by its mailbox, and so the plain
+ * one by the same name. Neither is touched, and whoever goes takes nobody along. */
+START_TEST(test_tag_that_the_mta_takes_off)
+{
+    static const struct {
+        const char *who;     /* a digit for each: 0 valid, 1 plain, 2 forged, 3 another mailbox */
+        const char *removed; /* of these */
+    } rows[] = {{"0", ""},    {"01", ""},  {"10", ""},   {"02", ""},
+                {"21", "21"}, {"03", "3"}, {"302", "3"}, {"0123", "3"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct site *site = site_make();
+        struct client client = client_of(OUTSIDE);
+        struct text tagged = {.used = 0};
+        size_t count;
+        add_tagged(&tagged, site, "0", ALICE);
+        const char *raw[] = {tagged.out, ALICE, "prvs=0785000000=" ALICE, "carol@example.com"};
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, "<>", "MAILER-DAEMON", NULL);
+        for (const char *p = rows[i].who; *p != '\0'; p++) {
+            transaction_rcpt(t, raw[*p - '0'], *p == '3' ? "carol" : "alice", NULL, now_of_site());
+        }
+        decide(t, site);
+        const struct effect *effects = transaction_effects(t, &count);
+        if (strchr(rows[i].who, '0') == NULL) {
+            ck_assert_int_eq(transaction_reply(t)->kind, REPLY_REJECT);
+        } else {
+            ck_assert_int_eq(transaction_reply(t)->kind, REPLY_ACCEPT);
+            ck_assert_msg(count == strlen(rows[i].removed), "%s: %zu", rows[i].who, count);
+            for (size_t j = 0; j < count; j++) {
+                ck_assert_int_eq(effects[j].kind, EFFECT_REMOVE_RECIPIENT);
+                ck_assert_str_eq(effects[j].value, raw[rows[i].removed[j] - '0']);
+            }
+        }
+        transaction_free(t);
+        site_free(site);
+    }
+}
+END_TEST
+
 /* ------------------------------------------------------------------ errors */
 
 /* clang-format off */
@@ -2607,6 +2646,7 @@ int main(void)
     tcase_add_test(tcase, test_newer_ring_after_rcpt);
     tcase_add_test(tcase, test_meaning_of_no_sender);
     tcase_add_test(tcase, test_tag_without_a_domain);
+    tcase_add_test(tcase, test_tag_that_the_mta_takes_off);
     tcase_add_test(tcase, test_failure_from_outside);
     tcase_add_test(tcase, test_failure_ends_all_else);
     tcase_add_test(tcase, test_reply_on_error);
