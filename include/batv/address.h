@@ -30,8 +30,9 @@ void address_free(struct address *address);
 /*
  * What an MTA means by raw, given what it says that it made of it, with its domain. Sendmail tells
  * the mailbox only where it delivers by a local mailer: the domain is then taken from raw, past
- * comments and the routes that this mailbox lies behind (user%dom@host, host!user, "user@dom"@host),
- * and is host (its own name, may be NULL) where raw names none. NULL: no memory. The caller frees.
+ * comments and the routes that this mailbox lies behind (user%dom@host, host!user,
+ * "user@dom"@host), and is host (its own name, may be NULL) where raw names none. NULL: no memory.
+ * The caller frees.
  */
 char *address_meaning(const char *raw, const char *resolved, const char *host);
 

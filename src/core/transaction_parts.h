@@ -25,7 +25,7 @@ struct recipient {
     struct recipient_facts facts;
     struct verdict verdict;
     uint64_t generation; /* of the ring that judged */
-    bool stripped; /* the MTA delivers to it without its tag, whatever we do */
+    bool stripped;       /* the MTA delivers to it without its tag, whatever we do */
     bool judged;
     bool refused; /* at RCPT: no recipient of the message */
 };

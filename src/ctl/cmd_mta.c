@@ -227,6 +227,11 @@ static bool print_sendmail_script(const struct ctl *ctl, const struct sendmail_w
                "# sendmail.cf is made from that. For any other: --part mc, --part cf.\n"
                "\n"
                "# The part; to be made anew when a domain comes or goes.\n"
+               "if grep '^INPUT_MAIL_FILTER(`batvd' " SENDMAIL_FOLDER
+               "/sendmail.mc >/dev/null; then\n"
+               "    echo '" SENDMAIL_FOLDER "/sendmail.mc has the part itself: take it out' >&2\n"
+               "    exit 1\n"
+               "fi\n"
                "test -f " SENDMAIL_FOLDER "/sendmail.mc &&\n"
                "cat > " SENDMAIL_FOLDER "/batvd.mc.new <<'END-OF-PART' &&\n",
                ctl->config_path, option);

@@ -1,4 +1,5 @@
-"""What `batvctl mta postfix` prints: the sample files, lists that stay, the script, the map."""
+"""What `batvctl mta` prints: the sample files, lists that stay, the script, the map; for Sendmail
+the part in its two forms."""
 
 import random
 import re
@@ -205,7 +206,7 @@ def test_no_domains(mta, settings):
 # -- usage ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("args", [
-    (), ("sendmail",), ("postfix", "more"), ("postfix", "--part", "both"),
+    (), ("exim",), ("postfix", "more"), ("postfix", "--part", "both"),
     ("postfix", "--part", ""), ("postfix", "--part"), ("postfix", "--map-path", "batv.pcre"),
     ("postfix", "--map-path", "/etc/a b"), ("postfix", "--map-path", "/etc/$x"),
     ("postfix", "--json"), ("postfix", "--unknown"),
@@ -213,3 +214,62 @@ def test_no_domains(mta, settings):
 def test_usage(batvd, args):
     done = batvd().ctl("mta", *args, rc=2)
     assert done.out == "" and "usage: batvctl" in done.err
+
+
+# -- Sendmail ------------------------------------------------------------------------------------
+
+@pytest.fixture
+def sendmail_part(batvd):
+    """sendmail_part(config, *args): what batvctl prints for that configuration."""
+    def run(config=None, *args, rc=0):
+        daemon = batvd({"listen": "unix:/run/batvd/milter.sock", **(config or {})})
+        return daemon.ctl("mta", "sendmail", *args, rc=rc, env={"SENDMAIL_CF": "/nonexistent"})
+    return run
+
+
+@pytest.mark.parametrize("part", ["mc", "cf"])
+def test_sendmail_sample_files_are_what_is_printed(sendmail_part, part):
+    sample = (util.REPO / "conf" / "sendmail" / f"batvd.{part}").read_text(encoding="utf-8")
+    assert sendmail_part({"domains": ("example.com",)}, "--part", part).out == sample
+
+
+@pytest.mark.parametrize("listen, name", [
+    ("unix:/run/batvd/milter.sock", "local:/run/batvd/milter.sock"),
+    ("inet:8891@127.0.0.1", "inet:8891@127.0.0.1"),
+    ("inet:8891@0.0.0.0", "inet:8891@127.0.0.1"),
+    ("inet:8891@filter.example.com", "inet:8891@filter.example.com"),
+    ("inet6:8891@::1", "inet6:8891@::1"),
+    ("inet6:8891@::", "inet6:8891@::1"),
+])
+def test_listener_as_sendmail_names_it(sendmail_part, listen, name):
+    for part in ("mc", "cf"):
+        assert f"S={name}, F=T, " in sendmail_part({"listen": listen}, "--part", part).out
+
+
+def test_sendmail_domains(sendmail_part):
+    """Parents apart from domains, as A-labels, a line each, whether they sign or not."""
+    config = {"domains": ("Example.COM", ".example.org", {"name": "bücher.example", "sign": False},
+                          {"name": "sub.example", "syntax": "subaddress"})}
+    lines = sendmail_part(config, "--part", "cf").out.splitlines()
+    assert [line for line in lines if line.startswith("C")] == [
+        "C{batvdDomain}example.com", "C{batvdParent}example.org",
+        "C{batvdDomain}xn--bcher-kva.example", "C{batvdDomain}sub.example"]
+
+
+def test_rules_have_tabs(sendmail_part):
+    for part in ("mc", "cf"):
+        for line in sendmail_part(None, "--part", part).out.splitlines():
+            assert not line.startswith("R") or re.fullmatch(r"R[^\t]+\t+\$[^\t]+", line)
+
+
+@pytest.mark.parametrize("args, word", [(("--part", "main"), "expected mc or cf"),
+                                        (("--part", ""), "expected mc or cf"),
+                                        (("--map-path", "/etc/x"), "needs no map"),
+                                        (("--json",), "no form as JSON")])
+def test_sendmail_wrong_use(sendmail_part, args, word):
+    assert word in sendmail_part(None, *args, rc=2).err
+
+
+def test_a_path_that_sendmail_cannot_name(sendmail_part):
+    done = sendmail_part({"listen": "unix:/run/a,b/milter.sock"}, "--part", "mc", rc=2)
+    assert "cannot hold local:/run/a,b/milter.sock" in done.err and not done.out

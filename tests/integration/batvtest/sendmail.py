@@ -98,8 +98,7 @@ FEATURE(`msp', `[127.0.0.1]')dnl
 """
 
 # What virtual(8) writes on top, so that mailboxes of both read alike.
-DELIVER = """\
-#!/bin/sh
+DELIVER = "#!/bin/sh" """
 set -e
 for user; do :; done
 box=@FOLDER@/mail/$user
@@ -251,7 +250,7 @@ class Sendmail:
                 if attempt == 2 or "Address already in use" not in self.maillog():
                     break
                 self._port = util.free_port()
-                self._write_mc()
+                self.write_mc()
                 self.make_cf()
             raise RuntimeError("Sendmail did not start:\n" + util.tail(self.maillog()))
         except BaseException:
@@ -286,7 +285,7 @@ class Sendmail:
     def restart(self):
         """By the sources as they are now."""
         self.stop_daemon()
-        self._write_mc()
+        self.write_mc()
         self.make_cf()
         assert self.start_daemon(), self.diagnosis()
 
@@ -345,7 +344,8 @@ class Sendmail:
             return False
 
     def diagnosis(self):
-        return f"== Sendmail {self.folder}\n" + util.tail(self.maillog(), 80)
+        said = (self.folder / "stderr").read_text(encoding="utf-8", errors="replace")
+        return f"== Sendmail {self.folder}\n{said}" + util.tail(self.maillog(), 80)
 
     # -- the namespace ----------------------------------------------------------------------------
 
@@ -420,11 +420,12 @@ class Sendmail:
         self._write("deliver", DELIVER)
         (self.folder / "deliver").chmod(0o755)
         self._write("statistics", "")
+        self._write("stderr", "")
         self._write_etc(uid, gid)
         self._write_sasl()
         for name, entries in self._tables.items():
             self.write_table(name, entries)
-        self._write_mc()
+        self.write_mc()
 
     def _write(self, name, text):
         text = text.replace("@FOLDER@", str(self.folder)).replace("@CF@", str(self.cf_folder))
@@ -475,7 +476,7 @@ class Sendmail:
             self.run(self.root / "usr/libexec/sendmail/makemap", "hash", f"/etc/mail/{name}",
                      input=(self.mail_conf / name).read_bytes())
 
-    def _write_mc(self):
+    def write_mc(self):
         text = MC.replace("@DEFINES@", self._smart_host() + self._defines)
         self._write("etc/mail/sendmail.mc", text.replace("@FEATURES@", self._features) + self.mc)
         self._write("etc/mail/submit.mc", SUBMIT_MC)
