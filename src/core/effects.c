@@ -89,14 +89,14 @@ static void remove_recipient(struct transaction *t, const struct recipient *r)
     }
 }
 
-/* True where the MTA knows r and one that is delivered to by the same name: what took out r would
- * take out that one too. */
+/* True where the MTA knows r and one that is delivered to by the same name, as Sendmail knows all
+ * addresses of a mailbox of its own: what took out r would take out that one too. */
 static bool is_another_kept_one(const struct transaction *t, const struct recipient *r)
 {
-    for (size_t i = 0; r->rules != NULL && i < t->count; i++) {
+    for (size_t i = 0; r->known != NULL && i < t->count; i++) {
         const struct recipient *other = &t->recipients[i];
-        if (is_kept(other) && (r->stripped || other->stripped) &&
-            strcmp(other->plain, r->plain) == 0) {
+        if (!other->refused && action_keeps(other->verdict.action) && other->known != NULL &&
+            ascii_equal(other->known, r->known)) {
             return true;
         }
     }

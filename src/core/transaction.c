@@ -32,6 +32,7 @@ static void recipient_free(struct recipient *r)
 {
     free(r->raw);
     free(r->other);
+    free(r->known);
     free(r->text);
     free(r->arguments);
     address_free(&r->address);
@@ -316,19 +317,20 @@ static enum status keep_other_name(struct recipient *r, const char *resolved)
     return odd && asprintf(&r->other, "<%s>", resolved) < 0 ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
-/* True for an MTA that has taken the tag off by itself, as Sendmail does by a rule of its own. */
-static enum status find_stripped(struct recipient *r, const char *resolved)
+/* Stripped: the MTA has taken the tag off by itself, as Sendmail does by a rule of its own. */
+static enum status keep_known(struct recipient *r, const char *resolved)
 {
     struct address mailbox;
     struct tag ours, theirs;
     enum status status = address_parse(resolved, &mailbox);
+    r->known = strdup(resolved);
     if (status == STATUS_OK) {
         tag_split(r->address.local, &ours);
         tag_split(mailbox.local, &theirs);
         r->stripped = ours.form == TAG_FORM_TAG && theirs.form == TAG_FORM_NONE;
         address_free(&mailbox);
     }
-    return status;
+    return r->known != NULL ? status : STATUS_NO_MEMORY;
 }
 
 static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
@@ -341,7 +343,7 @@ static enum status recipient_fill(struct transaction *t, struct recipient *r, co
         return STATUS_NO_MEMORY;
     }
     if (resolved != NULL && *resolved != '\0' &&
-        (keep_other_name(r, resolved) != STATUS_OK || find_stripped(r, resolved) != STATUS_OK)) {
+        (keep_other_name(r, resolved) != STATUS_OK || keep_known(r, resolved) != STATUS_OK)) {
         return STATUS_NO_MEMORY;
     }
     if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {

@@ -14,6 +14,7 @@
 struct recipient {
     char *raw;       /* as it came: what delrcpt wants */
     char *other;     /* how the MTA may know it instead, where it came oddly written; else NULL */
+    char *known;     /* what the MTA says that it made of it; NULL: nothing */
     char *text;      /* without brackets: for the log */
     char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
     struct address address;

@@ -294,6 +294,13 @@ def test_refused_and_kept_recipient_that_are_one(site, sender, swap):
     site.assert_delivered(sent, "alice")
 
 
+@pytest.mark.parametrize("other", ["alice@elsewhere.example", "<alice>"])
+def test_a_mailbox_of_ours_under_a_name_that_is_not(site, other):
+    """The one is refused, the other nobody judges, and Sendmail takes them for one."""
+    sent = site.sendmail.bounce([ALICE, other])
+    site.assert_delivered(sent, "alice")
+
+
 @pytest.mark.parametrize("user, to", [("info", "bob"), ("all", "alice+y@example.com")])
 def test_a_tag_through_a_virtual_user(site, user, to):
     sendmail = site.sendmail
