@@ -1,0 +1,228 @@
+/*
+ * `batvctl setup`: an administrator's first minute. What can be refused is refused before anything
+ * is changed; then come configuration, keys, and what the mail server needs, which is printed or,
+ * with --apply, made; and in the end `check`. The other commands are called for what they print
+ * and make, so that there is one source of it. Nothing is started. A second run changes nothing.
+ */
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/arguments.h"
+#include "ctl/commands.h"
+#include "ctl/postfix.h"
+#include "ctl/postfix_needs.h"
+#include "ctl/sendmail.h"
+#include "ctl/setup.h"
+
+#define USUAL_LISTEN    "unix:/var/spool/postfix/batvd/milter.sock"
+#define SENDMAIL_LISTEN "unix:/run/batvd/milter.sock"
+#define USUAL_GROUP     "postfix"
+
+/* The mail server here. */
+struct found {
+    struct postfix *postfix;   /* NULL: none */
+    struct sendmail *sendmail; /* NULL: none */
+    char *map_path;            /* for Postfix */
+};
+
+static void found_clear(struct found *found)
+{
+    postfix_free(found->postfix);
+    sendmail_free(found->sendmail);
+    free(found->map_path);
+}
+
+/* False: there is a mail server, but it cannot be asked, which has been said. */
+static bool find_mta(struct found *found)
+{
+    struct reason why = {""};
+    enum status status = postfix_open(&found->postfix, &why);
+    if (status == STATUS_NOT_FOUND) {
+        status = sendmail_open(&found->sendmail, &why);
+    } else if (status == STATUS_OK &&
+               asprintf(&found->map_path, "%s/batv.pcre",
+                        postfix_get(found->postfix, "config_directory")) < 0) {
+        found->map_path = NULL;
+        status = reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (found->map_path != NULL && strpbrk(found->map_path, " \t\r\n,{}$\"") != NULL) {
+        status =
+            reason_set(&why, STATUS_REFUSED, "%s: main.cf cannot hold this path", found->map_path);
+    }
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        ctl_error("%s; nothing was changed", why.text);
+        return false;
+    }
+    return true;
+}
+
+/* The group of the user that connects, where it is not the usual one. False: no memory. */
+static bool wish_group(struct setup_wish *wish, const char *user)
+{
+    const struct passwd *account = getpwnam(user);
+    const struct group *group = account != NULL ? getgrgid(account->pw_gid) : NULL;
+    if (group == NULL || strcmp(group->gr_name, USUAL_GROUP) == 0) {
+        return true;
+    }
+    wish->listen_group = strdup(group->gr_name);
+    return wish->listen_group != NULL;
+}
+
+/* Sendmail connects as root, or as RunAsUser, "user" or "user:group". */
+static bool wish_for_sendmail(struct setup_wish *wish, const struct sendmail *sendmail)
+{
+    const char *user = sendmail_option(sendmail, "RunAsUser");
+    wish->listen = strdup(SENDMAIL_LISTEN);
+    if (user == NULL || user[0] == '\0') {
+        wish->listen_group = strdup("");
+        return wish->listen != NULL && wish->listen_group != NULL;
+    }
+    char *name = strndup(user, strcspn(user, ":"));
+    bool done = name != NULL && wish->listen != NULL && wish_group(wish, name);
+    free(name);
+    return done;
+}
+
+/* Where batvd has to listen for this mail server, if not where it does by default. */
+static bool wish_fill(struct setup_wish *wish, const struct found *found)
+{
+    if (found->sendmail != NULL) {
+        return wish_for_sendmail(wish, found->sendmail);
+    }
+    if (found->postfix == NULL) {
+        return true;
+    }
+    if (asprintf(&wish->listen, "unix:%s/batvd/milter.sock", need_queue_directory(found->postfix)) <
+        0) {
+        wish->listen = NULL;
+        return false;
+    }
+    if (strcmp(wish->listen, USUAL_LISTEN) == 0) {
+        free(wish->listen);
+        wish->listen = NULL;
+    }
+    return wish_group(wish, postfix_get(found->postfix, "mail_owner"));
+}
+
+/* The mail server's part. */
+
+static int print_postfix(struct ctl *ctl, const struct found *found)
+{
+    char mta[] = "mta";
+    char postfix[] = "postfix";
+    char option[] = "--map-path";
+    char *argv[] = {mta, postfix, option, found->map_path, NULL};
+    char *folder = setup_folder_command(ctl, found->postfix);
+    puts("What Postfix needs, to be applied by hand, or by this command with --apply:\n");
+    if (folder != NULL) {
+        printf("# The folder for the socket.\n%s &&\n\n", folder);
+    }
+    free(folder);
+    fflush(stdout);
+    return cmd_mta(ctl, 4, argv);
+}
+
+static int print_sendmail(struct ctl *ctl, bool apply)
+{
+    char mta[] = "mta";
+    char sendmail[] = "sendmail";
+    char *argv[] = {mta, sendmail, NULL};
+    if (apply) {
+        ctl_error(
+            "nothing of Sendmail's is changed: its sendmail.cf is made from an .mc file, in a "
+            "way of each site's own, and would be made anew without our lines");
+    }
+    puts("What Sendmail needs, for its .mc file:\n");
+    fflush(stdout);
+    int exit = cmd_mta(ctl, 2, argv);
+    return exit == CTL_YES && apply ? CTL_NO : exit;
+}
+
+static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
+{
+    if (found->postfix != NULL) {
+        printf("mail server: Postfix %s, configured in %s\n",
+               postfix_get(found->postfix, "mail_version"),
+               postfix_get(found->postfix, "config_directory"));
+        return apply ? setup_postfix(ctl, found->postfix, found->map_path)
+                     : print_postfix(ctl, found);
+    }
+    if (found->sendmail != NULL) {
+        printf("mail server: Sendmail %s, configured in %s\n", sendmail_version(found->sendmail),
+               sendmail_cf(found->sendmail));
+        return print_sendmail(ctl, apply);
+    }
+    puts("mail server: neither Postfix nor Sendmail is here. On the host that has it, batvctl mta "
+         "tells\n    what it needs; `listen` is to be where it can reach batvd");
+    if (apply) {
+        ctl_error("there is no mail server to which --apply could apply anything");
+    }
+    return apply ? CTL_NO : CTL_YES;
+}
+
+static int check(struct ctl *ctl)
+{
+    char name[] = "check";
+    char *argv[] = {name, NULL};
+    puts("\ncheck:");
+    return cmd_check(ctl, 1, argv);
+}
+
+static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found, bool apply)
+{
+    if (!find_mta(found)) {
+        return CTL_UNABLE;
+    }
+    if (!wish_fill(wish, found)) {
+        ctl_error("out of memory");
+        return CTL_UNABLE;
+    }
+    int exit = setup_configuration(ctl, wish);
+    if (exit == CTL_YES) {
+        exit = setup_keys(ctl);
+    }
+    if (exit != CTL_YES) {
+        return exit;
+    }
+    exit = serve_mta(ctl, found, apply);
+    if (exit == CTL_UNABLE) {
+        return exit;
+    }
+    int checked = check(ctl);
+    return checked > exit ? checked : exit;
+}
+
+int cmd_setup(struct ctl *ctl, int argc, char **argv)
+{
+    bool apply = false;
+    const struct argument known[] = {
+        {"--apply", ARGUMENT_FLAG, &apply, NULL},
+        {NULL, ARGUMENT_FLAG, NULL, NULL},
+    };
+    struct found found = {.postfix = NULL};
+    if (!arguments_parse(ctl, known, &argc, argv)) {
+        return CTL_UNABLE;
+    }
+    struct setup_wish wish = {.domains = argv + 1, .count = (size_t)argc - 1};
+    if (wish.count == 0) {
+        return ctl_usage_error(ctl, "for which domains?");
+    }
+    if (ctl->json) {
+        return ctl_usage_error(ctl, "this has no form as JSON; `batvctl --json check` has");
+    }
+    if (apply && geteuid() != 0) {
+        ctl_error("--apply changes Postfix's settings: run this as root; nothing was changed");
+        return CTL_UNABLE;
+    }
+    if (!setup_domains_fit(&wish)) {
+        return CTL_UNABLE;
+    }
+    int exit = set_up(ctl, &wish, &found, apply);
+    found_clear(&found);
+    free(wish.listen);
+    free(wish.listen_group);
+    return exit;
+}

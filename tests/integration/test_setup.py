@@ -1,0 +1,504 @@
+"""`batvctl setup`: an administrator's first minute, on real Postfix configurations. What it makes
+and applies works; what it cannot do it says, and has changed nothing."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from batvtest import daemon, util
+from batvtest.postfix import where
+from batvtest.settings import PostfixSettings
+
+SAMPLE = util.REPO / "conf" / "batvd.conf"
+TAGGED = r"prvs=\d{4}[0-9a-f]{6}=alice@example\.com"
+
+
+@pytest.fixture
+def settings():
+    """Postfix's settings in a folder of their own."""
+    with PostfixSettings() as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(batvd, settings):
+    """A host on which batvd was installed and nothing was done yet: the sample configuration, with
+    what has to lie in the test's folder set."""
+    host = batvd(sample())
+    host.state.rmdir()
+    host.settings = settings
+    host.setup = lambda *args, rc=None, env=None: host.ctl("setup", *args, rc=rc,
+                                                           env={**settings.env(), **(env or {})})
+    return host
+
+
+def sample():
+    """conf/batvd.conf, its comments too, without domains."""
+    text = SAMPLE.read_text(encoding="utf-8")
+    for name, value in [("listen", "@SOCKET@"), ("user", "nobody"), ("state_dir", "@STATE@"),
+                        ("target", "stderr")]:
+        text, count = re.subn(rf'(?m)^( *)#{name} = ".*";', rf'\1{name} = "{value}";', text, count=1)
+        assert count == 1, name
+    return text
+
+
+def snapshot(*folders):
+    """Every file below the folders: its content, owner and mode."""
+    found = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            info = path.lstat()
+            content = path.read_bytes() if stat.S_ISREG(info.st_mode) else None
+            found[str(path)] = (content, info.st_uid, info.st_gid, info.st_mode)
+    return found
+
+
+def main_values(settings):
+    names = ("smtpd_milters", "non_smtpd_milters", "milter_default_action",
+             "recipient_canonical_maps", "recipient_canonical_classes")
+    return {name: settings.value(name) for name in names}
+
+
+def copies(folder):
+    return sorted(folder.glob("main.cf.batvd-*"))
+
+
+def way_back(out):
+    """The command that puts main.cf back."""
+    found = re.search(r"(?m)^    (cp -p .*)$", out)
+    assert found, out
+    return found.group(1)
+
+
+# -- configuration and keys ----------------------------------------------------------------------
+
+def test_domains_are_set_in_the_installed_configuration(fresh):
+    before = fresh.conf.read_text(encoding="utf-8")
+    fresh.conf.chmod(0o640)
+    os.chown(fresh.conf, 0, util.owner_ids("nobody")[1])
+    done = fresh.setup("example.com", ".example.org", "Bücher.example", rc=1)
+    after = fresh.conf.read_text(encoding="utf-8")
+    line = 'domains = ( "example.com", ".example.org", "Bücher.example" );'
+    assert after == before.replace("#domains = ( );", line, 1) and line in after
+    info = fresh.conf.stat()
+    assert (info.st_mode & 0o7777, info.st_gid) == (0o640, util.owner_ids("nobody")[1])
+    assert fresh.ctl("sign", "a@example.com", "b@x.example.org", rc=0)
+    assert "Key 0 signs from now on" in done.out
+
+
+def test_keys_belong_to_the_daemons_user(fresh):
+    fresh.setup("example.com", rc=1)
+    uid, gid = util.owner_ids("nobody")
+    for path, mode in [(fresh.state, 0o700), (fresh.state / "keyring", 0o600)]:
+        info = path.stat()
+        assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (uid, gid, mode), path
+    fresh.start()
+    fresh.stop()
+
+
+def test_twice_changes_nothing(fresh):
+    fresh.setup("example.com", "example.net", rc=1)
+    before = snapshot(fresh.folder, fresh.settings.folder)
+    done = fresh.setup("EXAMPLE.net", "example.com", rc=1)
+    assert snapshot(fresh.folder, fresh.settings.folder) == before
+    assert "has these domains already" in done.out and "is there and stays" in done.out
+
+
+def test_it_ends_with_check(fresh):
+    done = fresh.setup("example.com", rc=1)
+    rest = done.out.split("\ncheck:\n")[1]
+    assert re.search(r"(?m)^ok    domains ", rest) and re.search(r"(?m)^fail  daemon ", rest)
+
+
+def test_nothing_to_find_fault_with_is_0(fresh):
+    fresh.setup("example.com", "--apply", rc=1)
+    fresh.start()
+    assert fresh.setup("example.com", rc=0)
+
+
+@pytest.mark.parametrize("bad, why", [
+    ("exa mple.com", "exa mple"), ("..example.com", "example"), ("", '""'),
+    ("alice@example.com", "alice@"), ("example.com.", None),
+    ('x"y.example', None), ("a..b", "a..b"), ("*.example.com", r"*.example.com"),
+    ("file:/etc/passwd", "file:/etc"), ("xn--\x01.example", None), ("a" * 300, "aaaa"),
+    (".", None), ("exämple\udcff.com", None),
+])
+def test_bad_domain(fresh, bad, why):
+    before = snapshot(fresh.folder, fresh.settings.folder)
+    done = fresh.setup("--apply", "--", "example.com", bad)
+    if done.rc != 2:
+        pytest.fail(f"{bad!r} is taken: {done}")
+    assert snapshot(fresh.folder, fresh.settings.folder) == before
+    assert "nothing was changed" in done.err and (why is None or why in done.err), done.err
+
+
+def test_domain_given_twice(fresh):
+    before = snapshot(fresh.folder)
+    done = fresh.setup("example.com", "Example.COM", rc=2)
+    assert "Example.COM: given twice" in done.err
+    assert snapshot(fresh.folder) == before
+
+
+def test_usage(fresh):
+    assert "for which domains" in fresh.setup(rc=2).err
+    assert "--aply" in fresh.setup("--aply", "example.com", rc=2).err
+    assert "JSON" in fresh.setup("--json", "example.com", rc=2).err
+
+
+@pytest.mark.parametrize("domains", [
+    'domains = ( "example.org" );', 'domains = ( "example.com", "example.org" );',
+    'domains = ( { name = "other.example"; sign = false; } );'])
+def test_other_domains_are_refused(fresh, domains):
+    fresh.configure(sample().replace("#domains = ( );", domains))
+    before = snapshot(fresh.folder, fresh.settings.folder)
+    done = fresh.setup("example.com", "--apply", rc=1)
+    assert snapshot(fresh.folder, fresh.settings.folder) == before
+    assert "other domains" in done.err and "stays as it is" in done.err
+    assert re.search(r"example\.org|other\.example", done.err)
+
+
+def test_settings_of_the_same_domains_stay(fresh):
+    fresh.configure(sample().replace(
+        "#domains = ( );", 'domains = ( { name = "example.com"; verify_action = "log"; } );'))
+    before = fresh.conf.read_bytes()
+    fresh.setup("example.com", rc=1)
+    assert fresh.conf.read_bytes() == before
+
+
+@pytest.mark.parametrize("former, expected", [
+    ("domains = ( );", "X"), ("domains = ();\n", "X\n"), ("domains:( )\n", "X\n"),
+    ("domains = ( # none yet: );\n ) ;\n", "X\n"), ("/* domains = 1; */ domains = ( ), ", "/* domains = 1; */ X "),
+    ("", "X\n"), ("# the end", "# the end\nX\n"), ("on_error = \"tempfail\"", "on_error = \"tempfail\"\nX\n"),
+    ("verify: { text = \"domains = ( );\"; };\n", "verify: { text = \"domains = ( );\"; };\nX\n"),
+    ("verify:\n{\n#domains = ( );\n};\n", "verify:\n{\n#domains = ( );\n};\nX\n"),
+    ("#domains = ( );\n#domains = ( );\n", "X\n#domains = ( );\n"),
+    ("#domains = ( );\non_error = \"tempfail\"; domains = ( );\n",
+     "#domains = ( );\non_error = \"tempfail\"; X\n"),
+])
+def test_only_domains_change(fresh, former, expected):
+    head = 'user = "nobody"; state_dir = "@STATE@"; listen = "@SOCKET@";\n'
+    fresh.configure(head + former)
+    fresh.setup("example.com", rc=1)
+    text = fresh.conf.read_text(encoding="utf-8")
+    assert text.split("\n", 1)[1] == expected.replace("X", 'domains = ( "example.com" );')
+
+
+def test_faulty_configuration_stays(fresh):
+    fresh.configure("domains = ( ;\n")
+    before = snapshot(fresh.folder)
+    done = fresh.setup("example.com", rc=2)
+    assert snapshot(fresh.folder) == before
+    assert f"{fresh.conf}:1: error" in done.err and "nothing was changed" in done.err
+
+
+def test_ring_that_is_there_stays(fresh):
+    fresh.setup("example.com", rc=1)
+    ring = (fresh.state / "keyring").read_bytes()
+    fresh.configure(sample())
+    fresh.setup("example.com", "example.net", rc=1)
+    assert (fresh.state / "keyring").read_bytes() == ring
+
+
+def test_damaged_ring_stays(fresh):
+    fresh.setup("example.com", rc=1)
+    ring = fresh.state / "keyring"
+    ring.write_text("nonsense\n", encoding="ascii")
+    done = fresh.setup("example.com", rc=2)
+    assert ring.read_text(encoding="ascii") == "nonsense\n" and str(ring) in done.err
+
+
+def test_symbolic_link_stays_one(fresh):
+    real = fresh.folder / "real.conf"
+    fresh.conf.rename(real)
+    fresh.conf.symlink_to(real)
+    fresh.setup("example.com", rc=1)
+    assert fresh.conf.is_symlink() and '"example.com"' in real.read_text(encoding="utf-8")
+
+
+def test_state_dir_of_another_user(fresh):
+    fresh.state.mkdir(mode=0o700)
+    before = snapshot(fresh.folder)
+    done = fresh.setup("example.com", rc=2)
+    assert f"chown -R nobody {fresh.state}" in done.err and "nothing was changed" in done.err
+    assert snapshot(fresh.folder) == before
+
+
+def test_user_that_is_not_there(fresh):
+    fresh.configure(sample().replace('user = "nobody"', 'user = "no-such-user"'))
+    before = snapshot(fresh.folder)
+    done = fresh.setup("example.com", rc=2)
+    assert "no-such-user" in done.err and "nothing was changed" in done.err
+    assert snapshot(fresh.folder) == before
+
+
+def test_read_only_folder(fresh):
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    before = snapshot(fresh.folder)
+    done = run(fresh, ["unshare", "-m", "sh", "-c", script, "sh", fresh.folder],
+               "setup", "example.com")
+    assert done.returncode == 2 and "Read-only file system" in done.stderr, done
+    assert str(fresh.conf) in done.stderr and "nothing was changed" in done.stderr
+    assert snapshot(fresh.folder) == before
+
+
+def test_not_as_root(fresh):
+    before = snapshot(fresh.folder)
+    for more, word in [((), "run this as root"), (("--apply",), "--apply")]:
+        done = run(fresh, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+                   "setup", "example.com", *more)
+        assert done.returncode == 2 and word in done.stderr and "root" in done.stderr, done
+        assert "nothing was changed" in done.stderr
+    assert snapshot(fresh.folder) == before
+
+
+def run(host, before, *args, env=None):
+    """batvctl by way of another program."""
+    argv = [*before, util.binary("batvctl"), "-c", host.conf, *args]
+    return subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=60, cwd="/",
+                          env=host.environment({**host.settings.env(), **(env or {})}),
+                          check=False, stdin=subprocess.DEVNULL)
+
+
+# -- a configuration made from nothing -----------------------------------------------------------
+
+ACCOUNTS = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && '
+            'mount -t tmpfs none /var/lib && shift && exec "$@"')
+
+
+def accounts(folder, user):
+    """passwd and group for a mount namespace: the host's, with or without a user batvd."""
+    for name, line in [("passwd", "batvd:x:64999:64999::/nonexistent:/usr/sbin/nologin\n"),
+                       ("group", "batvd:x:64999:\n")]:
+        text = open(f"/etc/{name}", encoding="utf-8").read()
+        text = re.sub(r"(?m)^batvd:.*\n", "", text) + (line if user else "")
+        (folder / name).write_text(text, encoding="utf-8")
+    return ["unshare", "-m", "sh", "-c", ACCOUNTS, "sh", folder]
+
+
+def test_configuration_from_nothing(fresh):
+    fresh.conf.unlink()
+    fresh.conf = fresh.folder / "etc" / "batvd.conf"
+    show = 'cat "$3"; stat -c "%U %G %a %n" /var/lib/batvd /var/lib/batvd/keyring'
+    done = run(fresh, [*accounts(fresh.folder, True), "sh", "-c", f'"$@"; echo RC $?; {show}', "sh"],
+               "setup", "example.com")
+    assert "RC 1" in done.stdout, done
+    assert 'user = "batvd";' in done.stdout and 'domains = ( "example.com" );' in done.stdout
+    # The queue directory is not the usual one, so the listener must not be, either.
+    assert f'listen = "unix:{fresh.settings.folder}/queue/batvd/milter.sock";' in done.stdout
+    assert "batvd batvd 700 /var/lib/batvd\n" in done.stdout
+    assert "batvd batvd 600 /var/lib/batvd/keyring\n" in done.stdout
+    assert fresh.conf.stat().st_mode & 0o7777 == 0o644
+
+
+def test_without_a_user_for_it(fresh):
+    fresh.conf.unlink()
+    before = snapshot(fresh.settings.folder)
+    done = run(fresh, accounts(fresh.folder, False), "setup", "example.com", "--apply")
+    assert done.returncode == 2 and "adduser --system" in done.stderr, done
+    assert not fresh.conf.exists() and snapshot(fresh.settings.folder) == before
+
+
+# -- Postfix -------------------------------------------------------------------------------------
+
+def test_settings_are_printed_only(fresh):
+    before = snapshot(fresh.settings.folder)
+    done = fresh.setup("example.com", rc=1)
+    assert snapshot(fresh.settings.folder) == before
+    said = fresh.ctl("mta", "postfix", "--map-path", fresh.settings.folder / "batv.pcre",
+                     env=fresh.settings.env(), rc=0).out
+    assert said in done.out
+
+
+def test_settings_are_applied(fresh):
+    main_cf = fresh.settings.folder / "main.cf"
+    before = main_cf.read_bytes()
+    done = fresh.setup("example.com", "--apply", rc=1)
+    batv_map = fresh.settings.folder / "batv.pcre"
+    assert main_values(fresh.settings) == {
+        "smtpd_milters": f"unix:{fresh.socket_path}", "non_smtpd_milters": "$smtpd_milters",
+        "milter_default_action": "tempfail", "recipient_canonical_maps": f"pcre:{batv_map}",
+        "recipient_canonical_classes": "envelope_recipient"}
+    assert batv_map.stat().st_mode & 0o7777 == 0o644
+    assert fresh.settings.lookup(["prvs=0000000000=a@example.com"], f"pcre:{batv_map}") == {
+        "prvs=0000000000=a@example.com": "a@example.com"}
+    copy, = copies(fresh.settings.folder)
+    assert copy.read_bytes() == before
+    assert "not running" in done.out
+    assert not re.search(r"(?m)^fail  postfix", done.out), done.out
+    # The command puts it back byte by byte.
+    fresh.settings.run(way_back(done.out))
+    assert main_cf.read_bytes() == before
+
+
+def test_applied_twice(fresh):
+    fresh.setup("example.com", "--apply", rc=1)
+    before = snapshot(fresh.folder, fresh.settings.folder)
+    done = fresh.setup("example.com", "--apply", rc=1)
+    assert snapshot(fresh.folder, fresh.settings.folder) == before
+    assert "has all of it already" in done.out
+
+
+OTHERS = [
+    ("inet:localhost:11332", "inet:localhost:11332, {ours}"),
+    ("inet:localhost:11332 unix:/run/opendkim.sock",
+     "inet:localhost:11332 unix:/run/opendkim.sock, {ours}"),
+    ("{ unix:/run/opendkim.sock, default_action=accept, connect_timeout=5s }",
+     "{ unix:/run/opendkim.sock, default_action=accept, connect_timeout=5s }, {ours}"),
+    ("$dkim_milter,inet:localhost:1", "$dkim_milter,inet:localhost:1, {ours}"),
+]
+
+
+@pytest.mark.parametrize("former, expected", OTHERS)
+def test_other_milters_stay(fresh, former, expected):
+    ours = f"unix:{fresh.socket_path}"
+    fresh.settings.base.update(smtpd_milters=former, non_smtpd_milters=former,
+                               dkim_milter="inet:localhost:8891")
+    fresh.settings.write()
+    fresh.setup("example.com", "--apply", rc=1)
+    values = main_values(fresh.settings)
+    assert values["smtpd_milters"] == expected.replace("{ours}", ours)
+    assert values["non_smtpd_milters"] == expected.replace("{ours}", ours)
+    before = snapshot(fresh.settings.folder)
+    fresh.setup("example.com", "--apply", rc=1)
+    assert snapshot(fresh.settings.folder) == before
+
+
+def test_other_canonical_maps_stay(fresh):
+    table = fresh.settings.folder / "canonical"
+    table.write_text("old@example.com new@example.com\n", encoding="utf-8")
+    fresh.settings.base["recipient_canonical_maps"] = f"texthash:{table}, $more_maps"
+    fresh.settings.base["more_maps"] = "static:"
+    fresh.settings.write()
+    done = fresh.setup("example.com", "--apply", rc=1)
+    assert main_values(fresh.settings)["recipient_canonical_maps"] == (
+        f"pcre:{fresh.settings.folder}/batv.pcre, texthash:{table}, $more_maps")
+    assert "work on envelope recipients only from now on" in done.out
+
+
+def test_another_map_of_that_name_is_kept(fresh):
+    batv_map = fresh.settings.folder / "batv.pcre"
+    batv_map.write_text("/^mine$/ yours\n", encoding="utf-8")
+    done = fresh.setup("example.com", "--apply", rc=1)
+    kept, = fresh.settings.folder.glob("batv.pcre.batvd-*")
+    assert kept.read_text(encoding="utf-8") == "/^mine$/ yours\n" and str(kept) in done.out
+    assert "example\\.com" in batv_map.read_text(encoding="utf-8")
+
+
+def test_folder_for_the_socket_in_the_queue_directory(fresh):
+    folder = fresh.settings.folder / "queue" / "batvd"
+    fresh.configure(sample().replace("@SOCKET@", f"unix:{folder}/milter.sock"))
+    done = fresh.setup("example.com", rc=1)
+    command = re.search(r"(?m)^(install -d .*) &&$", done.out).group(1)
+    assert not folder.exists()
+    wanted = (util.owner_ids("nobody")[0], util.owner_ids("postfix")[1], 0o2750)
+
+    def made():
+        info = folder.stat()
+        return info.st_uid, info.st_gid, info.st_mode & 0o7777
+    fresh.settings.run(command)
+    assert made() == wanted
+    folder.rmdir()
+    fresh.setup("example.com", "--apply", rc=1)
+    assert made() == wanted
+    fresh.socket_path = folder / "milter.sock"
+    fresh.start()
+    done = fresh.setup("example.com", "--apply", rc=0)
+    assert "unix:batvd/milter.sock" == main_values(fresh.settings)["smtpd_milters"]
+
+
+def test_postconf_that_fails_half_way(fresh):
+    """It has changed main.cf by then: that is undone."""
+    main_cf = fresh.settings.folder / "main.cf"
+    before = main_cf.read_bytes()
+    fake = fresh.folder / "bin"
+    fake.mkdir()
+    real = shutil.which("postconf", path=fresh.settings.env()["PATH"])
+    (fake / "postconf").write_text(
+        f'#!/bin/sh\n[ "$1" = -e ] || exec {real} "$@"\n{real} -e "$2"\n'
+        'echo "postconf: fatal: No space left on device" >&2\nexit 1\n', encoding="ascii")
+    (fake / "postconf").chmod(0o755)
+    os.symlink(shutil.which("postmap", path=fresh.settings.env()["PATH"]), fake / "postmap")
+    path = f"{fake}:{fresh.settings.env()['PATH']}"
+    done = fresh.setup("example.com", "--apply", rc=2, env={"PATH": path})
+    assert main_cf.read_bytes() == before
+    assert "No space left" in done.err and "is as it was" in done.err
+    assert "check:" not in done.out
+    assert fresh.setup("example.com", "--apply", rc=1)      # and by the real one
+
+
+def test_read_only_postfix_folder(fresh):
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    before = snapshot(fresh.settings.folder)
+    done = run(fresh, ["unshare", "-m", "sh", "-c", script, "sh", fresh.settings.folder],
+               "setup", "example.com", "--apply")
+    assert done.returncode == 2 and "batv.pcre" in done.stderr, done
+    assert "main.cf is as it was" in done.stderr
+    assert "configuration: " in done.stdout and "keyring: " in done.stdout
+    assert snapshot(fresh.settings.folder) == before
+
+
+def test_postfix_that_cannot_be_asked(fresh):
+    before = snapshot(fresh.folder)
+    done = fresh.setup("example.com", rc=2, env={"MAIL_CONFIG": "/nonexistent"})
+    assert "/nonexistent" in done.err and "nothing was changed" in done.err
+    assert snapshot(fresh.folder) == before
+
+
+HIDE = 'mount -t tmpfs none /usr/sbin && shift 0 && exec "$@"'
+
+
+@pytest.mark.skipif(bool(where().root), reason="Postfix is not in its usual place here")
+def test_without_a_mail_server(fresh):
+    env = {"PATH": "/usr/bin:/bin"}
+    done = run(fresh, ["unshare", "-m", "sh", "-c", HIDE, "sh"], "setup", "example.com", env=env)
+    assert done.returncode == 1 and "neither Postfix nor Sendmail" in done.stdout, done
+    assert '"example.com"' in fresh.conf.read_text(encoding="utf-8")
+    assert re.search(r"(?m)^ok    keyring ", done.stdout)
+    done = run(fresh, ["unshare", "-m", "sh", "-c", HIDE, "sh"], "setup", "example.com", "--apply",
+               env=env)
+    assert done.returncode == 1 and "no mail server" in done.stderr, done
+
+
+# -- to the end ----------------------------------------------------------------------------------
+
+def test_round_trip(batvd, postfix, sink):
+    """From an installed package to signing and refusing, on a Postfix that runs all the while."""
+    host = batvd(sample().replace('#internal_networks = [ "127.0.0.0/8", "::1/128" ];',
+                                  'internal_networks = [ "127.0.0.2/32" ];')
+                 .replace('#action = "auto";', 'action = "reject";'))
+    mta = postfix(relayhost=sink.relayhost, main={"smtpd_milters": "", "non_smtpd_milters": ""})
+    mta.start()
+    main_cf = mta.conf / "main.cf"
+    before = main_cf.read_bytes()
+    host.ctl("setup", "example.com", rc=1, env=mta.env)
+    assert main_cf.read_bytes() == before
+    host.start()
+    done = host.ctl("setup", "example.com", "--apply", rc=0, env=mta.env)
+    assert "postfix: reloaded" in done.out
+
+    sent = mta.send("alice@example.com", "far@other.test", source="127.0.0.2")
+    assert sent.accepted, sent
+    tagged = sink.wait_one(subject=sent.subject).mail_from
+    assert re.fullmatch(TAGGED, tagged)
+    genuine = mta.bounce(tagged)
+    assert genuine.accepted, genuine
+    assert mta.wait_one("alice@example.com", genuine.subject).delivered_to == "alice@example.com"
+    assert mta.bounce("alice@example.com").code == 550
+
+    subprocess.run(["sh", "-c", way_back(done.out)], env={**mta.env, "LANG": "C"}, check=True,
+                   timeout=60, capture_output=True)
+    assert main_cf.read_bytes() == before
+
+
+def test_running_postfix_is_not_reloaded_without_batvd(batvd, postfix):
+    host = batvd(sample())
+    mta = postfix(main={"smtpd_milters": "", "non_smtpd_milters": ""})
+    mta.start()
+    done = host.ctl("setup", "example.com", "--apply", rc=1, env=mta.env)
+    command = f"systemctl start batvd && postfix -c {mta.conf} reload"
+    assert command in done.out and "postfix: reloaded" not in done.out
+    assert "reload" not in mta.maillog()
