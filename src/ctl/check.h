@@ -13,6 +13,7 @@
 #include "batv/ring.h"
 #include "ctl/ctl.h"
 #include "ctl/postfix.h"
+#include "ctl/sendmail.h"
 #include "ctl/words.h"
 #include "io/status_file.h"
 
@@ -32,6 +33,7 @@ struct check {
     struct postfix *postfix;      /* NULL: none here, or it cannot be asked */
     struct reason postfix_absent; /* why */
     bool postfix_here;            /* there is one */
+    struct sendmail *sendmail;    /* NULL: none here, or its sendmail.cf cannot be read */
     struct ring *ring;            /* NULL: not readable */
     struct status_report *status; /* NULL: none, or no daemon is running */
     bool running;
@@ -82,6 +84,7 @@ void check_journal(struct check *check);
 /* check_socket.c */
 void check_socket(struct check *check);
 void check_socket_access(struct check *check);
+void check_sendmail_access(struct check *check);
 
 /* check_postfix.c: main.cf. check_postfix opens it; the others do nothing where there is none. */
 void check_postfix(struct check *check);
@@ -107,6 +110,18 @@ void check_listeners(struct check *check);
 void check_reinjection(struct check *check);
 void check_proxy_filter(struct check *check);
 void check_chroot(struct check *check);
+
+/* check_sendmail.c: sendmail.cf, and what Sendmail makes of addresses. check_sendmail opens it; the
+ * others do nothing where there is none. */
+void check_sendmail(struct check *check);
+void check_sendmail_filter(struct check *check);
+void check_sendmail_flags(struct check *check);
+void check_sendmail_timeouts(struct check *check);
+void check_sendmail_macros(struct check *check);
+void check_sendmail_recipients(struct check *check);
+void check_sendmail_senders(struct check *check);
+void check_sendmail_socket(struct check *check);
+void check_sendmail_submission(struct check *check);
 
 /* check_backscatter.c: settings by which this host makes backscatter of its own */
 void check_relay_recipients(struct check *check);

@@ -146,8 +146,9 @@ void check_socket(struct check *check)
     }
 }
 
-/* Postfix's user and all groups of it. */
+/* The mail server's user and all groups of it. */
 struct identity {
+    const char *mta;
     const char *name;
     char group[64]; /* its own group's name */
     uid_t uid;
@@ -161,10 +162,11 @@ static const char *group_name(gid_t gid)
     return group != NULL ? group->gr_name : "?";
 }
 
-static bool find_identity(const struct check *check, struct identity *out)
+static bool find_identity(const char *mta, const char *user, struct identity *out)
 {
-    out->name = postfix_get(check->postfix, "mail_owner");
-    const struct passwd *account = getpwnam(out->name);
+    out->mta = mta;
+    out->name = user;
+    const struct passwd *account = getpwnam(user);
     out->group_count = GROUPS_MAX;
     if (account == NULL) {
         return false;
@@ -195,12 +197,12 @@ static unsigned rights(const struct identity *who, const struct stat *info)
 static void tell_no_entry(struct check *check, const struct identity *who, const char *folder,
                           const struct stat *info)
 {
-    check_add(
-        check, CHECK_FAIL,
-        mend_text("chgrp %s %s && chmod g+x %s", who->group, check_word(check, folder),
-                  check_word(check, folder)),
-        "Postfix's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
-        who->name, folder, (unsigned)info->st_mode & 07777, group_name(info->st_gid));
+    check_add(check, CHECK_FAIL,
+              mend_text("chgrp %s %s && chmod g+x %s", who->group, check_word(check, folder),
+                        check_word(check, folder)),
+              "%s's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
+              who->mta, who->name, folder, (unsigned)info->st_mode & 07777,
+              group_name(info->st_gid));
 }
 
 /* The folders above the socket, from the length-th octet of its path on. False: one keeps the
@@ -226,18 +228,15 @@ static bool folders_let_in(struct check *check, const struct identity *who, char
     return true;
 }
 
-static void check_access(struct check *check, const struct identity *who, char *path)
+/* The first octets of the path are of a folder in which the mail server is already. */
+static void check_access(struct check *check, const struct identity *who, char *path, size_t inside)
 {
-    const char *queue = need_queue_directory(check->postfix);
-    size_t length = strlen(queue);
     struct stat info;
-    /* smtpd starts in the queue directory, whatever is above it. */
-    bool below = strncmp(path, queue, length) == 0 && path[length] == '/';
-    if (!folders_let_in(check, who, path, below ? length : 0) || stat(path, &info) != 0) {
+    if (!folders_let_in(check, who, path, inside) || stat(path, &info) != 0) {
         return;
     }
     if ((rights(who, &info) & 2) != 0) {
-        check_ok(check, "Postfix's user %s can connect to %s", who->name, path);
+        check_ok(check, "%s's user %s can connect to %s", who->mta, who->name, path);
         return;
     }
     check_add(
@@ -245,8 +244,8 @@ static void check_access(struct check *check, const struct identity *who, char *
         mend_text("in %s: listen_group = \"%s\"; listen_mode = \"0660\"; then systemctl restart "
                   "batvd",
                   check->ctl->config_path, who->group),
-        "Postfix's user %s cannot connect to %s (mode %04o, group %s): it needs to write there",
-        who->name, path, (unsigned)info.st_mode & 0777, group_name(info.st_gid));
+        "%s's user %s cannot connect to %s (mode %04o, group %s): it needs to write there",
+        who->mta, who->name, path, (unsigned)info.st_mode & 0777, group_name(info.st_gid));
 }
 
 void check_socket_access(struct check *check)
@@ -256,14 +255,45 @@ void check_socket_access(struct check *check)
     if (check->postfix == NULL || path == NULL) {
         return;
     }
+    const char *queue = need_queue_directory(check->postfix);
+    size_t length = strlen(queue);
+    /* smtpd starts in the queue directory, whatever is above it. */
+    bool below = strncmp(path, queue, length) == 0 && path[length] == '/';
     char *copy = strdup(path);
     if (copy == NULL) {
         check->no_memory = true;
-    } else if (!find_identity(check, &who)) {
+    } else if (!find_identity("Postfix", postfix_get(check->postfix, "mail_owner"), &who)) {
         check_add(check, CHECK_FAIL, mend_text("postfix check"),
                   "there is no user %s, as whom Postfix is to run (mail_owner)", who.name);
     } else {
-        check_access(check, &who, copy);
+        check_access(check, &who, copy, below ? length : 0);
     }
     free(copy);
+}
+
+/* RunAsUser is a name or a number, with a group behind a colon perhaps, which is left aside. */
+void check_sendmail_access(struct check *check)
+{
+    const char *path = listen_path(check->config->listen);
+    const char *user = check->sendmail != NULL ? sendmail_option(check->sendmail, "RunAsUser") : "";
+    struct identity who;
+    if (check->sendmail == NULL || path == NULL) {
+        return;
+    }
+    if (user == NULL || user[0] == '\0') {
+        check_ok(check, "Sendmail connects as root");
+        return;
+    }
+    char *copy = strdup(path);
+    char *name = strndup(user, strcspn(user, ":. \t"));
+    if (copy == NULL || name == NULL) {
+        check->no_memory = true;
+    } else if (!find_identity("Sendmail", name, &who)) {
+        check_add(check, CHECK_FAIL, mend_text("adduser --system --group %s", name),
+                  "there is no user %s, as whom Sendmail is to run (RunAsUser)", name);
+    } else {
+        check_access(check, &who, copy, 0);
+    }
+    free(copy);
+    free(name);
 }

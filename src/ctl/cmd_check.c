@@ -59,6 +59,16 @@ static const struct {
     {"postfix.masquerade_domains", check_masquerade, false},
     {"postfix.sender_maps", check_sender_maps, false},
     {"postfix.recipient_delimiter", check_delimiter, false},
+    {"sendmail", check_sendmail, false},
+    {"sendmail.filter", check_sendmail_filter, false},
+    {"sendmail.filter_flags", check_sendmail_flags, false},
+    {"sendmail.filter_timeouts", check_sendmail_timeouts, false},
+    {"sendmail.milter_macros", check_sendmail_macros, false},
+    {"sendmail.recipients", check_sendmail_recipients, false},
+    {"sendmail.senders", check_sendmail_senders, false},
+    {"sendmail.socket", check_sendmail_socket, false},
+    {"sendmail.socket_access", check_sendmail_access, false},
+    {"sendmail.submission", check_sendmail_submission, false},
     {"backscatter.relay_recipient_maps", check_relay_recipients, false},
     {"backscatter.catch-all", check_catch_all, false},
     {"backscatter.luser_relay", check_luser_relay, false},
@@ -247,6 +257,7 @@ static void check_clear(struct check *check)
     free(check->findings);
     words_free(&check->words);
     postfix_free(check->postfix);
+    sendmail_free(check->sendmail);
     ring_free(check->ring);
     if (check->status != NULL) {
         status_report_free(check->status);

@@ -37,6 +37,8 @@ struct sendmail {
     struct sendmail_filter *filters;
     size_t filter_count;
     struct words maps; /* names */
+    bool in_envelope;  /* while reading: within the ruleset MasqEnv */
+    bool masquerades;
 };
 
 static enum status no_memory(struct reason *why)
@@ -87,7 +89,7 @@ static bool take_option(struct sendmail *sendmail, const char *line)
 }
 
 /* The value of the field that begins with this letter: "S=unix:/path". NULL: no memory. */
-static char *field_value(const char *fields, char letter)
+char *sendmail_field(const char *fields, char letter)
 {
     for (const char *at = fields; at != NULL; at = strchr(at, ',')) {
         at += strspn(at, ", \t");
@@ -111,9 +113,9 @@ static bool take_filter(struct sendmail *sendmail, const char *line)
     struct sendmail_filter *filter = &filters[sendmail->filter_count++];
     const char *end = line + strcspn(line, ",");
     filter->name = trimmed(line + 1, end);
-    filter->socket = field_value(end, 'S');
-    filter->flags = field_value(end, 'F');
-    filter->timeouts = field_value(end, 'T');
+    filter->socket = sendmail_field(end, 'S');
+    filter->flags = sendmail_field(end, 'F');
+    filter->timeouts = sendmail_field(end, 'T');
     return filter->name != NULL && filter->socket != NULL && filter->flags != NULL &&
            filter->timeouts != NULL;
 }
@@ -148,6 +150,13 @@ static bool take_line(struct sendmail *sendmail, const char *line)
         return take_filter(sendmail, line);
     case 'K':
         return take_map(sendmail, line);
+    case 'S':
+        sendmail->in_envelope = strncmp(line, "SMasqEnv", 8) == 0;
+        return true;
+    case 'R':
+        sendmail->masquerades =
+            sendmail->masquerades || (sendmail->in_envelope && strstr(line, "$>MasqHdr") != NULL);
+        return true;
     default:
         return true;
     }
@@ -324,6 +333,11 @@ bool sendmail_has_map(const struct sendmail *sendmail, const char *name)
     return false;
 }
 
+bool sendmail_masquerades(const struct sendmail *sendmail)
+{
+    return sendmail->masquerades;
+}
+
 /* Filters. */
 
 const struct sendmail_filter *sendmail_filters(const struct sendmail *sendmail, size_t *count)
@@ -490,6 +504,21 @@ enum status sendmail_resolve(const struct sendmail *sendmail, const char *const 
 {
     return ask_all(sendmail, "", "3,0 ", "parse            returns: ", addresses, count, answers,
                    why);
+}
+
+enum status sendmail_host(const struct sendmail *sendmail, char **name, struct reason *why)
+{
+    char *text;
+    *name = NULL;
+    enum status status = ask(sendmail, "$j\n/quit\n", &text, why);
+    if (status == STATUS_OK) {
+        const char *answer = strstr(text, "\n> ");
+        answer = answer != NULL ? answer + 3 : "";
+        *name = trimmed(answer, answer + strcspn(answer, "\n"));
+        status = *name != NULL ? STATUS_OK : no_memory(why);
+    }
+    free(text);
+    return status;
 }
 
 enum status sendmail_send_as(const struct sendmail *sendmail, const char *mailer,

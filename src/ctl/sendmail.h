@@ -43,8 +43,14 @@ bool filter_leads(const struct sendmail_filter *filter, const char *listen);
 /* Seconds of one of its timeouts (C, S, R or E), Sendmail's default where it is not given. */
 long filter_timeout(const struct sendmail_filter *filter, char which);
 
+/* The value of a field by its first letter, as in "Name=MTA, InputMailFilters=a;b"; "": not there.
+ * NULL: no memory. The caller frees. */
+char *sendmail_field(const char *fields, char letter);
+
 /* True where a map (K line) of this name is defined. */
 bool sendmail_has_map(const struct sendmail *sendmail, const char *name);
+/* True where FEATURE(`masquerade_envelope') treats envelope senders as those in headers. */
+bool sendmail_masquerades(const struct sendmail *sendmail);
 
 /*
  * What ruleset 0 makes of the n recipients: its answer behind "returns:", by which mail is
@@ -53,6 +59,8 @@ bool sendmail_has_map(const struct sendmail *sendmail, const char *name);
  */
 enum status sendmail_resolve(const struct sendmail *sendmail, const char *const addresses[],
                              size_t count, char *answers[], struct reason *why);
+/* The name of this host ($j). */
+enum status sendmail_host(const struct sendmail *sendmail, char **name, struct reason *why);
 /* As whom mail of these senders leaves by that mailer: the same with the envelope's senders. */
 enum status sendmail_send_as(const struct sendmail *sendmail, const char *mailer,
                              const char *const addresses[], size_t count, char *answers[],

@@ -1,0 +1,280 @@
+"""`batvctl check` on a Sendmail: its configuration, made by m4 from a source as on any host, is found
+well; then each fault in turn is found, with what mends it. Rules are judged by what the real Sendmail
+makes of addresses."""
+
+import json
+import re
+
+import pytest
+
+from batvtest import util
+from batvtest.daemon import Batvd
+from batvtest.sendmail import Sendmail
+from batvtest.settings import PostfixSettings
+
+DOMAINS = ("example.com", ".example.org", "example.net")
+NAMES = {"sendmail", "sendmail.filter", "sendmail.filter_flags", "sendmail.filter_timeouts",
+         "sendmail.milter_macros", "sendmail.recipients", "sendmail.senders", "sendmail.socket",
+         "sendmail.socket_access", "sendmail.submission"}
+FIELDS = "F=T, T=S:10s;R:10s;E:30s"
+
+# Nothing of Postfix's is seen.
+ALONE = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /usr/sbin && exec "$@"', "sh"]
+
+RULES = """\
+LOCAL_CONFIG
+Kbatvtag regex -s1 ^prvs=[0-9]{4}[0-9a-fA-F]{6}=(.+)$
+LOCAL_RULE_0
+"""
+RULE = ("R$+ < @ %s . >\t$: < $(batvtag $1 $: NOBATV $) > $1 < @ %s . >\n"
+        "R< NOBATV > $+\t$: $1\n"
+        "R< $+ > $+ < @ $+ >\t$@ $>parse $1 < @ $3 >\n")
+
+
+def rules(*domains):
+    """Rules that take the tag off recipients in these domains."""
+    text = RULES
+    for domain in domains:
+        if domain.startswith("."):
+            left, right = f"$+ {domain}", f"$2 {domain}"
+        else:
+            left = right = domain
+        text += RULE % (left, right)
+    return text
+
+
+class Site:
+    """A configuration of batvd's, and a Sendmail's for it."""
+
+    def __init__(self):
+        self.batvd = Batvd({"domains": DOMAINS, "internal_networks": ["127.0.0.0/8"]})
+        self.batvd.ctl("key", "init", rc=0)
+        self.sendmail = Sendmail(visible=[self.batvd.folder], domains=["example.com"])
+        self.good = {"socket": self.batvd.listen, "fields": FIELDS, "mc": rules(*DOMAINS),
+                     "features": ""}
+
+    def __enter__(self):
+        self.sendmail.prepare()
+        return self
+
+    def __exit__(self, *_):
+        self.sendmail.stop()
+        self.batvd.terminate()
+
+    def make(self, edit=None, config=None, **over):
+        """sendmail.cf anew, from its source; `edit` changes its text afterwards."""
+        parts = {**self.good, **over}
+        name = parts.get("name", "batvd")
+        line = parts.get("filter")
+        if line is None:
+            line = f"INPUT_MAIL_FILTER(`{name}', `S={parts['socket']}, {parts['fields']}')dnl\n"
+        self.sendmail._features = parts["features"]
+        self.sendmail._defines = parts.get("defines", "")
+        self.sendmail.mc = line + parts["mc"]
+        self.sendmail._write_mc()
+        self.sendmail.make_cf()
+        path = self.sendmail.mail_conf / "sendmail.cf"
+        if edit:
+            text = path.read_text(encoding="utf-8")
+            changed = edit(text)
+            assert changed != text
+            path.write_text(changed, encoding="utf-8")
+        self.batvd.configure({"domains": DOMAINS, "internal_networks": ["127.0.0.0/8"],
+                              **(config or {})})
+
+    def check(self, *, before=ALONE, env=None):
+        """The findings about Sendmail, by name."""
+        done = self.sendmail.run(*before, util.binary("batvctl"), "-c", self.batvd.conf, "check",
+                                 "--json", env={**self.batvd.environment(), **self.sendmail.env(),
+                                                **(env or {})}, check=False, text=True)
+        assert done.returncode in (0, 1), done
+        self.all = json.loads(done.stdout)
+        found = [one for one in self.all if one["name"].split(".")[0] == "sendmail"]
+        for one in found:
+            assert (one["mend"] is None) == (one["level"] == "ok"), one
+        return found
+
+
+@pytest.fixture(scope="module")
+def site(ended_well):
+    with Site() as made:
+        yield made
+
+
+def bad(found):
+    return [one for one in found if one["level"] != "ok"]
+
+
+def test_all_is_well(site):
+    site.make()
+    found = site.check()
+    assert {one["name"] for one in found} == NAMES
+    assert bad(found) == []
+    postfix, = [one for one in site.all if one["name"] == "postfix"]
+    assert "no Postfix here" in postfix["text"]
+
+
+def masqueraded(name, more=""):
+    return f"MASQUERADE_AS(`{name}')dnl\n{more}FEATURE(`masquerade_envelope')dnl\n"
+
+
+FAULTS = {
+    "no filter": ("filter", "fail", "no place", r"INPUT_MAIL_FILTER\(`batvd', `S=unix:",
+                  {"filter": ""}),
+    "another socket": ("filter", "fail", r"/run/other.sock", "INPUT_MAIL_FILTER",
+                       {"socket": "local:/run/other.sock"}),
+    "defined only": ("filter", "fail", "InputMailFilters is", "confINPUT_MAIL_FILTERS', `batvd'",
+                     {"edit": lambda cf: cf.replace("O InputMailFilters=batvd",
+                                                    "#O InputMailFilters=batvd")}),
+    "another is listed": ("filter", "fail", 'InputMailFilters is "dkim"',
+                          "confINPUT_MAIL_FILTERS', `dkim,batvd'",
+                          {"edit": lambda cf: cf.replace("O InputMailFilters=batvd",
+                                                         "O InputMailFilters=dkim")}),
+    "a daemon's own": ("filter", "fail", "Name=MSA", "InputMailFilters=dkim;batvd",
+                       {"edit": lambda cf: cf + "O DaemonPortOptions=Name=MSA, Port=587, "
+                                                "InputMailFilters=dkim\n"}),
+    "no F": ("filter_flags", "warn", "without a tag", "F=T", {"fields": "T=S:10s;R:10s;E:30s"}),
+    "F=R": ("filter_flags", "fail", "refused for good", "F=T",
+            {"fields": "F=R, T=S:10s;R:10s;E:30s"}),
+    "short T": ("filter_timeouts", "warn", "for 1 s only.*R in T=", "T=S:10s",
+                {"fields": "F=T, T=S:10s;R:1s;E:1m"}),
+    "short E": ("filter_timeouts", "warn", "for 10 s only.*E in T=", "T=S:10s",
+                {"fields": "F=T, T=S:1m;R:1m;E:10s"}),
+    "no auth": ("milter_macros", "fail", "authenticated", "confMILTER_MACROS_ENVFROM",
+                {"defines": "define(`confMILTER_MACROS_ENVFROM', `i')dnl\n"}),
+    "no rules": ("recipients", "fail", r"no rule takes the tag off.*example\.com.*batvd-check\.example"
+                 r"\.org.*example\.net", "batvctl -c .* mta sendmail", {"mc": ""}),
+    "a domain without": ("recipients", "fail", "refused as unknown: postmaster@example.net$",
+                         "mta sendmail", {"mc": rules("example.com", ".example.org")}),
+    "every site's tags": ("recipients", "fail", "other sites' tags", "mta sendmail",
+                          {"mc": rules(*DOMAINS).replace("@ example.com . >", "@ $* >", 1)
+                           .replace("@ example.com . >", "@ $2 >", 1)}),
+    "elsewhere": ("recipients", "fail", "goes elsewhere.*example.net", "mta sendmail",
+                  {"mc": rules("example.com", ".example.org")
+                   + (RULE % ("example.net", "example.net")).replace("$@ $>parse $1 < @ $3 >",
+                                                                    "$#local $: alice")}),
+    "masqueraded": ("senders", "fail", r"becomes prvs=0000000000=postmaster@hidden\.example",
+                    "masquerade_envelope",
+                    {"features": masqueraded("hidden.example",
+                                             "MASQUERADE_DOMAIN(`example.net')dnl\n")}),
+    "host hidden": ("senders", "warn", r"at mail\.example\.com become ones of ours, at example\.com",
+                    "masquerade_envelope", {"features": masqueraded("example.com")}),
+    "generics": ("senders", "warn", "genericstable", "masquerade_envelope",
+                 {"features": masqueraded("mail.example.com", "MASQUERADE_EXCEPTION(`example.com')dnl\n")
+                  + "FEATURE(`genericstable', `hash /etc/mail/virtusertable')dnl\n"}),
+    "not from here": ("submission", "warn", "127.0.0.1", "internal_networks",
+                      {"config": {"internal_networks": ["127.0.0.2/32"]}}),
+    "relays": ("submission", "warn", "127.0.0.1", "relays",
+               {"config": {"relays": ["127.0.0.1/32"]}}),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found(site, name):
+    row, level, text, mend, how = FAULTS[name]
+    site.make(**how)
+    one, *more = bad(site.check())
+    assert not more, more
+    assert (one["name"], one["level"]) == (f"sendmail.{row}", level), one
+    assert re.search(text, one["text"]) and re.search(mend, one["mend"]), one
+    site.make()
+    assert bad(site.check()) == []
+
+
+@pytest.mark.parametrize("socket", ["unix:{path}", "local:{path}", "{path}",
+                                    "unix:{folder}/../{folder_name}/milter.sock"])
+def test_other_notations_of_the_socket(site, socket):
+    path = site.batvd.socket_path
+    site.make(socket=socket.format(path=path, folder=path.parent, folder_name=path.parent.name))
+    assert bad(site.check()) == []
+
+
+@pytest.mark.parametrize("listen, socket, fits", [
+    ("inet:8891@127.0.0.1", "inet:8891@127.0.0.1", True),
+    ("inet:8891@127.0.0.1", "inet:8891@localhost", True),
+    ("inet:8891@0.0.0.0", "inet:8891@127.0.0.1", True),
+    ("inet:8891@127.0.0.1", "inet:8892@127.0.0.1", False),
+    ("inet:8891@127.0.0.1", "inet:8891@192.0.2.1", False),
+])
+def test_socket_at_a_port(site, listen, socket, fits):
+    site.make(socket=socket, config={"listen": listen})
+    found = bad(site.check())
+    assert (found == []) == fits, found
+
+
+def test_unsafe_folder(site):
+    run = site.batvd.run
+    mode = run.stat().st_mode & 0o7777
+    try:
+        for wrong, edit, fine in [
+                (0o2777, None, False), (0o2770, None, False),
+                (0o2770, lambda cf: cf + "O DontBlameSendmail=GroupWritableDirPathSafe\n", True)]:
+            run.chmod(wrong)
+            site.make(edit)
+            found = bad(site.check())
+            assert [one["name"] for one in found] == ([] if fine else ["sendmail.socket"]), found
+            # Sendmail itself says the same.
+            done = site.sendmail.run(site.sendmail._program, "-bs", "-Am", "-C",
+                                     "/etc/mail/sendmail.cf", input="QUIT\n", text=True, check=False)
+            assert ("unsafe" in done.stdout + done.stderr + site.sendmail.maillog()) != fine or fine
+    finally:
+        run.chmod(mode)
+
+
+def run_as(user):
+    return lambda cf: cf + f"O RunAsUser={user}\n"
+
+
+def test_user_that_may_not_connect(site):
+    site.make(run_as("daemon:daemon"))
+    one, = bad(site.check())
+    assert one["name"] == "sendmail.socket_access" and "daemon cannot enter" in one["text"], one
+
+
+def test_user_that_is_not_there(site):
+    """Sendmail refuses to start then, in test mode too."""
+    site.make(run_as("nosuchuser"))
+    found = bad(site.check())
+    assert [one["name"] for one in found] == ["sendmail.recipients", "sendmail.senders",
+                                              "sendmail.socket_access"]
+    assert "unknown user nosuchuser" in found[0]["text"]
+    assert "no user nosuchuser" in found[2]["text"] and found[2]["level"] == "fail"
+
+
+def test_configuration_that_is_not_there(site):
+    (site.sendmail.mail_conf / "sendmail.cf").unlink()
+    one, = site.check()
+    assert (one["name"], one["level"]) == ("sendmail", "fail")
+    assert "/etc/mail/sendmail.cf" in one["text"] and "make -C /etc/mail" in one["mend"]
+
+
+def test_private_configuration(site):
+    site.make()
+    text = (site.sendmail.mail_conf / "sendmail.cf").read_text(encoding="utf-8")
+    private = site.sendmail.folder / "private.cf"
+    private.write_text(text.replace("F=T,", ""), encoding="utf-8")
+    found = site.check(env={"SENDMAIL_CF": str(private)})
+    assert str(private) in found[0]["text"]
+    assert [one["name"] for one in bad(found)] == ["sendmail.filter_flags"]
+
+
+def test_beside_postfix(site):
+    site.make()
+    with PostfixSettings() as settings:
+        folder = settings.folder
+        # Visible inside is only what was there when the namespace was made.
+        inside = site.sendmail.folder / "postfix"
+        inside.mkdir()
+        for name in ("main.cf", "master.cf"):
+            (inside / name).write_text((folder / name).read_text(encoding="utf-8"),
+                                       encoding="utf-8")
+        found = site.check(before=[], env={"MAIL_CONFIG": str(inside)})
+    first, = bad(found)
+    assert (first["name"], first["level"]) == ("sendmail", "warn") and "beside Postfix" in first["text"]
+    assert [one for one in site.all if one["name"] == "postfix.smtpd_milters"]
+
+
+def test_without_sendmail(site):
+    done = site.batvd.ctl("check", "--json")
+    found = [one for one in done.json if one["name"].split(".")[0] == "sendmail"]
+    assert [one["level"] for one in found] == ["ok"] and "no Sendmail here" in found[0]["text"]
