@@ -53,9 +53,7 @@ static char *mend_mc(const struct check *check, const char *format, ...)
 /* All of what `batvctl mta sendmail` gives. */
 static char *mend_rules(struct check *check)
 {
-    return mend_text("batvctl -c %s mta sendmail tells what its .mc file needs; then make %s anew "
-                     "(make -C /etc/mail) and restart Sendmail",
-                     check_conf(check), sendmail_cf(check->sendmail));
+    return mend_text("batvctl -c %s mta sendmail | sh", check_conf(check));
 }
 
 /* The first filter that leads to our listener; NULL: none. */

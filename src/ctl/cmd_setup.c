@@ -35,22 +35,33 @@ static void found_clear(struct found *found)
     free(found->map_path);
 }
 
-/* False: there is a mail server, but it cannot be asked, which has been said. */
+static enum status find_map_path(struct found *found, struct reason *why)
+{
+    if (asprintf(&found->map_path, "%s/batv.pcre",
+                 postfix_get(found->postfix, "config_directory")) < 0) {
+        found->map_path = NULL;
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (strpbrk(found->map_path, " \t\r\n,{}$\"") != NULL) {
+        return reason_set(why, STATUS_REFUSED, "%s: main.cf cannot hold this path",
+                          found->map_path);
+    }
+    return STATUS_OK;
+}
+
+/* False: there is a mail server, but it cannot be asked, which has been said. A Postfix that nobody
+ * has configured stands in no other's way. */
 static bool find_mta(struct found *found)
 {
     struct reason why = {""};
+    struct reason why_not = {""};
     enum status status = postfix_open(&found->postfix, &why);
-    if (status == STATUS_NOT_FOUND) {
-        status = sendmail_open(&found->sendmail, &why);
-    } else if (status == STATUS_OK &&
-               asprintf(&found->map_path, "%s/batv.pcre",
-                        postfix_get(found->postfix, "config_directory")) < 0) {
-        found->map_path = NULL;
-        status = reason_set(&why, STATUS_NO_MEMORY, "out of memory");
-    }
-    if (found->map_path != NULL && strpbrk(found->map_path, " \t\r\n,{}$\"") != NULL) {
-        status =
-            reason_set(&why, STATUS_REFUSED, "%s: main.cf cannot hold this path", found->map_path);
+    enum status other = sendmail_open(&found->sendmail, &why_not);
+    if (status == STATUS_OK) {
+        status = find_map_path(found, &why);
+    } else if (status == STATUS_NOT_FOUND || other == STATUS_OK) {
+        status = other;
+        why = why_not;
     }
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         ctl_error("%s; nothing was changed", why.text);
@@ -89,11 +100,8 @@ static bool wish_for_sendmail(struct setup_wish *wish, const struct sendmail *se
 /* Where batvd has to listen for this mail server, if not where it does by default. */
 static bool wish_fill(struct setup_wish *wish, const struct found *found)
 {
-    if (found->sendmail != NULL) {
-        return wish_for_sendmail(wish, found->sendmail);
-    }
     if (found->postfix == NULL) {
-        return true;
+        return found->sendmail == NULL || wish_for_sendmail(wish, found->sendmail);
     }
     if (asprintf(&wish->listen, "unix:%s/batvd/milter.sock", need_queue_directory(found->postfix)) <
         0) {
@@ -147,6 +155,11 @@ static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
         printf("mail server: Postfix %s, configured in %s\n",
                postfix_get(found->postfix, "mail_version"),
                postfix_get(found->postfix, "config_directory"));
+        if (found->sendmail != NULL) {
+            printf("    Sendmail is here as well, configured in %s. If that is what takes mail:\n"
+                   "    batvctl mta sendmail\n",
+                   sendmail_cf(found->sendmail));
+        }
         return apply ? setup_postfix(ctl, found->postfix, found->map_path)
                      : print_postfix(ctl, found);
     }
