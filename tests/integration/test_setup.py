@@ -11,6 +11,7 @@ import pytest
 
 from batvtest import daemon, util
 from batvtest.postfix import where
+from batvtest.sendmail import Sendmail
 from batvtest.settings import PostfixSettings
 
 SAMPLE = util.REPO / "conf" / "batvd.conf"
@@ -461,6 +462,57 @@ def test_without_a_mail_server(fresh):
     done = run(fresh, ["unshare", "-m", "sh", "-c", HIDE, "sh"], "setup", "example.com", "--apply",
                env=env)
     assert done.returncode == 1 and "no mail server" in done.stderr, done
+
+
+# -- Sendmail ------------------------------------------------------------------------------------
+
+WITHOUT_POSTFIX = ["unshare", "-m", "sh", "-c", HIDE, "sh"]
+
+
+@pytest.fixture(scope="module")
+def mta_sendmail(ended_well):
+    """A Sendmail's configuration, and a batvd's folder that is seen beside it."""
+    host = daemon.Batvd()
+    made = Sendmail(visible=[host.folder])
+    made.host = host
+    made.prepare()
+    yield made
+    made.stop()
+    host.terminate()
+
+
+def in_sendmail(mta, *args, before=WITHOUT_POSTFIX):
+    mta.host.configure('user = "nobody";\nstate_dir = "@STATE@";\n#domains = ( );\n')
+    argv = [*before, util.binary("batvctl"), "-c", mta.host.conf, *args]
+    return mta.run(*argv, check=False, text=True,
+                   env={**mta.host.environment(), **mta.env()})
+
+
+@pytest.mark.parametrize("apply", [(), ("--apply",)])
+@pytest.mark.parametrize("run_as, group", [(None, ""), ("daemon:mail", "daemon")])
+def test_sendmail_is_served_elsewhere(mta_sendmail, apply, run_as, group):
+    mta = mta_sendmail
+    mta.make_cf()
+    with (mta.mail_conf / "sendmail.cf").open("a", encoding="ascii") as cf:
+        cf.write(f"O RunAsUser={run_as}\n" if run_as else "")
+    before = snapshot(mta.mail_conf)
+    done = in_sendmail(mta, "setup", "example.com", *apply)
+    assert done.returncode == 1 and "mail server: Sendmail 8." in done.stdout, done
+    text = mta.host.conf.read_text(encoding="utf-8")
+    assert 'domains = ( "example.com" );' in text
+    assert 'listen = "unix:/run/batvd/milter.sock";' in text
+    assert f'listen_group = "{group}";' in text
+    # Sendmail's own is printed only, as `mta` has it.
+    assert "S=local:/run/batvd/milter.sock, F=T" in done.stdout
+    assert ("nothing of Sendmail's is changed" in done.stderr) == bool(apply)
+    assert snapshot(mta.mail_conf) == before
+    assert re.search(r"(?m)^fail  sendmail\.filter ", done.stdout)
+
+
+def test_sendmail_beside_a_postfix_without_configuration(mta_sendmail):
+    mta_sendmail.make_cf()
+    done = in_sendmail(mta_sendmail, "setup", "example.com", before=[])
+    assert done.returncode == 1 and "mail server: Sendmail 8." in done.stdout, done
 
 
 # -- to the end ----------------------------------------------------------------------------------
