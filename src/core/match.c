@@ -2,8 +2,8 @@
  * Lists of address patterns, host names and domains (networks: match_network.c). Almost every entry
  * of a real list is an exact name or everything of one domain, so those are kept sorted and found
  * by halving, whatever the list's length; a name's parent domains are looked up one after the
- * other. Only patterns with other wildcards are tried one by one. A list owns copies of its
- * entries, never changes once built, and may be used by any number of threads.
+ * other. Patterns with other wildcards have an index of their own (match_wildcard.c). A list owns
+ * copies of its entries, never changes once built, and may be used by any number of threads.
  */
 #include "batv/match.h"
 
@@ -11,13 +11,15 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/text_pool.h"
+#include "match_wildcard.h"
 
 enum { LABEL_MAX = 63, NAME_MAX_OCTETS = 253 }; /* RFC 1035 section 2.3.4, as text */
 
 /* One entry: key is what is compared, in lower case; written is what the administrator wrote. */
 struct name {
-    char *key;
-    char *written;
+    const char *key;
+    const char *written;
     size_t index;
 };
 
@@ -25,13 +27,15 @@ struct names {
     struct name *items;
     size_t count;
     size_t capacity;
+    struct text_pool texts; /* what items point to */
 };
 
 struct pattern_list {
-    struct names exact;    /* without a wildcard */
-    struct names domains;  /* *@DOM, by DOM */
-    struct names parents;  /* *@*.DOM, by DOM */
-    struct names wildcard; /* the others, in the order in which they came */
+    struct names exact;          /* without a wildcard */
+    struct names domains;        /* *@DOM, by DOM */
+    struct names parents;        /* *@*.DOM, by DOM */
+    struct names wildcard;       /* the others, in the order in which they came */
+    struct wildcards *wildcards; /* by their keys */
 };
 
 struct host_list {
@@ -45,10 +49,7 @@ struct domain_list {
 
 static void names_free(struct names *names)
 {
-    for (size_t i = 0; i < names->count; i++) {
-        free(names->items[i].key);
-        free(names->items[i].written);
-    }
+    text_pool_free(&names->texts);
     free(names->items);
 }
 
@@ -64,10 +65,14 @@ static enum status names_add(struct names *names, const char *key, const char *w
         names->items = items;
         names->capacity = capacity;
     }
-    struct name name = {.key = strdup(key), .written = strdup(written), .index = index};
-    if (name.key == NULL || name.written == NULL) {
-        free(name.key);
-        free(name.written);
+    /* Mostly what was written ends with the key, or is it. */
+    struct name name = {.written = text_pool_add(&names->texts, written), .index = index};
+    size_t before = strlen(written) - strlen(key);
+    if (name.written != NULL) {
+        bool within = strlen(key) <= strlen(written) && strcmp(written + before, key) == 0;
+        name.key = within ? name.written + before : text_pool_add(&names->texts, key);
+    }
+    if (name.key == NULL) {
         return STATUS_NO_MEMORY;
     }
     names->items[names->count++] = name;
@@ -92,33 +97,34 @@ static void names_sort(struct names *names)
     }
 }
 
-/* A piece of a longer string, in any case. */
-struct piece {
-    const char *text;
-    size_t length;
-};
-
-static int piece_compare(const void *wanted, const void *item)
+/* A piece of a longer string, in any case, compared with a key. */
+static int piece_compare(const char *text, size_t length, const char *key)
 {
-    const struct piece *piece = wanted;
-    const char *key = ((const struct name *)item)->key;
-    for (size_t i = 0; i < piece->length; i++) {
-        unsigned char a = (unsigned char)ascii_lower(piece->text[i]);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char a = (unsigned char)ascii_lower(text[i]);
         unsigned char b = (unsigned char)key[i];
         if (a != b) {
             return a < b ? -1 : 1; /* also where key ends: its NUL is less than any octet of text */
         }
     }
-    return key[piece->length] == '\0' ? 0 : -1;
+    return key[length] == '\0' ? 0 : -1;
 }
 
+/* Of equal entries the first in the list. */
 static const struct name *names_find(const struct names *names, const char *text, size_t length)
 {
-    struct piece piece = {.text = text, .length = length};
-    if (names->count == 0) {
-        return NULL;
+    size_t low = 0;
+    size_t high = names->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (piece_compare(text, length, names->items[middle].key) > 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    return bsearch(&piece, names->items, names->count, sizeof *names->items, piece_compare);
+    bool found = low < names->count && piece_compare(text, length, names->items[low].key) == 0;
+    return found ? &names->items[low] : NULL;
 }
 
 /* The entry for the nearest domain that text is below. */
@@ -178,34 +184,6 @@ static bool is_domain_name(const char *name)
         }
     }
     return true;
-}
-
-/*
- * Where `*` is the only special character, going back to the last `*` is enough. So the time is
- * bounded by the product of the lengths, and the stack by nothing that comes from outside.
- */
-static bool pattern_fits(const char *pattern, const char *text)
-{
-    const char *star = NULL;
-    const char *retry = NULL;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = ++pattern;
-            retry = text;
-        } else if (*pattern != '\0' && *pattern == ascii_lower(*text)) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star;
-            text = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
 }
 
 static bool is_pattern(const char *text)
@@ -300,6 +278,24 @@ static enum status pattern_add(struct pattern_list *list, const char *pattern, s
     return status;
 }
 
+static enum status pattern_list_index(struct pattern_list *list)
+{
+    const struct names *names = &list->wildcard;
+    const char **keys = calloc(names->count + 1, sizeof *keys);
+    if (keys == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < names->count; i++) {
+        keys[i] = names->items[i].key;
+    }
+    enum status status = wildcards_new(keys, names->count, &list->wildcards);
+    free(keys);
+    names_sort(&list->exact);
+    names_sort(&list->domains);
+    names_sort(&list->parents);
+    return status;
+}
+
 enum status pattern_list_new(const char *const entries[], size_t count, struct pattern_list **out,
                              size_t *bad)
 {
@@ -313,13 +309,13 @@ enum status pattern_list_new(const char *const entries[], size_t count, struct p
         status = pattern_add(list, entries[i], i);
         *bad = i;
     }
+    if (status == STATUS_OK) {
+        status = pattern_list_index(list);
+    }
     if (status != STATUS_OK) {
         pattern_list_free(list);
         return status;
     }
-    names_sort(&list->exact);
-    names_sort(&list->domains);
-    names_sort(&list->parents);
     *out = list;
     return STATUS_OK;
 }
@@ -333,20 +329,8 @@ void pattern_list_free(struct pattern_list *list)
     names_free(&list->domains);
     names_free(&list->parents);
     names_free(&list->wildcard);
+    wildcards_free(list->wildcards);
     free(list);
-}
-
-static const struct name *wildcard_find(const struct names *names, const char *plain, bool at)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        const struct name *name = &names->items[i];
-        /* `*` would stand for @ and a domain too, which a pattern for bare local parts must not. */
-        bool comparable = at == (strchr(name->key, '@') != NULL);
-        if (comparable && pattern_fits(name->key, plain)) {
-            return name;
-        }
-    }
-    return NULL;
 }
 
 const char *pattern_list_match(const struct pattern_list *list, const char *plain)
@@ -363,7 +347,8 @@ const char *pattern_list_match(const struct pattern_list *list, const char *plai
         found = names_find_parent(&list->parents, at + 1, strlen(at + 1));
     }
     if (found == NULL) {
-        found = wildcard_find(&list->wildcard, plain, at != NULL);
+        long index = wildcards_find(list->wildcards, plain);
+        found = index < 0 ? NULL : &list->wildcard.items[index];
     }
     return name_written(found);
 }

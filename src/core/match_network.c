@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/text_pool.h"
 
 enum { IP_OCTETS = 16, IP_BITS = 128, MAPPED_BITS = 96, IP_TEXT = 64 };
 
@@ -21,7 +22,7 @@ static const uint8_t mapped[IP_OCTETS] = {[10] = 0xFF, [11] = 0xFF};
 struct network {
     struct ip base;
     unsigned prefix;
-    char *written;
+    const char *written;
 };
 
 struct network_list {
@@ -30,6 +31,7 @@ struct network_list {
     size_t start[IP_BITS + 2]; /* where each prefix length begins in items */
     uint8_t used[IP_BITS + 1]; /* the prefix lengths that occur, the shortest first */
     size_t used_count;
+    struct text_pool texts; /* what was written */
 };
 
 static bool ip_is_mapped(const struct ip *ip)
@@ -67,12 +69,12 @@ bool ip_is_loopback(const struct ip *ip)
 static struct ip ip_end(const struct ip *ip, unsigned prefix, bool ones)
 {
     struct ip end = *ip;
-    for (unsigned bit = prefix; bit < IP_BITS; bit++) {
-        uint8_t mask = (uint8_t)(0x80U >> (bit % 8));
+    for (unsigned octet = prefix / 8; octet < IP_OCTETS; octet++) {
+        uint8_t mask = (uint8_t)(octet == prefix / 8 ? 0xFFU >> (prefix % 8) : 0xFFU);
         if (ones) {
-            end.octets[bit / 8] |= mask;
+            end.octets[octet] |= mask;
         } else {
-            end.octets[bit / 8] &= (uint8_t)~mask;
+            end.octets[octet] &= (uint8_t)~mask;
         }
     }
     return end;
@@ -172,7 +174,7 @@ enum status network_list_new(const char *const entries[], size_t count, struct n
         *bad = i;
         if (!network_parse(entries[i], network)) {
             status = STATUS_INVALID;
-        } else if ((network->written = strdup(entries[i])) == NULL) {
+        } else if ((network->written = text_pool_add(&list->texts, entries[i])) == NULL) {
             status = STATUS_NO_MEMORY;
         } else {
             list->count++;
@@ -192,9 +194,7 @@ void network_list_free(struct network_list *list)
     if (list == NULL) {
         return;
     }
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->items[i].written);
-    }
+    text_pool_free(&list->texts);
     free(list->items);
     free(list);
 }

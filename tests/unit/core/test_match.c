@@ -430,6 +430,105 @@ START_TEST(test_patterns_as_one_by_one)
 }
 END_TEST
 
+/* What a list of patterns answers, found one by one: an address, then all of a domain, then all
+ * below the nearest domain, then what fits of the others; the first in the list of each. Patterns
+ * and text are in lower case. */
+static const char *slow_pattern(const char *const *patterns, size_t count, const char *plain)
+{
+    const char *at = strrchr(plain, '@');
+    const char *best = NULL;
+    size_t best_rank = SIZE_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const char *pattern = patterns[i];
+        const char *domain = strncmp(pattern, "*@*.", 4) == 0 ? pattern + 4
+                             : strncmp(pattern, "*@", 2) == 0 ? pattern + 2
+                                                              : "";
+        bool whole = domain[0] != '\0' && strpbrk(domain, "*@") == NULL;
+        size_t rank = 1000;
+        if (strchr(pattern, '*') == NULL) {
+            rank = 0;
+        } else if (whole) {
+            /* the longer, the nearer */
+            rank = domain == pattern + 2 ? 1 : 900 - strlen(domain);
+        }
+        bool comparable = (strchr(pattern, '@') != NULL) == (at != NULL);
+        if (rank < best_rank && comparable && slow_fits(pattern, plain)) {
+            best = pattern;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+/* A pattern of few letters, so that many fit, in several shapes. */
+static void chance_pattern(struct chance *chance, char *out)
+{
+    static const char *const shapes[] = {"#",   "#@#", "*@#",  "*@*.#",  "#*@#",  "#*@*", "*#@#",
+                                         "#*#", "*#*", "*@*#", "#*#@#*", "*@#@#", "#@*.#"};
+    const char *shape = shapes[chance_below(chance, COUNT_OF(shapes))];
+    for (; *shape != '\0'; shape++) {
+        if (*shape == '#') {
+            size_t length = 1 + chance_below(chance, 3);
+            chance_text(chance, "aab.\xfc", out, length);
+            out += length;
+        } else {
+            *out++ = *shape;
+        }
+    }
+    *out = '\0';
+}
+
+START_TEST(test_lists_of_patterns_as_one_by_one)
+{
+    enum { LISTS = 3000, LONGEST = 60, TEXTS = 60 };
+    struct chance chance = {20779};
+    size_t found = 0;
+    for (int i = 0; i < LISTS; i++) {
+        char patterns[LONGEST][32];
+        const char *pointers[LONGEST + 1] = {NULL};
+        size_t count = 1 + chance_below(&chance, LONGEST);
+        for (size_t n = 0; n < count; n++) {
+            chance_pattern(&chance, patterns[n]);
+            pointers[n] = patterns[n];
+        }
+        struct pattern_list *list = patterns_of(pointers);
+        for (int n = 0; n < TEXTS; n++) {
+            char plain[12];
+            chance_text(&chance, "aab.@\xfc", plain, chance_below(&chance, 11));
+            const char *expected = slow_pattern(pointers, count, plain);
+            const char *answer = pattern_list_match(list, plain);
+            bool same =
+                expected == NULL ? answer == NULL : answer != NULL && strcmp(answer, expected) == 0;
+            if (!same) {
+                ck_abort_msg("%s: found %s, expected %s", plain, answer, expected);
+            }
+            found += answer != NULL;
+        }
+        pattern_list_free(list);
+    }
+    /* Else nothing was compared. */
+    ck_assert_uint_gt(found, (size_t)LISTS * TEXTS / 10);
+    ck_assert_uint_lt(found, (size_t)LISTS * TEXTS * 9 / 10);
+}
+END_TEST
+
+START_TEST(test_the_first_of_equal_entries_answers)
+{
+    struct pattern_list *patterns =
+        PATTERNS("b@c", "A@b", "a@B", "*@D", "*@d", "*@*.E", "*@*.e", "X*@y", "x*@Y", "x*@y");
+    struct host_list *hosts = HOSTS("A.test", "a.TEST", "*.B.test", "*.b.TEST", "a.test");
+    same_text(pattern_list_match(patterns, "a@b"), "A@b", "address");
+    same_text(pattern_list_match(patterns, "a@d"), "*@D", "domain");
+    same_text(pattern_list_match(patterns, "a@a.e"), "*@*.E", "subdomains");
+    same_text(pattern_list_match(patterns, "xx@y"), "X*@y", "wildcard");
+    same_text(pattern_list_match_host(patterns, "d"), "*@D", "host");
+    same_text(host_list_match(hosts, "a.test"), "A.test", "host");
+    same_text(host_list_match(hosts, "a.b.test"), "*.B.test", "host below");
+    pattern_list_free(patterns);
+    host_list_free(hosts);
+}
+END_TEST
+
 /* A matcher that tries every way for every wildcard would not end in the life of the machine. */
 START_TEST(test_patterns_made_to_be_slow)
 {
@@ -615,6 +714,9 @@ START_TEST(test_a_hundred_thousand_patterns)
         {"user%d@example.com", "USER%d@example.com"},
         {"*@d%d.example", "anybody@d%d.example"},
         {"*@*.d%d.example", "anybody@a.b.c.d%d.example"},
+        {"user-%d-*x@*", "user-%d-x@example.com"},
+        {"*-%d-user@example.com", "any-%d-user@example.com"},
+        {"user*@d%d.example", "user-x@d%d.example"},
     };
     for (size_t row = 0; row < COUNT_OF(rows); row++) {
         char **entries = many(rows[row].entries);
@@ -698,6 +800,8 @@ int main(void)
     tcase_add_test(patterns, test_bad_patterns);
     tcase_add_loop_test(patterns, test_pattern_hosts, 0, COUNT_OF(pattern_hosts));
     tcase_add_test(patterns, test_patterns_as_one_by_one);
+    tcase_add_test(patterns, test_lists_of_patterns_as_one_by_one);
+    tcase_add_test(patterns, test_the_first_of_equal_entries_answers);
     tcase_add_test(patterns, test_patterns_made_to_be_slow);
     suite_add_tcase(suite, patterns);
 
