@@ -210,12 +210,11 @@ static void item_add(struct loader *loader, struct raw_list *list, const char *t
                      struct source source)
 {
     void *items = list->items;
-    char *copy = strdup(text);
+    const char *copy = text_pool_add(&loader->raw->texts, text);
     struct raw_item *item =
         copy == NULL ? NULL : grow(&items, &list->count, &list->capacity, sizeof *item);
     list->items = items;
     if (item == NULL) {
-        free(copy);
         no_memory(loader);
         return;
     }
@@ -375,14 +374,6 @@ static bool store(struct loader *loader, const struct config_option *option,
     return false;
 }
 
-static void list_clear(struct raw_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->items[i].text);
-    }
-    list->count = 0;
-}
-
 static void read_option(struct loader *loader, const struct config_option *option,
                         const config_setting_t *setting, void *base)
 {
@@ -391,7 +382,7 @@ static void read_option(struct loader *loader, const struct config_option *optio
     char found[CONFIG_QUOTED];
     if (option->type == OPTION_LIST) {
         struct raw_list *list = (struct raw_list *)(void *)((char *)base + option->offset);
-        list_clear(list);
+        list->count = 0;
         list->line = loader->defaults ? 0 : source.line;
     }
     if (!loader->defaults) {

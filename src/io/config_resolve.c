@@ -132,17 +132,12 @@ static char *domain_key(const char *name)
     return key;
 }
 
-struct keyed {
-    char *key;
-    size_t index;
-};
-
-static int keyed_compare(const void *a, const void *b)
+static int key_compare(const void *a, const void *b)
 {
-    const struct keyed *first = a;
-    const struct keyed *second = b;
+    const struct raw_domain *first = *(const struct raw_domain *const *)a;
+    const struct raw_domain *second = *(const struct raw_domain *const *)b;
     int order = strcmp(first->key, second->key);
-    return order != 0 ? order : (first->index > second->index) - (first->index < second->index);
+    return order != 0 ? order : (first > second) - (first < second);
 }
 
 static void report_repeated(const struct raw_domain *domain, const struct raw_domain *first,
@@ -160,38 +155,33 @@ static void report_repeated(const struct raw_domain *domain, const struct raw_do
     }
 }
 
-static void check_domains(const struct raw_config *raw, struct config_messages *messages)
+/* Finds every domain's key, which the rules take over. */
+static void check_domains(struct raw_config *raw, struct config_messages *messages)
 {
-    struct keyed *keyed = calloc(raw->domain_count + 1, sizeof *keyed);
-    size_t count = 0;
-    for (; keyed != NULL && count < raw->domain_count; count++) {
-        keyed[count] = (struct keyed){domain_key(raw->domains[count].name), count};
-        if (keyed[count].key == NULL) {
-            break;
-        }
+    const struct raw_domain **sorted = calloc(raw->domain_count + 1, sizeof *sorted);
+    bool done = sorted != NULL;
+    for (size_t i = 0; done && i < raw->domain_count; i++) {
+        sorted[i] = &raw->domains[i];
+        raw->domains[i].key = domain_key(raw->domains[i].name);
+        done = raw->domains[i].key != NULL;
     }
-    if (keyed == NULL || count < raw->domain_count) {
+    if (!done) {
         messages->no_memory = true;
-    } else if (count > 1) {
-        size_t first = 0;
-        qsort(keyed, count, sizeof *keyed, keyed_compare);
-        for (size_t i = 1; i < count; i++) {
-            if (strcmp(keyed[i].key, keyed[first].key) != 0) {
-                first = i;
+    } else if (raw->domain_count > 1) {
+        const struct raw_domain *first = NULL;
+        qsort(sorted, raw->domain_count, sizeof *sorted, key_compare);
+        for (size_t i = 0; i < raw->domain_count; i++) {
+            if (first == NULL || strcmp(sorted[i]->key, first->key) != 0) {
+                first = sorted[i];
                 continue;
             }
-            report_repeated(&raw->domains[keyed[i].index], &raw->domains[keyed[first].index],
-                            messages);
+            report_repeated(sorted[i], first, messages);
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        free(keyed[i].key);
-    }
-    free(keyed);
+    free(sorted);
 }
 
-void config_cross_check(const struct raw_config *raw, const char *path,
-                        struct config_messages *messages)
+void config_cross_check(struct raw_config *raw, const char *path, struct config_messages *messages)
 {
     check_listener(raw, path, messages);
     check_domains(raw, messages);
@@ -318,14 +308,21 @@ static enum status resolve_lists(const struct raw_config *raw, struct settings *
     return status == STATUS_OK ? resolve_clients(&raw->exclude_sign_clients, settings) : status;
 }
 
+static char *take(char **text)
+{
+    char *taken = *text;
+    *text = NULL;
+    return taken;
+}
+
 /* What has been made is rules's own, also after a failure. */
-static enum status resolve_rules(const struct raw_config *raw, const struct raw_domain *domain,
+static enum status resolve_rules(const struct raw_config *raw, struct raw_domain *domain,
                                  struct rules *rules)
 {
     bool follow = domain->verify_action == ACTION_FOLLOW;
     int action = follow ? raw->verify_action : domain->verify_action;
     *rules = (struct rules){
-        .name = domain_key(domain->name),
+        .name = take(&domain->key),
         .sign = raw->sign_enabled && domain->sign,
         .syntax = (enum tag_syntax)(domain->syntax < 0 ? raw->syntax : domain->syntax),
         .action = (enum action)action,
@@ -335,13 +332,10 @@ static enum status resolve_rules(const struct raw_config *raw, const struct raw_
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
         rules->classes[i] = (enum action)raw->classes[i];
     }
-    if (rules->name == NULL) {
-        return STATUS_NO_MEMORY;
-    }
     return rules->sign ? STATUS_OK : expressions(&domain->message_id_patterns, &rules->message_ids);
 }
 
-static enum status resolve_domains(const struct raw_config *raw, struct settings *settings)
+static enum status resolve_domains(struct raw_config *raw, struct settings *settings)
 {
     const char **names = calloc(raw->domain_count + 1, sizeof *names);
     size_t bad = 0;
@@ -357,13 +351,6 @@ static enum status resolve_domains(const struct raw_config *raw, struct settings
     }
     free(names);
     return status;
-}
-
-static char *take(char **text)
-{
-    char *taken = *text;
-    *text = NULL;
-    return taken;
 }
 
 /* "" stands for unset. */

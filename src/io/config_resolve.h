@@ -12,8 +12,7 @@
 
 /* Reports what contradicts itself. path is the configuration's. Done also after other errors, to
  * find these too. */
-void config_cross_check(const struct raw_config *raw, const char *path,
-                        struct config_messages *messages);
+void config_cross_check(struct raw_config *raw, const char *path, struct config_messages *messages);
 
 /* Only where no error has been reported. Takes raw's texts. */
 enum status config_resolve(struct raw_config *raw, const char *path, struct config **out);

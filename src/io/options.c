@@ -446,18 +446,11 @@ char *option_expected(const struct config_option *option)
     return strdup(option->expected);
 }
 
-static void raw_list_free(struct raw_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->items[i].text);
-    }
-    free(list->items);
-}
-
 void raw_domain_free(struct raw_domain *domain)
 {
     free(domain->name);
-    raw_list_free(&domain->message_id_patterns);
+    free(domain->key);
+    free(domain->message_id_patterns.items);
 }
 
 void raw_config_free(struct raw_config *raw)
@@ -474,7 +467,7 @@ void raw_config_free(struct raw_config *raw)
         if (option->type == OPTION_TEXT) {
             free(*(char **)(void *)place);
         } else if (option->type == OPTION_LIST) {
-            raw_list_free((struct raw_list *)(void *)place);
+            free(((struct raw_list *)(void *)place)->items);
         }
     }
     for (size_t i = 0; i < raw->domain_count; i++) {
@@ -486,5 +479,6 @@ void raw_config_free(struct raw_config *raw)
         free(raw->files[i]);
     }
     free(raw->files);
+    text_pool_free(&raw->texts);
     free(raw);
 }

@@ -11,10 +11,11 @@
 
 #include "batv/bounce.h"
 #include "batv/status.h"
+#include "batv/text_pool.h"
 
-/* One entry of a list; file belongs to the raw_config. */
+/* One entry of a list; text and file belong to the raw_config. */
 struct raw_item {
-    char *text;
+    const char *text;
     const char *file;
     unsigned line;
 };
@@ -29,6 +30,7 @@ struct raw_list {
 /* An entry of `domains`, its members by the options whose path begins with "domains.". */
 struct raw_domain {
     char *name;
+    char *key; /* as it is compared; NULL until all domains are there */
     const char *file;
     unsigned line;
     int verify_action; /* enum action; ACTION_FOLLOW: as verify.action */
@@ -92,10 +94,11 @@ struct raw_config {
     int log_level;
 
     struct {
-        unsigned line;    /* 0: not in the file, the default holds */
-        bool bad;         /* in the file with an error */
-    } given[OPTIONS_MAX]; /* by the option's place in the table */
-    char **files;         /* names of files, for the items */
+        unsigned line;      /* 0: not in the file, the default holds */
+        bool bad;           /* in the file with an error */
+    } given[OPTIONS_MAX];   /* by the option's place in the table */
+    struct text_pool texts; /* of the items */
+    char **files;           /* names of files, for the items */
     size_t file_count;
 };
 
