@@ -67,5 +67,7 @@ enum status domain_list_new(const char *const entries[], size_t count, struct do
 void domain_list_free(struct domain_list *list);
 /* The index, in entries, of the entry for this domain, the longest first; -1: none. */
 long domain_list_find(const struct domain_list *list, const char *ascii);
+/* The index of the entry that is name itself, with its leading dot; -1: none. */
+long domain_list_entry(const struct domain_list *list, const char *name);
 
 #endif

@@ -56,6 +56,7 @@ struct settings {
     struct rules *rules; /* by the index that domains answers */
     size_t rules_count;
     struct domain_list *domains;
+    bool may_mark; /* some decision can be ACTION_MARK, so that headers must be seen */
 
     struct network_list *internal_networks;
     struct network_list *mail_servers; /* internal_networks' entries where unset */
@@ -87,7 +88,9 @@ struct settings {
 void settings_free(struct settings *settings);
 /* The rules for a domain (A-labels, lower case), or NULL: not ours. */
 const struct rules *settings_rules(const struct settings *settings, const char *ascii);
-/* True where some decision can be ACTION_MARK, so that headers must be seen. */
+/* The rules whose name this is, with its leading dot; NULL: none. */
+const struct rules *settings_rules_named(const struct settings *settings, const char *name);
+/* True where some decision can be ACTION_MARK. Looks at all rules: asked once, for may_mark. */
 bool settings_may_mark(const struct settings *settings);
 
 /* All that a message depends on beside itself. Belongs to whoever made it; never changes. */

@@ -496,3 +496,9 @@ long domain_list_find(const struct domain_list *list, const char *ascii)
     }
     return found == NULL ? -1 : (long)found->index;
 }
+
+long domain_list_entry(const struct domain_list *list, const char *name)
+{
+    const struct name *found = list == NULL ? NULL : names_find(&list->names, name, strlen(name));
+    return found == NULL ? -1 : (long)found->index;
+}

@@ -68,6 +68,12 @@ const struct rules *settings_rules(const struct settings *settings, const char *
     return index < 0 ? NULL : &settings->rules[index];
 }
 
+const struct rules *settings_rules_named(const struct settings *settings, const char *name)
+{
+    long index = domain_list_entry(settings->domains, name);
+    return index < 0 ? NULL : &settings->rules[index];
+}
+
 static bool rules_may_mark(const struct rules *rules)
 {
     bool may = rules->action == ACTION_MARK || rules->expired == ACTION_MARK;

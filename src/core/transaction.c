@@ -505,7 +505,7 @@ unsigned transaction_wants(const struct transaction *t)
         if (r->rules != NULL && (t->facts.bounce || tagged)) {
             wants |= WANT_END;
         }
-        if (r->rules != NULL && t->facts.bounce && settings_may_mark(t->snapshot->settings)) {
+        if (r->rules != NULL && t->facts.bounce && t->snapshot->settings->may_mark) {
             wants |= WANT_HEADERS;
         }
         if (r->rules != NULL && t->facts.bounce && !r->refused && needs_content(t, r)) {

@@ -201,11 +201,10 @@ static time_t *read_report(const struct ctl *ctl, bool *clock_wrong)
     }
     *clock_wrong = report.clock_wrong && daemon_is_running(ctl->config->state_dir);
     for (size_t i = 0; i < report.relayed_count; i++) {
-        for (size_t n = 0; n < settings->rules_count; n++) {
-            if (strcmp(settings->rules[n].name, report.relayed[i].domain) == 0 &&
-                relayed[n] < report.relayed[i].last) {
-                relayed[n] = report.relayed[i].last;
-            }
+        const struct status_relayed *seen = &report.relayed[i];
+        const struct rules *rules = settings_rules_named(settings, seen->domain);
+        if (rules != NULL && relayed[rules - settings->rules] < seen->last) {
+            relayed[rules - settings->rules] = seen->last;
         }
     }
     status_report_free(&report);

@@ -347,6 +347,7 @@ static enum status resolve_domains(struct raw_config *raw, struct settings *sett
         names[i] = settings->rules[i].name;
     }
     if (status == STATUS_OK) {
+        settings->may_mark = settings_may_mark(settings);
         status = domain_list_new(names, raw->domain_count, &settings->domains, &bad);
     }
     free(names);

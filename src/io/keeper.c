@@ -200,19 +200,29 @@ static bool look_at_clock(struct keeper *k, time_t now)
     return true;
 }
 
+struct relayed_look {
+    struct keeper *keeper;
+    bool changed;
+};
+
+static void note_relayed(void *context, const char *domain, time_t last)
+{
+    struct relayed_look *look = context;
+    struct keeper *k = look->keeper;
+    const struct settings *settings = config_of(k)->settings;
+    const struct rules *rules = settings_rules_named(settings, domain);
+    if (rules != NULL && last > k->relayed[rules - settings->rules] + RELAYED_GAP) {
+        k->relayed[rules - settings->rules] = last;
+        look->changed = true;
+    }
+}
+
 /* Whether and until when a domain is held back need not be known to the second. */
 static bool look_at_relayed(struct keeper *k)
 {
-    const struct settings *settings = config_of(k)->settings;
-    bool changed = false;
-    for (size_t i = 0; k->relayed != NULL && i < settings->rules_count; i++) {
-        time_t last = tally_relayed(k->tally, settings->rules[i].name);
-        if (last > k->relayed[i] + RELAYED_GAP) {
-            k->relayed[i] = last;
-            changed = true;
-        }
-    }
-    return changed;
+    struct relayed_look look = {k, false};
+    tally_relayed(k->tally, note_relayed, &look);
+    return look.changed;
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -276,12 +286,8 @@ static bool is_signing_domain(void *context, const char *name)
 {
     const struct keys_change *c = context;
     const struct settings *settings = config_of(c->keeper)->settings;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (strcmp(settings->rules[i].name, name) == 0) {
-            return settings->rules[i].sign;
-        }
-    }
-    return false;
+    const struct rules *rules = settings_rules_named(settings, name);
+    return rules != NULL && rules->sign;
 }
 
 /* What a ring gathers that is no longer so: a shorter lifetime than is signed with, domains that

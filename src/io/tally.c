@@ -1,8 +1,9 @@
 /*
  * Counting. The counters are atomics, touched by every message; the list of domains and the two
- * tables of clients are short, seldom written, and behind one mutex. All are bounded: domains come
- * from the configuration, and of clients the latest hundreds say enough. What is handed out is a
- * copy; nothing leads back into the tally.
+ * tables of clients are seldom written, and behind one mutex. All are bounded: domains come from
+ * the configuration, and of clients the latest hundreds say enough. A table is sorted, because it
+ * has a row for each domain at least, and a site may have very many. What is handed out is a copy;
+ * nothing leads back into the tally.
  */
 #include "io/tally.h"
 
@@ -24,8 +25,9 @@ struct row {
 };
 
 struct table {
-    struct row *rows;
+    struct row *rows; /* by domain, then client */
     size_t count;
+    size_t domains; /* how many have rows */
     size_t max;
     uint64_t touches;
 };
@@ -52,7 +54,7 @@ static void table_clear(struct table *table)
     }
     free(table->rows);
     table->rows = NULL;
-    table->count = 0;
+    table->count = table->domains = 0;
 }
 
 static bool is_later(const struct row *a, const struct row *b)
@@ -60,63 +62,124 @@ static bool is_later(const struct row *a, const struct row *b)
     return a->last > b->last || (a->last == b->last && a->touch > b->touch);
 }
 
-static bool has_later(const struct table *table, const struct row *row)
+static size_t domain_end(const struct table *table, size_t start)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const struct row *other = &table->rows[i];
-        if (is_later(other, row) && strcmp(other->domain, row->domain) == 0) {
-            return true;
-        }
+    size_t end = start + 1;
+    while (end < table->count && strcmp(table->rows[end].domain, table->rows[start].domain) == 0) {
+        end++;
     }
-    return false;
+    return end;
 }
 
-/* A place for another row. In a full table that of the row whose last message is the oldest, but
- * never a domain's latest row, by which `auto` is held back: so a table of more domains than max
- * grows. NULL: no memory. */
-static struct row *table_place(struct table *table)
+/* Which of the rows of one domain is the latest. */
+static size_t latest_row(const struct table *table, size_t start, size_t end)
 {
-    struct row *oldest = NULL;
-    for (size_t i = 0; table->count >= table->max && i < table->count; i++) {
-        struct row *row = &table->rows[i];
-        if ((oldest == NULL || is_later(oldest, row)) && has_later(table, row)) {
-            oldest = row;
+    size_t latest = start;
+    for (size_t i = start + 1; i < end; i++) {
+        latest = is_later(&table->rows[i], &table->rows[latest]) ? i : latest;
+    }
+    return latest;
+}
+
+/* The row whose last message is the oldest, but never a domain's latest row, by which `auto` is
+ * held back; count: there is none. So a table of more domains than max grows. */
+static size_t oldest_row(const struct table *table)
+{
+    size_t oldest = table->count;
+    size_t end;
+    for (size_t start = 0; start < table->count; start = end) {
+        end = domain_end(table, start);
+        size_t latest = latest_row(table, start, end);
+        for (size_t i = start; i < end; i++) {
+            const struct row *row = &table->rows[i];
+            if (i != latest && (oldest == table->count || is_later(&table->rows[oldest], row))) {
+                oldest = i;
+            }
         }
     }
-    if (oldest != NULL) {
-        free(oldest->domain);
-        free(oldest->client);
-        return oldest;
+    return oldest;
+}
+
+/* Where the row of these two is, or would have to be. */
+static size_t table_position(const struct table *table, const char *domain, const char *client,
+                             bool *found)
+{
+    size_t low = 0;
+    size_t high = table->count;
+    *found = false;
+    while (low < high && !*found) {
+        size_t middle = low + (high - low) / 2;
+        const struct row *row = &table->rows[middle];
+        int order = strcmp(row->domain, domain);
+        order = order != 0 ? order : strcmp(row->client, client);
+        *found = order == 0;
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    struct row *grown = realloc(table->rows, (table->count + 1) * sizeof *grown);
-    if (grown == NULL) {
+    return high;
+}
+
+static bool is_of_domain(const struct table *table, size_t position, const char *domain)
+{
+    return position < table->count && strcmp(table->rows[position].domain, domain) == 0;
+}
+
+static void table_remove(struct table *table, size_t position)
+{
+    struct row *row = &table->rows[position];
+    free(row->domain);
+    free(row->client);
+    table->count--;
+    memmove(row, row + 1, (table->count - position) * sizeof *row);
+}
+
+/* Takes fresh over, in place of the oldest where the table is full. NULL: no memory. */
+static struct row *table_insert(struct table *table, struct row fresh)
+{
+    bool found;
+    size_t count = table->count;
+    struct row *grown = table->rows;
+    /* Doubled at each power of two, so that its room need not be kept. */
+    if ((count & (count - 1)) == 0) {
+        grown = reallocarray(table->rows, count == 0 ? 1 : 2 * count, sizeof *grown);
+        table->rows = grown != NULL ? grown : table->rows;
+    }
+    if (grown == NULL || fresh.domain == NULL || fresh.client == NULL) {
+        free(fresh.domain);
+        free(fresh.client);
         return NULL;
     }
-    table->rows = grown;
-    return &grown[table->count++];
+    bool full = table->count >= table->max && table->count > table->domains;
+    size_t oldest = full ? oldest_row(table) : table->count;
+    if (oldest < table->count) {
+        table_remove(table, oldest);
+    }
+    size_t position = table_position(table, fresh.domain, fresh.client, &found);
+    table->domains += !is_of_domain(table, position, fresh.domain) &&
+                      (position == 0 || !is_of_domain(table, position - 1, fresh.domain));
+    struct row *row = &grown[position];
+    memmove(row + 1, row, (size_t)(grown + table->count - row) * sizeof *row);
+    *row = fresh;
+    table->count++;
+    return row;
 }
 
 /* The row of these two, a new one where there is none. NULL: no memory. */
 static struct row *table_touch(struct table *table, const char *domain, const char *client)
 {
+    bool found;
+    size_t position = table_position(table, domain, client, &found);
     table->touches++;
-    for (size_t i = 0; i < table->count; i++) {
-        struct row *row = &table->rows[i];
-        if (strcmp(row->client, client) == 0 && strcmp(row->domain, domain) == 0) {
-            row->touch = table->touches;
-            return row;
-        }
+    if (found) {
+        table->rows[position].touch = table->touches;
+        return &table->rows[position];
     }
-    struct row fresh = {
-        .domain = strdup(domain), .client = strdup(client), .touch = table->touches};
-    struct row *place = fresh.domain != NULL && fresh.client != NULL ? table_place(table) : NULL;
-    if (place == NULL) {
-        free(fresh.domain);
-        free(fresh.client);
-        return NULL;
-    }
-    *place = fresh;
-    return place;
+    return table_insert(
+        table,
+        (struct row){.domain = strdup(domain), .client = strdup(client), .touch = table->touches});
 }
 
 /* One more, now. */
@@ -233,18 +296,18 @@ static void add_relayed(struct tally *tally, const struct decision *decision)
     table_count(tally, &tally->relayed, decision->rules->name, address != NULL ? address : "local");
 }
 
-time_t tally_relayed(struct tally *tally, const char *domain)
+void tally_relayed(struct tally *tally,
+                   void (*visit)(void *context, const char *domain, time_t last), void *context)
 {
-    time_t last = 0;
     pthread_mutex_lock(&tally->lock);
-    for (size_t i = 0; i < tally->relayed.count; i++) {
-        const struct row *row = &tally->relayed.rows[i];
-        if (row->last > last && strcmp(row->domain, domain) == 0) {
-            last = row->last;
-        }
+    const struct table *table = &tally->relayed;
+    size_t end;
+    for (size_t start = 0; start < table->count; start = end) {
+        end = domain_end(table, start);
+        const struct row *row = &table->rows[latest_row(table, start, end)];
+        visit(context, row->domain, row->last);
     }
     pthread_mutex_unlock(&tally->lock);
-    return last;
 }
 
 /* ----------------------------------------------------------------- forged */

@@ -29,8 +29,9 @@ void tally_first_signed(struct tally *tally, void (*visit)(void *context, const 
 bool tally_has_first_signed(struct tally *tally);
 void tally_forget_first_signed(struct tally *tally);
 
-/* When unsigned mail of the domain was last let out; 0: never. */
-time_t tally_relayed(struct tally *tally, const char *domain);
+/* Calls visit for each domain of which unsigned mail was let out, and when that was last. */
+void tally_relayed(struct tally *tally,
+                   void (*visit)(void *context, const char *domain, time_t last), void *context);
 /* Takes over what an earlier daemon had seen. */
 void tally_relayed_add(struct tally *tally, const struct status_relayed *seen);
 

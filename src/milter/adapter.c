@@ -108,7 +108,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     }
     struct version *version = keeper_acquire(adapter->keeper);
     bool bodies = version_snapshot(version)->settings->evidence.enabled;
-    bool headers = bodies || settings_may_mark(version_snapshot(version)->settings);
+    bool headers = bodies || version_snapshot(version)->settings->may_mark;
     version_release(version);
 
     /* Without the end of headers libmilter takes a message that has none for a broken one. */

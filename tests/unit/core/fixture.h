@@ -205,6 +205,7 @@ static inline struct settings *settings_for(const struct domain domains[], size_
     ck_assert_int_eq(domain_list_new(names, count, &settings->domains, &bad), STATUS_OK);
     free(names);
 
+    settings->may_mark = settings_may_mark(settings);
     settings->keys = keys_weekly(LIFETIME);
     settings->bounce_senders = PATTERNS("mailer-daemon", "mailer-daemon@*");
     settings->on_error = ACTION_TEMPFAIL;

@@ -265,12 +265,14 @@ static void only_a_class_marks(struct site *site)
     receipt_is_logged(site);
     site->settings->rules[MARK_EXAMPLE].action = ACTION_LOG;
     site->settings->rules[OFF_EXAMPLE].classes[BOUNCE_REPORT] = ACTION_MARK;
+    site->settings->may_mark = settings_may_mark(site->settings);
 }
 
 static void nothing_marks(struct site *site)
 {
     site_evidence(site);
     site->settings->rules[MARK_EXAMPLE].action = ACTION_LOG;
+    site->settings->may_mark = settings_may_mark(site->settings);
 }
 
 /* off.example knows its Message-IDs by a pattern and has no journal. */
