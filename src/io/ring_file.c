@@ -23,7 +23,7 @@
 #include "batv/secret.h"
 
 enum {
-    FILE_MAX = 1 << 20,
+    FILE_MAX = 1 << 26, /* a million domains */
     ATTEMPTS_MAX = 20,  /* of ring_change */
     LOCK_PAUSE_MS = 10, /* between two looks at a held lock */
     LOCK_WAIT_MS = 10000

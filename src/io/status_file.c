@@ -14,7 +14,7 @@
 
 #include "io/status_text.h"
 
-enum { STATUS_MAX = 1 << 24 };
+enum { STATUS_MAX = 1 << 26 }; /* half a million domains */
 
 static enum status io_failed(const char *path, struct reason *why)
 {

@@ -274,11 +274,37 @@ START_TEST(test_sizes)
     write_file(keyring, "");
     ck_assert_int_eq(load(NULL), STATUS_INVALID);
     assert_reason(keyring, "line 1: ");
-    ck_assert_int_eq(truncate(keyring, 1 << 20), 0);
+    ck_assert_int_eq(truncate(keyring, 1 << 26), 0);
     ck_assert_int_eq(load(NULL), STATUS_INVALID);
-    ck_assert_int_eq(truncate(keyring, (1 << 20) + 1), 0);
+    ck_assert_int_eq(truncate(keyring, (1 << 26) + 1), 0);
     ck_assert_int_eq(load(NULL), STATUS_REFUSED);
-    assert_reason(keyring, "1048577 octets");
+    assert_reason(keyring, "67108865 octets");
+}
+END_TEST
+
+START_TEST(test_a_ring_of_very_many_domains)
+{
+    enum { DOMAINS = 100000 };
+    ck_assert_int_eq(commit_new(0), STATUS_OK);
+    struct ring *ring = new_ring();
+    struct ring *loaded = NULL;
+    char name[64];
+    bool changed;
+    time_t first = 0;
+    for (unsigned i = 0; i < DOMAINS; i++) {
+        snprintf(name, sizeof name, "d%u.a-domain-as-long-as-they-are.example", i);
+        enum status status = ring_domain_add(ring, name, noon, &changed);
+        if (status != STATUS_OK) {
+            ck_abort_msg("%s: %d", name, (int)status);
+        }
+    }
+    ck_assert_int_eq(ring_commit(source, 1, ring, &why), STATUS_OK);
+    ck_assert_int_eq(ring_load(source, &loaded, &why), STATUS_OK);
+    ck_assert_uint_eq(loaded->domain_count, DOMAINS);
+    ck_assert(ring_first_signed(loaded, name, &first));
+    ck_assert_int_eq(first, noon);
+    ring_free(loaded);
+    ring_free(ring);
 }
 END_TEST
 
@@ -290,11 +316,14 @@ START_TEST(test_a_ring_too_large_to_be_read_is_not_written)
     bool changed;
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    for (unsigned i = 0; i < 1100; i++) {
-        name[0] = (char)('a' + i % 26);
-        name[1] = (char)('a' + i / 26 % 26);
-        name[2] = (char)('a' + i / 676);
-        ck_assert_int_eq(ring_domain_add(ring, name, noon, &changed), STATUS_OK);
+    for (unsigned i = 0; i < 68000; i++) {
+        char number[8];
+        snprintf(number, sizeof number, "%06u", i);
+        memcpy(name, number, 6);
+        enum status status = ring_domain_add(ring, name, noon, &changed);
+        if (status != STATUS_OK) {
+            ck_abort_msg("%s: %d", name, (int)status);
+        }
     }
     ck_assert_int_eq(ring_commit(source, 1, ring, &why), STATUS_REFUSED);
     assert_reason(keyring, "octets");
@@ -723,6 +752,7 @@ int main(void)
     tcase_add_test(tcase, test_owner);
     tcase_add_test(tcase, test_what_is_no_regular_file);
     tcase_add_test(tcase, test_sizes);
+    tcase_add_test(tcase, test_a_ring_of_very_many_domains);
     tcase_add_test(tcase, test_a_ring_too_large_to_be_read_is_not_written);
     tcase_add_test(tcase, test_damage_is_told_by_path_and_line);
     tcase_add_test(tcase, test_the_mode_is_right_under_any_umask);
