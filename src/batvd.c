@@ -20,7 +20,7 @@
 #include "io/log.h"
 #include "io/maintenance.h"
 #include "io/mime.h"
-#include "io/oracle.h"
+#include "io/oracle_network.h"
 #include "io/privileges.h"
 #include "io/systemd.h"
 #include "milter/adapter.h"
@@ -146,13 +146,18 @@ static enum status run_filter(const struct state *state, const struct config *co
     struct oracle_set oracles = {0};
     struct content_pool *pool =
         content_pool_new(config->evidence_max_memory, config->evidence_parsers);
-    if (pool == NULL) {
-        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    struct oracle_network *network = oracle_network_new(NULL);
+    enum status status = STATUS_NO_MEMORY;
+    if (pool != NULL && network != NULL) {
+        mime_init();
+        evidence_returned_oracles(&returned, &oracles);
+        oracle_network_oracle(network, &oracles);
+        struct adapter adapter = {state->keeper, &oracles, pool, state->journal, network};
+        status = adapter_run(&adapter, fd, why);
+    } else {
+        (void)reason_set(why, status, "out of memory");
     }
-    mime_init();
-    evidence_returned_oracles(&returned, &oracles);
-    struct adapter adapter = {state->keeper, &oracles, pool, state->journal};
-    enum status status = adapter_run(&adapter, fd, why);
+    oracle_network_free(network);
     content_pool_free(pool);
     return status;
 }

@@ -33,6 +33,7 @@ struct decision {
     int key;               /* sign */
     int64_t expires;       /* sign: a day */
     bool first_signed;     /* sign: the ring has no record yet that this domain signs */
+    bool unanswered;       /* sign: DNS did not say whether a network forbids it */
     const char *reason;    /* sign-skip */
     const char *entry;     /* sign-skip: the list entry */
     enum result result;    /* verify */

@@ -12,9 +12,18 @@
 #include "batv/rules.h"
 #include "batv/tag.h"
 
-/* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking, and the
- * bounce's class (whose value stands in message_facts once the answer is yes). */
-enum fact { FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL, FACT_PATTERN, FACT_CLASS, FACT_COUNT };
+/* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking; the
+ * bounce's class (whose value stands in message_facts once the answer is yes); and of a message
+ * that is to be signed, whether it goes to one of exclude_sign.recipient_networks. */
+enum fact {
+    FACT_TAG_IN_BODY,
+    FACT_HEADER,
+    FACT_JOURNAL,
+    FACT_PATTERN,
+    FACT_CLASS,
+    FACT_RCPT_NETWORK,
+    FACT_COUNT
+};
 
 enum answer {
     ANSWER_UNASKED,

@@ -37,6 +37,7 @@ struct network_list;
 enum status network_list_new(const char *const entries[], size_t count, struct network_list **out,
                              size_t *bad);
 void network_list_free(struct network_list *list);
+bool network_list_is_empty(const struct network_list *list);
 const char *network_list_match(const struct network_list *list, const struct ip *ip);
 /* True where every address of the network lies in one of list's. False also for what is no network.
  */

@@ -82,6 +82,8 @@ struct settings {
     struct pattern_list *exclude_sign_recipients;
     struct network_list *exclude_sign_networks; /* exclude_sign.clients: those that are networks */
     struct host_list *exclude_sign_hosts;       /* and those that are names */
+    struct network_list *exclude_sign_recipient_networks;
+    unsigned dns_timeout_ms; /* for all that is looked up for one message */
 };
 
 /* Frees what settings hold, and settings. */

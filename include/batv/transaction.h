@@ -3,7 +3,8 @@
  * an ordered list of effects, and a record of each decision. Pure: it neither asks nor does
  * anything itself. One thread at a time; nothing of it reaches the next message.
  *
- *   new -> mail -> rcpt (judge) ... -> [header, answer_address ...] -> [nonce] -> [renew]
+ *   new -> mail -> rcpt [next_hop] (judge) ... -> [header, answer_address ...] -> [nonce] ->
+ * [renew]
  *       -> end, answer, end ... -> effects
  */
 #ifndef BATV_TRANSACTION_H
@@ -64,6 +65,9 @@ void transaction_mail(struct transaction *transaction, const char *sender, const
 /* RCPT with its ESMTP arguments (NULL-terminated, may be NULL): looks at the tag. */
 void transaction_rcpt(struct transaction *transaction, const char *recipient, const char *resolved,
                       const char *const *arguments, time_t now);
+/* Where the MTA sends the mail for the recipient just given, and by what: Postfix's and Sendmail's
+ * {rcpt_host} and {rcpt_mailer}, either may be NULL. */
+void transaction_next_hop(struct transaction *transaction, const char *host, const char *mailer);
 /* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt".
  */
 void transaction_rcpt_reply(struct transaction *transaction, struct reply *reply);
@@ -116,6 +120,20 @@ struct asked {
     const char *address; /* as evidence_address makes it */
 };
 void transaction_asked(const struct transaction *transaction, size_t recipient, struct asked *out);
+
+/* What FACT_RCPT_NETWORK is asked about, once for the whole message: where its mail goes. */
+struct destination {
+    const char *domain;   /* of the recipient, as A-labels in lower case; "": none */
+    const char *next_hop; /* as in next_hop.h; NULL: not known, or not by way of the network */
+};
+/* False: there is no recipient of that index, they have all been asked for. */
+bool transaction_destination(const struct transaction *transaction, size_t recipient,
+                             struct destination *out);
+const struct settings *transaction_settings(const struct transaction *transaction);
+/* The answer is yes by this recipient and this entry, which must live as long as the snapshot. */
+void transaction_found_network(struct transaction *transaction, size_t recipient,
+                               const char *entry);
+
 /* The bounce's content has been read. */
 void transaction_read(struct transaction *transaction, enum bounce_class class,
                       bool names_message_id);

@@ -199,6 +199,11 @@ void network_list_free(struct network_list *list)
     free(list);
 }
 
+bool network_list_is_empty(const struct network_list *list)
+{
+    return list == NULL || list->count == 0;
+}
+
 /* The entry of just this prefix length that holds ip. */
 static const struct network *network_list_find(const struct network_list *list, unsigned prefix,
                                                const struct ip *ip)

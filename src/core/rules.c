@@ -59,6 +59,7 @@ void settings_free(struct settings *settings)
     pattern_list_free(settings->exclude_sign_recipients);
     network_list_free(settings->exclude_sign_networks);
     host_list_free(settings->exclude_sign_hosts);
+    network_list_free(settings->exclude_sign_recipient_networks);
     free(settings);
 }
 

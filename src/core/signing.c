@@ -14,6 +14,7 @@ struct skip {
     bool debug;
 };
 
+/* What is known without asking anybody. */
 static bool skip_by_list(const struct transaction *t, const char *plain, struct skip *skip)
 {
     const struct settings *settings = t->snapshot->settings;
@@ -49,8 +50,15 @@ static bool is_stale_tag(const struct transaction *t, const struct tag_check *ch
     return authentic && check->expires != day_of(now) + (int64_t)settings->keys.lifetime_days;
 }
 
-static enum status sign_address(struct transaction *t, const struct address *plain, time_t now,
-                                struct skip *skip)
+/* The sender as it would be signed. */
+struct signature {
+    char *tagged; /* owned */
+    int key;
+    int64_t expires;
+};
+
+static enum status sign_address(const struct transaction *t, const struct address *plain,
+                                time_t now, struct skip *skip, struct signature *out)
 {
     char *pattern = address_plain(plain->local, plain->ascii);
     if (pattern == NULL) {
@@ -62,33 +70,22 @@ static enum status sign_address(struct transaction *t, const struct address *pla
         return STATUS_OK;
     }
     *skip = (struct skip){NULL, NULL, NULL, false};
-
-    int key = RING_NO_SLOT;
-    int64_t expires = 0;
-    enum status status =
-        tag_sign(t->snapshot->ring, plain, t->sender_rules->syntax,
-                 t->snapshot->settings->keys.lifetime_days, now, &t->tagged, &key, &expires);
+    enum status status = tag_sign(t->snapshot->ring, plain, t->sender_rules->syntax,
+                                  t->snapshot->settings->keys.lifetime_days, now, &out->tagged,
+                                  &out->key, &out->expires);
     if (status == STATUS_INVALID) {
         skip->reason = "too-long";
         return STATUS_OK;
-    }
-    struct decision *d = status == STATUS_OK ? transaction_record(t, DECISION_SIGN) : NULL;
-    if (d != NULL) {
-        d->rules = t->sender_rules;
-        d->tagged = t->tagged;
-        d->key = key;
-        d->expires = expires;
-        time_t first;
-        d->first_signed = !ring_first_signed(t->snapshot->ring, t->sender_rules->name, &first);
     }
     return status;
 }
 
 /* A sender that already bears somebody's tag, or SRS form, unless the tag is an old one of ours. */
-static enum status sign_sender(struct transaction *t, time_t now, struct skip *skip)
+static enum status sign_sender(const struct transaction *t, time_t now, struct skip *skip,
+                               struct signature *out)
 {
     if (!tag_is_rewritten(t->sender.local)) {
-        return sign_address(t, &t->sender, now, skip);
+        return sign_address(t, &t->sender, now, skip, out);
     }
     struct tag_check check;
     struct address plain = t->sender;
@@ -99,7 +96,7 @@ static enum status sign_sender(struct transaction *t, time_t now, struct skip *s
         status = STATUS_CRYPTO;
     }
     if (status == STATUS_OK && is_stale_tag(t, &check, now)) {
-        status = sign_address(t, &plain, now, skip);
+        status = sign_address(t, &plain, now, skip, out);
     } else {
         skip->reason = "already-tagged";
     }
@@ -114,28 +111,95 @@ static bool is_mailer_daemon(const struct transaction *t)
     return t->bounce_sender || ascii_equal(t->sender.local, "mailer-daemon");
 }
 
-enum status signing_decide(struct transaction *t, time_t now)
+/* *skip gets the reason not to sign, if any, before where the mail goes is looked at. */
+static enum status consider(const struct transaction *t, time_t now, struct skip *skip,
+                            struct signature *out)
 {
-    struct skip skip = {NULL, NULL, NULL, false};
-    enum status status = STATUS_OK;
-    if (t->null_sender) {
-        skip = (struct skip){.reason = "null-sender", .debug = !t->facts.submission};
-    } else if (t->sender_rules == NULL || !t->sender_rules->sign) {
-        return STATUS_OK;
-    } else if (!t->facts.submission) {
-        skip.reason = "not-a-submission";
+    *skip = (struct skip){NULL, NULL, NULL, false};
+    *out = (struct signature){NULL, RING_NO_SLOT, 0};
+    if (!t->facts.submission) {
+        skip->reason = "not-a-submission";
     } else if (is_mailer_daemon(t)) {
-        skip.reason = "mailer-daemon";
+        skip->reason = "mailer-daemon";
     } else {
-        status = sign_sender(t, now, &skip);
+        return sign_sender(t, now, skip, out);
     }
-    struct decision *d = skip.reason != NULL ? transaction_record(t, DECISION_SIGN_SKIP) : NULL;
+    return STATUS_OK;
+}
+
+/* It stands with the first recipient. */
+static enum answer network_answer(const struct transaction *t)
+{
+    return t->count > 0 ? t->recipients[0].facts.answers[FACT_RCPT_NETWORK] : ANSWER_NO;
+}
+
+enum status signing_asks(const struct transaction *t, time_t now, bool *asks)
+{
+    const struct settings *settings = t->snapshot->settings;
+    struct skip skip;
+    struct signature signature;
+    *asks = false;
+    if (t->null_sender || t->sender_rules == NULL || !t->sender_rules->sign ||
+        network_list_is_empty(settings->exclude_sign_recipient_networks) ||
+        network_answer(t) != ANSWER_UNASKED) {
+        return STATUS_OK;
+    }
+    enum status status = consider(t, now, &skip, &signature);
+    *asks = status == STATUS_OK && skip.reason == NULL;
+    free(signature.tagged);
+    return status;
+}
+
+static void record_signed(struct transaction *t, const struct signature *signature)
+{
+    struct decision *d = transaction_record(t, DECISION_SIGN);
+    t->tagged = signature->tagged;
+    if (d != NULL) {
+        time_t first;
+        d->rules = t->sender_rules;
+        d->tagged = t->tagged;
+        d->key = signature->key;
+        d->expires = signature->expires;
+        d->first_signed = !ring_first_signed(t->snapshot->ring, t->sender_rules->name, &first);
+        d->unanswered = network_answer(t) == ANSWER_UNAVAILABLE;
+    }
+}
+
+static void record_skip(struct transaction *t, const struct skip *skip)
+{
+    struct decision *d = transaction_record(t, DECISION_SIGN_SKIP);
     if (d != NULL) {
         d->rules = t->sender_rules;
-        d->reason = skip.reason;
-        d->entry = skip.entry;
-        d->recipient = skip.recipient != NULL ? skip.recipient->text : NULL;
-        d->debug = skip.debug;
+        d->reason = skip->reason;
+        d->entry = skip->entry;
+        d->recipient = skip->recipient != NULL ? skip->recipient->text : NULL;
+        d->debug = skip->debug;
+    }
+}
+
+enum status signing_decide(struct transaction *t, time_t now)
+{
+    struct skip skip = {.reason = "null-sender", .debug = !t->facts.submission};
+    struct signature signature = {NULL, RING_NO_SLOT, 0};
+    enum status status = STATUS_OK;
+    if (!t->null_sender) {
+        if (t->sender_rules == NULL || !t->sender_rules->sign) {
+            return STATUS_OK;
+        }
+        status = consider(t, now, &skip, &signature);
+    }
+    if (skip.reason == NULL && t->network != NULL) {
+        skip.reason = "exclude_sign.recipient_networks";
+        skip.entry = t->network;
+        skip.recipient = &t->recipients[t->network_recipient];
+    }
+    if (status == STATUS_OK && skip.reason == NULL) {
+        record_signed(t, &signature);
+        return STATUS_OK;
+    }
+    free(signature.tagged);
+    if (skip.reason != NULL) {
+        record_skip(t, &skip);
     }
     return status;
 }

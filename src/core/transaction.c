@@ -39,6 +39,7 @@ static void recipient_free(struct recipient *r)
     free(r->local);
     free(r->plain);
     free(r->restored);
+    free(r->next_hop);
     free(r->folded);
 }
 
@@ -366,6 +367,32 @@ void transaction_rcpt(struct transaction *t, const char *recipient, const char *
     }
 }
 
+/* Mailers that hand mail to nobody on the network, whatever they are told. */
+static bool is_local_mailer(const char *mailer)
+{
+    static const char *const names[] = {"local", "virtual", "error",  "discard",
+                                        "retry", "prog",    "*file*", "*include*"};
+    for (size_t i = 0; mailer != NULL && i < sizeof names / sizeof *names; i++) {
+        if (ascii_equal(mailer, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void transaction_next_hop(struct transaction *t, const char *host, const char *mailer)
+{
+    bool matters = transaction_goes_out(t) &&
+                   !network_list_is_empty(t->snapshot->settings->exclude_sign_recipient_networks);
+    if (t->failed || t->count == 0 || !matters || host == NULL || is_local_mailer(mailer)) {
+        return;
+    }
+    struct recipient *r = &t->recipients[t->count - 1];
+    free(r->next_hop);
+    r->next_hop = strdup(host);
+    t->failed = r->next_hop == NULL;
+}
+
 /* ---------------------------------------------------------------- judging */
 
 struct decision *transaction_record(struct transaction *t, enum decision_kind kind)
@@ -611,6 +638,13 @@ enum policy_state transaction_end(struct transaction *t, time_t now, enum fact *
             return POLICY_NEEDS;
         }
     }
+    bool asks = false;
+    t->failed = t->failed || signing_asks(t, now, &asks) != STATUS_OK;
+    if (asks) {
+        *need = FACT_RCPT_NETWORK;
+        *recipient = 0;
+        return POLICY_NEEDS;
+    }
     size_t at_rcpt = t->decision_count;
     if (t->failed || conclude(t, now) != STATUS_OK || t->failed) {
         t->failed = true;
@@ -632,6 +666,29 @@ void transaction_asked(const struct transaction *t, size_t recipient, struct ask
     assert(recipient < t->count && t->recipients[recipient].folded != NULL);
     const struct recipient *r = &t->recipients[recipient];
     *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->folded};
+}
+
+bool transaction_destination(const struct transaction *t, size_t recipient, struct destination *out)
+{
+    if (recipient >= t->count) {
+        return false;
+    }
+    const struct recipient *r = &t->recipients[recipient];
+    *out =
+        (struct destination){r->refused ? "" : r->address.ascii, r->refused ? NULL : r->next_hop};
+    return true;
+}
+
+const struct settings *transaction_settings(const struct transaction *t)
+{
+    return t->snapshot->settings;
+}
+
+void transaction_found_network(struct transaction *t, size_t recipient, const char *entry)
+{
+    assert(recipient < t->count && entry != NULL);
+    t->network = entry;
+    t->network_recipient = recipient;
 }
 
 void transaction_read(struct transaction *t, enum bounce_class class, bool names_message_id)

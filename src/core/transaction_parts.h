@@ -21,6 +21,7 @@ struct recipient {
     char *local;               /* less the tag */
     char *plain;               /* local@ascii, for patterns */
     char *restored;            /* the plain address on the wire */
+    char *next_hop;            /* where the MTA sends it, if that may matter; else NULL */
     char *folded;              /* of a bounce: the plain address as evidence knows it */
     const struct rules *rules; /* NULL: not ours */
     struct recipient_facts facts;
@@ -46,7 +47,9 @@ struct transaction {
 
     struct recipient *recipients;
     size_t count, room;
-    unsigned marks; /* result headers that came with the message */
+    const char *network;      /* exclude_sign.recipient_networks, the entry; NULL: none */
+    size_t network_recipient; /* whose mail goes there */
+    unsigned marks;           /* result headers that came with the message */
     struct outgoing outgoing;
 
     char *tagged;
@@ -73,6 +76,8 @@ void outgoing_header(struct transaction *t, const char *name, const char *value)
 enum status outgoing_decide(struct transaction *t, time_t now);
 void outgoing_free(struct outgoing *outgoing);
 
+/* True where FACT_RCPT_NETWORK has to be known, and is not: nothing else stands against signing. */
+enum status signing_asks(const struct transaction *t, time_t now, bool *asks);
 /* Signs the sender of a message that is let through, or records why not. */
 enum status signing_decide(struct transaction *t, time_t now);
 

@@ -156,14 +156,16 @@ static void print_json(const struct explanation *e)
 
 /* Runs it, with a pause once more as if there were none, and prints it. An exit status. */
 static int explain(const struct ctl *ctl, const struct explain_request *request,
-                   const struct snapshot *snapshot, const struct witnesses *witnesses, time_t now)
+                   const struct snapshot *snapshot, struct witnesses *witnesses, time_t now)
 {
     struct passage passage = {0};
     struct passage unpaused = {0};
     struct snapshot lively = *snapshot;
     lively.paused = false;
     int status = CTL_UNABLE;
-    if (!passage_run(request, snapshot, witnesses, now, &passage) ||
+    bool decided = passage_run(request, snapshot, witnesses, now, &passage);
+    witnesses->lookups.closed = true;
+    if (!decided ||
         (snapshot->paused && !passage_run(request, &lively, witnesses, now, &unpaused))) {
         ctl_error("nothing could be decided: out of memory, or OpenSSL failed");
     } else {
@@ -174,8 +176,9 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
             passage.recipients[i].unpaused = other != NULL ? other->decision : NULL;
             status = is_refused(&passage, i) ? CTL_NO : status;
         }
-        struct explanation e = {request, snapshot,      passage.transaction, passage.recipients,
-                                now,     passage.ended, status == CTL_NO};
+        struct explanation e = {
+            request, snapshot,      passage.transaction, passage.recipients, &witnesses->lookups,
+            now,     passage.ended, status == CTL_NO};
         (ctl->json ? print_json : explain_print)(&e);
     }
     passage_free(&passage);
@@ -218,7 +221,9 @@ static int explain_by_files(const struct ctl *ctl, const struct explain_request 
     if (!ctl_load_ring(ctl, &ring)) {
         return CTL_UNABLE;
     }
-    if (request->message != NULL && !witnesses_call(ctl, &witnesses)) {
+    if (!witnesses_call_network(&witnesses) ||
+        (request->message != NULL && !witnesses_call(ctl, &witnesses))) {
+        witnesses_dismiss(&witnesses);
         ring_free(ring);
         return CTL_UNABLE;
     }

@@ -89,6 +89,7 @@ static bool is_on(const struct inspection *in, enum fact fact, size_t recipient)
     case FACT_PATTERN:
         return policy->enabled && asked.rules->message_ids != NULL;
     case FACT_CLASS:
+    case FACT_RCPT_NETWORK:
     case FACT_COUNT:
         break;
     }

@@ -304,6 +304,7 @@ void explain_print(const struct explanation *e)
     print_submission(e);
     print_kind(e);
     print_sender(e);
+    lookups_print(e->lookups, "dns");
     if (e->snapshot->paused) {
         print_label("pause");
         puts("verification is paused; batvctl resume ends that");

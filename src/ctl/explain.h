@@ -3,6 +3,7 @@
 #define CTL_EXPLAIN_H
 
 #include "batv/transaction.h"
+#include "ctl/lookups.h"
 #include "ctl/message_file.h"
 
 /* What was asked. Borrowed. */
@@ -28,6 +29,7 @@ struct explanation {
     const struct snapshot *snapshot;
     const struct transaction *transaction;
     const struct explain_recipient *recipients; /* as many as in the request */
+    const struct lookups *lookups;
     time_t now;
     bool ended;   /* a recipient was left when the message came to its end */
     bool refuses; /* a recipient does not get it */

@@ -56,6 +56,8 @@ const char *explain_skip(const char *reason)
         {"too-long", "with a tag it would be longer than SMTP allows"},
         {"exclude_sign.senders", "the configuration excludes the sender"},
         {"exclude_sign.recipients", "the configuration excludes a recipient"},
+        {"exclude_sign.recipient_networks",
+         "the configuration excludes where a recipient's mail goes"},
         {"exclude_sign.clients", "the configuration excludes the client"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

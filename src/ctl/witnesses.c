@@ -16,7 +16,6 @@ static enum status open_journal(const struct config *config, struct journal **ou
 bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses)
 {
     struct reason why;
-    *witnesses = (struct witnesses){.returned = {.counts = false}};
     witnesses->pool = content_pool_new(ctl->config->evidence_max_memory, 1);
     if (witnesses->pool == NULL) {
         ctl_error("out of memory");
@@ -30,8 +29,22 @@ bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses)
     return true;
 }
 
+bool witnesses_call_network(struct witnesses *witnesses)
+{
+    witnesses->listener = (struct oracle_listener){lookups_take, &witnesses->lookups};
+    witnesses->network = oracle_network_new(&witnesses->listener);
+    if (witnesses->network == NULL) {
+        ctl_error("out of memory");
+        return false;
+    }
+    oracle_network_oracle(witnesses->network, &witnesses->oracles);
+    return true;
+}
+
 void witnesses_dismiss(struct witnesses *witnesses)
 {
+    oracle_network_free(witnesses->network);
+    lookups_free(&witnesses->lookups);
     content_pool_free(witnesses->pool);
     journal_close(witnesses->returned.journal);
 }

@@ -1,24 +1,30 @@
-/* Who knows whether a returned message was ours, for commands that look at one as the daemon does:
- * the reader of its content and the journal, which is asked without counting. */
+/* Who knows what the rules ask for, for commands that look at a message as the daemon does: the
+ * reader of its content and the journal, which is asked without counting, and DNS. */
 #ifndef CTL_WITNESSES_H
 #define CTL_WITNESSES_H
 
 #include "ctl/ctl.h"
+#include "ctl/lookups.h"
 #include "io/content.h"
 #include "io/evidence_returned.h"
-#include "io/oracle.h"
+#include "io/oracle_network.h"
 
 /* Starts as all zero: then nobody knows anything. */
 struct witnesses {
     struct oracle_set oracles;
     struct evidence_returned returned;
     struct content_pool *pool;
+    struct oracle_network *network;
+    struct oracle_listener listener;
+    struct lookups lookups; /* what DNS said */
 };
 
 /* A journal that cannot be read has its reason on stderr and is as one that cannot be asked; where
  * there is none it answers no. The process owns state_dir. False: no memory, which is on stderr.
  * witnesses stays where it is. */
 bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses);
+/* The same for what depends on where a message goes. */
+bool witnesses_call_network(struct witnesses *witnesses);
 void witnesses_dismiss(struct witnesses *witnesses);
 
 #endif

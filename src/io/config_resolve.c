@@ -288,6 +288,7 @@ static enum status resolve_lists(const struct raw_config *raw, struct settings *
          &settings->mail_servers},
         {&raw->relays, &settings->relays},
         {&raw->exclude_networks, &settings->exclude_networks},
+        {&raw->exclude_sign_recipient_networks, &settings->exclude_sign_recipient_networks},
     };
     const struct {
         const struct raw_list *list;
@@ -384,6 +385,7 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
     settings->text = take(&raw->text);
     settings->exclude_authenticated = raw->exclude_authenticated;
     settings->exclude_mail_servers = raw->exclude_mail_servers;
+    settings->dns_timeout_ms = (unsigned)raw->dns_timeout_ms;
     enum status status = resolve_lists(raw, settings);
     return status == STATUS_OK ? resolve_domains(raw, settings) : status;
 }

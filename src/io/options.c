@@ -319,7 +319,10 @@ const struct config_option config_options[] = {
 
     LIST("exclude_sign.senders", "[ ]", PLACE(exclude_sign_senders), pattern),
     LIST("exclude_sign.recipients", "[ ]", PLACE(exclude_sign_recipients), pattern),
+    LIST("exclude_sign.recipient_networks", "[ ]", PLACE(exclude_sign_recipient_networks), network),
     LIST("exclude_sign.clients", "[ ]", PLACE(exclude_sign_clients), client),
+
+    INT("dns.timeout_ms", "2000", PLACE(dns_timeout_ms), 100, 30000),
 
     BOOL("evidence.enabled", "true", PLACE(evidence_enabled)),
     BOOL("evidence.header", "true", PLACE(evidence_header)),

@@ -79,7 +79,9 @@ struct raw_config {
     struct raw_list exclude_recipients;
     struct raw_list exclude_sign_senders;
     struct raw_list exclude_sign_recipients;
+    struct raw_list exclude_sign_recipient_networks;
     struct raw_list exclude_sign_clients;
+    int dns_timeout_ms;
     bool evidence_enabled;
     bool evidence_header;
     bool evidence_tag_in_body;

@@ -36,6 +36,7 @@ struct tally {
     atomic_ullong kinds[DECISION_KIND_COUNT];
     atomic_ullong results[RESULT_COUNT];
     atomic_ullong actions[ACTION_COUNT];
+    atomic_ullong unanswered;
 
     pthread_mutex_t lock;
     char **first; /* names of domains */
@@ -341,6 +342,9 @@ void tally_decision(void *self, const struct decision *decision)
         add_forged(tally, decision);
         break;
     case DECISION_SIGN:
+        if (decision->unanswered) {
+            count_up(&tally->unanswered);
+        }
         if (decision->first_signed) {
             add_first(tally, decision->rules->name);
         }
@@ -375,11 +379,12 @@ static bool report_counters(struct tally *tally, struct status_report *report)
         [DECISION_RELAYED_UNSIGNED] = "relayed-unsigned",
     };
     report->counters =
-        calloc(DECISION_KIND_COUNT + RESULT_COUNT + ACTION_COUNT, sizeof *report->counters);
+        calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT, sizeof *report->counters);
     bool done = report->counters != NULL;
     for (int i = 0; done && i < DECISION_KIND_COUNT; i++) {
         done = report_counter(report, "", kinds[i], &tally->kinds[i]);
     }
+    done = done && report_counter(report, "", "dns-unanswered", &tally->unanswered);
     for (int i = 0; done && i < RESULT_COUNT; i++) {
         done = report_counter(report, "result.", result_name((enum result)i), &tally->results[i]);
     }

@@ -138,6 +138,8 @@ static char user_symbol[] = "{auth_authen}";
 static char mechanism_symbol[] = "{auth_type}";
 static char sender_symbol[] = "{mail_addr}";
 static char recipient_symbol[] = "{rcpt_addr}";
+static char next_hop_symbol[] = "{rcpt_host}";
+static char mailer_symbol[] = "{rcpt_mailer}";
 static char host_symbol[] = "j";
 
 /* As the MTA gave it, perhaps empty; NULL: it gave none. */
@@ -339,6 +341,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     struct reply reply;
     transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
                      (const char *const *)(arguments + 1), now);
+    transaction_next_hop(s->transaction, macro(ctx, next_hop_symbol), macro(ctx, mailer_symbol));
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }
@@ -581,6 +584,7 @@ enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
         return reason_set(why, STATUS_IO, "libmilter cannot be set up");
     }
     int result = smfi_main();
+    oracle_network_stop(with->network);
     gate_close();
     return result == MI_SUCCESS ? STATUS_OK
                                 : reason_set(why, STATUS_IO, "libmilter ended with an error");

@@ -6,7 +6,7 @@
 #include "io/content.h"
 #include "io/journal.h"
 #include "io/keeper.h"
-#include "io/oracle.h"
+#include "io/oracle_network.h"
 
 /* What the callbacks work with; must outlive adapter_run. */
 struct adapter {
@@ -14,6 +14,7 @@ struct adapter {
     const struct oracle_set *oracles;
     struct content_pool *pool;
     struct journal *journal;
+    struct oracle_network *network; /* of which the oracles are one; not waited for at the end */
 };
 
 /* Serves on the listening socket fd until SIGTERM, SIGINT or SIGHUP, which must be blocked in all

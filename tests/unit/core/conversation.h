@@ -51,8 +51,9 @@ struct site {
     enum answer answers[FACT_COUNT];
     enum bounce_class class; /* what reading the content tells */
     bool names_message_id;
-    bool renews;   /* the newer ring is looked at before the end */
-    bool no_nonce; /* there is no randomness */
+    size_t network_recipient; /* whose mail goes to a network that forbids signing */
+    bool renews;              /* the newer ring is looked at before the end */
+    bool no_nonce;            /* there is no randomness */
 };
 
 static inline time_t now_of_site(void)
@@ -404,6 +405,13 @@ static inline void give_headers(struct transaction *t, const struct conversation
 static inline void answer(struct transaction *t, const struct site *site, size_t recipient,
                           enum fact fact)
 {
+    if (fact == FACT_RCPT_NETWORK) {
+        if (site->answers[fact] == ANSWER_YES) {
+            transaction_found_network(t, site->network_recipient, "192.0.2.0/24");
+        }
+        transaction_answer(t, recipient, fact, site->answers[fact]);
+        return;
+    }
     bool read =
         site->answers[fact] != ANSWER_OVERLOADED && site->answers[fact] != ANSWER_UNAVAILABLE;
     if (read) {
@@ -427,7 +435,7 @@ static inline void decide(struct transaction *t, const struct site *site)
     }
     while (transaction_end(t, now_of_site(), &need, &recipient) == POLICY_NEEDS) {
         answer(t, site, recipient, need);
-        asks = true;
+        asks = asks || need != FACT_RCPT_NETWORK;
     }
     ck_assert(asks == wants_body || site->renews || transaction_failed(t));
 }

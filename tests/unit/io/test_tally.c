@@ -80,6 +80,8 @@ static const struct {
     const char *counted[3]; /* each by one, and no other */
 } countings[] = {
     {{.kind = DECISION_SIGN, .rules = &rules_com}, {"signed"}},
+    {{.kind = DECISION_SIGN, .rules = &rules_com, .unanswered = true},
+     {"signed", "dns-unanswered"}},
     {{.kind = DECISION_SIGN_SKIP}, {"sign-skip"}},
     {{.kind = DECISION_SIGN_SKIP, .debug = true}, {NULL}},
     {{.kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com}, {"relayed-unsigned"}},
@@ -109,7 +111,7 @@ END_TEST
 START_TEST(test_every_result_and_action_has_a_counter)
 {
     look();
-    ck_assert_uint_eq(report.counter_count, DECISION_KIND_COUNT + RESULT_COUNT + ACTION_COUNT);
+    ck_assert_uint_eq(report.counter_count, DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT);
     ck_assert_uint_eq(counter_sum(), 0);
     for (int i = 0; i < RESULT_COUNT; i++) {
         for (int n = 0; n <= i; n++) {
