@@ -592,6 +592,9 @@ static bool start_thread(struct resolver *resolver)
         pthread_attr_setstacksize(&attributes, STACK_SIZE);
         resolver->started = pthread_create(&resolver->thread, &attributes, run, resolver) == 0;
         pthread_attr_destroy(&attributes);
+        if (resolver->started) { /* libunbound's thread takes the name over */
+            (void)pthread_setname_np(resolver->thread, "batvd-dns");
+        }
     }
     return resolver->started;
 }

@@ -200,11 +200,11 @@ class Batvd:
     fake_time   runs under libfaketime; then travel() and set_clock() work
     monotonic   with fake_time: whether the monotonic clock jumps along
     init_keys   whether start() makes a ring where there is none
-    under       a command that the daemon is started by; it must become the daemon in the end
+    prefix      a command in front of both programs' command lines, which must become them by exec
     """
 
     def __init__(self, config=None, *, listen="unix", socket_path=None, user="nobody",
-                 fake_time=False, monotonic=False, init_keys=True, under=()):
+                 fake_time=False, monotonic=False, init_keys=True, prefix=()):
         self.folder = util.make_folder("batvd")
         self.conf = self.folder / "batvd.conf"
         self.state = self.folder / "state"
@@ -219,7 +219,7 @@ class Batvd:
         self.offset = 0
         self.monotonic = monotonic
         self._init_keys = init_keys
-        self._under = list(under)
+        self._prefix = list(prefix)
         self._fake_file = self.folder / "faketime"
         self._secrets = {}
         self._make_folders()
@@ -342,8 +342,8 @@ class Batvd:
             self.ctl("key", "init", rc=0)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._under, util.binary("batvd"), "-c", self.conf, *args], cwd="/",
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(),
+                [*self._prefix, util.binary("batvd"), "-c", self.conf, *args],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), cwd="/",
                 start_new_session=True)
         try:
             util.wait_for(self._listens, 20, lambda: "a listening batvd:\n" + self.log_text())
@@ -451,7 +451,7 @@ class Batvd:
     def ctl(self, *args, json=False, rc=None, stdin="", env=None, timeout=30, conf=None):
         """Runs batvctl on this configuration, in this time. `rc`: the exit status it must have.
         With json=True the parsed answer is returned, else a Done."""
-        argv = [util.binary("batvctl"), "-c", str(conf or self.conf)]
+        argv = [*self._prefix, util.binary("batvctl"), "-c", str(conf or self.conf)]
         argv += ["--json"] if json else []
         process = subprocess.Popen([*argv, *map(str, args)], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
