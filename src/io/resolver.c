@@ -298,7 +298,7 @@ static bool exchanger_is_among(const struct exchanger *const chosen[], size_t co
 static void choose_exchangers(struct lookup *lookup, const struct exchanger exchangers[],
                               size_t count)
 {
-    const struct exchanger *chosen[HOSTS_MAX];
+    const struct exchanger *chosen[HOSTS_MAX] = {NULL};
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = exchangers[i].name;
