@@ -190,8 +190,8 @@ static void warn(struct oracle_network *network, const struct resolver_question 
     uint64_t count;
     if (notice_due(network, &count)) {
         log_line(LOG_WARNING,
-                 "dns: %" PRIu64 " messages are signed although it is not known whether "
-                 "exclude_sign.recipient_networks forbids it; the last of them for %s of %s: %s",
+                 "dns: messages signed without knowing whether exclude_sign.recipient_networks "
+                 "forbids it: %" PRIu64 ", the last for want of %s of %s: %s",
                  count, question->mx ? "the MX hosts" : "the addresses", question->name, trouble);
     }
 }

@@ -408,6 +408,18 @@ static const char *const settings[][2] = {
     {"infra-host-ttl:", "30"},
 };
 
+static void *do_nothing(void *unused)
+{
+    return unused;
+}
+
+/* libunbound does not notice when its thread cannot be started, and falls over that in the end. */
+static bool may_start_thread(void)
+{
+    pthread_t thread;
+    return pthread_create(&thread, NULL, do_nothing, NULL) == 0 && pthread_join(thread, NULL) == 0;
+}
+
 static struct ub_ctx *context_make(const struct resolver *resolver, bool with_hosts,
                                    const char **trouble)
 {
@@ -453,6 +465,10 @@ static void context_end(struct resolver *resolver)
 
 static void context_begin(struct resolver *resolver)
 {
+    if (!may_start_thread()) {
+        resolver->trouble = no_thread;
+        return;
+    }
     resolver->context = context_make(resolver, true, &resolver->trouble);
     if (resolver->context == NULL && resolver->trouble == no_context) {
         resolver->context = context_make(resolver, false, &resolver->trouble);
