@@ -290,8 +290,8 @@ def test_servers_are_those_of_resolv_conf_also_when_it_changes(place):
 
 def test_unreadable_resolv_conf_and_a_bad_hosts_file():
     """With a fault in it the hosts file counts for nothing."""
-    with Nsd(ZONES) as nsd:
-        namespace = Namespace(nsd.address, "127.1 localhost\n192.0.2.9 " + "a" * 64 + ".test\n")
+    with Nsd(ZONES) as nsd, Namespace(
+            nsd.address, "127.1 localhost\n192.0.2.9 " + "a" * 64 + ".test\n") as namespace:
         with Place(nsd, dns_batvd(namespace)) as other:
             assert_skipped(other.batvd, "x@listed.test")
             assert other.batvd.wait_text("^dns: the hosts file has a fault and is not used")
@@ -300,7 +300,6 @@ def test_unreadable_resolv_conf_and_a_bad_hosts_file():
             util.wait_for(lambda: send(other.batvd, "x@listed.test")[0].event == "sign", 10)
             assert other.batvd.wait_text("^dns: .*: resolv.conf cannot be read$")
             other.batvd.stop()
-        namespace.close()
 
 
 # -- hostile servers ------------------------------------------------------------------------------
@@ -481,8 +480,7 @@ def test_explain_says_what_dns_said(place):
 
 
 def test_round_trip_through_postfix():
-    with Nsd(ZONES) as nsd:
-        namespace = Namespace(nsd.address, HOSTS)
+    with Nsd(ZONES) as nsd, Namespace(nsd.address, HOSTS) as namespace:
         with Site(config(), prefix=namespace.prefix) as site:
             mark = site.batvd.mark()
             plain = site.outgoing("alice@example.com", rcpts="far@plain.test")
@@ -501,4 +499,3 @@ def test_round_trip_through_postfix():
             sent = site.submit("alice@example.com", rcpts="bob@example.com")
             mail = site.postfix.wait_one("bob@example.com", sent.subject)
             assert mail.return_path.startswith("prvs=")
-        namespace.close()

@@ -71,6 +71,12 @@ class Namespace:
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", script,
                 str(self.resolv_conf), str(self.hosts)]
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         util.remove_folder(self.folder)
 
