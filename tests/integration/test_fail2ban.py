@@ -50,7 +50,7 @@ class Syslog:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.folder / "log"))
         (self.folder / "log").chmod(0o666)
-        self.under = ["unshare", "-m", "sh", "-c", WITH_LOG, "sh", str(self.folder)]
+        self.prefix = ["unshare", "-m", "sh", "-c", WITH_LOG, "sh", str(self.folder)]
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -121,7 +121,7 @@ def syslog():
 def site(syslog):
     """Everything that is refused, for all reasons; the guesser's last, and at RCPT too."""
     config = {"log": {"target": "syslog", "facility": "mail"}}
-    with Site(config, under=syslog.under) as whole:
+    with Site(config, prefix=syslog.prefix) as whole:
         good = whole.tagged()
         forged = tag.spoil(good)
         guesser = {"xclient": client(GUESSER, "guess.other.test")}
