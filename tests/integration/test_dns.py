@@ -152,7 +152,7 @@ def test_listed(place, recipient, entry):
 
 @pytest.mark.parametrize("recipient", [
     "x@plain.test", "x@null.test", "x@gone.test", "x@dangling.test", "x@empty.test", "x@wild.test",
-    "x@wide.test", "x@[198.51.100.1]", "x@[IPv6:2001:db8:2::7]", "x@mx.plain.test", "x",
+    "x@wide.test", "x@[198.51.100.1]", "x@[IPv6:2001:db8:2::7]", "x@mx.plain.test",
     "x@" + "a" * 64 + ".test", "x@..test", "x@[listed.test]", "x@[192.0.2.1", "x@a b.test",
     '"@listed.test"@plain.test',
 ])

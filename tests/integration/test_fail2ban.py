@@ -25,7 +25,7 @@ SPOOF = "198.51.100.7"
 # A /dev of its own with a log in it, then the command.
 WITH_LOG = """\
 set -e
-mkdir "$1/dev"
+mkdir -p "$1/dev"
 mount -t tmpfs none "$1/dev"
 for name in null zero full random urandom; do
     : >"$1/dev/$name"
