@@ -63,7 +63,7 @@ class Site:
             assert part != before
         self.sendmail._features, self.sendmail._defines = features, defines
         self.sendmail.mc = part
-        self.sendmail._write_mc()
+        self.sendmail.write_mc()
         self.sendmail.make_cf()
         path = self.sendmail.mail_conf / "sendmail.cf"
         if edit:
