@@ -5,8 +5,11 @@
 #include "batv/address_unicode.h"
 
 #include <idn2.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "batv/address.h"
 
 char *address_domain_unicode(const char *ascii)
 {
@@ -15,7 +18,10 @@ char *address_domain_unicode(const char *ascii)
     if (error == IDN2_MALLOC) {
         return NULL;
     }
-    char *out = strdup(error == IDN2_OK ? converted : ascii);
+    char *back = error == IDN2_OK ? address_domain_ascii(converted) : NULL;
+    bool leads_back = back != NULL && strcmp(back, ascii) == 0;
+    char *out = error == IDN2_OK && back == NULL ? NULL : strdup(leads_back ? converted : ascii);
+    free(back);
     if (error == IDN2_OK) {
         idn2_free(converted);
     }

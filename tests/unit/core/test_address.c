@@ -4,6 +4,8 @@
  */
 #include "fixture.h"
 
+#include "batv/address_unicode.h"
+
 /* raw as the MTA gives it; format is what address_format makes of the parts. */
 static const struct {
     const char *name;
@@ -242,6 +244,27 @@ START_TEST(test_written_form_is_read_back)
 }
 END_TEST
 
+START_TEST(test_unicode_leads_back)
+{
+    static const struct {
+        const char *ascii, *unicode;
+    } cases[] = {
+        {"xn--bcher-kva.example", "b\303\274cher.example"},
+        {"example.com", "example.com"},
+        {"xn--aaaaa", "xn--aaaaa"},
+        {"xn--bcher--bchea", "xn--bcher--bchea"}, /* can be decoded, and is nobody's A-label */
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char *unicode = address_domain_unicode(cases[i].ascii);
+        ck_assert_str_eq(unicode, cases[i].unicode);
+        char *back = address_domain_ascii(unicode);
+        ck_assert_str_eq(back, cases[i].ascii);
+        free(back);
+        free(unicode);
+    }
+}
+END_TEST
+
 START_TEST(test_no_length_is_too_long)
 {
     size_t length = 100000;
@@ -356,6 +379,7 @@ int main(void)
     tcase_add_test(tcase, test_which_octets_need_quotes);
     tcase_add_test(tcase, test_only_ascii_letters_have_case);
     tcase_add_test(tcase, test_written_form_is_read_back);
+    tcase_add_test(tcase, test_unicode_leads_back);
     tcase_add_test(tcase, test_no_length_is_too_long);
     tcase_add_loop_test(tcase, test_meaning, 0, (int)COUNT_OF(meanings));
     tcase_add_test(tcase, test_any_octets_have_a_meaning);
