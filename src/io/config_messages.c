@@ -27,6 +27,15 @@ static bool messages_grow(struct config_messages *messages)
     return true;
 }
 
+/* Names of files come into messages as they are. */
+static void make_printable(char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        *text = c < ' ' || c == 0x7F ? '?' : *text;
+    }
+}
+
 void config_messages_add(struct config_messages *messages, enum config_level level,
                          const char *file, unsigned line, const char *format, ...)
 {
@@ -50,6 +59,8 @@ void config_messages_add(struct config_messages *messages, enum config_level lev
         messages->no_memory = true;
         return;
     }
+    make_printable(message.text);
+    make_printable(message.file);
     messages->items[messages->count++] = message;
 }
 

@@ -1068,6 +1068,15 @@ START_TEST(test_file_that_others_can_change)
 }
 END_TEST
 
+START_TEST(test_messages_show_no_control_characters)
+{
+    load_text("relays = [ \"file:/no\\x1b[31m\\nwhere\" ];");
+    char *said = told();
+    ck_assert_str_eq(said, "conf:1: error: relays: /no?[31m?where: No such file or directory\n");
+    free(said);
+}
+END_TEST
+
 START_TEST(test_messages_have_an_end)
 {
     FILE *file = fopen(list_file, "w");
@@ -1202,6 +1211,7 @@ int main(void)
     tcase_add_test(files, test_file_of_garbage);
     tcase_add_loop_test(files, test_file_of_one_thing, 0, 17);
     tcase_add_test(files, test_file_that_others_can_change);
+    tcase_add_test(files, test_messages_show_no_control_characters);
     tcase_add_test(files, test_messages_have_an_end);
     tcase_add_test(files, test_damage_has_an_answer);
 
