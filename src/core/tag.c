@@ -172,6 +172,13 @@ static const char *find_subaddress(const char *local)
     return found;
 }
 
+/* KDDDSSSSSS behind "+prvs=", and nothing after it. */
+static bool has_subaddress(const char *plus)
+{
+    return strlen(plus) == SUBADDRESS_LENGTH &&
+           has_shape(plus + 1 + PREFIX_LENGTH, KEY_AND_DAY, TAG_LENGTH);
+}
+
 void tag_split(const char *local, struct tag *out)
 {
     *out = (struct tag){.plain = local, .plain_length = strlen(local)};
@@ -182,17 +189,17 @@ void tag_split(const char *local, struct tag *out)
     if (split_foreign(local, out)) {
         return;
     }
-    if (srs_start(local)) {
+    const char *plus = find_subaddress(local);
+    bool of_srs_user = plus == local + 4 && has_subaddress(plus); /* whose name is srs0 or srs1 */
+    if (srs_start(local) && !of_srs_user) {
         out->form = wraps_tag(local) ? TAG_FORM_FOREIGN : TAG_FORM_NONE;
         return;
     }
-    const char *plus = find_subaddress(local);
     if (plus == NULL) {
         return;
     }
-    const char *text = plus + 1 + PREFIX_LENGTH;
-    if (strlen(plus) == SUBADDRESS_LENGTH && has_shape(text, KEY_AND_DAY, TAG_LENGTH)) {
-        read_tag(text, TAG_SUBADDRESS, out);
+    if (has_subaddress(plus)) {
+        read_tag(plus + 1 + PREFIX_LENGTH, TAG_SUBADDRESS, out);
         out->plain_length = (size_t)(plus - local);
     } else {
         out->form = TAG_FORM_MALFORMED;

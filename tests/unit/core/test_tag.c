@@ -155,6 +155,10 @@ static const struct {
     {"prvs with a hyphen", "alice-prvs=3785a1b2c3", TAG_FORM_NONE, TAG_PREFIX, 0, 0, "",
      "alice-prvs=3785a1b2c3"},
     {"btv1 with one =", "btv1=x", TAG_FORM_NONE, TAG_PREFIX, 0, 0, "", "btv1=x"},
+    {"a user named like SRS", "SRS1+prvs=3785a1b2c3", TAG_FORM_TAG, TAG_SUBADDRESS, 3, 785,
+     "a1b2c3", "SRS1"},
+    {"SRS with something like a tag in it", "SRS1+prvs=3785a1b2c3x", TAG_FORM_NONE, TAG_PREFIX, 0,
+     0, "", "SRS1+prvs=3785a1b2c3x"},
     {"SRS1 without a sign", "SRS1x", TAG_FORM_NONE, TAG_PREFIX, 0, 0, "", "SRS1x"},
 };
 
