@@ -81,10 +81,15 @@ $(UNIT_TESTS):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
-# Made by `make fuzz` only, with clang.
-$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(IO) $(LIBBATV)
+# Made by `make fuzz` only, with clang. Those of sessions have stand-ins for what brings chance in,
+# fuzz_session for libmilter too.
+SESSION_FUZZERS := $(filter %/fuzz_session %/fuzz_milter,$(FUZZERS))
+$(filter-out $(SESSION_FUZZERS),$(FUZZERS)): $(IO)
+$(SESSION_FUZZERS): $(MILTER) $(filter-out %/keeper.o %/random.o,$(IO))
+$(BUILD)/tests/fuzz/fuzz_milter: LIBS := -lmilter
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBBATV)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) -fsanitize=fuzzer -o $@ $^ $(IO_LIBS)
+	$(call say,LD,$@)$(LINK) -fsanitize=fuzzer -o $@ $(filter-out %.a,$^) $(LIBBATV) $(LIBS) $(IO_LIBS)
 fuzzers: $(FUZZERS)
 
 # Only what lies above the core finds the headers in src/.

@@ -1,0 +1,92 @@
+/*
+ * Envelope addresses under libFuzzer: the input is one as an MTA gives it. Whatever it is, it has
+ * one meaning: written out and read again it is the same, with brackets or without, and so is each
+ * of its forms.
+ */
+#include "batv/address.h"
+
+#include "fuzz.h"
+
+#include "batv/address_unicode.h"
+#include "batv/evidence.h"
+#include "batv/tag.h"
+
+/* A final dot comes off once: `a@b..` is one that never was of this world. */
+static bool ends_with_dot(const char *domain)
+{
+    size_t length = strlen(domain);
+    return length > 0 && domain[length - 1] == '.';
+}
+
+static void same_as(const char *raw, const struct address *expected)
+{
+    struct address address;
+    require(address_parse(raw, &address) == STATUS_OK);
+    require(strcmp(address.local, expected->local) == 0);
+    require(strcmp(address.domain, expected->domain) == 0);
+    require(strcmp(address.ascii, expected->ascii) == 0);
+    address_free(&address);
+}
+
+static void check_written(const struct address *address)
+{
+    char *text = address_format(address->local, address->domain);
+    char *wrapped = NULL;
+    require(text != NULL);
+    size_t domain = strlen(address->domain);
+    require(strlen(text) == address_local_length(address->local) + (domain > 0) + domain);
+    if (!ends_with_dot(address->domain)) {
+        same_as(text, address);
+        require(asprintf(&wrapped, "<%s>", text) > 0);
+        same_as(wrapped, address);
+        free(wrapped);
+        require(asprintf(&wrapped, "<@a.example,@b.example:%s>", text) > 0);
+        same_as(wrapped, address);
+        free(wrapped);
+    }
+    free(text);
+}
+
+/* The form that is compared is its own form, and has a Unicode form that leads back to it. */
+static void check_ascii(const struct address *address)
+{
+    char *again = address_domain_ascii(address->ascii);
+    char *unicode = address_domain_unicode(address->ascii);
+    require(again != NULL && strcmp(again, address->ascii) == 0);
+    require(!has_letters(again, 'A', 'Z') && unicode != NULL);
+    free(again);
+    again = address_domain_ascii(unicode);
+    require(again != NULL && strcmp(again, address->ascii) == 0);
+    free(again);
+    free(unicode);
+}
+
+static void check_forms(const struct address *address)
+{
+    char *plain = address_plain(address->local, address->ascii);
+    char *folded = evidence_address(address->local, address->ascii);
+    require(plain != NULL && folded != NULL);
+    require(strlen(plain) == strlen(folded) && strcasecmp(plain, folded) == 0);
+    require(!has_letters(folded, 'A', 'Z'));
+    free(folded);
+    free(plain);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input input = {data, data + size};
+    struct address address;
+    char *raw = take_rest(&input);
+    require(address_parse(raw, &address) == STATUS_OK);
+    if (address_is_null(raw)) {
+        require(*address.local == '\0' && *address.domain == '\0');
+    }
+    require(strchr(address.domain, '@') == NULL);
+    require(strlen(address.local) + strlen(address.domain) <= strlen(raw));
+    check_written(&address);
+    check_ascii(&address);
+    check_forms(&address);
+    address_free(&address);
+    free(raw);
+    return 0;
+}
