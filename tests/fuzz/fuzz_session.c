@@ -458,32 +458,51 @@ static void check_added(const struct message *m, time_t now)
     }
 }
 
-/* None is lost that has a valid tag, and what is taken out is a recipient. */
+/* Only of these is it known to the letter what the MTA makes of them. */
+static bool all_canonical(const struct message *m)
+{
+    bool all = true;
+    for (size_t i = 0; i < m->count; i++) {
+        all = all && m->recipients[i].canonical;
+    }
+    return all;
+}
+
+/* The recipient of a valid tag is restored, and not lost by that. */
+static void check_restored(const struct message *m, const struct recipient *r, bool canonical,
+                           time_t now)
+{
+    enum result result;
+    bool ours;
+    char *mailbox = mailbox_of(m, r->raw, now, &result, &ours);
+    if (canonical && result == RESULT_VALID) { /* it may have expired since */
+        require(deliveries(m, mailbox, now) >= 1);
+    }
+    require(!snapshot_of(m)->settings->restore || is_removed(m, r->raw));
+    free(mailbox);
+}
+
+static bool is_recipient(const struct message *m, const char *raw)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        if (!m->recipients[i].refused && strcmp(m->recipients[i].raw, raw) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_kept(const struct message *m, time_t now)
 {
-    bool canonical = true;
+    bool canonical = all_canonical(m);
     for (size_t i = 0; i < m->count; i++) {
         const struct recipient *r = &m->recipients[i];
-        enum result result;
-        bool ours;
-        canonical = canonical && r->canonical;
-        if (!r->sure || !r->ours || r->result != RESULT_VALID || r->refused) {
-            continue;
+        if (r->sure && r->ours && r->result == RESULT_VALID && !r->refused) {
+            check_restored(m, r, canonical, now);
         }
-        char *mailbox = mailbox_of(m, r->raw, now, &result, &ours);
-        if (result == RESULT_VALID) { /* it may have expired since */
-            require(!r->canonical || deliveries(m, mailbox, now) >= 1);
-        }
-        require(!snapshot_of(m)->settings->restore || is_removed(m, r->raw));
-        free(mailbox);
     }
     for (size_t i = 0; canonical && i < m->effect_count; i++) {
-        bool found = m->effects[i].kind != REMOVE;
-        for (size_t k = 0; k < m->count; k++) {
-            found = found || (!m->recipients[k].refused &&
-                              strcmp(m->recipients[k].raw, m->effects[i].value) == 0);
-        }
-        require(found);
+        require(m->effects[i].kind != REMOVE || is_recipient(m, m->effects[i].value));
     }
     if (canonical) {
         check_added(m, now);
@@ -1091,7 +1110,12 @@ static void take_script(struct input *input)
     script.fail_at = (bits & 192) == 192 ? 1 + take_octet(input) : 0;
     script.changes = 0;
     script.ids = 0;
-    for (size_t i = 0; script.scripted && i < FACT_COUNT; i++) {
+    for (size_t i = 0; i < FACT_COUNT; i++) { /* of no bounce's: no, always */
+        for (size_t k = 0; k < RECIPIENTS; k++) {
+            script.answers[i][k] = ANSWER_NO;
+        }
+    }
+    for (size_t i = 0; script.scripted && i <= FACT_CLASS; i++) {
         unsigned answers = take_octet(input);
         for (size_t k = 0; k < RECIPIENTS; k++) {
             static const enum answer some[] = {ANSWER_NO, ANSWER_YES, ANSWER_UNAVAILABLE,
