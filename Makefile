@@ -118,6 +118,10 @@ check:
 	@$(MAKE) --no-print-directory $(PARALLEL) tests
 	@tests/with-build $(BUILD) tests/run
 
+# What needs neither root nor packages beside those to build and Check's: for a package's build.
+unit-check: tests
+	@BATV_BUILD=$(BUILD) tests/run --unit
+
 asan tsan:
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= \
@@ -219,5 +223,5 @@ help:
 
 FORCE:
 .PHONY: all tests deps check asan tsan fuzz fuzzers demo bench lint analyze format format-check \
-        install install-service uninstall clean help FORCE
+        install install-service uninstall unit-check clean help FORCE
 .DELETE_ON_ERROR:
