@@ -122,6 +122,12 @@ check:
 unit-check: tests
 	@BATV_BUILD=$(BUILD) tests/run --unit
 
+# The Debian package: built, examined and used in new systems in folders.
+package-check:
+	@.ci/deps package
+	@FRESH_CACHE=$${FRESH_CACHE:-$(abspath $(BUILD))/fresh} \
+	    tests/package/run $(BUILD)/package
+
 asan tsan:
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= \
@@ -214,6 +220,7 @@ help:
 	@echo 'make            build $(BUILD)/batvd and $(BUILD)/batvctl'
 	@echo 'make check      as root: install what is missing, build, run every test'
 	@echo 'make demo       as root: install what is missing, build, show what batvd does'
+	@echo 'make package-check   as root: build, examine and use the Debian package in new systems'
 	@echo 'make install    PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make install-service   unit, user and folders for systemd; PREFIX DESTDIR UNITDIR'
 	@echo '                SYSUSERSDIR TMPFILESDIR; enables and starts nothing'
@@ -223,5 +230,5 @@ help:
 
 FORCE:
 .PHONY: all tests deps check asan tsan fuzz fuzzers demo bench lint analyze format format-check \
-        install install-service uninstall unit-check clean help FORCE
+        install install-service uninstall unit-check package-check clean help FORCE
 .DELETE_ON_ERROR:

@@ -142,7 +142,8 @@ check_length() {
 }
 
 scripts() {
-    grep -rlE '^#!/bin/sh' .ci tests conf 2>/dev/null || true
+    grep -rlE --exclude='*.py' '^#!/bin/sh' .ci tests conf debian 2>/dev/null || true
+    echo tests/fresh/tree.sh
 }
 
 includes >"$work/includes"
