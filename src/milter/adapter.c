@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -45,6 +46,7 @@ static const unsigned long useful = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCP
 static const struct adapter *adapter; /* set before libmilter starts its threads */
 
 struct session {
+    LIST_ENTRY(session) others;
     atomic_uint turn;    /* see enter */
     bool shows_messages; /* headers and bodies, by what was agreed upon for this connection */
     bool skips;          /* the rest of a body on request */
@@ -91,6 +93,30 @@ static void message_end(struct session *s)
     s->told = 0;
 }
 
+/* libmilter tells of no end for connections that are open when it ends itself. */
+static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
+static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct session *session_new(void)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        pthread_mutex_lock(&sessions_lock);
+        LIST_INSERT_HEAD(&sessions, s, others);
+        pthread_mutex_unlock(&sessions_lock);
+    }
+    return s;
+}
+
+static void session_free(struct session *s)
+{
+    pthread_mutex_lock(&sessions_lock);
+    LIST_REMOVE(s, others);
+    pthread_mutex_unlock(&sessions_lock);
+    message_end(s);
+    free(s);
+}
+
 /* ------------------------------------------------------------- negotiation */
 
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
@@ -121,7 +147,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     *unused2_out = 0;
     *unused3_out = 0;
 
-    struct session *s = calloc(1, sizeof *s);
+    struct session *s = session_new();
     if (s != NULL) {
         s->shows_messages = bodies;
         s->skips = (steps & SMFIP_SKIP) != 0;
@@ -211,8 +237,7 @@ static sfsistat on_close(SMFICTX *ctx)
 {
     struct session *s = enter(ctx);
     if (s != NULL) {
-        message_end(s);
-        free(s);
+        session_free(s);
         smfi_setpriv(ctx, NULL);
     }
     return SMFIS_CONTINUE;
@@ -586,6 +611,9 @@ enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
     int result = smfi_main();
     oracle_network_stop(with->network);
     gate_close();
+    while (!LIST_EMPTY(&sessions)) {
+        session_free(LIST_FIRST(&sessions));
+    }
     return result == MI_SUCCESS ? STATUS_OK
                                 : reason_set(why, STATUS_IO, "libmilter ended with an error");
 }
