@@ -50,6 +50,7 @@ CORE_TESTS := $(call unit,core)
 IO_TESTS   := $(call unit,io)
 CTL_TESTS  := $(call unit,ctl)
 UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS)
+BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8       := $(wildcard man/*.8)
 MAN5       := $(wildcard man/*.5)
@@ -81,6 +82,15 @@ $(UNIT_TESTS):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
+# What tests/bench measures with; journal and lists there are built by their scripts.
+$(BUILD)/tests/bench/load: $(BUILD)/obj/tests/bench/plan.o
+$(BUILD)/tests/bench/primitives $(BUILD)/tests/bench/growth: $(IO) $(LIBBATV)
+$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS)
+$(BUILD)/tests/bench/null: LIBS := -lmilter
+$(BUILD)/tests/bench/primitives $(BUILD)/tests/bench/growth: LIBS := $(IO_LIBS)
+
 # Made by `make fuzz` only, with clang. Those of sessions have stand-ins for what brings chance in,
 # fuzz_session for libmilter too.
 SESSION_FUZZERS := $(filter %/fuzz_session %/fuzz_milter,$(FUZZERS))
@@ -106,7 +116,7 @@ $(BUILD)/flags: FORCE
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-tests: all $(UNIT_TESTS)
+tests: all $(UNIT_TESTS) $(BENCHES)
 
 # Packages: all of the list, or `make deps USE="build check"`.
 USE ?= build demo check fuzz dev
@@ -150,8 +160,8 @@ demo:
 	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@tests/with-build $(BUILD) tests/demo/demo
 
-bench: all
-	@BATV_BUILD=$(abspath $(BUILD)) tests/bench/run
+bench: all $(BENCHES)
+	@BATV_BUILD=$(abspath $(BUILD)) tests/bench/speed
 
 lint: all
 	@BATV_BUILD=$(abspath $(BUILD)) tests/lint.sh

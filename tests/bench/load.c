@@ -38,7 +38,7 @@
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_MAX = 1000,
+    CONNECTIONS_MAX = 10000,
     CHUNK = 4096, /* Postfix's stream buffer */
     IN_SIZE = 8192,
     OUT_SIZE = 16384,
@@ -48,8 +48,6 @@ enum {
     SERIAL_MAX = 999999999,
     STALL_MS = 20000
 };
-
-#define PLAIN_RECIPIENT "alice@example.com"
 
 struct connection {
     int fd; /* -1: not in use */
@@ -85,7 +83,9 @@ struct load {
     double time_limit;
     unsigned first; /* serial */
     bool negotiate_only;
-    bool proof_due; /* with every message that goes out */
+    bool proof_due;        /* with every message that goes out */
+    bool headers_ignored;  /* those that the filter changes */
+    const char *recipient; /* the one, where there is no file of them */
     pid_t filter;
     FILE *proofs_out; /* NULL: they are not kept */
     struct proof *proof;
@@ -208,10 +208,10 @@ static bool connection_claim(struct load *l, struct connection *c)
     return true;
 }
 
-static void connection_begin_message(struct connection *c)
+static void connection_begin_message(struct connection *c, size_t recipients)
 {
     c->messages++;
-    memset(&c->outcome, 0, sizeof c->outcome);
+    c->outcome = (struct outcome){.recipients = recipients};
     c->replies[0] = '\0';
     c->added[0] = '\0';
     c->skipped = 0;
@@ -263,7 +263,7 @@ static void connection_advance(struct load *l, struct connection *c)
     while (!c->waiting) {
         s = &l->plan.step[c->next];
         if (c->next == l->plan.first_of_message)
-            connection_begin_message(c);
+            connection_begin_message(c, l->plan.recipient_count);
         c->next++;
         if (s->stage == c->skipped)
             continue;
@@ -371,46 +371,63 @@ static bool reply_is_proof(struct connection *c, const unsigned char *data, size
     return strncmp(c->added, "v=1; d=", 7) == 0;
 }
 
+/* Whether it is the next recipient that is removed, or whose plain form is added. */
+static bool reply_is_recipient(const struct load *l, size_t turn, bool plain,
+                               const unsigned char *data, size_t size)
+{
+    const char *recipient;
+
+    if (turn >= l->plan.recipient_count)
+        return false;
+    recipient = l->plan.recipients[turn];
+    if (plain && strncmp(recipient, "prvs=", 5) == 0 && strlen(recipient) > TAG_SIZE)
+        recipient += TAG_SIZE;
+    return reply_names(data, size, "", recipient);
+}
+
+static bool reply_is_of_header(char letter)
+{
+    return letter == SMFIR_ADDHEADER || letter == SMFIR_INSHEADER || letter == SMFIR_CHGHEADER;
+}
+
 /* A change asked for at the end of the message. Returns false if the reply is none. */
 static bool reply_is_change(const struct load *l, struct connection *c, char letter,
                             const unsigned char *data, size_t size)
 {
     struct outcome *o = &c->outcome;
-    bool *change;
     bool right;
 
+    if (l->headers_ignored && reply_is_of_header(letter))
+        return true;
     switch (letter) {
     case SMFIR_CHGFROM:
-        change = &o->tagged;
-        right = reply_names(data, size, "prvs=", l->plan.kind->sender);
+        right = !o->tagged && reply_names(data, size, "prvs=", l->plan.kind->sender);
+        o->tagged = true;
         break;
     case SMFIR_DELRCPT:
-        change = &o->removed;
-        right = reply_names(data, size, "", l->plan.recipient);
+        right = reply_is_recipient(l, o->removed++, false, data, size);
         break;
     case SMFIR_ADDRCPT:
     case SMFIR_ADDRCPT_PAR:
-        change = &o->added;
-        right = reply_names(data, size, "", PLAIN_RECIPIENT);
+        right = reply_is_recipient(l, o->added++, true, data, size);
         break;
     case SMFIR_ADDHEADER:
-        change = &o->proof;
-        right = reply_is_proof(c, data, size);
+        right = !o->proof && reply_is_proof(c, data, size);
+        o->proof = true;
         break;
     case SMFIR_INSHEADER: /* its place comes first */
-        change = &o->proof;
-        right = size > 4 && reply_is_proof(c, data + 4, size - 4);
+        right = !o->proof && size > 4 && reply_is_proof(c, data + 4, size - 4);
+        o->proof = true;
         break;
     case SMFIR_CHGHEADER:
     case SMFIR_QUARANTINE:
     case SMFIR_REPLBODY:
-        o->spoiled = true;
-        return true;
+        right = false;
+        break;
     default:
         return false;
     }
-    o->spoiled = o->spoiled || *change || !right;
-    *change = true;
+    o->spoiled = o->spoiled || !right;
     return true;
 }
 
@@ -572,7 +589,8 @@ static void usage(void)
     fprintf(stderr,
             "usage: load -s unix:PATH|inet:PORT@ADDRESS [-k KIND] [-r RECIPIENT]\n"
             "            [-c CONNECTIONS] [-n MESSAGES] [-t SECONDS] [-m MESSAGES-A-SESSION]\n"
-            "            [-o FIRST-SERIAL] [-p PID-OF-THE-FILTER] [-x] [-w FILE] [-e FILE] [-N]\n"
+            "            [-o FIRST-SERIAL] [-p PID-OF-THE-FILTER] [-x] [-w FILE] [-e FILE]\n"
+            "            [-R FILE] [-y] [-N]\n"
             "kinds:");
     for (size_t i = 0; kind_at(i) != NULL; i++)
         fprintf(stderr, " %s", kind_at(i)->name);
@@ -580,6 +598,8 @@ static void usage(void)
                     "-x  what goes out has to get an evidence header, and without -x none\n"
                     "-w  keep these headers in a file\n"
                     "-e  return the headers in such a file, one after the other\n"
+                    "-R  send each message to all the addresses in a file, one a line\n"
+                    "-y  whatever header fields the filter adds or changes are its own affair\n"
                     "-N  only negotiate and print the result\n");
     exit(2);
 }
@@ -683,6 +703,34 @@ static void parse_proofs(struct load *l, const char *path)
     fclose(f);
 }
 
+static void parse_recipients(struct load *l, const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char **list = NULL;
+    size_t count = 0;
+    size_t size;
+
+    if (f == NULL)
+        err(1, "%s", path);
+    for (ssize_t length;; list[count++][length - 1] = '\0') {
+        list = reallocarray(list, count + 1, sizeof *list);
+        if (list == NULL)
+            err(1, "memory");
+        list[count] = NULL;
+        size = 0;
+        length = getline(&list[count], &size, f);
+        if (length <= 0)
+            break;
+        if (list[count][length - 1] != '\n')
+            errx(1, "%s: the last line has no end", path);
+    }
+    if (count == 0)
+        errx(1, "%s: there is nothing in it", path);
+    l->plan.recipients = (const char *const *)list;
+    l->plan.recipient_count = count;
+    fclose(f);
+}
+
 static FILE *parse_output(const char *path)
 {
     FILE *f = fopen(path, "w");
@@ -702,7 +750,13 @@ static void parse_option(struct load *l, int option, const char *value)
         l->plan.kind = parse_kind(value);
         break;
     case 'r':
-        l->plan.recipient = value;
+        l->recipient = value;
+        break;
+    case 'R':
+        parse_recipients(l, value);
+        break;
+    case 'y':
+        l->headers_ignored = true;
         break;
     case 'c':
         l->connections = (unsigned)parse_number(value, 1, CONNECTIONS_MAX);
@@ -739,18 +793,28 @@ static void parse_option(struct load *l, int option, const char *value)
     }
 }
 
+/* Without a file of recipients there is one: the kind's, or for a bounce that of -r. */
+static void load_settle_recipient(struct load *l)
+{
+    if (l->plan.kind->recipient != NULL && l->recipient != NULL)
+        errx(2, "-r is for the kind bounce");
+    if (l->plan.recipient_count > 0)
+        return;
+    if (l->recipient == NULL)
+        l->recipient = l->plan.kind->recipient;
+    if (l->recipient == NULL)
+        errx(2, "-r RECIPIENT is needed for the kind %s", l->plan.kind->name);
+    l->plan.recipients = &l->recipient;
+    l->plan.recipient_count = 1;
+}
+
 static void load_parse(struct load *l, int argc, char **argv)
 {
-    for (int option; (option = getopt(argc, argv, "s:k:r:c:n:t:m:o:p:xw:e:N")) != -1;)
+    for (int option; (option = getopt(argc, argv, "s:k:r:c:n:t:m:o:p:xw:e:R:yN")) != -1;)
         parse_option(l, option, optarg);
     if (optind != argc || l->peer_size == 0)
         usage();
-    if (l->plan.kind->recipient != NULL && l->plan.recipient != NULL)
-        errx(2, "-r is for the kind bounce");
-    if (l->plan.recipient == NULL)
-        l->plan.recipient = l->plan.kind->recipient;
-    if (l->plan.recipient == NULL)
-        errx(2, "-r RECIPIENT is needed for the kind %s", l->plan.kind->name);
+    load_settle_recipient(l);
     if (l->plan.kind->proven && l->proofs == 0)
         errx(2, "-e FILE is needed for the kind %s", l->plan.kind->name);
     if (l->negotiate_only)

@@ -163,12 +163,12 @@ static bool let_through(const struct outcome *o)
 
 static bool is_signed(const struct outcome *o)
 {
-    return let_through(o) && o->tagged && !o->removed && !o->added;
+    return let_through(o) && o->tagged && o->removed == 0 && o->added == 0;
 }
 
 static bool is_restored(const struct outcome *o)
 {
-    return let_through(o) && !o->tagged && o->removed && o->added;
+    return let_through(o) && !o->tagged && o->removed == o->recipients && o->added == o->recipients;
 }
 
 static bool is_refused(const struct outcome *o)
@@ -178,7 +178,7 @@ static bool is_refused(const struct outcome *o)
 
 static bool is_untouched(const struct outcome *o)
 {
-    return let_through(o) && !o->tagged && !o->removed && !o->added;
+    return let_through(o) && !o->tagged && o->removed == 0 && o->added == 0;
 }
 
 static const struct kind kinds[] = {
@@ -261,7 +261,7 @@ static void step_add_text(struct step *s, const struct plan *p, const char *text
             continue;
         switch (text[length + 1]) {
         case 'R':
-            blob_add(&s->blob, p->recipient, strlen(p->recipient));
+            blob_add(&s->blob, p->recipients[0], strlen(p->recipients[0]));
             break;
         case 'H':
             step_add_text(s, p, p->kind->returned);
@@ -340,7 +340,7 @@ static const char *macro_of_address(const char *address, const char *part)
 }
 
 /* NULL: Postfix knows no such macro at that stage, and leaves it out. */
-static const char *macro_value(const struct plan *p, char stage, const char *name)
+static const char *macro_value(const struct plan *p, char stage, size_t turn, const char *name)
 {
     bool early = stage == SMFIC_CONNECT || stage == SMFIC_HELO;
     bool queued = !early && stage != SMFIC_MAIL && stage != SMFIC_RCPT;
@@ -350,7 +350,7 @@ static const char *macro_value(const struct plan *p, char stage, const char *nam
     if (strncmp(name, "mail_", 5) == 0)
         return early ? NULL : macro_of_address(p->kind->sender, name + 5);
     if (strncmp(name, "rcpt_", 5) == 0)
-        return stage == SMFIC_RCPT ? macro_of_address(p->recipient, name + 5) : NULL;
+        return stage == SMFIC_RCPT ? macro_of_address(p->recipients[turn], name + 5) : NULL;
     if (strncmp(name, "auth_", 5) == 0 && early)
         return NULL;
     return macro_of_client(p->kind, name);
@@ -368,7 +368,7 @@ static void macro_plain_name(const char *name, size_t length, char out[static TE
     out[plain] = '\0';
 }
 
-static void step_add_macros(struct step *s, const struct plan *p, const char *list)
+static void step_add_macros(struct step *s, const struct plan *p, size_t turn, const char *list)
 {
     struct blob *b = &s->blob;
     size_t start = blob_begin(b, SMFIC_MACRO);
@@ -379,7 +379,7 @@ static void step_add_macros(struct step *s, const struct plan *p, const char *li
     for (size_t length; *(list += strspn(list, " ,")) != '\0'; list += length) {
         length = strcspn(list, " ,");
         macro_plain_name(list, length, plain);
-        value = macro_value(p, s->stage, plain);
+        value = macro_value(p, s->stage, turn, plain);
         if (value == NULL)
             continue;
         blob_add(b, list, length);
@@ -429,7 +429,8 @@ static void event_add_header(struct step *s, const struct plan *p, const char *c
     blob_add(&s->blob, "", 1);
 }
 
-static void event_add_arguments(struct step *s, const struct plan *p, size_t header)
+/* turn: the number of the recipient, or of the header field. */
+static void event_add_arguments(struct step *s, const struct plan *p, size_t turn)
 {
     struct blob *b = &s->blob;
     const struct letter *letter = p->kind->letter;
@@ -446,10 +447,10 @@ static void event_add_arguments(struct step *s, const struct plan *p, size_t hea
         blob_add_text(b, "SIZE=2800");
         break;
     case SMFIC_RCPT:
-        event_add_address(b, p->recipient);
+        event_add_address(b, p->recipients[turn]);
         break;
     case SMFIC_HEADER:
-        event_add_header(s, p, letter->headers[header]);
+        event_add_header(s, p, letter->headers[turn]);
         break;
     case SMFIC_BODY:
         if (letter->body != NULL)
@@ -462,39 +463,59 @@ static void event_add_arguments(struct step *s, const struct plan *p, size_t hea
     }
 }
 
-static void plan_add(struct plan *p, const struct stage *stage, size_t header)
+static struct step *step_new(struct plan *p)
+{
+    if (p->count == p->room) {
+        p->room = p->room * 2 + 32;
+        p->step = reallocarray(p->step, p->room, sizeof *p->step);
+        if (p->step == NULL)
+            err(1, "memory");
+    }
+    memset(&p->step[p->count], 0, sizeof *p->step);
+    return &p->step[p->count++];
+}
+
+static void plan_add(struct plan *p, const struct stage *stage, size_t turn)
 {
     bool wanted = (p->steps & stage->unwanted) == 0;
     const char *asked = p->macros[stage->macros];
-    struct step *s = &p->step[p->count];
+    struct step *s;
     size_t start;
 
     if (stage->content && !wanted)
         return;
-    if (p->count == STEPS_MAX)
-        errx(1, "a session of too many steps");
-    p->count++;
+    s = step_new(p);
     s->stage = stage->command;
     s->handed_over = stage->command == SMFIC_DATA;
     s->answered = wanted && (p->steps & stage->unanswered) == 0;
-    step_add_macros(s, p, asked != NULL && *asked != '\0' ? asked : default_macros[stage->macros]);
+    step_add_macros(s, p, turn,
+                    asked != NULL && *asked != '\0' ? asked : default_macros[stage->macros]);
     if (wanted) {
         start = blob_begin(&s->blob, stage->command);
-        event_add_arguments(s, p, header);
+        event_add_arguments(s, p, turn);
         blob_end(&s->blob, start);
     }
 }
 
-static void plan_make(struct plan *p)
+static size_t plan_turns(const struct plan *p, char command)
 {
     size_t headers = 0;
 
+    if (command == SMFIC_RCPT)
+        return p->recipient_count;
+    if (command != SMFIC_HEADER)
+        return 1;
     while (p->kind->letter->headers[headers][0] != NULL)
         headers++;
+    return headers;
+}
+
+static void plan_make(struct plan *p)
+{
     for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
         if (stages[i].command == SMFIC_MAIL)
             p->first_of_message = p->count;
-        for (size_t n = 0; n < (stages[i].command == SMFIC_HEADER ? headers : 1); n++)
+        for (size_t n = 0; n < plan_turns(p, stages[i].command); n++)
             plan_add(p, &stages[i], n);
     }
     p->ready = true;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STEPS_MAX = 24, BLANKS_MAX = 4, SERIAL_SIZE = 9, EVIDENCE_SIZE = 60 };
+enum { BLANKS_MAX = 4, SERIAL_SIZE = 9, EVIDENCE_SIZE = 60 };
 
 #define ACTIONS_OFFERED SMFI_CURR_ACTS
 #define STEPS_OFFERED   SMFI_CURR_PROT
@@ -21,18 +21,19 @@ enum { STEPS_MAX = 24, BLANKS_MAX = 4, SERIAL_SIZE = 9, EVIDENCE_SIZE = 60 };
 
 /* What has been seen of a message by the time its last reply is there. */
 struct outcome {
-    char letter;  /* the reply that ended it */
-    char code;    /* first digit of that reply, if it carried one */
-    bool tagged;  /* the sender was changed to itself with a tag */
-    bool removed; /* the recipient was removed */
-    bool added;   /* the plain one was added */
-    bool proof;   /* the header field was added by which its bounces are known */
-    bool spoiled; /* any other change, or one of these twice */
+    size_t recipients; /* that it was sent to */
+    char letter;       /* the reply that ended it */
+    char code;         /* first digit of that reply, if it carried one */
+    bool tagged;       /* the sender was changed to itself with a tag */
+    size_t removed;    /* recipients, in their order */
+    size_t added;      /* the plain ones of them, in their order */
+    bool proof;        /* the header field was added by which its bounces are known */
+    bool spoiled;      /* any other change, or one of these once too often */
 };
 
-/* The content of a message. In its texts stand for what differs: $R the recipient, $H what the
- * kind returns of another message; and for what differs with each message, as it is sent: $N its
- * serial number, $M that of the message returned, $E the evidence header of that. */
+/* The content of a message. In its texts stand for what differs: $R the first recipient, $H what
+ * the kind returns of another message; and for what differs with each message, as it is sent: $N
+ * its serial number, $M that of the message returned, $E the evidence header of that. */
 struct letter {
     const char *const (*headers)[2]; /* name and value, NULL after the last */
     const char *body;                /* NULL: a text of usual length */
@@ -76,15 +77,17 @@ struct step {
 };
 
 struct plan {
-    const struct kind *kind; /* this and the recipient come from the command line */
-    const char *recipient;
+    const struct kind *kind;       /* this and the recipients come from the command line */
+    const char *const *recipients; /* at least one */
+    size_t recipient_count;
     bool ready;
     unsigned actions;
     unsigned steps;
     char *macros[SMFIM_LAST + 1];
+    struct step *step;
     size_t count;
+    size_t room;
     size_t first_of_message;
-    struct step step[STEPS_MAX];
 };
 
 /* NULL: there is no such kind. Number n of all kinds, NULL after the last. */

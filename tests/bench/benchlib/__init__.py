@@ -1,0 +1,1 @@
+"""What the benches share: the machine, the filters under load, and the parts of the table."""
