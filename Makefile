@@ -50,7 +50,7 @@ CORE_TESTS := $(call unit,core)
 IO_TESTS   := $(call unit,io)
 CTL_TESTS  := $(call unit,ctl)
 UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS)
-BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth)
+BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth journal)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8       := $(wildcard man/*.8)
 MAN5       := $(wildcard man/*.5)
@@ -82,14 +82,15 @@ $(UNIT_TESTS):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
 
-# What tests/bench measures with; journal and lists there are built by their scripts.
+# What tests/bench measures with.
 $(BUILD)/tests/bench/load: $(BUILD)/obj/tests/bench/plan.o
-$(BUILD)/tests/bench/primitives $(BUILD)/tests/bench/growth: $(IO) $(LIBBATV)
+BENCHES_IO := $(filter %/primitives %/growth %/journal,$(BENCHES))
+$(BENCHES_IO): $(IO) $(LIBBATV)
 $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS)
 $(BUILD)/tests/bench/null: LIBS := -lmilter
-$(BUILD)/tests/bench/primitives $(BUILD)/tests/bench/growth: LIBS := $(IO_LIBS)
+$(BENCHES_IO): LIBS := $(IO_LIBS)
 
 # Made by `make fuzz` only, with clang. Those of sessions have stand-ins for what brings chance in,
 # fuzz_session for libmilter too.

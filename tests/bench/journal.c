@@ -20,7 +20,15 @@
 #include "batv/day.h"
 #include "io/journal.h"
 
-enum { DAYS = 30, ROUND = 10000, LOOKS = 200000, SMALL = 1000, REPEATS = 20, TODAY = 20779 };
+enum {
+    DAYS = 30,
+    ROUND = 10000,
+    LOOKS = 200000,
+    SMALL = 1000,
+    REPEATS = 20,
+    TODAY = 20779,
+    LEAST = 1000
+};
 
 static const time_t noon = (time_t)TODAY * DAY_SECONDS + DAY_SECONDS / 2;
 static const char address[] = "alice@example.com";
@@ -29,6 +37,7 @@ static struct journal *journal;
 static struct ring *ring;
 static struct reason why;
 static uint32_t total = 1000000;
+static uint32_t beyond; /* all that is put before entries expire */
 
 static double now_us(void)
 {
@@ -120,9 +129,27 @@ static void row(const char *what, const char *format, ...)
     fflush(stdout);
 }
 
+/* What malloc and threads have taken, as the kernel counts it. */
+static void anonymous_row(void)
+{
+    char line[256];
+    unsigned long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (status == NULL) {
+        err(1, "/proc/self/status");
+    }
+    while (fgets(line, sizeof line, status) != NULL) {
+        if (strncmp(line, "RssAnon:", 8) == 0) {
+            kilobytes = strtoul(line + 8, NULL, 10);
+        }
+    }
+    fclose(status);
+    row("anonymous memory", "%.1f MB", (double)kilobytes / 1000);
+}
+
 static void open_journal(const char *folder)
 {
-    if (journal_open(folder, (size_t)1 << 30, &journal, &why) != STATUS_OK ||
+    if (journal_open(folder, (size_t)4 << 30, &journal, &why) != STATUS_OK ||
         journal_trouble(journal, &why)) {
         errx(1, "%s", why.text);
     }
@@ -207,13 +234,14 @@ static void look_for(const char *what, uint32_t from, uint32_t count, enum journ
 static void count_uses(void)
 {
     double begun = now_us();
-    for (uint32_t i = 0; i < LOOKS; i++) {
+    uint32_t uses = total < LOOKS ? total : LOOKS;
+    for (uint32_t i = 0; i < uses; i++) {
         char id[64];
         if (journal_use(journal, ring, address, id_of(i, id), noon) != JOURNAL_YES) {
             errx(1, "use: a wrong answer");
         }
     }
-    row("journal_use", "%.2f us each", (now_us() - begun) / LOOKS);
+    row("journal_use", "%.2f us each", (now_us() - begun) / uses);
     journal_work(journal, noon);
 }
 
@@ -261,7 +289,7 @@ static void *put_and_look(void *argument)
     while (!ended && count < COUNT) {
         char id[64];
         double before = now_us();
-        put(3 * total + (uint32_t)count, TODAY + DAYS);
+        put(beyond + total + (uint32_t)count, TODAY + DAYS);
         (void)journal_look(journal, ring, address, id_of(chance() % total, id), noon, NULL);
         times[count++] = now_us() - before;
         const struct timespec pause = {0, 100000};
@@ -306,21 +334,23 @@ int main(int argc, char **argv)
         errx(1, "usage: journal FOLDER [ENTRIES]");
     }
     total = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : total;
+    beyond = 2 * total + SMALL * REPEATS;
     memset(octets, 7, sizeof octets);
     ring = ring_new();
-    if (ring == NULL || total < LOOKS || ring_rotate_evidence(ring, octets) != STATUS_OK) {
-        errx(1, "no ring, or fewer than %d entries", LOOKS);
+    if (ring == NULL || total < LEAST || ring_rotate_evidence(ring, octets) != STATUS_OK) {
+        errx(1, "no ring, or fewer than %d entries", LEAST);
     }
     puts("| what | measured |\n|---|---|");
     open_journal(argv[1]);
     fill();
     commit_some();
+    anonymous_row();
     look_for("look-up, hit", 0, total, JOURNAL_YES);
-    look_for("look-up, miss", 2 * total, total, JOURNAL_NO);
+    look_for("look-up, miss", beyond + 1, total, JOURNAL_NO);
     look_with_threads();
     count_uses();
-    put(2 * total, TODAY + DAYS);
-    look_for("look-up, hit in memory", 2 * total, 1, JOURNAL_YES);
+    put(beyond, TODAY + DAYS);
+    look_for("look-up, hit in memory", beyond, 1, JOURNAL_YES);
     expire();
     double begun = now_us();
     journal_close(journal);
