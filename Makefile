@@ -50,7 +50,7 @@ CORE_TESTS := $(call unit,core)
 IO_TESTS   := $(call unit,io)
 CTL_TESTS  := $(call unit,ctl)
 UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS)
-BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth journal)
+BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth journal lists)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8       := $(wildcard man/*.8)
 MAN5       := $(wildcard man/*.5)
@@ -84,7 +84,7 @@ $(UNIT_TESTS):
 
 # What tests/bench measures with.
 $(BUILD)/tests/bench/load: $(BUILD)/obj/tests/bench/plan.o
-BENCHES_IO := $(filter %/primitives %/growth %/journal,$(BENCHES))
+BENCHES_IO := $(filter-out %/load %/null,$(BENCHES))
 $(BENCHES_IO): $(IO) $(LIBBATV)
 $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
 	@mkdir -p $(@D)

@@ -20,6 +20,8 @@
 
 #include "io/config.h"
 
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* entries' forms stand in tables */
+
 enum { ROUNDS = 5, LOOKS = 2000, LOOKS_MIN_US = 20000, KEYS = 1000, TEXT = 128 };
 
 static const char *folder;

@@ -3,6 +3,7 @@
 import math
 
 FLAT = 1.5  # within this factor a cost is called flat, whatever its course
+LINEAR_END = 1.25  # a higher power between the last two sizes is no straight line
 MODELS = (  # the simpler one first
     ("logarithmic", lambda n: math.log10(n)),
     ("linear", lambda n: n),
@@ -49,6 +50,8 @@ def judge(sizes, costs, unit):
     fits = [(name, *fit(sizes, costs, shape)) for name, shape in MODELS]
     best = min(error for *_, error in fits)
     name, _, slope, error = next(f for f in fits if f[3] <= 1.25 * best + 0.02)
+    if name == "linear" and end_exponent(sizes, costs) > LINEAR_END:
+        name = "worse than linear"
     told = {
         "logarithmic": f"{amount(slope, unit)} for each ten times as many",
         "linear": f"{amount(slope, unit)} for each one",
