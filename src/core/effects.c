@@ -56,29 +56,56 @@ static bool is_kept(const struct recipient *r)
     return r->rules != NULL && !r->refused && action_keeps(r->verdict.action);
 }
 
-/* True where one of the first count recipients has a tag to be taken off, for this mailbox. */
-static bool is_restored_among(const struct transaction *t, size_t count, const char *plain)
+/* The first recipients for a mailbox, of those that are delivered to; NULL: there is none. */
+struct mailbox {
+    const struct recipient *tagged; /* with a tag to be taken off */
+    const struct recipient *plain;  /* that stays as it came */
+};
+
+static void mailbox_add(struct mailbox *mailbox, const struct recipient *r)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct recipient *r = &t->recipients[i];
-        if (is_kept(r) && recipient_is_restorable(r) && strcmp(r->plain, plain) == 0) {
-            return true;
-        }
+    const struct recipient **place =
+        recipient_is_restorable(r) ? &mailbox->tagged : &mailbox->plain;
+    if (is_kept(r) && *place == NULL) {
+        *place = r;
     }
-    return false;
 }
 
-/* NOTIFY and ORCPT of the one that comes for r: those of the plain recipient, where it was one. */
-static const char *arguments_of(const struct transaction *t, const struct recipient *r)
+/* Those of one mailbox together, in the order in which they came. */
+static int mailbox_order(const void *a, const void *b)
 {
+    const struct recipient *const *x = a;
+    const struct recipient *const *y = b;
+    int order = strcmp((*x)->plain, (*y)->plain);
+    return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+/* The mailbox of each recipient, by its number; sorted for, since a message may have thousands.
+ * NULL: no memory. The caller frees. */
+static struct mailbox *mailboxes_find(const struct transaction *t)
+{
+    const struct recipient **order = calloc(t->count + 1, sizeof *order);
+    struct mailbox *found = calloc(t->count + 1, sizeof *found);
+    if (order == NULL || found == NULL) {
+        free(order);
+        free(found);
+        return NULL;
+    }
     for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *other = &t->recipients[i];
-        if (is_kept(other) && !recipient_is_restorable(other) &&
-            strcmp(other->plain, r->plain) == 0) {
-            return other->arguments;
+        order[i] = &t->recipients[i];
+    }
+    qsort(order, t->count, sizeof *order, mailbox_order);
+    for (size_t first = 0, end = 0; first < t->count; first = end) {
+        struct mailbox mailbox = {NULL, NULL};
+        for (; end < t->count && strcmp(order[end]->plain, order[first]->plain) == 0; end++) {
+            mailbox_add(&mailbox, order[end]);
+        }
+        for (size_t i = first; i < end; i++) {
+            found[order[i] - t->recipients] = mailbox;
         }
     }
-    return r->arguments;
+    free(order);
+    return found;
 }
 
 static void remove_recipient(struct transaction *t, const struct recipient *r)
@@ -109,25 +136,32 @@ static bool is_another_kept_one(const struct transaction *t, const struct recipi
  * go, and one comes. A tag that Sendmail takes off itself is left to it: it does not take back a
  * deleted user+extension, and says nothing.
  */
-static void restore_recipients(struct transaction *t)
+static enum status restore_recipients(struct transaction *t)
 {
     bool restore = t->snapshot->settings->restore;
+    struct mailbox *mailboxes = mailboxes_find(t);
+    if (mailboxes == NULL) {
+        return STATUS_NO_MEMORY;
+    }
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         bool keeps = action_keeps(r->verdict.action);
         bool goes = !keeps && !is_another_kept_one(t, r);
-        bool comes_back = restore && r->rules != NULL && is_restored_among(t, t->count, r->plain);
+        bool comes_back = restore && r->rules != NULL && mailboxes[i].tagged != NULL;
         if (!r->refused && (goes || comes_back)) {
             remove_recipient(t, r);
         }
     }
     for (size_t i = 0; restore && i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
-        if (is_kept(r) && recipient_is_restorable(r) && !is_restored_among(t, i, r->plain)) {
+        const struct recipient *plain = mailboxes[i].plain;
+        if (mailboxes[i].tagged == r) { /* NOTIFY and ORCPT of the plain one, where it is there */
             effect_add(t, EFFECT_ADD_RECIPIENT, NULL, r->restored);
-            t->effects[t->effect_count - 1].arguments = arguments_of(t, r);
+            t->effects[t->effect_count - 1].arguments = (plain != NULL ? plain : r)->arguments;
         }
     }
+    free(mailboxes);
+    return STATUS_OK;
 }
 
 /* "RESULT; class=C; proof=P; rcpt=<plain>", for several recipients separated by ", ". */
@@ -184,7 +218,9 @@ enum status effects_build(struct transaction *t, const struct outcome *outcome)
     if (t->tagged != NULL) {
         effect_add(t, EFFECT_CHANGE_SENDER, NULL, t->tagged);
     }
-    restore_recipients(t);
+    if (restore_recipients(t) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
     replace_evidence(t);
     for (unsigned i = t->marks; i > 0; i--) {
         add_removal(t, mark_header, i);

@@ -2563,6 +2563,50 @@ START_TEST(test_very_many_recipients)
 }
 END_TEST
 
+/* However many there are and in whatever order, all that name a mailbox with a tag go, and it comes
+ * back once, with the arguments of the first plain one or else of its first tag. */
+START_TEST(test_very_many_mailboxes)
+{
+    enum { BOXES = 400, ROUNDS = 3, STEP = 7 };
+    static const char *const tags[ROUNDS][2] = {{"{0 ", "}"}, {"", ""}, {"{-1 ", "}"}};
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text text = {.used = 0};
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<" BOB ">", NULL, NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < BOXES; i++) {
+            int box = i * STEP % BOXES;
+            char raw[100];
+            snprintf(raw, sizeof raw, "<%su%d@example.com%s>|ORCPT=rfc822;%d-%d", tags[round][0],
+                     box, tags[round][1], round, box);
+            if (round != 1 || box % 2 == 0) { /* every other one is there without a tag too */
+                give_recipient(t, site, raw, &text);
+            }
+        }
+    }
+    decide(t, site);
+    size_t count;
+    const struct effect *effects = transaction_effects(t, &count);
+    size_t removed = 2 * BOXES + BOXES / 2;
+    ck_assert_uint_eq(count, removed + BOXES);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(effects[i].kind,
+                         i < removed ? EFFECT_REMOVE_RECIPIENT : EFFECT_ADD_RECIPIENT);
+    }
+    for (int i = 0; i < BOXES; i++) {
+        int box = i * STEP % BOXES;
+        char plain[40], own[40];
+        snprintf(plain, sizeof plain, "u%d@example.com", box);
+        snprintf(own, sizeof own, "ORCPT=rfc822;%d-%d", box % 2 == 0 ? 1 : 0, box);
+        ck_assert_str_eq(effects[removed + (size_t)i].value, plain);
+        ck_assert_str_eq(effects[removed + (size_t)i].arguments, own);
+    }
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 /* Facts are asked recipient by recipient, and only of those that need one. */
 START_TEST(test_questions)
 {
@@ -2656,6 +2700,7 @@ int main(void)
     tcase_add_test(tcase, test_aborted_anywhere);
     tcase_add_test(tcase, test_first_signed);
     tcase_add_test(tcase, test_very_many_recipients);
+    tcase_add_test(tcase, test_very_many_mailboxes);
     tcase_add_test(tcase, test_questions);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
