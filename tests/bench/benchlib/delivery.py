@@ -34,7 +34,7 @@ MAIN = {
 
 
 def start_sink(stack):
-    """smtp-sink takes everything and keeps nothing."""
+    """smtp-sink takes everything and keeps nothing. Its port, and its clock."""
     port = free_port()
     where = postfix.where()
     process = subprocess.Popen(
@@ -48,7 +48,7 @@ def start_sink(stack):
         if process.poll() is not None or time.monotonic() > end:
             fail("smtp-sink does not listen")
         time.sleep(0.02)
-    return port
+    return port, machine.processor_clock(process.pid)
 
 
 def milter_of(listen):
@@ -62,7 +62,7 @@ class MailServer:
 
     def __init__(self, filters, stack):
         self.filters = filters
-        sink = start_sink(stack)
+        sink, self.sink_clock = start_sink(stack)
         lines = "".join(
             PORT.format(way=way, milter=milter_of(filters[way].listen) if way in filters else "")
             for way in WAYS
@@ -73,8 +73,8 @@ class MailServer:
         )
         stack.enter_context(self.postfix)
 
-    def cpu_seconds(self, way):
-        """Of all Postfix's processes, those that have ended included, and of the filter."""
+    def postfix_seconds(self):
+        """Of all its processes, those that have ended included."""
         ticks = 0
         for pid in util.processes_below(self.postfix.folder):
             try:
@@ -83,8 +83,12 @@ class MailServer:
             except OSError:
                 continue
             ticks += sum(int(word) for word in words[11:15])
-        seconds = ticks / os.sysconf("SC_CLK_TCK")
-        return seconds + (self.filters[way].cpu_seconds() if way in self.filters else 0.0)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def cpu_seconds(self, way):
+        """Of Postfix and the filter."""
+        return self.postfix_seconds() + (
+            self.filters[way].cpu_seconds() if way in self.filters else 0.0)
 
     def send(self, way, messages, sessions):
         """Until the last message has left the queue. Seconds, and processor seconds."""
@@ -92,6 +96,7 @@ class MailServer:
         command = [where.program("smtp-source"), "-s", str(sessions), "-m", str(messages)]
         command += ["-l", str(BODY), "-f", SENDER, "-t", RECIPIENT, "-M", "laptop.example.com"]
         others = machine.Others()
+        sink = time.clock_gettime(self.sink_clock)
         cpu, begun = self.cpu_seconds(way), time.monotonic()
         done = subprocess.run(
             [*command, f"127.0.0.1:{self.postfix.port(way)}"], env=where.env, check=False,
@@ -104,7 +109,7 @@ class MailServer:
         return {
             "rate": messages / seconds,
             "cpu_us": cpu * 1e6 / messages,
-            "others": others.end(cpu),
+            "others": others.end(cpu + time.clock_gettime(self.sink_clock) - sink),
         }
 
     def _wait_empty(self):

@@ -81,6 +81,7 @@ class Bench:
         self.stack = stack
         self.per_session = per_session
         self.started = 0
+        self.uncounted = 0.0  # processor seconds of what was started and is no child of ours
         self.processors = sorted(os.sched_getaffinity(0))[:2]
         self.pinned = pins and len(self.processors) == 2 and bool(shutil.which("taskset"))
 

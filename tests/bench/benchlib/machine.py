@@ -125,11 +125,14 @@ class Others:
 
 
 def memory_of(pid):
-    """Kilobytes and threads, as /proc says: RssAnon, VmRSS, VmSize, Threads."""
+    """As /proc says: RssAnon, VmRSS and VmSize in millions of octets, and Threads."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:
         text = f.read()
     found = dict(re.findall(r"^(RssAnon|VmRSS|VmSize|Threads):\s+(\d+)", text, re.MULTILINE))
-    return {name: int(value) for name, value in found.items()}
+    return {
+        name: int(value) if name == "Threads" else int(value) * 1024 / 1e6
+        for name, value in found.items()
+    }
 
 
 # -- figures ------------------------------------------------------------------------------------
