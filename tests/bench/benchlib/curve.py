@@ -4,6 +4,8 @@ import math
 
 FLAT = 1.5  # within this factor a cost is called flat, whatever its course
 LINEAR_END = 1.25  # a higher power between the last two sizes is no straight line
+SMALLER = {"MB": ("kB", 1000), "kB": ("octets", 1000), "KiB": ("octets", 1024),
+           "ms": ("us", 1000), "us": ("ns", 1000)}
 MODELS = (  # the simpler one first
     ("logarithmic", lambda n: math.log10(n)),
     ("linear", lambda n: n),
@@ -37,13 +39,18 @@ def end_exponent(sizes, costs):
 
 
 def amount(value, unit):
-    """Three digits that count."""
+    """Three digits that count, in a unit that has them before the point."""
+    while 0 < value < 0.1 and unit in SMALLER:
+        unit, factor = SMALLER[unit]
+        value *= factor
     digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{value:.{min(digits, 4)}f} {unit}"
 
 
 def judge(sizes, costs, unit):
-    """In words, with the slope."""
+    """In words, with the slope. What costs less at a greater size is taken to cost no more at a
+    smaller one: what was measured beyond that was the machine's."""
+    costs = [min(costs[i:]) for i in range(len(costs))]
     least, most = min(costs), max(costs)
     if most / least <= FLAT:
         return f"flat: {amount(least, unit)} to {amount(most, unit)}"
