@@ -52,13 +52,16 @@ def judge(sizes, costs, unit):
     smaller one: what was measured beyond that was the machine's."""
     costs = [min(costs[i:]) for i in range(len(costs))]
     least, most = min(costs), max(costs)
+    if least <= 0:
+        return "not to be had"  # a sanitizer's malloc does not say what is in use
     if most / least <= FLAT:
         return f"flat: {amount(least, unit)} to {amount(most, unit)}"
-    fits = [(name, *fit(sizes, costs, shape)) for name, shape in MODELS]
-    best = min(error for *_, error in fits)
-    name, _, slope, error = next(f for f in fits if f[3] <= 1.25 * best + 0.02)
-    if name == "linear" and end_exponent(sizes, costs) > LINEAR_END:
-        name = "worse than linear"
+    fits = {name: fit(sizes, costs, shape) for name, shape in MODELS}
+    best = min(error for _, _, error in fits.values())
+    name = next(name for name, (_, _, error) in fits.items() if error <= 1.25 * best + 0.02)
+    if name != "logarithmic":  # the end tells a straight line from a bent one
+        name = MODELS[2 if end_exponent(sizes, costs) > LINEAR_END else 1][0]
+    _, slope, error = fits[name]
     told = {
         "logarithmic": f"{amount(slope, unit)} for each ten times as many",
         "linear": f"{amount(slope, unit)} for each one",
