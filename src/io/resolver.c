@@ -454,6 +454,7 @@ static void context_end(struct resolver *resolver)
 {
     ub_ctx_delete(resolver->context);
     resolver->context = NULL;
+    resolver->trouble = lost;
     pthread_mutex_lock(&resolver->lock);
     while (resolver->running.first != NULL) {
         struct lookup *lookup = resolver->running.first;

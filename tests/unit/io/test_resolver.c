@@ -253,6 +253,36 @@ START_TEST(test_no_resolv_conf)
 }
 END_TEST
 
+/* What libunbound talks to its thread through: a fault that it cannot mend. */
+static void break_pipes(void)
+{
+    unsigned broken = 0;
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++) {
+        int domain = 0;
+        socklen_t size = sizeof domain;
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX) {
+            ck_assert_int_eq(shutdown(fd, SHUT_RDWR), 0);
+            broken++;
+        }
+    }
+    ck_assert_uint_gt(broken, 0);
+}
+
+/* Whoever asks is told at once, and is answered again when there is a new one. */
+START_TEST(test_lost_library)
+{
+    char out[512];
+    double begun = seconds();
+    break_pipes();
+    do {
+        ask("none.test", false, TIMEOUT_MS, out, sizeof out);
+        ck_assert_str_ne(out, "no answer in time");
+    } while (strcmp(out, "::ffff:192.0.2.3 .") != 0 && seconds() - begun < 10);
+    ck_assert_str_eq(out, "::ffff:192.0.2.3 .");
+}
+END_TEST
+
 static void *keep_asking(void *argument)
 {
     unsigned timeout_ms = *(unsigned *)argument;
@@ -334,6 +364,7 @@ int main(void)
     tcase_add_test(tcase, test_silent_server);
     tcase_add_test(tcase, test_too_many);
     tcase_add_test(tcase, test_no_resolv_conf);
+    tcase_add_test(tcase, test_lost_library);
     tcase_add_test(tcase, test_many_askers);
     tcase_add_test(tcase, test_stop);
     tcase_add_test(tcase, test_never_asked);
