@@ -121,7 +121,8 @@ struct asked {
 };
 void transaction_asked(const struct transaction *transaction, size_t recipient, struct asked *out);
 
-/* What FACT_RCPT_NETWORK is asked about, once for the whole message: where its mail goes. */
+/* What FACT_RCPT_NETWORK is asked about, once for the whole message: where its mail goes. Nowhere
+ * for a recipient to whom the MTA delivers on its own host. */
 struct destination {
     const char *domain;   /* of the recipient, as A-labels in lower case; "": none */
     const char *next_hop; /* as in next_hop.h; NULL: not known, or not by way of the network */

@@ -367,30 +367,46 @@ void transaction_rcpt(struct transaction *t, const char *recipient, const char *
     }
 }
 
-/* Mailers that hand mail to nobody on the network, whatever they are told. */
-static bool is_local_mailer(const char *mailer)
+static bool is_among(const char *const names[], size_t count, const char *name)
 {
-    static const char *const names[] = {"local", "virtual", "error",  "discard",
-                                        "retry", "prog",    "*file*", "*include*"};
-    for (size_t i = 0; mailer != NULL && i < sizeof names / sizeof *names; i++) {
-        if (ascii_equal(mailer, names[i])) {
+    for (size_t i = 0; name != NULL && i < count; i++) {
+        if (ascii_equal(name, names[i])) {
             return true;
         }
     }
     return false;
 }
 
+/* Mailers by which mail stays on the host. */
+static bool is_local_mailer(const char *mailer)
+{
+    static const char *const names[] = {"local", "virtual", "discard",
+                                        "prog",  "*file*",  "*include*"};
+    return is_among(names, sizeof names / sizeof *names, mailer);
+}
+
+/* Mailers whose next hop is the text of an error. The mail may go somewhere all the same: Postfix
+ * says "error" of an alias too. */
+static bool is_error_mailer(const char *mailer)
+{
+    static const char *const names[] = {"error", "retry"};
+    return is_among(names, sizeof names / sizeof *names, mailer);
+}
+
 void transaction_next_hop(struct transaction *t, const char *host, const char *mailer)
 {
     bool matters = transaction_goes_out(t) &&
                    !network_list_is_empty(t->snapshot->settings->exclude_sign_recipient_networks);
-    if (t->failed || t->count == 0 || !matters || host == NULL || is_local_mailer(mailer)) {
+    if (t->failed || t->count == 0 || !matters) {
         return;
     }
     struct recipient *r = &t->recipients[t->count - 1];
-    free(r->next_hop);
-    r->next_hop = strdup(host);
-    t->failed = r->next_hop == NULL;
+    r->stays = is_local_mailer(mailer);
+    if (host != NULL && !r->stays && !is_error_mailer(mailer)) {
+        free(r->next_hop);
+        r->next_hop = strdup(host);
+        t->failed = r->next_hop == NULL;
+    }
 }
 
 /* ---------------------------------------------------------------- judging */
@@ -674,8 +690,10 @@ bool transaction_destination(const struct transaction *t, size_t recipient, stru
         return false;
     }
     const struct recipient *r = &t->recipients[recipient];
-    *out =
-        (struct destination){r->refused ? "" : r->address.ascii, r->refused ? NULL : r->next_hop};
+    *out = (struct destination){"", NULL};
+    if (!r->refused && !r->stays) {
+        *out = (struct destination){r->address.ascii, r->next_hop};
+    }
     return true;
 }
 

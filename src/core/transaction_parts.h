@@ -27,6 +27,7 @@ struct recipient {
     struct recipient_facts facts;
     struct verdict verdict;
     uint64_t generation; /* of the ring that judged */
+    bool stays;          /* the MTA delivers to it on its own host, if that may matter */
     bool stripped;       /* the MTA delivers to it without its tag, whatever we do */
     bool judged;
     bool refused; /* at RCPT: no recipient of the message */

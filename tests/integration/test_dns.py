@@ -410,6 +410,8 @@ def test_nothing_is_asked_without_need():
         assert send(batvd, "x@other.test", "x@lists.test")[0]["reason"].startswith(
             "exclude_sign.recipients:")
         assert_skipped(batvd, "x@other.test", "x@[192.0.2.1]", rcpt="x@[192.0.2.1]")
+        for mailer in "local", "virtual":    # the MTA delivers it itself
+            assert_signed(batvd, "bob@example.com", hop="example.com", mailer=mailer)
         assert not threads(batvd)
         assert not server.queries
         # Once it is needed there are two: ours, and libunbound's.

@@ -197,11 +197,14 @@ static const struct {
      "cher.test>",
      NULL, NULL, "xn--bcher-kva.test", NULL},
     {"bob", "mail.example.com", "local", "", NULL},
-    {"<bob@example.com>", "mail.example.com", "local", "example.com", NULL},
-    {"<bob@example.com>", "mail.example.com", "virtual", "example.com", NULL},
+    {"<bob@example.com>", "mail.example.com", "local", "", NULL},
+    {"<bob@example.com>", "mail.example.com", "virtual", "", NULL},
     {"<bob@example.com>", "5.1.1 no such user", "error", "example.com", NULL},
-    {"<bob@example.com>", "x", "discard", "example.com", NULL},
-    {"<bob@example.com>", "x", "*file*", "example.com", NULL},
+    {"<bob@example.com>", "x", "discard", "", NULL},
+    {"<bob@example.com>", "x", "*file*", "", NULL},
+    {"<bob@[192.0.2.7]>", "mail.example.com", "local", "", NULL},
+    {"<bob@example.com>", NULL, "Local", "", NULL},
+    {"<bob@example.com>", "retry later", "retry", "example.com", NULL},
     {"<bob@example.com>", "x", "slow", "example.com", "x"},
 };
 
