@@ -122,7 +122,7 @@ void journal_put(struct journal *journal, const struct ring *ring, const char *a
     pthread_mutex_lock(&journal->lock);
     bool stored = status == STATUS_OK && store_put(journal, ring, &entry, value, &grave);
     journal->dropped += !stored;
-    bool warn = !stored && journal_notice_due(&journal->drop_notice, NOTICE_S);
+    bool warn = !stored && log_notice_due(&journal->drop_notice, NOTICE_S);
     if (stored) {
         keep_secrets(journal, ring);
     }
@@ -212,7 +212,7 @@ static void look_pending(struct journal *journal, const struct ring *ring,
 static void warn_forged(struct journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
-    bool due = journal_notice_due(&journal->forged_notice, NOTICE_S);
+    bool due = log_notice_due(&journal->forged_notice, NOTICE_S);
     pthread_mutex_unlock(&journal->lock);
     if (due) {
         log_line(LOG_WARNING, "journal: an entry is not of our making and counts for nothing");

@@ -29,23 +29,6 @@ enum {
     SIZE_WALKED = 256 * 1024 * 1024 /* octets that are read in a moment */
 };
 
-int64_t journal_steady_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + 1; /* never 0 */
-}
-
-bool journal_notice_due(struct journal_notice *notice, int64_t seconds)
-{
-    int64_t now = journal_steady_s();
-    bool due = notice->said_s == 0 || now - notice->said_s >= seconds;
-    if (due) {
-        notice->said_s = now;
-    }
-    return due;
-}
-
 char *journal_path(const char *folder, const char *name)
 {
     char *path;

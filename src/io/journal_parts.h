@@ -11,15 +11,11 @@
 #include "io/journal.h"
 #include "io/journal_file.h"
 #include "io/journal_table.h"
+#include "io/log.h"
 
 enum {
     PENDING_MAX = 262144, /* entries in memory; more are not taken */
     PENDING_USES = 16384  /* beyond these, uses are not counted */
-};
-
-/* When something was last said that is worth saying only now and then. */
-struct journal_notice {
-    int64_t said_s; /* by a clock that nobody sets; 0: never */
 };
 
 struct journal {
@@ -39,7 +35,7 @@ struct journal {
     struct reason trouble; /* of opening; "" with a file */
     struct reason failure; /* of the last attempt to write; "" where it went well */
     uint64_t dropped;
-    struct journal_notice drop_notice, forged_notice;
+    struct log_notice drop_notice, forged_notice;
 
     /* Before lock: one that counts a use at a time. */
     pthread_mutex_t counting;
@@ -50,7 +46,7 @@ struct journal {
     size_t batch_max;
     unsigned rounds;
     uint64_t sweep_from; /* place in the order up to which it has looked */
-    struct journal_notice failure_notice, room_notice;
+    struct log_notice failure_notice, room_notice;
 
     pthread_t thread;
     bool started;
@@ -62,10 +58,6 @@ struct journal {
 struct journal *journal_new(const char *folder);
 /* The parts that journal_open makes. */
 void journal_free(struct journal *journal);
-
-/* True once, and again after so many seconds; the caller holds what guards notice. */
-bool journal_notice_due(struct journal_notice *notice, int64_t seconds);
-int64_t journal_steady_s(void);
 
 /* The path of a file in folder. NULL: no memory. The caller frees. */
 char *journal_path(const char *folder, const char *name);

@@ -109,7 +109,7 @@ static enum status remove_step(struct journal *journal, struct journal_removal *
 
 static void warn_room(struct journal *journal, int64_t oldest)
 {
-    if (journal_notice_due(&journal->room_notice, ROOM_NOTICE_S)) {
+    if (log_notice_due(&journal->room_notice, ROOM_NOTICE_S)) {
         char day[DAY_TEXT];
         day_format(oldest, day);
         log_line(
@@ -250,7 +250,7 @@ static void note_outcome(struct journal *journal, enum status status, const stru
         reason_write(&journal->failure, "cannot be written: %.400s", why->text);
     }
     pthread_mutex_unlock(&journal->lock);
-    if (status != STATUS_OK && journal_notice_due(&journal->failure_notice, FAILURE_NOTICE_S)) {
+    if (status != STATUS_OK && log_notice_due(&journal->failure_notice, FAILURE_NOTICE_S)) {
         log_line(LOG_WARNING,
                  "journal: cannot be written, and is tried again each second; %zu entries wait in "
                  "memory: %s",
@@ -345,7 +345,7 @@ struct trust {
 static time_t trusted_now(struct trust *trust)
 {
     int64_t offset = clock_offset_s();
-    int64_t steady = journal_steady_s();
+    int64_t steady = clock_ms(CLOCK_MONOTONIC) / 1000 + 1; /* never 0 */
     int64_t jump = offset - trust->offset_s;
     if (jump <= CLOCK_SLACK_S && jump >= -CLOCK_SLACK_S) {
         trust->jumped_s = 0;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/systemd.h"
@@ -146,6 +147,18 @@ void log_line(int priority, const char *format, ...)
     vsnprintf(line, sizeof buffer - ROOM_BEFORE - ROOM_AFTER, format, arguments);
     va_end(arguments);
     write_line(priority, line, strlen(line), NULL);
+}
+
+bool log_notice_due(struct log_notice *notice, int64_t seconds)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t steady = now.tv_sec + 1; /* never 0 */
+    bool due = notice->said_s == 0 || steady - notice->said_s >= seconds;
+    if (due) {
+        notice->said_s = steady;
+    }
+    return due;
 }
 
 void log_decision(void *self, const struct decision *decision)

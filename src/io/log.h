@@ -2,6 +2,9 @@
 #ifndef IO_LOG_H
 #define IO_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "batv/decision.h"
 #include "io/config.h"
 
@@ -11,6 +14,13 @@ void log_close(void);
 
 /* One line, without a newline. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* When something was last said that is worth saying only now and then. */
+struct log_notice {
+    int64_t said_s; /* by a clock that nobody sets; 0: never */
+};
+/* True once, and again after so many seconds; the caller holds what guards notice. */
+bool log_notice_due(struct log_notice *notice, int64_t seconds);
 
 /* A sink of decisions: their lines. self is unused. */
 void log_decision(void *self, const struct decision *decision);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "batv/next_hop.h"
 #include "io/log.h"
@@ -26,7 +25,7 @@ struct oracle_network {
 
     pthread_mutex_t lock;
     uint64_t unanswered; /* messages, since the last notice */
-    time_t noticed;      /* by a clock that nobody sets; 0: never */
+    struct log_notice notice;
 };
 
 /* A host that mail goes to, and for which recipient. */
@@ -167,28 +166,16 @@ static void compare_literals(const struct network_list *list, struct places *pla
     places->count = kept;
 }
 
-/* True once, and again after NOTICE_S. *count: messages since then. */
-static bool notice_due(struct oracle_network *network, uint64_t *count)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    pthread_mutex_lock(&network->lock);
-    network->unanswered++;
-    bool due = network->noticed == 0 || now.tv_sec - network->noticed >= NOTICE_S;
-    *count = network->unanswered;
-    if (due) {
-        network->noticed = now.tv_sec;
-        network->unanswered = 0;
-    }
-    pthread_mutex_unlock(&network->lock);
-    return due;
-}
-
+/* Counts the message too where nothing is said of it. */
 static void warn(struct oracle_network *network, const struct resolver_question *question,
                  const char *trouble)
 {
-    uint64_t count;
-    if (notice_due(network, &count)) {
+    pthread_mutex_lock(&network->lock);
+    uint64_t count = ++network->unanswered;
+    bool due = log_notice_due(&network->notice, NOTICE_S);
+    network->unanswered = due ? 0 : count;
+    pthread_mutex_unlock(&network->lock);
+    if (due) {
         log_line(LOG_WARNING,
                  "dns: messages signed without knowing whether exclude_sign.recipient_networks "
                  "forbids it: %" PRIu64 ", the last for want of %s of %s: %s",
