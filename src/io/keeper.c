@@ -47,7 +47,7 @@ struct keeper {
     pthread_mutex_t lock;
     struct shared_config *config;
     struct shared_ring *ring;
-    struct ring_stamp stamp;
+    struct file_stamp stamp;
     bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
     time_t *relayed;  /* for each of the settings' rules */
     time_t journal_birth;
@@ -119,7 +119,7 @@ static void refuse_ring(struct keeper *k, enum status status, const struct reaso
         remember(&k->ring_error, why->text);
     }
     if (status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO) {
-        k->stamp = (struct ring_stamp){0};
+        k->stamp = (struct file_stamp){0};
         k->ring_unread = true;
     }
 }

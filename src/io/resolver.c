@@ -27,13 +27,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unbound.h>
 #include <unistd.h>
 
 #include "batv/next_hop.h"
+#include "io/file_stamp.h"
 #include "io/log.h"
 #include "io/stack.h"
 
@@ -84,14 +84,6 @@ struct list {
     size_t count;
 };
 
-/* What a file was when it was read. */
-struct stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec changed;
-};
-
 struct resolver {
     const char *resolv_conf, *hosts; /* NULL: the system's */
 
@@ -105,7 +97,7 @@ struct resolver {
     struct ub_ctx *context; /* NULL: none, for the reason in trouble */
     const char *trouble;
     time_t looked; /* at the files, by a clock that nobody sets */
-    struct stamp stamps[2];
+    struct file_stamp servers_seen, hosts_seen;
 };
 
 /* -------------------------------------------------------------------- lists */
@@ -479,21 +471,6 @@ static void context_begin(struct resolver *resolver)
     }
 }
 
-static struct stamp stamp_of(const char *path)
-{
-    struct stat info;
-    if (stat(path, &info) != 0) {
-        return (struct stamp){.size = -1};
-    }
-    return (struct stamp){info.st_dev, info.st_ino, info.st_size, info.st_mtim};
-}
-
-static bool stamp_equal(const struct stamp *a, const struct stamp *b)
-{
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
 /* A context by the files as they are now, or none. */
 static void context_renew(struct resolver *resolver)
 {
@@ -502,14 +479,13 @@ static void context_renew(struct resolver *resolver)
     if (resolver->looked != 0 && now.tv_sec - resolver->looked < LOOK_S) {
         return;
     }
-    struct stamp stamps[2] = {
-        stamp_of(resolver->resolv_conf != NULL ? resolver->resolv_conf : "/etc/resolv.conf"),
-        stamp_of(resolver->hosts != NULL ? resolver->hosts : "/etc/hosts")};
-    bool same = stamp_equal(&stamps[0], &resolver->stamps[0]) &&
-                stamp_equal(&stamps[1], &resolver->stamps[1]);
+    const char *servers =
+        resolver->resolv_conf != NULL ? resolver->resolv_conf : "/etc/resolv.conf";
+    const char *hosts = resolver->hosts != NULL ? resolver->hosts : "/etc/hosts";
+    bool changed = file_stamp_renew(&resolver->servers_seen, servers, 0);
+    changed = file_stamp_renew(&resolver->hosts_seen, hosts, 0) || changed;
     resolver->looked = now.tv_sec;
-    memcpy(resolver->stamps, stamps, sizeof stamps);
-    if (resolver->context != NULL && !same) {
+    if (resolver->context != NULL && changed) {
         context_end(resolver);
     }
     if (resolver->context == NULL) {

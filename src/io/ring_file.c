@@ -426,24 +426,7 @@ enum status ring_change(struct ring_source *source, ring_change_fn *change, void
 
 /* Watching. */
 
-bool ring_source_changed(struct ring_source *source, struct ring_stamp *seen)
+bool ring_source_changed(struct ring_source *source, struct file_stamp *seen)
 {
-    struct ring_stamp now = {0};
-    struct stat info;
-    if (lstat(source->path, &info) == 0) {
-        now = (struct ring_stamp){
-            .device = info.st_dev,
-            .inode = info.st_ino,
-            .size = info.st_size,
-            .modified = info.st_mtim,
-            .attributed = info.st_ctim,
-        };
-    }
-    bool same = now.device == seen->device && now.inode == seen->inode && now.size == seen->size &&
-                now.modified.tv_sec == seen->modified.tv_sec &&
-                now.modified.tv_nsec == seen->modified.tv_nsec &&
-                now.attributed.tv_sec == seen->attributed.tv_sec &&
-                now.attributed.tv_nsec == seen->attributed.tv_nsec;
-    *seen = now;
-    return !same;
+    return file_stamp_renew(seen, source->path, AT_SYMLINK_NOFOLLOW);
 }

@@ -8,11 +8,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
-#include <time.h>
 
 #include "batv/ring.h"
 #include "batv/status.h"
+#include "io/file_stamp.h"
 
 /* Where the ring is; never changes, so threads may share it. */
 struct ring_source;
@@ -51,16 +50,7 @@ typedef enum status ring_change_fn(void *context, struct ring *ring, bool *chang
 enum status ring_change(struct ring_source *source, ring_change_fn *change, void *context,
                         struct reason *why);
 
-/* What the file looked like; all zero: not looked yet, or no file. */
-struct ring_stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, attributed; /* the latter also moves with owner and mode */
-};
-
-/* True when the file is not as it was when *seen was last filled, which it is again now. One stat.
- */
-bool ring_source_changed(struct ring_source *source, struct ring_stamp *seen);
+/* As file_stamp_renew; *seen is all zero before the first look. */
+bool ring_source_changed(struct ring_source *source, struct file_stamp *seen);
 
 #endif

@@ -552,7 +552,7 @@ END_TEST
 
 START_TEST(test_what_counts_as_changed)
 {
-    struct ring_stamp seen = {0};
+    struct file_stamp seen = {0};
     ck_assert(!ring_source_changed(source, &seen));
     ck_assert_int_eq(commit_new(0), STATUS_OK);
     ck_assert(ring_source_changed(source, &seen));
