@@ -155,7 +155,7 @@ static enum status run_filter(const struct state *state, const struct config *co
         struct adapter adapter = {state->keeper, &oracles, pool, state->journal, network};
         status = adapter_run(&adapter, fd, why);
     } else {
-        (void)reason_set(why, status, "out of memory");
+        reason_write(why, "out of memory");
     }
     oracle_network_free(network);
     content_pool_free(pool);

@@ -706,7 +706,7 @@ void resolver_ask(struct resolver *resolver, const struct resolver_question ques
     }
     pthread_mutex_lock(&resolver->lock);
     if (resolver->ending || !start_thread(resolver)) {
-        fail_all(no_thread, answers, count);
+        fail_all(resolver->ending ? lost : no_thread, answers, count);
         inquiry_drop(inquiry);
         pthread_mutex_unlock(&resolver->lock);
         return;
