@@ -218,16 +218,18 @@ START_TEST(test_too_many)
         snprintf(names[i], sizeof names[i], "n%zu.test", i);
         questions[i] = (struct resolver_question){names[i], true};
     }
-    for (int turn = 0; turn < 3; turn++) {
+    /* What waits goes with its asker; what runs does not, as soon as the thread is there for it. */
+    for (int turn = 0; turn < 100 && refused != COUNT - 4096 + 256; turn++) {
         resolver_ask(silent, questions, COUNT, 100, got);
+        refused = 0;
         for (size_t i = 0; i < COUNT; i++) {
             ck_assert_ptr_nonnull(got[i].trouble);
             refused += strcmp(got[i].trouble, "too many lookups at a time") == 0;
         }
+        ck_assert_uint_ge(refused, COUNT - 4096);
         resolver_answers_free(got, COUNT);
     }
-    /* What was waiting has gone with its asker; what runs has not. */
-    ck_assert_uint_eq(refused, 3 * (COUNT - 4096) + 2 * 256);
+    ck_assert_uint_eq(refused, COUNT - 4096 + 256);
     resolver_free(silent);
 }
 END_TEST
