@@ -5,13 +5,13 @@
  * the more there are; the others are known to be in the map if it is word for word what `batvctl
  * mta postfix` prints.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "batv/address_unicode.h"
 #include "ctl/check_postfix.h"
+#include "ctl/draft.h"
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
 #include "ctl/words.h"
@@ -179,42 +179,17 @@ static char *mend_order(struct check *check, const char *table)
     return text;
 }
 
-/* True where the file holds text and nothing else. */
-static bool file_is(const char *path, const char *text, size_t length)
-{
-    char block[65536];
-    FILE *in = fopen(path, "re");
-    bool same = in != NULL;
-    for (size_t got = 1; same && got > 0; text += got, length -= got) {
-        got = fread(block, 1, sizeof block, in);
-        same = got <= length && memcmp(block, text, got) == 0;
-        got = same ? got : 0;
-    }
-    same = same && length == 0 && ferror(in) == 0;
-    if (in != NULL) {
-        fclose(in);
-    }
-    return same;
-}
-
 /* Whether the table is the map as it is printed for this configuration. */
 static bool map_is_ours(struct check *check, const char *table)
 {
-    const struct settings *settings = check->config->settings;
-    const char **names = calloc(settings->rules_count + 1, sizeof *names);
-    char *text = NULL;
-    size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
-    bool done = names != NULL && out != NULL;
-    for (size_t i = 0; done && i < settings->rules_count; i++) {
-        names[i] = settings->rules[i].name;
-    }
-    done = done && postfix_map_print(names, settings->rules_count, out);
-    done = out != NULL && fclose(out) == 0 && done;
-    check->no_memory = check->no_memory || !done;
-    bool same = done && file_is(table_path(table), text, length);
-    free(text);
-    free(names);
+    struct reason why;
+    char *there = NULL;
+    char *ours = postfix_map_text(check->config->settings);
+    bool same = ours != NULL && file_read(table_path(table), &there, &why) == STATUS_OK &&
+                strcmp(there, ours) == 0;
+    check->no_memory = check->no_memory || ours == NULL;
+    free(there);
+    free(ours);
     return same;
 }
 

@@ -12,6 +12,7 @@
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
 #include "ctl/program.h"
+#include "ctl/sendmail.h"
 #include "ctl/sendmail_part.h"
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
@@ -83,22 +84,12 @@ static bool print_main(const struct answer *answer)
     return true;
 }
 
-/* The domains' names, NULL behind them; they belong to the settings. NULL: no memory. */
-static const char **list_domains(const struct settings *settings)
-{
-    const char **domains = calloc(settings->rules_count + 1, sizeof *domains);
-    for (size_t i = 0; domains != NULL && i < settings->rules_count; i++) {
-        domains[i] = settings->rules[i].name;
-    }
-    return domains;
-}
-
 static bool print_map(const struct answer *answer)
 {
-    const struct settings *settings = answer->ctl->config->settings;
-    const char **domains = list_domains(settings);
-    bool done = domains != NULL && postfix_map_print(domains, settings->rules_count, stdout);
-    free(domains);
+    char *text = postfix_map_text(answer->ctl->config->settings);
+    bool done = text != NULL;
+    fputs(done ? text : "", stdout);
+    free(text);
     return done;
 }
 
@@ -257,38 +248,25 @@ static bool print_sendmail_script(const struct ctl *ctl, const struct sendmail_w
     return done;
 }
 
-/* The filters that the ready sendmail.cf names: ours is added to them. None can be read: "". */
-static char *read_filters(void)
-{
-    const char *path = getenv("SENDMAIL_CF");
-    char *text = NULL;
-    size_t room = 0;
-    FILE *file = fopen(path != NULL ? path : SENDMAIL_FOLDER "/sendmail.cf", "re");
-    if (file == NULL) {
-        return strdup("");
-    }
-    ssize_t length = getdelim(&text, &room, '\0', file);
-    char *filters = length >= 0 ? sendmail_cf_filters(text) : strdup("");
-    fclose(file);
-    free(text);
-    return filters;
-}
-
 static bool print_sendmail(const struct ctl *ctl, const char *part, struct sendmail_wish *wish)
 {
     if (strcmp(part, "cf") != 0) {
         return part[0] == '\0' ? print_sendmail_script(ctl, wish) : sendmail_print_mc(wish, stdout);
     }
-    char *filters = read_filters();
-    wish->filters = filters;
-    bool done = filters != NULL && sendmail_print_cf(wish, stdout);
-    free(filters);
+    struct reason why;
+    struct sendmail *sendmail = NULL;
+    const char *filters = NULL;
+    if (sendmail_open_cf(&sendmail, &why) == STATUS_OK) {
+        filters = sendmail_option(sendmail, "InputMailFilters");
+    }
+    wish->filters = filters != NULL ? filters : "";
+    bool done = sendmail_print_cf(wish, stdout);
+    sendmail_free(sendmail);
     return done;
 }
 
 static int mta_sendmail(struct ctl *ctl, const char *part)
 {
-    const struct settings *settings = ctl->config->settings;
     if (part[0] != '\0' && strcmp(part, "mc") != 0 && strcmp(part, "cf") != 0) {
         return ctl_usage_error(ctl, "--part: expected mc or cf");
     }
@@ -298,13 +276,8 @@ static int mta_sendmail(struct ctl *ctl, const char *part)
         free(socket);
         return CTL_UNABLE;
     }
-    const char **domains = list_domains(settings);
-    struct sendmail_wish wish = {.listen = ctl->config->listen,
-                                 .domains = domains,
-                                 .domain_count = settings->rules_count,
-                                 .filters = ""};
-    bool done = socket != NULL && domains != NULL && print_sendmail(ctl, part, &wish);
-    free(domains);
+    struct sendmail_wish wish = {ctl->config->listen, ctl->config->settings, ""};
+    bool done = socket != NULL && print_sendmail(ctl, part, &wish);
     free(socket);
     return answer_status(done);
 }

@@ -258,3 +258,21 @@ bool postfix_map_print(const char *const domains[], size_t count, FILE *out)
     free(line.items);
     return done;
 }
+
+char *postfix_map_text(const struct settings *settings)
+{
+    const char **domains = calloc(settings->rules_count + 1, sizeof *domains);
+    char *text = NULL;
+    size_t length;
+    FILE *out = domains != NULL ? open_memstream(&text, &length) : NULL;
+    for (size_t i = 0; out != NULL && i < settings->rules_count; i++) {
+        domains[i] = settings->rules[i].name;
+    }
+    bool done = out != NULL && postfix_map_print(domains, settings->rules_count, out);
+    if (out != NULL && (fclose(out) != 0 || !done)) {
+        free(text);
+        text = NULL;
+    }
+    free(domains);
+    return text;
+}

@@ -228,36 +228,37 @@ static bool is_sendmail(const char *program)
     return is;
 }
 
-/* The program in PATH, if it is Sendmail's. */
-static void find_program(struct sendmail *sendmail)
+/* The program in PATH, if it is Sendmail's; else NULL. The caller frees. */
+static char *find_program(void)
 {
-    sendmail->program = program_find("sendmail");
-    if (sendmail->program != NULL && !is_sendmail(sendmail->program)) {
-        free(sendmail->program);
-        sendmail->program = NULL;
+    char *program = program_find("sendmail");
+    if (program != NULL && !is_sendmail(program)) {
+        free(program);
+        program = NULL;
     }
+    return program;
 }
 
 /* Opening. */
 
-enum status sendmail_open(struct sendmail **out, struct reason *why)
+/* The path that the environment names, or NULL. */
+static const char *named_cf(void)
 {
     const char *named = getenv("SENDMAIL_CF");
+    return named != NULL && named[0] != '\0' ? named : NULL;
+}
+
+enum status sendmail_open_cf(struct sendmail **out, struct reason *why)
+{
+    const char *named = named_cf();
     struct sendmail *sendmail = calloc(1, sizeof *sendmail);
-    *out = NULL;
-    if (sendmail == NULL) {
-        return no_memory(why);
+    enum status status = STATUS_NO_MEMORY;
+    if (sendmail != NULL) {
+        sendmail->cf = strdup(named != NULL ? named : USUAL_CF);
     }
-    sendmail->cf = strdup(named != NULL && named[0] != '\0' ? named : USUAL_CF);
-    enum status status = sendmail->cf != NULL ? STATUS_OK : no_memory(why);
-    if (status == STATUS_OK) {
-        find_program(sendmail);
-        if (sendmail->program == NULL && named == NULL) {
-            status = reason_set(why, STATUS_NOT_FOUND,
-                                "there is no Sendmail here: no such program in PATH");
-        }
-    }
-    if (status == STATUS_OK) {
+    if (sendmail == NULL || sendmail->cf == NULL) {
+        status = no_memory(why);
+    } else {
         status = read_cf(sendmail, why);
     }
     if (status != STATUS_OK) {
@@ -265,6 +266,23 @@ enum status sendmail_open(struct sendmail **out, struct reason *why)
         sendmail = NULL;
     }
     *out = sendmail;
+    return status;
+}
+
+enum status sendmail_open(struct sendmail **out, struct reason *why)
+{
+    char *program = find_program();
+    *out = NULL;
+    if (program == NULL && named_cf() == NULL) {
+        return reason_set(why, STATUS_NOT_FOUND,
+                          "there is no Sendmail here: no such program in PATH");
+    }
+    enum status status = sendmail_open_cf(out, why);
+    if (status == STATUS_OK) {
+        (*out)->program = program;
+    } else {
+        free(program);
+    }
     return status;
 }
 

@@ -17,6 +17,8 @@ struct sendmail;
 /* STATUS_NOT_FOUND: there is none here, or the command `sendmail` is another MTA's. STATUS_IO: its
  * sendmail.cf cannot be read; why has its path. */
 enum status sendmail_open(struct sendmail **out, struct reason *why);
+/* The same where only what its sendmail.cf says is wanted: whatever program is here. */
+enum status sendmail_open_cf(struct sendmail **out, struct reason *why);
 void sendmail_free(struct sendmail *sendmail);
 
 /* The path of its sendmail.cf; the version that this was made by, "" where it is not said. */

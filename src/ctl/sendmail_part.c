@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "ctl/milter_address.h"
 #include "ctl/words.h"
@@ -71,8 +70,8 @@ static bool is_fit(const char *domain)
 static void print_domains(const struct sendmail_wish *wish, const char *left, const char *right,
                           FILE *out)
 {
-    for (size_t i = 0; i < wish->domain_count; i++) {
-        const char *domain = wish->domains[i];
+    for (size_t i = 0; i < wish->settings->rules_count; i++) {
+        const char *domain = wish->settings->rules[i].name;
         bool parent = domain[0] == '.';
         if (is_fit(domain)) {
             fprintf(out, "C{" NAME "%s}%s%s%s\n", parent ? "Parent" : "Domain", left,
@@ -135,17 +134,4 @@ bool sendmail_print_cf(const struct sendmail_wish *wish, FILE *out)
     fprintf(out, "%sSParseLocal\n%s", map, rules);
     free(socket);
     return true;
-}
-
-char *sendmail_cf_filters(const char *cf)
-{
-    static const char option[] = "O InputMailFilters=";
-    const char *value = "";
-    for (const char *line = cf; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncasecmp(line, option, sizeof option - 1) == 0) {
-            value = line + sizeof option - 1;
-        }
-    }
-    return strndup(value, strcspn(value, "\r\n"));
 }

@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "batv/rules.h"
+
 #define SENDMAIL_FOLDER "/etc/mail"
 
 struct sendmail_wish {
-    const char *listen;         /* of our listener, as config.h has it */
-    const char *const *domains; /* A-labels in lower case, a leading dot for every subdomain */
-    size_t domain_count;
+    const char *listen; /* of our listener, as config.h has it */
+    const struct settings *settings;
     const char *filters; /* for the .cf: those that it names already, or "" */
 };
 
@@ -25,9 +26,5 @@ bool sendmail_can_name(const char *socket);
 bool sendmail_print_mc(const struct sendmail_wish *wish, FILE *out);
 /* For the end of sendmail.cf. False: no memory. */
 bool sendmail_print_cf(const struct sendmail_wish *wish, FILE *out);
-
-/* The value of the last `O InputMailFilters` in a sendmail.cf's text, "" for none. NULL: no memory.
- * The caller frees. */
-char *sendmail_cf_filters(const char *cf);
 
 #endif

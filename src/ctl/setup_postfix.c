@@ -137,27 +137,6 @@ static int make_folder(const struct work *work)
 
 /* The map. */
 
-/* NULL: no memory. The caller frees. */
-static char *map_text(const struct ctl *ctl)
-{
-    const struct settings *settings = ctl->config->settings;
-    const char **domains = calloc(settings->rules_count + 1, sizeof *domains);
-    char *text = NULL;
-    size_t length;
-    FILE *out = domains != NULL ? open_memstream(&text, &length) : NULL;
-    bool done = out != NULL;
-    for (size_t i = 0; done && i < settings->rules_count; i++) {
-        domains[i] = settings->rules[i].name;
-    }
-    done = done && postfix_map_print(domains, settings->rules_count, out);
-    if (out != NULL && (fclose(out) != 0 || !done)) {
-        free(text);
-        text = NULL;
-    }
-    free(domains);
-    return text;
-}
-
 /* Keeps what another map of that name holds. */
 static enum status keep_map(const struct work *work, struct reason *why)
 {
@@ -177,7 +156,7 @@ static int write_map(const struct work *work)
 {
     struct reason why = {""};
     char *former = NULL;
-    char *text = map_text(work->ctl);
+    char *text = postfix_map_text(work->ctl->config->settings);
     enum status status = text != NULL ? file_read(work->map_path, &former, &why)
                                       : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
     bool same = status == STATUS_OK && strcmp(former, text) == 0;
