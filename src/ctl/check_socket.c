@@ -1,5 +1,5 @@
 /*
- * The place where Postfix finds batvd: whether it is there, answers, and lets Postfix's user in.
+ * The place where the mail server finds batvd: whether it is there, answers, and lets its user in.
  * The rights are worked out from owners and modes along the path, so that the folder at fault can
  * be named. Wrong ones are the most frequent fault in setting up a milter.
  */
@@ -76,12 +76,22 @@ static void check_mode(struct check *check, const char *path, const struct stat 
     }
 }
 
+static void tell_untried(struct check *check, const char *path)
+{
+    check_add(check, CHECK_WARN, mend_text("run this as root"),
+              "%s: whether it answers cannot be tried by this user", path);
+}
+
 static void check_unix(struct check *check, const char *path)
 {
     struct stat info;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (stat(path, &info) != 0) {
-        check_add(check, CHECK_FAIL, mend_start(check), "%s: %s", path, strerror(errno));
+        if (errno == EACCES) {
+            tell_untried(check, path);
+        } else {
+            check_add(check, CHECK_FAIL, mend_start(check), "%s: %s", path, strerror(errno));
+        }
         return;
     }
     if (!S_ISSOCK(info.st_mode)) {
@@ -93,8 +103,7 @@ static void check_unix(struct check *check, const char *path)
     memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
     int error = try_connect(AF_UNIX, (const struct sockaddr *)&address, sizeof address);
     if (error == EACCES) {
-        check_add(check, CHECK_WARN, mend_text("run this as root"),
-                  "%s: whether it answers cannot be tried by this user", path);
+        tell_untried(check, path);
     } else if (error != 0 && error != EAGAIN) {
         check_add(check, CHECK_FAIL, mend_start(check), "%s is there, but nobody answers: %s", path,
                   strerror(error));
@@ -271,29 +280,31 @@ void check_socket_access(struct check *check)
     free(copy);
 }
 
-/* RunAsUser is a name or a number, with a group behind a colon perhaps, which is left aside. */
 void check_sendmail_access(struct check *check)
 {
     const char *path = listen_path(check->config->listen);
-    const char *user = check->sendmail != NULL ? sendmail_option(check->sendmail, "RunAsUser") : "";
-    struct identity who;
     if (check->sendmail == NULL || path == NULL) {
         return;
     }
-    if (user == NULL || user[0] == '\0') {
+    const char *name = sendmail_option(check->sendmail, "RunAsUser");
+    struct identity who = {.mta = "Sendmail", .name = name, .group_count = 1};
+    enum status status = sendmail_run_as(check->sendmail, &who.uid, &who.groups[0]);
+    if (status == STATUS_OK && who.uid == 0) {
         check_ok(check, "Sendmail connects as root");
         return;
     }
     char *copy = strdup(path);
-    char *name = strndup(user, strcspn(user, ":. \t"));
-    if (copy == NULL || name == NULL) {
+    if (copy == NULL || status == STATUS_NO_MEMORY) {
         check->no_memory = true;
-    } else if (!find_identity("Sendmail", name, &who)) {
-        check_add(check, CHECK_FAIL, mend_text("adduser --system --group %s", name),
-                  "there is no user %s, as whom Sendmail is to run (RunAsUser)", name);
+    } else if (status != STATUS_OK) {
+        check_add(check, CHECK_FAIL,
+                  mend_text("define(`confRUN_AS_USER', `USER:GROUP')dnl in the .mc file that %s is "
+                            "made from, with some that are there",
+                            sendmail_cf(check->sendmail)),
+                  "there is no user or group %s, as whom Sendmail is to run (RunAsUser)", name);
     } else {
+        snprintf(who.group, sizeof who.group, "%s", group_name(who.groups[0]));
         check_access(check, &who, copy, 0);
     }
     free(copy);
-    free(name);
 }

@@ -70,11 +70,10 @@ static bool find_mta(struct found *found)
     return true;
 }
 
-/* The group of the user that connects, where it is not the usual one. False: no memory. */
-static bool wish_group(struct setup_wish *wish, const char *user)
+/* The group that connects, where it is not the usual one. False: no memory. */
+static bool wish_group(struct setup_wish *wish, gid_t gid)
 {
-    const struct passwd *account = getpwnam(user);
-    const struct group *group = account != NULL ? getgrgid(account->pw_gid) : NULL;
+    const struct group *group = getgrgid(gid);
     if (group == NULL || strcmp(group->gr_name, USUAL_GROUP) == 0) {
         return true;
     }
@@ -82,19 +81,21 @@ static bool wish_group(struct setup_wish *wish, const char *user)
     return wish->listen_group != NULL;
 }
 
-/* Sendmail connects as root, or as RunAsUser, "user" or "user:group". */
+/* Root may connect whatever the group. A user that is not there is for `check` to tell of. */
 static bool wish_for_sendmail(struct setup_wish *wish, const struct sendmail *sendmail)
 {
-    const char *user = sendmail_option(sendmail, "RunAsUser");
+    uid_t uid;
+    gid_t gid;
     wish->listen = strdup(SENDMAIL_LISTEN);
-    if (user == NULL || user[0] == '\0') {
-        wish->listen_group = strdup("");
-        return wish->listen != NULL && wish->listen_group != NULL;
+    enum status status = sendmail_run_as(sendmail, &uid, &gid);
+    if (wish->listen == NULL || status == STATUS_NO_MEMORY) {
+        return false;
     }
-    char *name = strndup(user, strcspn(user, ":"));
-    bool done = name != NULL && wish->listen != NULL && wish_group(wish, name);
-    free(name);
-    return done;
+    if (status == STATUS_OK && uid != 0) {
+        return wish_group(wish, gid);
+    }
+    wish->listen_group = strdup("");
+    return wish->listen_group != NULL;
 }
 
 /* Where batvd has to listen for this mail server, if not where it does by default. */
@@ -112,7 +113,8 @@ static bool wish_fill(struct setup_wish *wish, const struct found *found)
         free(wish->listen);
         wish->listen = NULL;
     }
-    return wish_group(wish, postfix_get(found->postfix, "mail_owner"));
+    const struct passwd *owner = getpwnam(postfix_get(found->postfix, "mail_owner"));
+    return owner == NULL || wish_group(wish, owner->pw_gid);
 }
 
 /* The mail server's part. */

@@ -8,6 +8,8 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,6 +341,56 @@ const char *sendmail_option(const struct sendmail *sendmail, const char *name)
         value = sendmail_option_nth(sendmail, name, n);
     }
     return last;
+}
+
+/* A name or a number. Without a group of its own a name has that of the account. */
+static bool find_user(const char *name, uid_t *uid, gid_t *gid)
+{
+    const struct passwd *account = getpwnam(name);
+    char *end = NULL;
+    if (isdigit((unsigned char)name[0])) {
+        *uid = (uid_t)strtoul(name, &end, 10);
+        return *end == '\0';
+    }
+    if (account != NULL) {
+        *uid = account->pw_uid;
+        *gid = account->pw_gid;
+    }
+    return account != NULL;
+}
+
+static bool find_group(const char *name, gid_t *gid)
+{
+    const struct group *group = getgrnam(name);
+    char *end = NULL;
+    if (isdigit((unsigned char)name[0])) {
+        *gid = (gid_t)strtoul(name, &end, 10);
+        return *end == '\0';
+    }
+    if (group != NULL) {
+        *gid = group->gr_gid;
+    }
+    return group != NULL;
+}
+
+enum status sendmail_run_as(const struct sendmail *sendmail, uid_t *uid, gid_t *gid)
+{
+    const char *value = sendmail_option(sendmail, "RunAsUser");
+    *uid = 0;
+    *gid = 0;
+    if (value == NULL || value[0] == '\0') {
+        return STATUS_OK;
+    }
+    char *copy = strdup(value);
+    if (copy == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    char *group = copy;
+    const char *user = strsep(&group, ":./");
+    bool found =
+        find_user(user, uid, gid) && (group == NULL || group[0] == '\0' || find_group(group, gid));
+    free(copy);
+    return found ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 bool sendmail_has_map(const struct sendmail *sendmail, const char *name)

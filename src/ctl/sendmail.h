@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "batv/status.h"
 
@@ -29,6 +30,10 @@ const char *sendmail_version(const struct sendmail *sendmail);
 const char *sendmail_option(const struct sendmail *sendmail, const char *name);
 /* The value of the n-th of these; NULL: there are no more. */
 const char *sendmail_option_nth(const struct sendmail *sendmail, const char *name, size_t n);
+
+/* As whom it connects to filters, which is root or RunAsUser, and in which group: Sendmail keeps no
+ * other one. STATUS_NOT_FOUND: there is no such user or group. */
+enum status sendmail_run_as(const struct sendmail *sendmail, uid_t *uid, gid_t *gid);
 
 /* A mail filter: a line Xname, S=..., F=..., T=... */
 struct sendmail_filter {

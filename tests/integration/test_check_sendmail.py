@@ -2,8 +2,11 @@
 well; then each fault in turn is found, with what mends it. Rules are judged by what the real Sendmail
 makes of addresses."""
 
+import grp
 import json
+import os
 import re
+import socket
 
 import pytest
 
@@ -247,7 +250,29 @@ def test_user_that_is_not_there(site):
     assert [one["name"] for one in found] == ["sendmail.recipients", "sendmail.senders",
                                               "sendmail.socket_access"]
     assert "unknown user nosuchuser" in found[0]["text"]
-    assert "no user nosuchuser" in found[2]["text"] and found[2]["level"] == "fail"
+    assert "no user or group nosuchuser" in found[2]["text"] and found[2]["level"] == "fail"
+
+
+@pytest.mark.parametrize("user, group, fine", [
+    ("daemon:mail", "mail", True), ("daemon:mail", "daemon", False), ("daemon.mail", "mail", True),
+    ("1:8", "mail", True), ("daemon", "daemon", True), ("nobody", "daemon", False)])
+def test_group_that_connects(site, user, group, fine):
+    """Sendmail keeps the group of RunAsUser and no other, not even the user's own."""
+    run, path = site.batvd.run, site.batvd.socket_path
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        try:
+            os.chown(path, 0, grp.getgrnam(group).gr_gid)
+            path.chmod(0o660)
+            mode = run.stat().st_mode & 0o7777
+            run.chmod(0o755)
+            site.make(run_as(user))
+            found = [one for one in site.check() if one["name"] == "sendmail.socket_access"]
+        finally:
+            run.chmod(mode)
+            path.unlink()
+    assert [one["level"] for one in found] == ["ok" if fine else "fail"], found
 
 
 def test_configuration_that_is_not_there(site):

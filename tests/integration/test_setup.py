@@ -489,7 +489,7 @@ def in_sendmail(mta, *args, before=WITHOUT_POSTFIX):
 
 
 @pytest.mark.parametrize("apply", [(), ("--apply",)])
-@pytest.mark.parametrize("run_as, group", [(None, ""), ("daemon:mail", "daemon")])
+@pytest.mark.parametrize("run_as, group", [(None, ""), ("daemon:mail", "mail"), ("daemon", "daemon")])
 def test_sendmail_is_served_elsewhere(mta_sendmail, apply, run_as, group):
     mta = mta_sendmail
     mta.make_cf()
