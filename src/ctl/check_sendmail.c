@@ -11,13 +11,13 @@
 
 #include "ctl/check.h"
 #include "ctl/milter_address.h"
+#include "ctl/sendmail_part.h"
 #include "ctl/words.h"
 
 #define TAG            "prvs=0000000000="
 #define SOMEBODY       "postmaster@"
 #define HOST           "batvd-check." /* stands for any subdomain */
 #define FOREIGN_DOMAIN "batvd-check.invalid"
-#define WANTED_FIELDS  "F=T, T=S:10s;R:10s;E:30s"
 
 enum {
     SEND_SECONDS_MIN = 5, /* of T=: one callback, on a busy host */
@@ -51,7 +51,7 @@ static char *mend_mc(const struct check *check, const char *format, ...)
 }
 
 /* All of what `batvctl mta sendmail` gives. */
-static char *mend_rules(struct check *check)
+static char *mend_part(struct check *check)
 {
     return mend_text("batvctl -c %s mta sendmail | sh", check_conf(check));
 }
@@ -103,8 +103,13 @@ void check_sendmail(struct check *check)
 
 static char *mend_filter(const struct check *check)
 {
-    return mend_mc(check, "INPUT_MAIL_FILTER(`batvd', `S=%s, " WANTED_FIELDS "')dnl",
-                   check->config->listen);
+    char *socket = sendmail_socket(check->config->listen);
+    char *text =
+        socket != NULL
+            ? mend_mc(check, "INPUT_MAIL_FILTER(`batvd', `S=%s" SENDMAIL_EQUATES "')dnl", socket)
+            : NULL;
+    free(socket);
+    return text;
 }
 
 static void tell_no_filter(struct check *check)
@@ -115,9 +120,14 @@ static void tell_no_filter(struct check *check)
     for (size_t i = 0; i < count; i++) {
         listing_add(&listing, filters[i].socket);
     }
-    check_add(check, CHECK_FAIL, mend_filter(check),
-              "batvd is not asked about mail: it listens at %s, but filters are at %s",
-              check->config->listen, count > 0 ? listing_end(&listing) : "no place");
+    if (count == 0) {
+        check_add(check, CHECK_FAIL, mend_part(check),
+                  "batvd is not asked about mail: Sendmail has no filters");
+    } else {
+        check_add(check, CHECK_FAIL, mend_filter(check),
+                  "batvd is not asked about mail: it listens at %s, but filters are at %s",
+                  check->config->listen, listing_end(&listing));
+    }
 }
 
 /* Daemons with filters of their own. True where all have ours. */
@@ -361,17 +371,17 @@ void check_sendmail_recipients(struct check *check)
         return;
     }
     if (found.tagged.count > 0) {
-        check_add(check, CHECK_FAIL, mend_rules(check),
+        check_add(check, CHECK_FAIL, mend_part(check),
                   "no rule takes the tag off, so that bounces to these are refused as unknown: %s",
                   listing_end(&found.tagged));
     }
     if (found.other.count > 0) {
-        check_add(check, CHECK_FAIL, mend_rules(check),
+        check_add(check, CHECK_FAIL, mend_part(check),
                   "with a tag, mail to these goes elsewhere than without: %s",
                   listing_end(&found.other));
     }
     if (greedy) {
-        check_add(check, CHECK_FAIL, mend_rules(check),
+        check_add(check, CHECK_FAIL, mend_part(check),
                   "a rule takes other sites' tags off too, which then refuse our bounces and "
                   "answers");
     }

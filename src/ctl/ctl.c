@@ -15,6 +15,7 @@ static void complain(const char *format, va_list arguments) __attribute__((forma
 
 static void complain(const char *format, va_list arguments)
 {
+    fflush(stdout); /* in one file, in the order in which it happened */
     fputs("batvctl: ", stderr);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);

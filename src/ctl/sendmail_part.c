@@ -14,9 +14,6 @@
 #include "ctl/words.h"
 
 #define NAME "batvd"
-/* Deferred while batvd is away; seconds to send, to wait for an answer, to wait for the last one.
- */
-#define EQUATES ", F=T, T=S:10s;R:10s;E:30s"
 
 /* -q keeps the quotes of a quoted local part, -f the case; what both brackets hold is put
  * together. */
@@ -93,7 +90,7 @@ bool sendmail_print_mc(const struct sendmail_wish *wish, FILE *out)
             "dnl #\n"
             "dnl # F=T: while batvd is away, clients are to come again later. Without it mail\n"
             "dnl # would leave without a tag, and its bounces would be refused.\n"
-            "INPUT_MAIL_FILTER(`" NAME "', `S=%s" EQUATES "')dnl\n"
+            "INPUT_MAIL_FILTER(`" NAME "', `S=%s" SENDMAIL_EQUATES "')dnl\n"
             "dnl #\n"
             "dnl # Takes the tag off recipients in these domains, or Sendmail would refuse them\n"
             "dnl # as unknown users. Parents stand for all their subdomains. Between the two\n"
@@ -124,7 +121,7 @@ bool sendmail_print_cf(const struct sendmail_wish *wish, FILE *out)
             "\n"
             "# F=T: while batvd is away, clients are to come again later. Without it mail would\n"
             "# leave without a tag, and its bounces would be refused.\n"
-            "X" NAME ", S=%s" EQUATES "\n"
+            "X" NAME ", S=%s" SENDMAIL_EQUATES "\n"
             "\n"
             "# Takes the tag off recipients in these domains, or Sendmail would refuse them as\n"
             "# unknown users. Parents stand for all their subdomains. Between the two sides of a\n"

@@ -9,6 +9,9 @@
 #include "batv/rules.h"
 
 #define SENDMAIL_FOLDER "/etc/mail"
+/* Of the filter, behind its socket: deferred while batvd is away; seconds to send, to wait for an
+ * answer, to wait for the last one. */
+#define SENDMAIL_EQUATES ", F=T, T=S:10s;R:10s;E:30s"
 
 struct sendmail_wish {
     const char *listen; /* of our listener, as config.h has it */

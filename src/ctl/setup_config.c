@@ -35,6 +35,12 @@ static int no_memory(void)
     return CTL_UNABLE;
 }
 
+/* Advice, for the end of a message. */
+static const char *run_as_root(void)
+{
+    return geteuid() != 0 ? "; run this as root" : "";
+}
+
 /* Domains. */
 
 /* As it is compared: A-labels, with the leading dot if there was one. NULL: no memory. */
@@ -126,8 +132,8 @@ static int refuse_other(const struct ctl *ctl)
     }
     ctl_error("%s: has other domains already, and stays as it is: %s", ctl->config_path,
               listing_end(&listing));
-    ctl_error("edit domains there, then systemctl reload batvd; `batvctl mta postfix` gives what "
-              "the mail server needs for them");
+    ctl_error("set domains there by hand, then run this again with all of them; a batvd that runs "
+              "takes them by systemctl reload batvd");
     return CTL_NO;
 }
 
@@ -241,7 +247,7 @@ static bool state_dir_fits(const struct config *config)
         return true; /* its owner is the user, whoever starts it */
     }
     if (identity_find(config, &identity, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed", why.text);
+        ctl_error("%s; nothing was changed%s", why.text, run_as_root());
         return false;
     }
     if (there && folder.st_uid != identity.uid) {
@@ -292,8 +298,7 @@ static int write_text(struct ctl *ctl, const char *text, const struct setup_wish
     struct reason why = {""};
     make_parent(ctl->config_path);
     if (draft_write(&draft, ctl->config_path, text, 0644, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed%s", why.text,
-                  geteuid() != 0 ? "; run this as root" : "");
+        ctl_error("%s; nothing was changed%s", why.text, run_as_root());
         return CTL_UNABLE;
     }
     int exit = put_in_place(ctl, &draft, wish);

@@ -208,7 +208,7 @@ static void print_way_back(const struct work *work)
     free(main_cf);
 }
 
-/* After postconf has failed: main.cf as it was. */
+/* After postconf has failed: main.cf as it was, and no copy of it left. */
 static int put_back(const struct work *work)
 {
     struct reason why = {""};
@@ -226,7 +226,8 @@ static int put_back(const struct work *work)
         fail(&why);
         ctl_error("%s may have been changed: put %s back in its place", work->main_cf, work->copy);
     } else {
-        ctl_error("%s is as it was; %s of it is of no further use", work->main_cf, work->copy);
+        (void)unlink(work->copy);
+        ctl_error("%s is as it was", work->main_cf);
     }
     free(former);
     free(now);
@@ -239,10 +240,12 @@ static int edit_main(struct work *work)
     const char *arguments[NEED_COUNT + 1] = {"-e"};
     if (asprintf(&work->copy, "%s.batvd-%s", work->main_cf, work->date) < 0) {
         work->copy = NULL;
-        return CTL_UNABLE;
+        reason_write(&why, "out of memory");
     }
-    if (file_copy(work->main_cf, work->copy, &why) != STATUS_OK) {
-        return fail(&why);
+    if (work->copy == NULL || file_copy(work->main_cf, work->copy, &why) != STATUS_OK) {
+        fail(&why);
+        ctl_error("%s is as it was", work->main_cf);
+        return CTL_UNABLE;
     }
     for (size_t i = 0; i < work->count; i++) {
         arguments[i + 1] = work->settings[i];

@@ -134,9 +134,10 @@ def masqueraded(name, more=""):
 
 
 FAULTS = {
-    "no filter": ("filter", "fail", "no place", r"INPUT_MAIL_FILTER\(`batvd', `S=unix:",
+    "no filter": ("filter", "fail", "no filters", r"batvctl -c .* mta sendmail \| sh",
                   {"edit_mc": without_filter}),
-    "another socket": ("filter", "fail", r"/run/other.sock", "INPUT_MAIL_FILTER",
+    "another socket": ("filter", "fail", r"/run/other.sock",
+                       r"INPUT_MAIL_FILTER\(`batvd', `S=local:/",
                        {"socket": "local:/run/other.sock"}),
     "defined only": ("filter", "fail", "InputMailFilters is", "confINPUT_MAIL_FILTERS', `batvd'",
                      {"edit": lambda cf: cf.replace("O InputMailFilters=batvd",

@@ -160,6 +160,7 @@ def test_other_domains_are_refused(fresh, domains):
     assert snapshot(fresh.folder, fresh.settings.folder) == before
     assert "other domains" in done.err and "stays as it is" in done.err
     assert re.search(r"example\.org|other\.example", done.err)
+    assert "run this again with all of them" in done.err
 
 
 def test_settings_of_the_same_domains_stay(fresh):
@@ -254,6 +255,21 @@ def test_not_as_root(fresh):
         assert done.returncode == 2 and word in done.stderr and "root" in done.stderr, done
         assert "nothing was changed" in done.stderr
     assert snapshot(fresh.folder) == before
+
+
+def test_again_not_as_root(fresh):
+    fresh.setup("example.com", rc=1)
+    before = snapshot(fresh.folder)
+    done = run(fresh, ["setpriv", "--reuid=1", "--regid=1", "--clear-groups"], "setup", "example.com")
+    assert done.returncode == 2 and "nothing was changed; run this as root" in done.stderr, done
+    assert snapshot(fresh.folder) == before
+
+
+def test_what_is_said_has_one_order(fresh):
+    """Complaints stand behind what was done before them, in one file too."""
+    (fresh.settings.folder / "batv.pcre").mkdir()
+    done = run(fresh, ["sh", "-c", 'exec "$@" 2>&1', "sh"], "setup", "example.com", "--apply")
+    assert re.search(r"(?s)^configuration: .*\nkeyring: .*\nbatvctl: .*batv\.pcre", done.stdout), done
 
 
 def run(host, before, *args, env=None):
@@ -425,7 +441,7 @@ def test_postconf_that_fails_half_way(fresh):
     os.symlink(shutil.which("postmap", path=fresh.settings.env()["PATH"]), fake / "postmap")
     path = f"{fake}:{fresh.settings.env()['PATH']}"
     done = fresh.setup("example.com", "--apply", rc=2, env={"PATH": path})
-    assert main_cf.read_bytes() == before
+    assert main_cf.read_bytes() == before and not copies(fresh.settings.folder)
     assert "No space left" in done.err and "is as it was" in done.err
     assert "check:" not in done.out
     assert fresh.setup("example.com", "--apply", rc=1)      # and by the real one
