@@ -14,7 +14,9 @@ SYSUSERSDIR ?= $(SYSTEMDDIR)/sysusers.d
 TMPFILESDIR ?= $(SYSTEMDDIR)/tmpfiles.d
 DESTDIR    ?=
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
-ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
+# Below /usr Debian's zsh looks in vendor-completions only.
+ZSH_DEBIAN       := $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version))
+ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/$(if $(ZSH_DEBIAN),vendor-completions,site-functions)
 BUILD      ?= build
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
 CFLAGS     ?= -O2 -g
@@ -209,10 +211,10 @@ install-service:
 	@printf '    %s\n' 'Next, as root:' \
 	    'systemd-sysusers $(SYSUSERSDIR)/batvd.conf' \
 	    'systemd-tmpfiles --create $(TMPFILESDIR)/batvd.conf' \
-	    'editor $(SYSCONFDIR)/batvd/batvd.conf' \
-	    '$(PREFIX)/sbin/batvctl key init' \
+	    '$(PREFIX)/sbin/batvctl setup example.com' \
 	    'systemctl daemon-reload' \
-	    'systemctl enable --now batvd'
+	    'systemctl enable --now batvd' \
+	    '$(PREFIX)/sbin/batvctl setup example.com --apply   # Sendmail: batvctl mta sendmail | sh'
 
 # The configuration stays: it is the administrator's. So do the user and the keys.
 uninstall:

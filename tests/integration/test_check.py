@@ -653,4 +653,5 @@ def test_somebody_else(own):
                           group="daemon", extra_groups=[], env=own.postfix.env(), text=True,
                           capture_output=True, timeout=60, check=False)
     assert done.returncode == 2 and "nobody" in done.stderr, done
-    assert json.loads(done.stdout)
+    one, = of(json.loads(done.stdout), "socket")
+    assert one["level"] == "warn" and one["mend"] == "run this as root", one

@@ -56,7 +56,7 @@ class Shell:
         env = {"PATH": f"{root}/usr/sbin:/usr/bin:/bin", "LANG": "C.UTF-8", "TERM": "dumb",
                "COLUMNS": "2000", "HOME": str(root), "GIVEN": str(self.given),
                "XDG_DATA_DIRS": f"{root}/usr/share",
-               "SITE_FUNCTIONS": f"{root}/usr/share/zsh/site-functions"}
+               "SITE_FUNCTIONS": str(next(root.rglob("_batvctl")).parent)}
         env.update({name: value for name, value in os.environ.items() if "SAN_OPTIONS" in name})
         self.terminal, end = pty.openpty()
         self.process = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=env,
@@ -127,6 +127,16 @@ def shell(request, installed):
         shell = Shell(["zsh", "-f", "-i"], ZSH, installed)
     yield shell
     shell.close()
+
+
+@pytest.mark.parametrize("prefix", ["/usr", "/usr/local"])
+def test_zsh_looks_where_it_is_installed(prefix):
+    said = subprocess.run(["make", "-n", "-o", "all", "install", f"PREFIX={prefix}"], cwd=util.REPO,
+                          check=True, capture_output=True, text=True, timeout=60).stdout
+    folder = re.search(r"(\S+)/_batvctl$", said, re.M)[1]
+    looks = subprocess.run(["zsh", "-fc", "print -l $fpath"], check=True, capture_output=True,
+                           text=True, timeout=60).stdout.split("\n")
+    assert folder in looks
 
 
 # -- what the table says --------------------------------------------------------------------------

@@ -198,6 +198,7 @@ def test_what_is_next_is_said_and_not_done(folder):
     said = make("install-service", folder, PREFIX="/usr")
     for line in ("systemd-sysusers /usr/lib/sysusers.d/batvd.conf",
                  "systemd-tmpfiles --create /usr/lib/tmpfiles.d/batvd.conf",
+                 "/usr/sbin/batvctl setup example.com",
                  "systemctl enable --now batvd"):
         assert f"\n    {line}\n" in said
     assert not list(folder.rglob("*.wants"))
