@@ -641,6 +641,15 @@ def test_broken_configuration(batvd):
     assert str(daemon.conf) in done.json[0]["text"] and "domain" in done.err
 
 
+def test_the_manual_has_every_check():
+    source = (util.REPO / "src/ctl/cmd_check.c").read_text(encoding="utf-8")
+    manual = (util.REPO / "man/batvctl.8").read_text(encoding="utf-8")
+    section = re.search(r"(?ms)^\.Sh CHECKS$(.*?)^\.Sh ", manual)[1]
+    rows = re.findall(r'\{"([\w.-]+)", check_\w+, (?:true|false)\}', source)
+    named = re.findall(r"[\w.-]+", " ".join(re.findall(r"(?m)^\.It Cm (.*)$", section)).replace(",", ""))
+    assert len(rows) > 40 and sorted(named) == sorted(rows)
+
+
 def test_usage(batvd):
     assert "usage" in batvd().ctl("check", "more", rc=2).err
 

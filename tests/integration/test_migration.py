@@ -93,7 +93,7 @@ class Administrator:
         done = subprocess.run(["sh", "-c", command], env=self.env, cwd=self.folder, text=True,
                               capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, f"{command}: {done}"
-        if command == "systemctl start batvd":
+        if command == "systemctl enable --now batvd":
             batvd = self.hosts[""].start()
             util.wait_for(lambda: batvd.ctl("status").rc == 0, 10, "a daemon that has reported")
         return done.stdout
@@ -215,7 +215,7 @@ def test_all_at_once(administrator):
             if "key list" in command:
                 assert re.search(r"0 +retained +hmac-sha1", said), said
                 assert re.search(r"1 +active +hmac-sha256", said), said
-        assert (admin.folder / "systemctl").read_text("ascii") == "start batvd\n"
+        assert (admin.folder / "systemctl").read_text("ascii") == "enable --now batvd\n"
         util.wait_for(lambda: not before & site.workers(), 20, "the processes of before to end")
 
         today = site.batvd.today()
