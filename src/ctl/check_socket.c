@@ -264,10 +264,8 @@ void check_socket_access(struct check *check)
     if (check->postfix == NULL || path == NULL) {
         return;
     }
-    const char *queue = need_queue_directory(check->postfix);
-    size_t length = strlen(queue);
     /* smtpd starts in the queue directory, whatever is above it. */
-    bool below = strncmp(path, queue, length) == 0 && path[length] == '/';
+    const char *below = path_below(path, need_queue_directory(check->postfix));
     char *copy = strdup(path);
     if (copy == NULL) {
         check->no_memory = true;
@@ -275,7 +273,7 @@ void check_socket_access(struct check *check)
         check_add(check, CHECK_FAIL, mend_text("postfix check"),
                   "there is no user %s, as whom Postfix is to run (mail_owner)", who.name);
     } else {
-        check_access(check, &who, copy, below ? length : 0);
+        check_access(check, &who, copy, below != NULL ? (size_t)(below - path) - 1 : 0);
     }
     free(copy);
 }

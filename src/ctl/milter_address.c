@@ -44,8 +44,7 @@ bool listen_host_port(const char *listen, char **host, char **port)
     return *host != NULL;
 }
 
-/* The rest of path where it lies below folder, or NULL. */
-static const char *path_below(const char *path, const char *folder)
+const char *path_below(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
     while (length > 0 && folder[length - 1] == '/') {

@@ -10,6 +10,9 @@ const char *listen_path(const char *listen);
 /* HOST and PORT of any other, as they stand there. False: no memory. The caller frees both. */
 bool listen_host_port(const char *listen, char **host, char **port);
 
+/* The rest of path where it lies below folder; NULL where it does not. */
+const char *path_below(const char *path, const char *folder);
+
 /* The host to connect to: where it stands for every address, the loopback one. */
 const char *listen_reachable(const char *host);
 

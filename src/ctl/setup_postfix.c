@@ -74,14 +74,11 @@ static enum status run(const char *name, const char *const arguments[], size_t c
 static char *missing_folder(const struct ctl *ctl, const struct postfix *postfix)
 {
     const char *path = listen_path(ctl->config->listen);
-    const char *queue = need_queue_directory(postfix);
-    size_t length = strlen(queue);
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    if (slash == NULL || strncmp(path, queue, length) != 0 || path[length] != '/' ||
-        slash <= path + length) {
+    const char *below = path != NULL ? path_below(path, need_queue_directory(postfix)) : NULL;
+    if (below == NULL || strchr(below, '/') == NULL) {
         return NULL;
     }
-    char *folder = strndup(path, (size_t)(slash - path));
+    char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
     if (folder != NULL && access(folder, F_OK) == 0) {
         free(folder);
         folder = NULL;
