@@ -1,8 +1,9 @@
 /*
  * `batvctl setup`: an administrator's first minute. What can be refused is refused before anything
  * is changed; then come configuration, keys, and what the mail server needs, which is printed or,
- * with --apply, made; and in the end `check`. The other commands are called for what they print
- * and make, so that there is one source of it. Nothing is started. A second run changes nothing.
+ * with --apply, made; in the end `check`, and how it goes on. The other commands are called for
+ * what they print and make, so that there is one source of it. Nothing is started. A second run
+ * changes nothing.
  */
 #include <grp.h>
 #include <pwd.h>
@@ -14,6 +15,7 @@
 #include "ctl/commands.h"
 #include "ctl/postfix.h"
 #include "ctl/postfix_needs.h"
+#include "ctl/running.h"
 #include "ctl/sendmail.h"
 #include "ctl/setup.h"
 
@@ -186,6 +188,24 @@ static int check(struct ctl *ctl)
     return cmd_check(ctl, 1, argv);
 }
 
+/* How it goes on where check has found fault. */
+static void print_next(const struct ctl *ctl, const struct found *found, bool apply)
+{
+    bool running = daemon_is_running(ctl->config->state_dir);
+    if (running && (apply || (found->postfix == NULL && found->sendmail == NULL))) {
+        return;
+    }
+    puts("\nnext:");
+    if (!running) {
+        puts("    systemctl enable --now batvd");
+    }
+    if (found->postfix != NULL) {
+        printf("    this command %s\n", apply ? "again" : "with --apply");
+    } else if (found->sendmail != NULL) {
+        puts("    what Sendmail needs, as above");
+    }
+}
+
 static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found, bool apply)
 {
     if (!find_mta(found)) {
@@ -207,6 +227,9 @@ static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found,
         return exit;
     }
     int checked = check(ctl);
+    if (checked == CTL_NO) {
+        print_next(ctl, found, apply);
+    }
     return checked > exit ? checked : exit;
 }
 

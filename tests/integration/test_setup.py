@@ -118,7 +118,19 @@ def test_it_ends_with_check(fresh):
 def test_nothing_to_find_fault_with_is_0(fresh):
     fresh.setup("example.com", "--apply", rc=1)
     fresh.start()
-    assert fresh.setup("example.com", rc=0)
+    assert "\nnext:\n" not in fresh.setup("example.com", rc=0).out
+
+
+def test_what_is_next(fresh):
+    def told(*more):
+        return fresh.setup("example.com", *more, rc=1).out.split("\nnext:\n")[1]
+    start = "    systemctl enable --now batvd\n"
+    assert told() == start + "    this command with --apply\n"
+    assert told("--apply") == start + "    this command again\n"
+    (copy,) = copies(fresh.settings.folder)
+    copy.rename(fresh.settings.folder / "main.cf")
+    fresh.start()
+    assert told() == "    this command with --apply\n"
 
 
 @pytest.mark.parametrize("bad, why", [
