@@ -134,14 +134,16 @@ static bool print_script(const struct answer *answer)
     const char *place = answer->postfix != NULL ? postfix_place(answer->postfix) : "";
     char *option = config_option(answer->ctl);
     char *path = program_quote(answer->map_path);
+    bool usual = strcmp(answer->map_path, POSTFIX_MAP_PATH) == 0;
     bool done = option != NULL && path != NULL;
     if (done) {
         printf("# batvd in Postfix: what it needs, by %s. As root, this applies it:\n"
-               "#     batvctl %smta postfix | sh\n"
+               "#     batvctl %smta postfix%s%s | sh\n"
                "\n"
                "# The map of recipients; to be made anew when a domain comes or goes.\n"
                "cat > %s.new <<'END-OF-MAP' &&\n",
-               answer->ctl->config_path, option, path);
+               answer->ctl->config_path, option, usual ? "" : " --map-path ", usual ? "" : path,
+               path);
         done = print_map(answer);
         printf("END-OF-MAP\n"
                "chmod 644 %s.new &&\nmv %s.new %s &&\n\n",

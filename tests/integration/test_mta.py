@@ -130,6 +130,7 @@ def test_script_applies_all_and_again(mta, settings):
     path = settings.folder / "it's.pcre"
     settings.write({"smtpd_milters": "inet:localhost:11332"})
     script = mta(None, "--map-path", path)
+    assert " mta postfix --map-path '" in script.split("\n\n")[0]   # as it is to be called again
     for _ in range(2):
         assert script.endswith(" check\n")
         settings.run(script.removesuffix(script.splitlines()[-1] + "\n") + "true", sanitizers())
