@@ -94,7 +94,7 @@ static void message_end(struct session *s)
 }
 
 /* libmilter tells of no end for connections that are open when it ends itself. */
-static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
+static LIST_HEAD(session_list, session) sessions = LIST_HEAD_INITIALIZER(sessions);
 static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct session *session_new(void)
