@@ -51,7 +51,8 @@ unit        = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/$
 CORE_TESTS := $(call unit,core)
 IO_TESTS   := $(call unit,io)
 CTL_TESTS  := $(call unit,ctl)
-UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS)
+MEMORY_TESTS := $(call unit,memory)
+UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS) $(MEMORY_TESTS)
 BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth journal lists)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8       := $(wildcard man/*.8)
@@ -80,6 +81,10 @@ $(IO_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(IO) $(LIBBATV)
 $(CTL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL) $(IO) $(LIBBATV)
 $(CORE_TESTS): LIBS := $(CORE_LIBS)
 $(IO_TESTS) $(CTL_TESTS): LIBS := $(IO_LIBS)
+# All of it but libmilter, which the test plays, with each call refused in turn.
+$(MEMORY_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/memory/memory.o \
+    $(MILTER) $(CTL) $(IO) $(LIBBATV)
+$(MEMORY_TESTS): LIBS := $(IO_LIBS) -Wl,@tests/unit/memory/calls
 $(UNIT_TESTS):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)

@@ -58,7 +58,8 @@ struct regex_list;
 enum status regex_list_new(const char *const entries[], size_t count, struct regex_list **out,
                            size_t *bad);
 void regex_list_free(struct regex_list *list);
-const char *regex_list_match(const struct regex_list *list, const char *text);
+/* *status, unless status is NULL: STATUS_NO_MEMORY where it is not known for want of that. */
+const char *regex_list_match(const struct regex_list *list, const char *text, enum status *status);
 
 /* Domains: example.com, .example.com (every subdomain, not itself), as A-labels in lower case. */
 struct domain_list;

@@ -128,28 +128,34 @@ static int spend(pcre2_callout_block *callout, void *data)
 }
 
 static bool regex_matches(const struct regex *regex, const char *text, size_t length,
-                          pcre2_match_data *data, pcre2_match_context *context)
+                          pcre2_match_data *data, pcre2_match_context *context, enum status *status)
 {
     struct work work = {.left = WORK_MAX};
     pcre2_set_callout(context, spend, &work);
-    return pcre2_match(regex->code, (PCRE2_SPTR)text, length, 0, 0, data, context) >= 0;
+    int result = pcre2_match(regex->code, (PCRE2_SPTR)text, length, 0, 0, data, context);
+    *status = result == PCRE2_ERROR_NOMEMORY ? STATUS_NO_MEMORY : *status;
+    return result >= 0;
 }
 
-const char *regex_list_match(const struct regex_list *list, const char *text)
+const char *regex_list_match(const struct regex_list *list, const char *text, enum status *status)
 {
     size_t length = strnlen(text, BOUNCE_ID_MAX + 1);
+    enum status ignored;
+    status = status != NULL ? status : &ignored;
+    *status = STATUS_OK;
     if (list == NULL || length > BOUNCE_ID_MAX) {
         return NULL;
     }
     const char *found = NULL;
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     pcre2_match_context *context = pcre2_match_context_create(NULL);
-    if (data != NULL && context != NULL) {
+    *status = data == NULL || context == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    if (*status == STATUS_OK) {
         pcre2_set_match_limit(context, MATCH_MAX);
         pcre2_set_depth_limit(context, DEPTH_MAX);
         pcre2_set_heap_limit(context, HEAP_MAX);
         for (size_t i = 0; i < list->count && found == NULL; i++) {
-            if (regex_matches(&list->items[i], text, length, data, context)) {
+            if (regex_matches(&list->items[i], text, length, data, context, status)) {
                 found = list->items[i].entry;
             }
         }

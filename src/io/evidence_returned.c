@@ -56,26 +56,30 @@ static enum answer ask_class(void *self, const struct question *q)
 
 /* -------------------------------------------------------------- tag in body */
 
-/* True where the address has a valid tag of ours for the recipient asked about. */
-static bool tag_proves(const struct asked *asked, const char *text, time_t now)
+/* Whether the address has a valid tag of ours for the recipient asked about. */
+static enum answer tag_proves(const struct asked *asked, const char *text, time_t now)
 {
     struct address address;
     struct tag_check check;
     char *plain = NULL;
     char *folded = NULL;
+    enum answer answer = ANSWER_UNAVAILABLE;
     if (address_parse(text, &address) != STATUS_OK) {
-        return false;
+        return answer;
     }
     if (tag_verify(asked->ring, &address, asked->settings->keys.lifetime_days, now, &check,
                    &plain) == STATUS_OK &&
-        !check.internal_error && check.result == RESULT_VALID) {
-        folded = evidence_address(plain, address.ascii);
+        !check.internal_error) {
+        bool valid = check.result == RESULT_VALID;
+        folded = valid ? evidence_address(plain, address.ascii) : NULL;
+        if (!valid || folded != NULL) {
+            answer = valid && strcmp(folded, asked->address) == 0 ? ANSWER_YES : ANSWER_NO;
+        }
     }
-    bool proves = folded != NULL && strcmp(folded, asked->address) == 0;
     free(folded);
     free(plain);
     address_free(&address);
-    return proves;
+    return answer;
 }
 
 static enum answer ask_tag(void *self, const struct question *q)
@@ -87,12 +91,12 @@ static enum answer ask_tag(void *self, const struct question *q)
     if (answer != ANSWER_YES) {
         return answer;
     }
-    for (size_t i = 0; i < bounce->tag_count; i++) {
-        if (tag_proves(&asked, bounce->tags[i].address, q->now)) {
-            return ANSWER_YES;
-        }
+    answer = ANSWER_NO;
+    for (size_t i = 0; i < bounce->tag_count && answer != ANSWER_YES; i++) {
+        enum answer one = tag_proves(&asked, bounce->tags[i].address, q->now);
+        answer = one != ANSWER_NO ? one : answer;
     }
-    return ANSWER_NO;
+    return answer;
 }
 
 /* ------------------------------------------------------------------ journal */
@@ -219,12 +223,15 @@ static enum answer ask_pattern(void *self, const struct question *q)
         return answer;
     }
     /* Those that are named so: a pattern may match the addresses of the site as well. */
+    answer = ANSWER_NO;
     for (size_t i = 0; i < bounce->named_count && content_may_look_up(q->content); i++) {
-        if (regex_list_match(asked.rules->message_ids, bounce->ids[i].text) != NULL) {
+        enum status status;
+        if (regex_list_match(asked.rules->message_ids, bounce->ids[i].text, &status) != NULL) {
             return ANSWER_YES;
         }
+        answer = status == STATUS_OK ? answer : ANSWER_UNAVAILABLE;
     }
-    return ANSWER_NO;
+    return answer;
 }
 
 void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out)

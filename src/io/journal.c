@@ -145,6 +145,7 @@ struct sighting {
     unsigned secret;
     bool found;
     bool counted; /* no layer below can add to it */
+    bool unsure;  /* a layer has an entry that could not be checked */
 };
 
 /* Takes one more layer in, coming from above. False: that is no entry of ours. */
@@ -152,8 +153,10 @@ static bool add_layer(struct sighting *sighting, const struct ring *ring,
                       const uint8_t value[static JOURNAL_VALUE], bool counted)
 {
     struct journal_entry layer = sighting->entry;
-    if (journal_entry_unpack(ring, sighting->secret, value, &layer) != STATUS_OK) {
-        return false;
+    enum status status = journal_entry_unpack(ring, sighting->secret, value, &layer);
+    if (status != STATUS_OK) {
+        sighting->unsure = sighting->unsure || status != STATUS_INVALID;
+        return status != STATUS_INVALID;
     }
     if (sighting->found) {
         raise_entry(&layer, sighting->entry.expires, sighting->entry.allowed);
@@ -274,6 +277,7 @@ static enum journal_answer look(struct journal *journal, const struct ring *ring
             bool used_up = out->entry.used >= out->entry.allowed;
             return used_up ? JOURNAL_EXHAUSTED : JOURNAL_YES;
         }
+        readable = readable && !sightings[i].unsure;
     }
     return readable ? JOURNAL_NO : JOURNAL_UNAVAILABLE;
 }

@@ -55,6 +55,7 @@ struct keeper {
     bool paused;
     bool clock_wrong;
     bool report_due;     /* something happened that the status file does not know yet */
+    bool unpublished;    /* there was no memory for a version of what is here */
     time_t clock_offset; /* time of day less boot time, while the clock was right */
 
     bool rotated;                /* by itself, since the start */
@@ -94,12 +95,12 @@ static void remember(char **place, const char *text)
 
 /* --------------------------------------------------------------- publishing */
 
-/* With the lock held. Without memory the old version stays in force; the next change tries again.
- */
+/* With the lock held. Without memory the old version stays in force; the next look tries again. */
 static void publish(struct keeper *k)
 {
     struct version *version =
         version_new(k->config, k->ring, k->relayed, k->journal_birth, k->paused, k->clock_wrong);
+    k->unpublished = version == NULL;
     if (version == NULL) {
         log_line(LOG_ERR, "out of memory: the former settings and keys stay in force");
         return;
@@ -496,7 +497,7 @@ static void job_look(void *self, time_t now)
     changed = look_at_pause(k) || changed;
     changed = look_at_clock(k, now) || changed;
     changed = look_at_relayed(k) || changed;
-    if (changed) {
+    if (changed || k->unpublished) {
         publish(k);
     }
     bool report_due = k->report_due;
@@ -728,12 +729,12 @@ struct version *keeper_acquire(struct keeper *k)
 struct version *keeper_newest(struct keeper *k)
 {
     pthread_mutex_lock(&k->lock);
-    if (look_at_ring(k)) {
+    if (look_at_ring(k) || k->unpublished) {
         publish(k);
     }
-    bool unread = k->ring_unread;
+    bool unknown = k->ring_unread || k->unpublished;
     pthread_mutex_unlock(&k->lock);
-    return unread ? NULL : current_acquire(&k->current);
+    return unknown ? NULL : current_acquire(&k->current);
 }
 
 void keeper_decide(struct keeper *k, const struct decision *decision)

@@ -446,12 +446,12 @@ START_TEST(test_message_id_patterns)
     ck_assert_ptr_null(rules_of("a.test")->message_ids);
     ck_assert_ptr_null(rules_of("d.test")->message_ids);
     const struct regex_list *list = rules_of("b.test")->message_ids;
-    ck_assert_str_eq(regex_list_match(list, "1@B.test"), "@b\\.test$");
-    ck_assert_str_eq(regex_list_match(list, "old.12@b"), "^old\\.\\d+@");
-    ck_assert_str_eq(regex_list_match(list, "a@b#x"), "@[^@]*#x$");
-    ck_assert_ptr_null(regex_list_match(list, "1@bxtest"));
-    ck_assert_ptr_null(regex_list_match(list, "c@x"));
-    ck_assert_str_eq(regex_list_match(rules_of("c.test")->message_ids, "c@x"), "^c");
+    ck_assert_str_eq(regex_list_match(list, "1@B.test", NULL), "@b\\.test$");
+    ck_assert_str_eq(regex_list_match(list, "old.12@b", NULL), "^old\\.\\d+@");
+    ck_assert_str_eq(regex_list_match(list, "a@b#x", NULL), "@[^@]*#x$");
+    ck_assert_ptr_null(regex_list_match(list, "1@bxtest", NULL));
+    ck_assert_ptr_null(regex_list_match(list, "c@x", NULL));
+    ck_assert_str_eq(regex_list_match(rules_of("c.test")->message_ids, "c@x", NULL), "^c");
 
     /* One that signs has something better; a warning says so. */
     ck_assert_int_eq(
