@@ -81,9 +81,10 @@ $(IO_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(IO) $(LIBBATV)
 $(CTL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL) $(IO) $(LIBBATV)
 $(CORE_TESTS): LIBS := $(CORE_LIBS)
 $(IO_TESTS) $(CTL_TESTS): LIBS := $(IO_LIBS)
-# All of it but libmilter, which the test plays, with each call refused in turn.
-$(MEMORY_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/memory/memory.o \
-    $(MILTER) $(CTL) $(IO) $(LIBBATV)
+# With each call refused in turn (tests/unit/memory/calls); test_milter plays libmilter.
+$(BUILD)/tests/memory/test_milter: $(BUILD)/obj/tests/unit/memory/test_milter.o $(MILTER)
+$(MEMORY_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o \
+    $(BUILD)/obj/tests/unit/memory/memory.o $(CTL) $(IO) $(LIBBATV)
 $(MEMORY_TESTS): LIBS := $(IO_LIBS) -Wl,@tests/unit/memory/calls
 $(UNIT_TESTS):
 	@mkdir -p $(@D)

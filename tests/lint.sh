@@ -129,6 +129,13 @@ check_core_data() {
             $3 == "O" && $4 ~ /^(\.t?(data|bss)|\*COM\*)$/ { print member, $4, $NF }'
 }
 
+# What allocates is refused in turn by tests/unit/memory: all of it must be named there.
+check_memory_calls() {
+    find "$build/obj/src" -name '*.o' -exec nm -u {} + | awk '$1 == "U" { print "--wrap=" $2 }' |
+        grep -E '=(.*alloc(array)?|str(n)?dup|.*v?asprintf(_chk)?|open_memstream|f(d)?open|realpath|getline|getdelim|EVP_MAC_(fetch|CTX_new|CTX_dup|init|update|final)|EVP_Digest|pcre2_.*(create|compile|match)_8|idn2_(lookup|to)_.*)$' |
+        sort -u | grep -vxF -f tests/unit/memory/calls || true
+}
+
 check_length() {
     for file in $(sources src include); do
         awk -v file="$file" '
@@ -151,6 +158,7 @@ check_layers <"$work/includes" | report "includes"
 check_calls | report "banned calls"
 check_core_calls | report "the core has no clock, no randomness, no I/O"
 check_core_data | report "the core has no globals"
+check_memory_calls | report "calls that tests/unit/memory/calls does not name"
 check_length | report "functions over 70 lines"
 { nm "$build/batvctl" 2>&1 | grep -E 'smfi_|No such' || true; } | report "batvctl without libmilter"
 if have mandoc; then

@@ -241,13 +241,14 @@ static enum status expressions(const struct raw_list *list, struct regex_list **
     return status;
 }
 
-static bool is_network(const char *text)
+static enum status is_network(const char *text, bool *yes)
 {
     struct network_list *list = NULL;
     size_t bad = 0;
-    bool yes = network_list_new(&text, 1, &list, &bad) == STATUS_OK;
+    enum status status = network_list_new(&text, 1, &list, &bad);
     network_list_free(list);
-    return yes;
+    *yes = status == STATUS_OK;
+    return status == STATUS_INVALID ? STATUS_OK : status;
 }
 
 /* exclude_sign.clients: networks to one list, names to the other. */
@@ -258,10 +259,14 @@ static enum status resolve_clients(const struct raw_list *clients, struct settin
     both[0].items = calloc(clients->count + 1, sizeof *both[0].items);
     both[1].items = calloc(clients->count + 1, sizeof *both[1].items);
     if (both[0].items != NULL && both[1].items != NULL) {
-        for (size_t i = 0; i < clients->count; i++) {
-            struct raw_list *list = &both[is_network(clients->items[i].text)];
-            list->items[list->count++] = clients->items[i];
-        }
+        status = STATUS_OK;
+    }
+    for (size_t i = 0; status == STATUS_OK && i < clients->count; i++) {
+        bool network;
+        status = is_network(clients->items[i].text, &network);
+        both[network].items[both[network].count++] = clients->items[i];
+    }
+    if (status == STATUS_OK) {
         status = hosts(&both[0], &settings->exclude_sign_hosts);
     }
     if (status == STATUS_OK) {
