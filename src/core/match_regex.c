@@ -140,7 +140,7 @@ static bool regex_matches(const struct regex *regex, const char *text, size_t le
 const char *regex_list_match(const struct regex_list *list, const char *text, enum status *status)
 {
     size_t length = strnlen(text, BOUNCE_ID_MAX + 1);
-    enum status ignored;
+    enum status ignored = STATUS_OK;
     status = status != NULL ? status : &ignored;
     *status = STATUS_OK;
     if (list == NULL || length > BOUNCE_ID_MAX) {

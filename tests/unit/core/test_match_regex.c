@@ -271,7 +271,8 @@ static void *match_often(void *list)
     for (int i = 0; i < 500; i++) {
         char text[64];
         snprintf(text, sizeof text, "%d.%d@mail.example.com", i, i * i);
-        if (regex_list_match(list, text, NULL) == NULL || regex_list_match(list, text + 1, NULL) == NULL ||
+        if (regex_list_match(list, text, NULL) == NULL ||
+            regex_list_match(list, text + 1, NULL) == NULL ||
             regex_list_match(list, "x@other.test", NULL) != NULL ||
             regex_list_match(list, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", NULL) != NULL) {
             return list;
