@@ -148,6 +148,7 @@ static bool prepare(struct ctl *ctl)
         return false;
     }
     if ((flags & CTL_KEYS) != 0) {
+        secret_lock_memory();
         privileges_hide_memory();
     }
     return true;

@@ -11,6 +11,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "batv/secret.h"
 #include "io/config.h"
 #include "io/content.h"
 #include "io/evidence_returned.h"
@@ -207,10 +208,16 @@ int main(int argc, char **argv)
         return done;
     }
     maintenance_block_signals();
-    signal(SIGPIPE, SIG_IGN); /* the log's reader may go away */
-    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like any other */
+    signal(SIGPIPE, SIG_IGN);           /* the log's reader may go away */
+    signal(SIGXFSZ, SIG_IGN);           /* a file too large is an error like any other */
+    bool locked = secret_lock_memory(); /* while root is still there to allow it */
     if (load_config(options.config_path, &config) != STATUS_OK) {
         return EX_CONFIG;
+    }
+
+    if (!locked && !options.check_only) {
+        log_line(LOG_NOTICE, "the memory for keys cannot be locked, so it may be swapped out: the "
+                             "limit (RLIMIT_MEMLOCK) is too low");
     }
 
     enum status status = identity_find(config, &identity, &why);
@@ -220,10 +227,13 @@ int main(int argc, char **argv)
         config_free(config);
     }
     if (status == STATUS_OK && !options.check_only) {
-        /* the keeper may load another configuration: this one stays what the process runs by */
+        /* The keeper may load another configuration: this one stays what the process runs by. Of
+         * the version no more is kept: its keys may have to be forgotten. */
         struct version *version = keeper_acquire(state.keeper);
-        status = serve(&state, version_config(version), &identity, &why);
+        struct shared_config *first = version_share_config(version);
         version_release(version);
+        status = serve(&state, shared_config_get(first), &identity, &why);
+        shared_config_release(first);
     }
     keeper_free(state.keeper);
     journal_close(state.journal);

@@ -34,6 +34,19 @@ void secret_to_hex(const struct secret *secret, char out[static SECRET_HEX]);
 /* In time that depends on length only. */
 bool secret_equal_octets(const void *a, const void *b, size_t length);
 
+/*
+ * Memory for what holds secrets, zeroed; freed by secret_free, which wipes it. NULL: there is none.
+ * Once a process has called secret_lock_memory, it lies in an arena of its own, between guard
+ * pages, which is never swapped out nor part of a core dump. What OpenSSL makes of a key for its
+ * contexts lies in the heap all the same, and is wiped when they are freed.
+ */
+void *secret_alloc(size_t size);
+void secret_free(void *memory, size_t size);
+
+/* Before the first secret, and before there are threads. False: such memory could not be had, or
+ * not be locked: secrets then lie in what there is. */
+bool secret_lock_memory(void);
+
 /* Overwrites in a way that the compiler keeps. */
 void secret_wipe_memory(void *memory, size_t length);
 

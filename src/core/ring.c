@@ -139,7 +139,7 @@ static void key_end_now(struct ring_key *key, time_t now, bool compromised)
 
 struct ring *ring_new(void)
 {
-    return calloc(1, sizeof(struct ring));
+    return secret_alloc(sizeof(struct ring));
 }
 
 static void domains_free(struct ring *ring)
@@ -164,8 +164,7 @@ void ring_free(struct ring *ring)
         mac_key_free(ring->evidence_macs[i]);
     }
     domains_free(ring);
-    secret_wipe_memory(ring, sizeof *ring);
-    free(ring);
+    secret_free(ring, sizeof *ring);
 }
 
 static bool keys_copy(struct ring *copy, const struct ring *ring)

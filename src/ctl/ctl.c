@@ -74,6 +74,7 @@ bool ctl_become_owner(struct ctl *ctl)
     if (!ctl_load_config(ctl) || !owner_become(ctl->config->state_dir, ctl->config->user)) {
         return false;
     }
+    secret_lock_memory();
     privileges_hide_memory();
     return true;
 }

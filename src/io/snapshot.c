@@ -124,9 +124,10 @@ const struct snapshot *version_snapshot(const struct version *version)
     return &version->snapshot;
 }
 
-const struct config *version_config(const struct version *version)
+struct shared_config *version_share_config(const struct version *version)
 {
-    return version->config->config;
+    take_reference(&version->config->references);
+    return version->config;
 }
 
 void version_release(struct version *version)

@@ -31,7 +31,8 @@ struct version *version_new(struct shared_config *config, struct shared_ring *ri
                             bool clock_wrong);
 /* Valid as long as the reference is held. */
 const struct snapshot *version_snapshot(const struct version *version);
-const struct config *version_config(const struct version *version);
+/* A reference to the configuration alone, without the keys; release it. */
+struct shared_config *version_share_config(const struct version *version);
 void version_release(struct version *version);
 
 /* The place where the current version stands. */

@@ -180,6 +180,17 @@ int __wrap___asprintf_chk(char **out, int flag, const char *format, ...)
     return length;
 }
 
+WRAP(void *, CRYPTO_secure_zalloc, (size_t size, const char *file, int line), (size, file, line),
+     NULL, given)
+
+void __real_CRYPTO_secure_clear_free(void *pointer, size_t size, const char *file, int line);
+void __wrap_CRYPTO_secure_clear_free(void *pointer, size_t size, const char *file, int line);
+void __wrap_CRYPTO_secure_clear_free(void *pointer, size_t size, const char *file, int line)
+{
+    taken_back(pointer);
+    __real_CRYPTO_secure_clear_free(pointer, size, file, line);
+}
+
 WRAP(EVP_MAC *, EVP_MAC_fetch, (OSSL_LIB_CTX * library, const char *name, const char *properties),
      (library, name, properties), NULL, )
 WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_new, (EVP_MAC * mac), (mac), NULL, )
