@@ -22,7 +22,7 @@
 #include "io/log.h"
 
 enum {
-    BATCH_MAX = 8192,
+    BATCH_MAX = 1024, /* LMDB keeps a page of memory for each that a transaction has changed */
     BATCH_LEAST = 4,
     SIZE_OF_BATCH = 128 * 1024,
     CHECK_SECONDS = 300,
