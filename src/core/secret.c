@@ -83,12 +83,20 @@ bool secret_equal_octets(const void *a, const void *b, size_t length)
     return CRYPTO_memcmp(a, b, length) == 0;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* It does not look into the arena for pointers, so all that a ring holds would be a leak. */
+bool secret_lock_memory(void)
+{
+    return true;
+}
+#else
 bool secret_lock_memory(void)
 {
     /* A ring takes four kibibytes; each message that goes on under an earlier one keeps that. */
     enum { ARENA = 128 * 1024, BLOCK = 64 };
     return CRYPTO_secure_malloc_init(ARENA, BLOCK) == 1;
 }
+#endif
 
 void *secret_alloc(size_t size)
 {
