@@ -20,6 +20,7 @@
 #include "io/evidence_returned.h"
 #include "io/log.h"
 #include "io/mime.h"
+#include "io/oracle_network.h"
 #include "io/ring_file.h"
 #include "memory.h"
 #include "milter/adapter.h"
@@ -402,7 +403,10 @@ static void play_all(void (*script)(void))
 {
     struct reason why;
     mta = script;
+    adapter_of_run.network = oracle_network_new(NULL);
+    ck_assert_ptr_nonnull(adapter_of_run.network);
     ck_assert_int_eq(adapter_run(&adapter_of_run, -1, &why), STATUS_OK);
+    oracle_network_free(adapter_of_run.network);
 }
 
 /* A DSN to alice; its body says what comes back. */
