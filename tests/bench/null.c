@@ -24,7 +24,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CHANGES_MAX = 16, CONN_MAX = 256, STACK_SIZE = 512 * 1024, BACKLOG = 4096 };
+enum { CHANGES_MAX = 16, CONN_MAX = 256, STACK = 512 * 1024, BACKLOG = 4096 };
 
 struct settings {
     const char *conn;
@@ -361,7 +361,7 @@ static void stacks_set(void)
     pthread_attr_t attributes;
 
     if (pthread_attr_init(&attributes) != 0 ||
-        pthread_attr_setstacksize(&attributes, STACK_SIZE) != 0 ||
+        pthread_attr_setstacksize(&attributes, STACK) != 0 ||
         pthread_setattr_default_np(&attributes) != 0)
         errx(1, "the size of stacks cannot be set");
     pthread_attr_destroy(&attributes);
