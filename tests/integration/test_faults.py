@@ -70,7 +70,7 @@ def small_disk(batvd, may_mount):
     """A daemon with SMALL_DISK, its state folder as seen from here, and what runs commands in its
     place and batvctl there."""
     instance = batvd(REJECT)
-    instance._under = [*SMALL_DISK, str(instance.state)]
+    instance.under = [*SMALL_DISK, str(instance.state)]
     instance.start()
     state = pathlib.Path(f"/proc/{instance.pid}/root{instance.state}")
 
@@ -143,7 +143,7 @@ def test_a_read_only_state_folder(small_disk):
 def test_a_start_on_a_read_only_state_folder(batvd, may_mount):
     instance = batvd(REJECT)
     script = SMALL_DISK[-2].replace("; shift", '; mount -o remount,ro "$1"; shift')
-    instance._under = [*SMALL_DISK[:-2], script, "sh", str(instance.state)]
+    instance.under = [*SMALL_DISK[:-2], script, "sh", str(instance.state)]
     with pytest.raises(StartFailure) as failed:
         instance.start()
     assert failed.value.status == 71 and str(instance.state / "lock") in failed.value.log
@@ -155,7 +155,7 @@ def test_no_descriptors_left(batvd):
     is over with the crowd."""
     limit = 64
     instance = batvd({**REJECT, "keys": {"rotate_days": 0}})
-    instance._under = ["prlimit", f"--nofile={limit}:{limit}"]
+    instance.under = ["prlimit", f"--nofile={limit}:{limit}"]
     instance.start()
     before = descriptors(instance.pid)
     with contextlib.ExitStack() as stack:

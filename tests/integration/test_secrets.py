@@ -166,7 +166,7 @@ def test_no_key_by_a_core_dump_or_a_debugger(batvd):
     finally:
         util.remove_folder(folder)
     instance = batvd(CONFIG)
-    instance._under = ["prlimit", "--core=unlimited"]
+    instance.under = ["prlimit", "--core=unlimited"]
     instance.start()
     use(instance)
     secrets = [instance.secret(0), instance.evidence_secret()]
@@ -191,7 +191,7 @@ def test_the_secure_arena_is_left_out_where_locking_is_not_allowed(batvd):
     """It starts all the same, and says so."""
     instance = batvd({**CONFIG, "user": None}, user="nobody", init_keys=True)
     instance.ctl("key", "init", rc=0)
-    instance._under = ["prlimit", "--memlock=0:0", "setpriv", "--reuid=nobody", "--regid=nogroup",
+    instance.under = ["prlimit", "--memlock=0:0", "setpriv", "--reuid=nobody", "--regid=nogroup",
                        "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
     instance.configure({**CONFIG, "user": None, "listen_group": None})
     instance.start()

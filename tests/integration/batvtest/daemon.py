@@ -220,6 +220,7 @@ class Batvd:
         self.monotonic = monotonic
         self._init_keys = init_keys
         self._prefix = list(prefix)
+        self.under = []  # the same for the daemon alone
         self._fake_file = self.folder / "faketime"
         self._secrets = {}
         self._make_folders()
@@ -342,7 +343,7 @@ class Batvd:
             self.ctl("key", "init", rc=0)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._prefix, util.binary("batvd"), "-c", self.conf, *args],
+                [*self._prefix, *self.under, util.binary("batvd"), "-c", self.conf, *args],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), cwd="/",
                 start_new_session=True)
         try:
