@@ -360,8 +360,7 @@ static void stacks_set(void)
 {
     pthread_attr_t attributes;
 
-    if (pthread_attr_init(&attributes) != 0 ||
-        pthread_attr_setstacksize(&attributes, STACK) != 0 ||
+    if (pthread_attr_init(&attributes) != 0 || pthread_attr_setstacksize(&attributes, STACK) != 0 ||
         pthread_setattr_default_np(&attributes) != 0)
         errx(1, "the size of stacks cannot be set");
     pthread_attr_destroy(&attributes);
