@@ -155,6 +155,16 @@ asan tsan:
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_tsan := -fsanitize=thread -DSTACK_SIZE=2097152
 
+# The counts are written by the daemon too, which has given up root: in a folder that it gets at.
+coverage:
+	@.ci/deps build check
+	@counts=$$(mktemp -d /tmp/batv-counts.XXXXXX) && trap 'rm -rf "$$counts"' EXIT && \
+	$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= CFLAGS='-O0 -g' \
+	    SANITIZE="$(SANITIZE_coverage) -fprofile-dir=$$counts" tests && \
+	CK_TIMEOUT_MULTIPLIER=4 BATV_PATIENCE="$${BATV_PATIENCE:-2}" tests/coverage $(BUILD)/$@ \
+	    "$$counts" tests/with-build $(BUILD)/$@ tests/run
+SANITIZE_coverage := --coverage -fprofile-update=atomic
+
 # Each target for this long; CORPUS may name a folder of further seeds for the bounce reader.
 SECONDS ?= 60
 fuzz:
@@ -245,9 +255,9 @@ help:
 	@echo '                SYSUSERSDIR TMPFILESDIR; enables and starts nothing'
 	@echo 'make deps       as root: install the packages of .ci/packages'
 	@echo 'make fuzz       SECONDS=$(SECONDS), as root: each fuzz target for that long'
-	@echo 'also: uninstall clean tests asan tsan lint analyze format format-check bench'
+	@echo 'also: uninstall clean tests asan tsan coverage lint analyze format format-check bench'
 
 FORCE:
-.PHONY: all tests deps check asan tsan fuzz fuzzers demo bench lint analyze format format-check \
-        install install-service uninstall unit-check package-check clean help FORCE
+.PHONY: all tests deps check asan tsan coverage fuzz fuzzers demo bench lint analyze format \
+        format-check install install-service uninstall unit-check package-check clean help FORCE
 .DELETE_ON_ERROR:
