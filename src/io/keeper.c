@@ -119,19 +119,15 @@ static void refuse_ring(struct keeper *k, enum status status, const struct reaso
         log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", why->text);
         remember(&k->ring_error, why->text);
     }
-    if (status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO) {
-        k->stamp = (struct file_stamp){0};
-        k->ring_unread = true;
-    }
+    k->ring_unread = status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO;
 }
 
 /* With the lock held. True: another ring is in force. */
 static bool look_at_ring(struct keeper *k)
 {
     struct ring *ring = NULL;
-    k->ring_unread = false;
     struct reason why = {""};
-    if (!ring_source_changed(k->source, &k->stamp)) {
+    if (!ring_source_changed(k->source, &k->stamp) && !k->ring_unread) {
         return false;
     }
     enum status status = ring_load(k->source, &ring, &why);
@@ -142,6 +138,7 @@ static bool look_at_ring(struct keeper *k)
     }
     shared_ring_release(k->ring);
     k->ring = shared;
+    k->ring_unread = false;
     remember(&k->ring_error, "");
     log_line(LOG_INFO, "keyring generation %" PRIu64 " in force, key %d signs", ring->generation,
              ring_active(ring, time(NULL)));

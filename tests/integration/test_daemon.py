@@ -5,6 +5,7 @@ import fcntl
 import grp
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import stat
@@ -273,6 +274,40 @@ def test_a_bad_ring_leaves_the_old_one_in_force(batvd, damage):
     os.chown(ring, *util.owner_ids("nobody"))
     ring.chmod(0o600)
     instance.wait_text("keyring generation", since=mark)
+
+
+@pytest.mark.parametrize("stage", ["eom", "rcpt"])
+@pytest.mark.parametrize("on_error", ["tempfail", "accept"])
+def test_a_ring_that_cannot_be_read_now(batvd, stage, on_error):
+    """A tag by a key that nobody knows may be by a newer one: on_error answers, as long as it takes,
+    and not the rule for such tags."""
+    instance = batvd({"verify": {"action": "reject", "reject_at": stage}, "on_error": on_error})
+    ring, rotated = instance.state / "keyring", instance.state / "rotated"
+    instance.ctl("key", "init", rc=0)
+    former = ring.read_bytes()
+    instance.ctl("key", "rotate", rc=0)
+    newer = instance.tagged("alice@example.com", key=1)
+    ring.rename(rotated)
+    ring.write_bytes(former)
+    shutil.copystat(rotated, ring)
+    os.chown(ring, *util.owner_ids("nobody"))
+    instance.start()
+    with MilterSession(instance.milter) as s:
+        mark = instance.mark()
+        instance.state.chmod(0o000)
+        rotated.rename(ring)
+        for _ in range(3):
+            out = s.message("<>", [f"<{newer}>"])
+            assert (out.verdict, out.mods) == (on_error, [])
+            assert out.text == ("451 4.3.0 mail filter error, try again later"
+                                if on_error == "tempfail" else "")
+            assert out.stage == ("rcpt" if out.text and stage == "rcpt" else "eom")
+        log = instance.log_text()[mark:]
+        assert log.count("keyring refused") == 1 and "unknown-key" not in log
+        told = log.count(f"the keyring was not to be had, on_error={on_error} applies")
+        assert told == (3 if out.stage == "eom" else 0), log
+        instance.state.chmod(0o700)
+        assert s.message("<>", [f"<{newer}>"]).final_rcpts == ["alice@example.com"]
 
 
 @pytest.mark.parametrize("damage", ["truncate", "mode"])
