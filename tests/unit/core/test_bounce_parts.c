@@ -187,6 +187,19 @@ START_TEST(depth_and_number_are_bounded)
     }
     ck_assert_uint_eq(deepest, PARTS_DEPTH);
 
+    /* Multiparts in one another likewise; the innermost is text. */
+    memset(text, '\n', sizeof text - 1);
+    for (size_t i = 2; i + 6 < sizeof text; i += 6) {
+        memcpy(text + i, "\n--b\n\n", 6);
+    }
+    parts_start(&parts, octets_of(text));
+    deepest = 0;
+    while (parts_next(&parts, &part) && parts_enter_multipart(&parts, octets_of("b"), false)) {
+        deepest = part.depth + 1;
+    }
+    ck_assert_uint_eq(deepest, PARTS_DEPTH);
+    assert_octets(parts_leaf(&parts), "");
+
     for (size_t i = 0; i + 4 < sizeof text; i += 4) {
         memcpy(text + i, "--b\n", 4);
     }

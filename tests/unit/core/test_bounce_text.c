@@ -72,6 +72,9 @@ static const struct {
     {"Message-ID: &lt;a.1&commat;example&period;com&gt;", FOUND},
     {"Message-ID:&nbsp;&lt;" ID "&gt;<br>", FOUND},
     {"Message-ID: &lta.1@example.com&gt", FOUND},
+    {"Message-ID:&#160;&lt;" ID "&gt;", FOUND},
+    {"Message-ID:&#xA0;<" ID ">", FOUND},
+    {"Message-ID: <a&#8203;.1@&#173;example&#xad;.com>", FOUND},
     {"<b>Message-ID:</b> &lt;" ID "&gt;<br />", FOUND},
     {"<tr><td>Message-ID</td><td>&lt;" ID "&gt;</td></tr>", FOUND},
     {"<p>Message-ID: <span class=\"x\">&lt;<a href=\"mailto:" ID "\">" ID "</a>&gt;</span>", FOUND},
@@ -117,6 +120,8 @@ static const struct {
     {"Message-ID:\nFrom: <alice@example.com>", ""},
     {"Message-ID:\nalice", ""},
     {"Message-ID:\n\n  text " ID, ""},
+    {"Message-ID: *************************************<" ID ">", FOUND},
+    {"Message-ID: **************************************<" ID ">", ""},
     {"Unknown message-id\nMessage-ID: <" ID ">", FOUND},
     {"Message-Idle: <alice@example.com>", ""},
     {"message-ideal alice@example.com", ""},
@@ -347,6 +352,45 @@ START_TEST(tag)
 }
 END_TEST
 
+/* What is behind the last tag that is kept is read all the same. */
+START_TEST(tags_are_kept_up_to_a_number)
+{
+    static char text[128 * 2 * BOUNCE_TAGS];
+    size_t used = 0;
+    for (unsigned i = 0; i < 2 * BOUNCE_TAGS; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 "Return-Path: <prvs=3785%06x=alice@example.com>\n", i);
+    }
+    snprintf(text + used, sizeof text - used, "Message-ID: <" ID ">\n");
+    search(text);
+    ck_assert_uint_eq(bounce->tag_count, BOUNCE_TAGS);
+    ck_assert_str_eq(bounce->tags[0].address, "prvs=3785000000=alice@example.com");
+    ck_assert_str_eq(bounce->tags[BOUNCE_TAGS - 1].address, "prvs=3785000031=alice@example.com");
+    assert_found("behind many tags", FOUND);
+}
+END_TEST
+
+/* A local part and a domain are as long as they may be, and no longer. */
+START_TEST(an_address_with_a_tag_may_be_long_but_not_too_long)
+{
+    static const struct {
+        int local, domain;
+        bool found;
+    } lengths[] = {{64, 253, false}, {64, 200, true}, {100, 180, true}, {120, 100, false},
+                   {1, 282, true},   {1, 283, false}, {1, 3000, false}};
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        char text[4000];
+        bounce_free(bounce);
+        setup();
+        snprintf(text, sizeof text, "<prvs=3785a1b2c3=%0*d@%0*d>", lengths[i].local, 0,
+                 lengths[i].domain, 0);
+        search(text);
+        ck_assert_msg(bounce->tag_count == lengths[i].found, "%d %d", lengths[i].local,
+                      lengths[i].domain);
+    }
+}
+END_TEST
+
 /* ----------------------------------------------------------------- evidence */
 
 #define MAC1  "00112233445566778899aabb"
@@ -468,6 +512,8 @@ int main(void)
     tcase_add_loop_test(tests, own_field, 0, COUNT_OF(own_fields));
     tcase_add_loop_test(tests, without_label, 0, COUNT_OF(unlabelled));
     tcase_add_loop_test(tests, tag, 0, COUNT_OF(tags));
+    tcase_add_test(tests, tags_are_kept_up_to_a_number);
+    tcase_add_test(tests, an_address_with_a_tag_may_be_long_but_not_too_long);
     tcase_add_loop_test(tests, header, 0, COUNT_OF(headers));
     tcase_add_test(tests, pieces_in_any_order);
     suite_add_tcase(suite, tests);

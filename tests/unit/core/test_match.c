@@ -661,6 +661,34 @@ START_TEST(test_domains_given_twice)
     ck_assert_int_eq(domain_list_new(entries, COUNT_OF(entries), &list, &bad), STATUS_CONFLICT);
     ck_assert_uint_eq(bad, 3);
     ck_assert_ptr_null(list);
+    static const char *const others[] = {"b.test", "c.test", "b.test", "c.test"};
+    ck_assert_int_eq(domain_list_new(others, COUNT_OF(others), &list, &bad), STATUS_CONFLICT);
+    ck_assert_uint_eq(bad, 2);
+}
+END_TEST
+
+/* RFC 1035 section 2.3.4: 253 octets as it is written. */
+START_TEST(test_names_may_be_long_but_not_too_long)
+{
+    char name[256] = "";
+    while (strlen(name) < 250) {
+        strncat(name, "abcdefghi.", sizeof name - strlen(name) - 1);
+    }
+    strncat(name, "com", sizeof name - strlen(name) - 1);
+    ck_assert_uint_eq(strlen(name), 253);
+    const char *const entries[] = {name};
+    struct domain_list *domains = NULL;
+    struct host_list *hosts = NULL;
+    size_t bad = 0;
+    ck_assert_int_eq(domain_list_new(entries, 1, &domains, &bad), STATUS_OK);
+    ck_assert_int_eq(domain_list_find(domains, name), 0);
+    ck_assert_int_eq(host_list_new(entries, 1, &hosts, &bad), STATUS_OK);
+    ck_assert_str_eq(host_list_match(hosts, name), name);
+    domain_list_free(domains);
+    host_list_free(hosts);
+    strncat(name, "m", sizeof name - strlen(name) - 1);
+    ck_assert_int_eq(domain_list_new(entries, 1, &domains, &bad), STATUS_INVALID);
+    ck_assert_int_eq(host_list_new(entries, 1, &hosts, &bad), STATUS_INVALID);
 }
 END_TEST
 
@@ -810,6 +838,7 @@ int main(void)
     tcase_add_test(names, test_bad_hosts);
     tcase_add_loop_test(names, test_domain_find, 0, COUNT_OF(domain_finds));
     tcase_add_test(names, test_domains_given_twice);
+    tcase_add_test(names, test_names_may_be_long_but_not_too_long);
     tcase_add_test(names, test_bad_domains);
     suite_add_tcase(suite, names);
 

@@ -356,6 +356,23 @@ START_TEST(test_revoke_without_a_free_slot_is_refused_and_changes_nothing)
 }
 END_TEST
 
+/* The oldest key's tags live longer than all others'. */
+START_TEST(test_a_full_ring_names_the_slot_that_is_free_first)
+{
+    struct key_policy monthly = weekly;
+    monthly.lifetime_days = 30;
+    struct ring *ring = ring_new();
+    ck_assert_int_eq(rotate(ring, &monthly, noon, 0), STATUS_OK);
+    for (int i = 1; i < RING_SLOTS; i++) {
+        ck_assert_int_eq(rotate(ring, &weekly, noon + DAYS(i) / 2, 0), STATUS_OK);
+    }
+    ck_assert_int_eq(revoke(ring, &weekly, 9, noon + DAYS(5), true), STATUS_REFUSED);
+    ck_assert_int_gt(ring_free_day(ring, 0), ring_free_day(ring, 1));
+    ck_assert_msg(strstr(why.text, "slot 1 ") && strstr(why.text, "2026-12-01"), "%s", why.text);
+    ring_free(ring);
+}
+END_TEST
+
 static const struct {
     const char *name;
     const struct key_policy *policy;
@@ -798,6 +815,7 @@ int main(void)
     tcase_add_test(tcase, test_revoke_a_retained_key);
     tcase_add_test(tcase, test_revoke_skips_slots_that_are_taken);
     tcase_add_test(tcase, test_revoke_without_a_free_slot_is_refused_and_changes_nothing);
+    tcase_add_test(tcase, test_a_full_ring_names_the_slot_that_is_free_first);
     tcase_add_loop_test(tcase, test_import, 0, COUNT(imports));
     tcase_add_test(tcase, test_rotation_goes_on_after_an_imported_key);
     tcase_add_test(tcase, test_a_clock_before_all_keys_loses_none);

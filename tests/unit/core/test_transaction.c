@@ -2465,6 +2465,33 @@ START_TEST(test_failure_ends_all_else)
 }
 END_TEST
 
+/* "accept" at RCPT would hide the rest of the message from every filter. */
+START_TEST(test_failure_that_lets_in_lets_each_recipient_in)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text text = {.used = 0};
+    struct reply reply;
+    size_t count;
+    site->settings->reject_at_rcpt = true;
+    site->settings->on_error = ACTION_ACCEPT;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_fail(t);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    ck_assert_str_eq(text.out, "");
+    transaction_rcpt_reply(t, &reply);
+    ck_assert_int_eq(reply.kind, REPLY_CONTINUE);
+    ck_assert_ptr_null(reply.code);
+    decide(t, site);
+    ck_assert_int_eq(transaction_reply(t)->kind, REPLY_ACCEPT);
+    transaction_effects(t, &count);
+    ck_assert_uint_eq(count, 0);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 START_TEST(test_reply_on_error)
 {
     struct site *site = site_make();
@@ -2696,6 +2723,7 @@ int main(void)
     tcase_add_test(tcase, test_tag_that_the_mta_takes_off);
     tcase_add_test(tcase, test_failure_from_outside);
     tcase_add_test(tcase, test_failure_ends_all_else);
+    tcase_add_test(tcase, test_failure_that_lets_in_lets_each_recipient_in);
     tcase_add_test(tcase, test_reply_on_error);
     tcase_add_test(tcase, test_aborted_anywhere);
     tcase_add_test(tcase, test_first_signed);
