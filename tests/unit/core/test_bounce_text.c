@@ -74,6 +74,7 @@ static const struct {
     {"Message-ID: &lta.1@example.com&gt", FOUND},
     {"Message-ID:&#160;&lt;" ID "&gt;", FOUND},
     {"Message-ID:&#xA0;<" ID ">", FOUND},
+    {"Message-ID: " ID "&#160;by", FOUND " L:a.1@example.comby"},
     {"Message-ID: <a&#8203;.1@&#173;example&#xad;.com>", FOUND},
     {"<b>Message-ID:</b> &lt;" ID "&gt;<br />", FOUND},
     {"<tr><td>Message-ID</td><td>&lt;" ID "&gt;</td></tr>", FOUND},

@@ -661,7 +661,7 @@ START_TEST(test_domains_given_twice)
     ck_assert_int_eq(domain_list_new(entries, COUNT_OF(entries), &list, &bad), STATUS_CONFLICT);
     ck_assert_uint_eq(bad, 3);
     ck_assert_ptr_null(list);
-    static const char *const others[] = {"b.test", "c.test", "b.test", "c.test"};
+    static const char *const others[] = {"b.test", "c.test", "c.test", "b.test"};
     ck_assert_int_eq(domain_list_new(others, COUNT_OF(others), &list, &bad), STATUS_CONFLICT);
     ck_assert_uint_eq(bad, 2);
 }
