@@ -159,6 +159,7 @@ SANITIZE_tsan := -fsanitize=thread -DSTACK_SIZE=2097152
 coverage:
 	@.ci/deps build check
 	@counts=$$(mktemp -d /tmp/batv-counts.XXXXXX) && trap 'rm -rf "$$counts"' EXIT && \
+	trap 'exit 130' INT && trap 'exit 143' TERM HUP && \
 	$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= CFLAGS='-O0 -g' \
 	    SANITIZE="$(SANITIZE_coverage) -fprofile-dir=$$counts" tests && \
 	CK_TIMEOUT_MULTIPLIER=4 BATV_PATIENCE="$${BATV_PATIENCE:-2}" tests/coverage $(BUILD)/$@ \

@@ -59,6 +59,8 @@ define(`confTO_IDENT', `0')dnl
 define(`confMAX_DAEMON_CHILDREN', `0')dnl
 define(`confLOG_LEVEL', `14')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
+define(`confQUEUE_LA', `10000')dnl
+define(`confREFUSE_LA', `10000')dnl
 define(`confAUTH_OPTIONS', `A')dnl
 TRUST_AUTH_MECH(`PLAIN')dnl
 define(`confAUTH_MECHANISMS', `PLAIN')dnl
