@@ -164,7 +164,7 @@ coverage:
 	    SANITIZE="$(SANITIZE_coverage) -fprofile-dir=$$counts" tests && \
 	CK_TIMEOUT_MULTIPLIER=4 BATV_PATIENCE="$${BATV_PATIENCE:-2}" tests/coverage $(BUILD)/$@ \
 	    "$$counts" tests/with-build $(BUILD)/$@ tests/run
-SANITIZE_coverage := --coverage -fprofile-update=atomic
+SANITIZE_coverage := --coverage -fprofile-update=atomic -include tests/coverage.h
 
 # Each target for this long; CORPUS may name a folder of further seeds for the bounce reader.
 SECONDS ?= 60
