@@ -162,8 +162,7 @@ coverage:
 	trap 'exit 130' INT && trap 'exit 143' TERM HUP && \
 	$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= CFLAGS='-O0 -g' \
 	    SANITIZE="$(SANITIZE_coverage) -fprofile-dir=$$counts" tests && \
-	CK_TIMEOUT_MULTIPLIER=4 BATV_PATIENCE="$${BATV_PATIENCE:-2}" tests/coverage $(BUILD)/$@ \
-	    "$$counts" tests/with-build $(BUILD)/$@ tests/run
+	BATV_SANITIZER=$@ tests/coverage $(BUILD)/$@ "$$counts" tests/with-build $(BUILD)/$@ tests/run
 SANITIZE_coverage := --coverage -fprofile-update=atomic -include tests/coverage.h
 
 # Each target for this long; CORPUS may name a folder of further seeds for the bounce reader.
