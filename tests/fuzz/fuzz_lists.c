@@ -308,12 +308,12 @@ static void check_regexes(struct items *items, const struct items *subjects)
     struct regex_list *list = NULL;
     BUILD(regex, items, list);
     for (size_t i = 0; list != NULL && i < subjects->count; i++) {
-        const char *found = regex_list_match(list, subjects->text[i]);
+        const char *found = regex_list_match(list, subjects->text[i], NULL);
         bool is_one = found == NULL;
         for (size_t k = 0; k < items->count; k++) {
             is_one = is_one || strcmp(items->text[k], found) == 0;
         }
-        require(is_one && regex_list_match(list, subjects->text[i]) == found);
+        require(is_one && regex_list_match(list, subjects->text[i], NULL) == found);
     }
     regex_list_free(list);
 }
