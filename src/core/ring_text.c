@@ -356,8 +356,35 @@ static bool take_key_fields(struct reader *reader, struct ring_key *key)
            check_key(reader, key);
 }
 
+/* Whether a key with an end would sign beyond the beginning of the one that has none, which could
+ * then be followed by a second one. */
+static bool signs_too_long(const struct ring_key *ended, const struct ring_key *endless)
+{
+    return ended->secret.length > 0 && ended->signs_from != RING_OPEN &&
+           ended->signs_from != ended->signs_until && ended->signs_until > endless->signs_from;
+}
+
+/* The key in slot beside those before it. */
+static bool check_succession(struct reader *reader, const struct ring *ring, unsigned slot)
+{
+    const struct ring_key *key = &ring->keys[slot];
+    bool endless = key->signs_until == RING_OPEN;
+    for (const struct ring_key *other = ring->keys; other < key; other++) {
+        if (!other->used || (!endless && other->signs_until != RING_OPEN)) {
+            continue;
+        }
+        if (endless && other->signs_until == RING_OPEN) {
+            return refuse(reader, "only one key without an end");
+        }
+        if (endless ? signs_too_long(other, key) : signs_too_long(key, other)) {
+            return refuse(reader, "no key to sign later than the one without an end begins");
+        }
+    }
+    return true;
+}
+
 /* *next is the lowest number that may follow. */
-static bool take_key(struct reader *reader, struct ring *ring, unsigned *next, bool *open)
+static bool take_key(struct reader *reader, struct ring *ring, unsigned *next)
 {
     uint64_t slot;
     if (!take_word(reader, "key ", "`key`") ||
@@ -371,14 +398,9 @@ static bool take_key(struct reader *reader, struct ring *ring, unsigned *next, b
 
     struct ring_key *key = &ring->keys[slot];
     key->used = true;
-    if (!take_key_fields(reader, key)) {
+    if (!take_key_fields(reader, key) || !check_succession(reader, ring, (unsigned)slot)) {
         return false;
     }
-    bool endless = key->signs_until == RING_OPEN;
-    if (endless && *open) {
-        return refuse(reader, "only one key without an end");
-    }
-    *open = *open || endless;
     if (key->secret.length == 0) {
         return true;
     }
@@ -439,7 +461,6 @@ static bool take_items(struct reader *reader, struct ring *ring)
 {
     static const char next_item[] = "`key`, `domain` or `digest`";
     unsigned next_slot = 0;
-    bool open = false;
     if (!take_line(reader, next_item)) {
         return false;
     }
@@ -451,7 +472,7 @@ static bool take_items(struct reader *reader, struct ring *ring)
         return false;
     }
     while (line_begins(reader, "key ")) {
-        if (!take_key(reader, ring, &next_slot, &open) || !take_line(reader, next_item)) {
+        if (!take_key(reader, ring, &next_slot) || !take_line(reader, next_item)) {
             return false;
         }
     }

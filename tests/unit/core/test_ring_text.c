@@ -389,6 +389,8 @@ static const struct {
     {"signs-from=2026-11-21T12:00:00Z", "signs-from=-", "line 7: expected a key without an end"},
     {"signs-until=2026-11-21T12:00:00Z verifies-until=2026-11-30T00:00:00Z tags-until=2026-11-29",
      "signs-until=- verifies-until=- tags-until=-", "line 7: expected only one key without an end"},
+    {"signs-until=2026-11-21T12:00:00Z", "signs-until=2026-11-21T12:00:01Z",
+     "line 7: expected no key to sign later than the one without an end begins"},
     {"domain .example.org", "domain ", "line 8: expected a domain's name"},
     {"domain .example.org", "domain", "line 8: "},
     {"domain .example.org", "domain a b", "line 8: "},
