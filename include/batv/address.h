@@ -43,6 +43,10 @@ bool address_is_null(const char *raw);
  * frees. */
 char *address_domain_ascii(const char *domain);
 
+/* An entry of `domains` in the same form, with its leading dot. NULL: no memory. The caller frees.
+ */
+char *address_domain_key(const char *name);
+
 /* local@domain as it goes over the wire, the local part quoted as a whole where it must be; only
  * the local part where domain is "". NULL: no memory. The caller frees. */
 char *address_format(const char *local, const char *domain);

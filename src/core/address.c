@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <idn2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,18 @@ char *address_domain_ascii(const char *domain)
         *p = ascii_lower(*p);
     }
     return out;
+}
+
+char *address_domain_key(const char *name)
+{
+    bool dot = name[0] == '.';
+    char *ascii = address_domain_ascii(name + dot);
+    char *key = NULL;
+    if (ascii != NULL && asprintf(&key, "%s%s", dot ? "." : "", ascii) < 0) {
+        key = NULL;
+    }
+    free(ascii);
+    return key;
 }
 
 /* The span of raw that is the address itself: without brackets and source route (RFC 5321

@@ -43,19 +43,6 @@ static const char *run_as_root(void)
 
 /* Domains. */
 
-/* As it is compared: A-labels, with the leading dot if there was one. NULL: no memory. */
-static char *domain_key(const char *name)
-{
-    bool dot = name[0] == '.';
-    char *ascii = address_domain_ascii(name + dot);
-    char *key = NULL;
-    if (ascii != NULL && asprintf(&key, "%s%s", dot ? "." : "", ascii) < 0) {
-        key = NULL;
-    }
-    free(ascii);
-    return key;
-}
-
 static bool domain_fits(const char *name)
 {
     const struct config_option *option = option_find("domains.name");
@@ -77,7 +64,7 @@ static bool domain_fits(const char *name)
 static bool keys_make(const struct setup_wish *wish, struct words *keys)
 {
     for (size_t i = 0; i < wish->count; i++) {
-        char *key = domain_fits(wish->domains[i]) ? domain_key(wish->domains[i]) : NULL;
+        char *key = domain_fits(wish->domains[i]) ? address_domain_key(wish->domains[i]) : NULL;
         if (key == NULL) {
             return false;
         }
@@ -113,7 +100,7 @@ static bool has_domains(const struct config *config, const struct setup_wish *wi
     bool same = settings->rules_count == wish->count;
     for (size_t i = 0; i < wish->count && same; i++) {
         bool found = false;
-        char *key = domain_key(wish->domains[i]);
+        char *key = address_domain_key(wish->domains[i]);
         for (size_t j = 0; key != NULL && j < settings->rules_count && !found; j++) {
             found = strcmp(settings->rules[j].name, key) == 0;
         }

@@ -118,20 +118,6 @@ static void check_listener(const struct raw_config *raw, const char *path,
     }
 }
 
-/* The domain as it is compared: A-labels, with the leading dot if there was one. NULL: no memory.
- */
-static char *domain_key(const char *name)
-{
-    bool dot = name[0] == '.';
-    char *ascii = address_domain_ascii(name + dot);
-    char *key = NULL;
-    if (ascii != NULL && asprintf(&key, "%s%s", dot ? "." : "", ascii) < 0) {
-        key = NULL;
-    }
-    free(ascii);
-    return key;
-}
-
 static int key_compare(const void *a, const void *b)
 {
     const struct raw_domain *first = *(const struct raw_domain *const *)a;
@@ -162,7 +148,7 @@ static void check_domains(struct raw_config *raw, struct config_messages *messag
     bool done = sorted != NULL;
     for (size_t i = 0; done && i < raw->domain_count; i++) {
         sorted[i] = &raw->domains[i];
-        raw->domains[i].key = domain_key(raw->domains[i].name);
+        raw->domains[i].key = address_domain_key(raw->domains[i].name);
         done = raw->domains[i].key != NULL;
     }
     if (!done) {

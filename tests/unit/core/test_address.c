@@ -154,6 +154,23 @@ START_TEST(test_domain_ascii)
 }
 END_TEST
 
+static const struct {
+    const char *name, *key;
+} entries[] = {
+    {"Example.com", "example.com"},
+    {".Example.com", ".example.com"},
+    {".b\303\274cher.example", ".xn--bcher-kva.example"},
+    {"b\303\274cher.example", "xn--bcher-kva.example"},
+};
+
+START_TEST(test_domain_key)
+{
+    char *key = address_domain_key(entries[_i].name);
+    ck_assert_str_eq(key, entries[_i].key);
+    free(key);
+}
+END_TEST
+
 /* The 64 octets of RFC 5321 are counted as they go over the wire. */
 static const struct {
     const char *local;
@@ -375,6 +392,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_parse, 0, (int)COUNT_OF(addresses));
     tcase_add_test(tcase, test_null_sender);
     tcase_add_loop_test(tcase, test_domain_ascii, 0, (int)COUNT_OF(domains));
+    tcase_add_loop_test(tcase, test_domain_key, 0, (int)COUNT_OF(entries));
     tcase_add_loop_test(tcase, test_local_length, 0, (int)COUNT_OF(lengths));
     tcase_add_test(tcase, test_which_octets_need_quotes);
     tcase_add_test(tcase, test_only_ascii_letters_have_case);
