@@ -11,6 +11,7 @@
 
 #include "ctl/check.h"
 #include "ctl/milter_address.h"
+#include "ctl/print.h"
 #include "ctl/sendmail_part.h"
 #include "ctl/words.h"
 
@@ -33,13 +34,10 @@ static char *mend_mc(const struct check *check, const char *format, ...)
 
 static char *mend_mc(const struct check *check, const char *format, ...)
 {
-    char *line = NULL;
     char *text = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&line, format, arguments) < 0) {
-        line = NULL;
-    }
+    char *line = format_text(format, arguments);
     va_end(arguments);
     if (line != NULL) {
         text = mend_text("in the .mc file that %s is made from: %s; then make it anew (make -C "

@@ -140,25 +140,19 @@ const char *check_conf(struct check *check)
 
 char *mend_text(const char *format, ...)
 {
-    char *text = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0) {
-        text = NULL;
-    }
+    char *text = format_text(format, arguments);
     va_end(arguments);
     return text;
 }
 
 char *mend_config(const struct check *check, const char *format, ...)
 {
-    char *line = NULL;
     char *text = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&line, format, arguments) < 0) {
-        line = NULL;
-    }
+    char *line = format_text(format, arguments);
     va_end(arguments);
     if (line != NULL) {
         text = mend_text("in %s: %s then systemctl reload batvd", check->ctl->config_path, line);

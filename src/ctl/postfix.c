@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ctl/print.h"
 #include "ctl/program.h"
 #include "ctl/words.h"
 
@@ -427,13 +428,10 @@ static char *quote_lines(char *text)
 
 char *postfix_command(const struct postfix *postfix, const char *option, const char *format, ...)
 {
-    char *lines = NULL;
     char *command = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&lines, format, arguments) < 0) {
-        lines = NULL;
-    }
+    char *lines = format_text(format, arguments);
     va_end(arguments);
     char *words = lines != NULL ? quote_lines(lines) : NULL;
     if (words != NULL && asprintf(&command, "postconf%s %s%s && postfix%s reload", postfix->place,

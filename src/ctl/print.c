@@ -17,6 +17,12 @@ void print_text(FILE *out, const char *text)
     }
 }
 
+char *format_text(const char *format, va_list arguments)
+{
+    char *text = NULL;
+    return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
 void format_moment(time_t when, char out[static PRINT_TIME])
 {
     char text[TIME_TEXT];

@@ -2,6 +2,7 @@
 #ifndef CTL_PRINT_H
 #define CTL_PRINT_H
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -11,6 +12,9 @@ enum { PRINT_TIME = sizeof "2026-11-28 12:00 UTC", PRINT_SPAN = 48 };
 
 /* Text that a terminal may be given: control characters become \xHH. */
 void print_text(FILE *out, const char *text);
+
+/* As vasprintf. NULL: no memory. The caller frees. */
+char *format_text(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
 /* "2026-11-28 12:00 UTC" */
 void format_moment(time_t when, char out[static PRINT_TIME]);
