@@ -11,10 +11,10 @@
 
 #include "batv/address_unicode.h"
 #include "ctl/check_postfix.h"
-#include "ctl/draft.h"
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
 #include "ctl/words.h"
+#include "io/file.h"
 
 #define TAG            "prvs=0000000000="
 #define SOMEBODY       "postmaster@"

@@ -14,6 +14,7 @@
 #include "ctl/commands.h"
 #include "ctl/json.h"
 #include "ctl/print.h"
+#include "io/file.h"
 #include "io/random.h"
 #include "io/ring_file.h"
 
@@ -480,23 +481,6 @@ static int key_revoke(struct ctl *ctl, int argc, char **argv)
 
 /* Handing over. */
 
-static bool write_all(const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t put = write(STDOUT_FILENO, text, length);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            ctl_error("stdout: %s", strerror(errno));
-            return false;
-        }
-        text += put;
-        length -= (size_t)put;
-    }
-    return true;
-}
-
 static int export_secret(const struct ring *ring, unsigned slot)
 {
     enum key_state state = slot < RING_SLOTS ? ring_key_state(ring, slot, time(NULL)) : KEY_FREE;
@@ -509,7 +493,10 @@ static int export_secret(const struct ring *ring, unsigned slot)
     secret_to_hex(&ring->keys[slot].secret, hex);
     size_t length = strlen(hex);
     hex[length++] = '\n';
-    bool written = write_all(hex, length);
+    bool written = file_write_all(STDOUT_FILENO, hex, length);
+    if (!written) {
+        ctl_error("stdout: %s", strerror(errno));
+    }
     secret_wipe_memory(hex, sizeof hex);
     return written ? CTL_YES : CTL_UNABLE;
 }
@@ -538,27 +525,6 @@ static int key_export(struct ctl *ctl, int argc, char **argv)
     return exit;
 }
 
-/* All of stdin, at most size octets. -1: it could not be read, which has been said. */
-static ssize_t read_input(char *out, size_t size)
-{
-    size_t length = 0;
-    while (length < size) {
-        ssize_t got = read(STDIN_FILENO, out + length, size - length);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            ctl_error("stdin: %s", strerror(errno));
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    return (ssize_t)length;
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -567,9 +533,11 @@ static bool is_space(char c)
 static bool read_secret(struct secret *secret)
 {
     char input[INPUT_MAX];
-    ssize_t length = read_input(input, sizeof input);
+    ssize_t length = file_read_all(STDIN_FILENO, input, sizeof input);
     bool good = false;
-    if (length >= 0) {
+    if (length < 0) {
+        ctl_error("stdin: %s", strerror(errno));
+    } else {
         const char *begin = input;
         const char *end = input + length;
         while (begin < end && is_space(*begin)) {

@@ -1,4 +1,4 @@
-/* Files that are replaced whole or not at all, and copies of them. */
+/* Files that are replaced whole or not at all. */
 #ifndef CTL_DRAFT_H
 #define CTL_DRAFT_H
 
@@ -24,13 +24,6 @@ enum status draft_commit(struct draft *draft, struct reason *why);
 void draft_drop(struct draft *draft);
 
 /* The three in a row. */
-enum status file_replace(const char *path, const char *text, mode_t mode, struct reason *why);
-
-/* The content of a regular file, NUL-terminated; the caller frees. STATUS_NOT_FOUND: there is none.
- * STATUS_IO: another error, or NUL octets. */
-enum status file_read(const char *path, char **text, struct reason *why);
-
-/* A copy with owner, mode and times, to a path where nothing is yet. */
-enum status file_copy(const char *from, const char *to, struct reason *why);
+enum status draft_replace(const char *path, const char *text, mode_t mode, struct reason *why);
 
 #endif

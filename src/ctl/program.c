@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/file.h"
+
 extern char **environ;
 
 enum { SECONDS_MAX = 30, OUT_MAX = 16 << 20, ERR_MAX = 64 << 10 };
@@ -71,23 +73,6 @@ char *program_find(const char *name)
     return path;
 }
 
-static bool write_input(int fd, const char *input)
-{
-    size_t left = strlen(input);
-    while (left > 0) {
-        ssize_t put = write(fd, input, left);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            return false;
-        }
-        input += put;
-        left -= (size_t)put;
-    }
-    return lseek(fd, 0, SEEK_SET) == 0;
-}
-
 static void close_fd(int *fd)
 {
     if (*fd >= 0) {
@@ -111,7 +96,8 @@ static bool open_pipe(struct stream *stream, int *other, size_t limit)
 static bool open_all(struct run *run, const char *input)
 {
     run->input = memfd_create("input", MFD_CLOEXEC);
-    return run->input >= 0 && write_input(run->input, input != NULL ? input : "") &&
+    return run->input >= 0 && (input == NULL || file_write_all(run->input, input, strlen(input))) &&
+           lseek(run->input, 0, SEEK_SET) == 0 &&
            open_pipe(&run->streams[0], &run->child_out, OUT_MAX) &&
            open_pipe(&run->streams[1], &run->child_err, ERR_MAX);
 }

@@ -18,10 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/draft.h"
 #include "ctl/milter_address.h"
 #include "ctl/program.h"
 #include "ctl/words.h"
+#include "io/file.h"
 
 #define USUAL_CF "/etc/mail/sendmail.cf"
 

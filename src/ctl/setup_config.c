@@ -18,6 +18,7 @@
 #include "ctl/program.h"
 #include "ctl/setup.h"
 #include "ctl/words.h"
+#include "io/file.h"
 #include "io/options.h"
 #include "io/privileges.h"
 #include "io/ring_file.h"

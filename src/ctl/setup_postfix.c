@@ -20,6 +20,7 @@
 #include "ctl/program.h"
 #include "ctl/running.h"
 #include "ctl/setup.h"
+#include "io/file.h"
 
 enum { DATE_TEXT = sizeof "20261122T040335Z" };
 
@@ -161,7 +162,7 @@ static int write_map(const struct work *work)
         status = keep_map(work, &why);
     }
     if (status == STATUS_NOT_FOUND || (status == STATUS_OK && !same)) {
-        status = file_replace(work->map_path, text, 0644, &why);
+        status = draft_replace(work->map_path, text, 0644, &why);
     }
     if (status == STATUS_OK) {
         printf("map: %s %s\n", work->map_path, same ? "is as it should be" : "written");
@@ -217,7 +218,7 @@ static int put_back(const struct work *work)
     }
     bool changed = status != STATUS_OK || strcmp(former, now) != 0;
     if (former != NULL && changed) {
-        status = file_replace(work->main_cf, former, 0644, &why);
+        status = draft_replace(work->main_cf, former, 0644, &why);
     }
     if (status != STATUS_OK) {
         fail(&why);

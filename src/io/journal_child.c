@@ -14,43 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/file.h"
+
 enum { FAULT_EXIT = 3 };
 
 struct answer {
     enum status status;
     struct reason why;
 };
-
-static bool write_all(int fd, const void *octets, size_t size)
-{
-    const char *at = octets;
-    while (size > 0) {
-        ssize_t put = write(fd, at, size);
-        if (put <= 0) {
-            return false;
-        }
-        at += put;
-        size -= (size_t)put;
-    }
-    return true;
-}
-
-static bool read_all(int fd, void *out, size_t size)
-{
-    char *at = out;
-    while (size > 0) {
-        ssize_t got = read(fd, at, size);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return false;
-        }
-        at += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
 
 /* Faults end the process, and nothing else disturbs it. */
 static void set_signals(void)
@@ -82,7 +53,7 @@ static void run_child(journal_child_fn *work, void *context, void *result, size_
     set_signals();
     hush();
     answer.status = work(context, result, &answer.why);
-    bool told = write_all(fd, &answer, sizeof answer) && write_all(fd, result, size);
+    bool told = file_write_all(fd, &answer, sizeof answer) && file_write_all(fd, result, size);
     _exit(told ? 0 : FAULT_EXIT);
 }
 
@@ -125,7 +96,8 @@ enum status journal_child_run(journal_child_fn *work, void *context, void *resul
         close(ends[0]);
         return reason_set(why, STATUS_IO, "cannot start a process: %s", strerror(error));
     }
-    bool told = read_all(ends[0], &answer, sizeof answer) && read_all(ends[0], result, size);
+    bool told = file_read_all(ends[0], &answer, sizeof answer) == (ssize_t)sizeof answer &&
+                file_read_all(ends[0], result, size) == (ssize_t)size;
     close(ends[0]);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {

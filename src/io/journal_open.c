@@ -16,6 +16,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "io/file.h"
 #include "io/journal.h"
 #include "io/journal_child.h"
 #include "io/journal_parts.h"
@@ -36,15 +37,6 @@ char *journal_path(const char *folder, const char *name)
 }
 
 /* --------------------------------------------------------------- folder */
-
-static void sync_folder(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-}
 
 static bool exists(const char *folder, const char *name)
 {
@@ -78,7 +70,7 @@ static void set_marker(struct journal *journal)
                  : -1;
     if (fd >= 0) {
         close(fd);
-        sync_folder(journal->folder);
+        (void)folder_sync(journal->folder);
         journal->marked = true;
     } else {
         log_line(LOG_WARNING, "%s/journal.open: %s: a crash would not be noticed at the next start",
@@ -126,7 +118,7 @@ static enum status set_aside(struct journal *journal, const char *path, const st
                             strerror(errno));
     } else {
         remove_file(journal->folder, "journal-lock");
-        sync_folder(journal->folder);
+        (void)folder_sync(journal->folder);
         log_line(LOG_ERR,
                  "%s was damaged (%s); it is now %s, and a new journal is begun: bounces and "
                  "answers to mail sent before now can be proven by tag and header only",
@@ -226,7 +218,7 @@ void journal_free(struct journal *journal)
     journal_file_close(journal->file);
     if (journal->marked) {
         remove_file(journal->folder, "journal.open");
-        sync_folder(journal->folder);
+        (void)folder_sync(journal->folder);
     }
     journal_table_clear(&journal->open);
     journal_table_clear(&journal->committing);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "batv/day.h"
+#include "io/file.h"
 
 /* False: longer than a path can be. */
 static bool pause_path(const char *state_dir, char out[static PATH_MAX])
@@ -52,16 +53,6 @@ bool pause_since(const char *state_dir, time_t *since)
     return true;
 }
 
-/* The switch must not come back after a power cut. Where the folder cannot be flushed, so be it. */
-static void sync_folder(const char *state_dir)
-{
-    int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-}
-
 enum status pause_begin(const char *state_dir, time_t now, struct reason *why)
 {
     char path[PATH_MAX];
@@ -80,7 +71,7 @@ enum status pause_begin(const char *state_dir, time_t now, struct reason *why)
     (void)written;
     (void)fsync(fd);
     close(fd);
-    sync_folder(state_dir);
+    (void)folder_sync(state_dir);
     return STATUS_OK;
 }
 
@@ -93,6 +84,7 @@ enum status pause_end(const char *state_dir, struct reason *why)
     if (unlink(path) != 0 && errno != ENOENT) {
         return io_failed(path, why);
     }
-    sync_folder(state_dir);
+    /* It must not come back after a power cut. Where the folder cannot be flushed, so be it. */
+    (void)folder_sync(state_dir);
     return STATUS_OK;
 }

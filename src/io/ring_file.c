@@ -21,6 +21,7 @@
 
 #include "batv/ring_text.h"
 #include "batv/secret.h"
+#include "io/file.h"
 
 enum {
     FILE_MAX = 1 << 26, /* a million domains */
@@ -35,12 +36,6 @@ struct ring_source {
     char *fresh; /* keyring.new */
     char *lock;
 };
-
-/* Reports a failed system call on path; errno is its. */
-static enum status io_failed(const char *path, const char *what, struct reason *why)
-{
-    return reason_set(why, STATUS_IO, "%s: cannot %s: %s", path, what, strerror(errno));
-}
 
 static char *path_in(const char *folder, const char *name)
 {
@@ -82,54 +77,6 @@ const char *ring_source_path(const struct ring_source *source)
     return source->path;
 }
 
-/* Octets in and out. */
-
-/* Reads from the file's beginning until size octets or its end. -1: errno. */
-static ssize_t read_all(int fd, char *out, size_t size)
-{
-    size_t length = 0;
-    while (length < size) {
-        ssize_t got = pread(fd, out + length, size - length, (off_t)length);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    return (ssize_t)length;
-}
-
-static bool write_all(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t put = write(fd, text, length);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            errno = put == 0 ? ENOSPC : errno;
-            return false;
-        }
-        text += put;
-        length -= (size_t)put;
-    }
-    return true;
-}
-
-static bool sync_file(int fd)
-{
-    int result;
-    do {
-        result = fsync(fd);
-    } while (result < 0 && errno == EINTR);
-    return result == 0;
-}
-
 /* Reading. */
 
 static enum status check_file(const char *path, const struct stat *info, struct reason *why)
@@ -167,7 +114,7 @@ static enum status read_ring(int fd, const char *path, struct ring **out, struct
 {
     struct stat info;
     if (fstat(fd, &info) < 0) {
-        return io_failed(path, "look at it", why);
+        return file_failed(path, "look at it", why);
     }
     enum status status = check_file(path, &info, why);
     if (status != STATUS_OK) {
@@ -180,9 +127,9 @@ static enum status read_ring(int fd, const char *path, struct ring **out, struct
     if (text == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
     }
-    ssize_t length = read_all(fd, text, size);
+    ssize_t length = file_read_all(fd, text, size);
     if (length < 0) {
-        status = io_failed(path, "read", why);
+        status = file_failed(path, "read", why);
     } else {
         status = parse_file(path, text, (size_t)length, out, why);
     }
@@ -207,7 +154,7 @@ static enum status open_failed(const char *path, struct reason *why)
         return STATUS_REFUSED; /* another user's, mostly: that says more */
     }
     errno = error;
-    return io_failed(path, "open", why);
+    return file_failed(path, "open", why);
 }
 
 enum status ring_load(struct ring_source *source, struct ring **out, struct reason *why)
@@ -230,7 +177,7 @@ static int lock_take(const struct ring_source *source, struct reason *why)
 {
     int fd = open(source->lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0) {
-        io_failed(source->lock, "open", why);
+        file_failed(source->lock, "open", why);
         return -1;
     }
     /* A look at a time: a writer that was stopped in its tracks must not stop the daemon as well.
@@ -238,7 +185,7 @@ static int lock_take(const struct ring_source *source, struct reason *why)
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
     for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_PAUSE_MS) {
         if ((errno != EWOULDBLOCK && errno != EINTR) || waited >= LOCK_WAIT_MS) {
-            io_failed(source->lock, "lock", why);
+            file_failed(source->lock, "lock", why);
             close(fd);
             return -1;
         }
@@ -253,7 +200,7 @@ static enum status check_absent(const struct ring_source *source, struct reason 
     if (lstat(source->path, &info) == 0) {
         return reason_set(why, STATUS_CONFLICT, "%s: exists already", source->path);
     }
-    return errno == ENOENT ? STATUS_OK : io_failed(source->path, "look at it", why);
+    return errno == ENOENT ? STATUS_OK : file_failed(source->path, "look at it", why);
 }
 
 static enum status check_generation(struct ring_source *source, uint64_t expected,
@@ -283,9 +230,9 @@ static enum status verify_file(int fd, const char *path, const char *text, size_
         return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
     }
     enum status status = STATUS_OK;
-    ssize_t got = read_all(fd, again, size);
+    ssize_t got = lseek(fd, 0, SEEK_SET) < 0 ? -1 : file_read_all(fd, again, size);
     if (got < 0) {
-        status = io_failed(path, "read back", why);
+        status = file_failed(path, "read back", why);
     } else if ((size_t)got != length || memcmp(again, text, length) != 0) {
         status = reason_set(why, STATUS_IO, "%s: does not read back as it was written", path);
     }
@@ -297,13 +244,13 @@ static enum status fill_file(int fd, const char *path, const char *text, size_t 
                              struct reason *why)
 {
     if (fchmod(fd, 0600) < 0) {
-        return io_failed(path, "set its mode", why);
+        return file_failed(path, "set its mode", why);
     }
-    if (!write_all(fd, text, length)) {
-        return io_failed(path, "write", why);
+    if (!file_write_all(fd, text, length)) {
+        return file_failed(path, "write", why);
     }
-    if (!sync_file(fd)) {
-        return io_failed(path, "synchronise", why);
+    if (!file_sync(fd)) {
+        return file_failed(path, "synchronise", why);
     }
     return verify_file(fd, path, text, length, why);
 }
@@ -312,31 +259,15 @@ static enum status write_fresh(const struct ring_source *source, const char *tex
                                struct reason *why)
 {
     if (unlink(source->fresh) < 0 && errno != ENOENT) {
-        return io_failed(source->fresh, "remove", why);
+        return file_failed(source->fresh, "remove", why);
     }
     int fd = open(source->fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return io_failed(source->fresh, "create", why);
+        return file_failed(source->fresh, "create", why);
     }
     enum status status = fill_file(fd, source->fresh, text, length, why);
     if (close(fd) < 0 && errno != EINTR && status == STATUS_OK) {
-        status = io_failed(source->fresh, "close", why);
-    }
-    return status;
-}
-
-static enum status sync_folder(const struct ring_source *source, struct reason *why)
-{
-    int fd = open(source->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Some file systems cannot synchronise a folder, and say EINVAL. */
-    bool done = fd >= 0 && (sync_file(fd) || errno == EINVAL);
-    enum status status = STATUS_OK;
-    if (!done) {
-        status =
-            io_failed(source->folder, "synchronise the folder after the keyring was replaced", why);
-    }
-    if (fd >= 0) {
-        close(fd);
+        status = file_failed(source->fresh, "close", why);
     }
     return status;
 }
@@ -346,13 +277,17 @@ static enum status replace_file(const struct ring_source *source, const char *te
 {
     enum status status = write_fresh(source, text, length, why);
     if (status == STATUS_OK && rename(source->fresh, source->path) < 0) {
-        status = io_failed(source->path, "replace", why);
+        status = file_failed(source->path, "replace", why);
     }
     if (status != STATUS_OK) {
         unlink(source->fresh);
         return status;
     }
-    return sync_folder(source, why);
+    if (!folder_sync(source->folder)) {
+        status = file_failed(source->folder,
+                             "synchronise the folder after the keyring was replaced", why);
+    }
+    return status;
 }
 
 static enum status format_next(const struct ring *next, uint64_t generation, char **text,
