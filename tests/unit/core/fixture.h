@@ -14,23 +14,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "../suite.h"
 #include "batv/address.h"
 #include "batv/day.h"
 #include "batv/match.h"
 #include "batv/ring.h"
 #include "batv/rules.h"
 #include "batv/tag.h"
-
-/* As ck_assert, which sends a note to the parent process each time: too much for what runs a
- * million times. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            ck_abort_msg("%s", #condition);                                                        \
-        }                                                                                          \
-    } while (0)
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {
     TODAY = 20778,    /* 2026-11-21 */
@@ -215,18 +205,6 @@ static inline struct settings *settings_for(const struct domain domains[], size_
     settings->exclude_authenticated = true;
     settings->exclude_mail_servers = true;
     return settings;
-}
-
-/* ------------------------------------------------------------------ runs */
-
-/* Runs what a test program has put into a suite; the program's exit status. */
-static inline int suite_run(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

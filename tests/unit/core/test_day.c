@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../suite.h"
 #include "batv/day.h"
 
 static const struct {
@@ -192,10 +193,5 @@ int main(void)
     tcase_add_test(tcase, test_day_of);
     tcase_add_test(tcase, test_day_code_and_day_until_around_wraps);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

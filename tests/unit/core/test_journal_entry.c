@@ -207,10 +207,5 @@ int main(void)
     tcase_add_test(tcase, test_days_that_cannot_be_stored_become_the_nearest);
     tcase_add_test(tcase, test_a_changed_value_is_none);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "batv/day.h"
 #include "batv/ring.h"
 #include "batv/ring_text.h"
@@ -827,10 +828,5 @@ int main(void)
     tcase_add_test(tcase, test_a_copy_is_equal_and_apart);
     tcase_add_loop_test(tcase, test_random_histories, 0, 40);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "batv/day.h"
 #include "batv/ring_text.h"
 
@@ -547,10 +548,5 @@ int main(void)
     tcase_add_test(tcase, test_every_missing_and_every_doubled_octet_is_refused);
     tcase_add_test(tcase, test_random_damage_under_a_right_digest);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

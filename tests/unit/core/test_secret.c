@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "batv/secret.h"
 
 static bool is_wiped(const struct secret *secret)
@@ -125,10 +126,5 @@ int main(void)
     tcase_add_test(tcase, test_set_and_wipe_leave_nothing_of_what_was);
     tcase_add_test(tcase, test_equal);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

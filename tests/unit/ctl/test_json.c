@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "ctl/json.h"
 
 /* A document that is written to memory. */
@@ -163,10 +164,5 @@ int main(void)
     tcase_add_test(tcase, test_all_kinds_of_values);
     tcase_add_test(tcase, test_names_are_escaped_too);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

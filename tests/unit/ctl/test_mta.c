@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "ctl/milter_address.h"
 #include "ctl/postfix_map.h"
 #include "ctl/program.h"
@@ -351,9 +352,5 @@ int main(void)
     tcase_add_loop_test(tcase, test_quote, 0, COUNT(quotes));
     tcase_add_test(tcase, test_program_says_and_ends);
     tcase_add_test(tcase, test_program_fails);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

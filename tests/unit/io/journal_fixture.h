@@ -15,16 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../suite.h"
 #include "batv/day.h"
 #include "io/journal.h"
-
-/* As ck_assert, without a note to the parent process each time. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            ck_abort_msg("%s", #condition);                                                        \
-        }                                                                                          \
-    } while (0)
 
 enum { TODAY = 20778, EXPIRES = TODAY + 30, ALLOWED = 23, MIB = 1024 * 1024 };
 

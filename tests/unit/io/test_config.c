@@ -13,10 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../suite.h"
 #include "batv/match.h"
 #include "io/config.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char sample[] = "conf/batvd.conf";
 
@@ -1214,10 +1213,5 @@ int main(void)
     tcase_add_test(files, test_messages_show_no_control_characters);
     tcase_add_test(files, test_messages_have_an_end);
     tcase_add_test(files, test_damage_has_an_answer);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

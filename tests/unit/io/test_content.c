@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "io/content.h"
 #include "io/mime.h"
 #include "io/stack.h"
@@ -533,9 +534,5 @@ int main(void)
     tcase_add_loop_test(tcase, test_turns, 1, 3);
     tcase_add_test(tcase, test_crowd);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

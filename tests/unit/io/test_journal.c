@@ -695,10 +695,5 @@ int main(void)
     tcase_add_test(tcase, test_a_flood_into_a_small_file);
     tcase_add_test(tcase, test_a_smaller_size_than_before);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

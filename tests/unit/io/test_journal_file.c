@@ -704,10 +704,5 @@ int main(void)
     tcase_add_loop_test(tcase, test_zeroed_files, 0, 2);
     tcase_add_test(tcase, test_a_sound_file_is_never_set_aside);
     tcase_add_test(tcase, test_a_reader_of_a_damaged_file);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "io/mime.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #define ID  "20261122101112.4711@example.com"
 #define OWN "bounce-1@mx.example.net"
@@ -663,10 +662,5 @@ int main(void)
     tcase_add_loop_test(addresses, address_field, 0, COUNT_OF(values));
     tcase_add_test(addresses, addresses_stop_when_told);
     suite_add_tcase(suite, addresses);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "../suite.h"
 #include "io/mime.h"
 #include "io/stack.h"
 
@@ -678,10 +679,5 @@ int main(void)
     tcase_set_timeout(threads, 30);
     tcase_add_test(threads, many_threads_at_once);
     suite_add_tcase(suite, threads);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../suite.h"
+
 enum { PATH = 256, TIMEOUT_MS = 5000 };
 
 static char folder[] = "/tmp/batv-resolver.XXXXXX";
@@ -371,9 +373,5 @@ int main(void)
     tcase_add_test(tcase, test_stop);
     tcase_add_test(tcase, test_never_asked);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

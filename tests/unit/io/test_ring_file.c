@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../suite.h"
 #include "batv/day.h"
 #include "io/random.h"
 #include "io/ring_file.h"
@@ -768,10 +769,5 @@ int main(void)
     tcase_add_test(tcase, test_a_full_disk);
     tcase_add_test(tcase, test_random_octets);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

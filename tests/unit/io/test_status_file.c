@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../suite.h"
 #include "io/status_file.h"
 #include "io/status_text.h"
 
@@ -357,10 +358,5 @@ int main(void)
     tcase_add_test(files, test_what_cannot_be_written_leaves_the_old_one);
     tcase_add_test(files, test_a_folder_that_is_not_there);
     suite_add_tcase(suite, files);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

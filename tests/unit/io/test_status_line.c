@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../suite.h"
 #include "io/status_line.h"
 
 static char none[] = "", name[] = "example.com", enforcing[] = "enforcing", waiting[] = "waiting";
@@ -108,10 +109,5 @@ int main(void)
     tcase_add_test(tcase, test_one_plain_line);
     tcase_add_test(tcase, test_any_room);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../suite.h"
 #include "io/tally.h"
 
 enum { RELAYED_MAX = 500, FORGED_MAX = 100 };
@@ -482,10 +483,5 @@ int main(void)
     tcase_add_test(tests, test_tries_are_counted_by_client);
     tcase_add_test(tests, test_forged_when_full_loses_whose_last_try_is_the_oldest);
     suite_add_tcase(suite, tests);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }
