@@ -8,7 +8,8 @@ from batvtest import answers, util
 from batvtest.answers import HEADER
 from batvtest.postfix import INSIDE, make_message
 from batvtest.sendmail import FORGED, PLAIN, STRANGER
-from batvtest.sendmail_site import LOCAL, QUOTED, USER, SendmailSite
+from batvtest.sendmail_site import LOCAL, SendmailSite
+from batvtest.site import QUOTED, USER
 
 ALICE = "alice@example.com"
 BOB = "bob@example.com"

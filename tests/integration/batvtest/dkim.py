@@ -25,16 +25,15 @@ def program():
     return found or str(copy)
 
 
-class OpenDKIM:
+class OpenDKIM(util.Peer):
     """Signs mail of example.com that comes from a local process or from 127.0.0.2, or was
     authenticated. `options`: lines of opendkim.conf(5)."""
 
     def __init__(self, options=()):
-        self.folder = util.make_folder("batv-dkim")
+        super().__init__("batv-dkim")
         self.run = self.folder / "run"
         self.run.mkdir()
         self.log_file = self.folder / "log"
-        self.process = None
         self._make_key()
         self._signer = self._write("signer.conf", [
             "Mode s", f"Domain {DOMAIN}", f"Selector {SELECTOR}",
@@ -89,19 +88,6 @@ class OpenDKIM:
             except OSError:
                 return False
         return True
-
-    def __exit__(self, *_):
-        self.kill9()
-
-    def kill9(self):
-        """Nothing of it is under test, and libmilter takes its time to end."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(20)
-            self.process = None
-        if self in util.LIVE:
-            util.LIVE.remove(self)
-        util.remove_folder(self.folder)
 
     def log_text(self):
         return self.log_file.read_text(encoding="utf-8", errors="replace")

@@ -7,8 +7,6 @@ bounded. stop() fails if a process stays behind.
 """
 
 import dataclasses
-import email
-import email.policy
 import functools
 import hashlib
 import json
@@ -21,6 +19,7 @@ import subprocess
 import time
 
 from . import util
+from .mailboxes import Mailboxes
 
 OUTSIDE = "127.0.0.9"      # a client in no list
 INSIDE = "127.0.0.2"       # mynetworks of the private instance
@@ -291,34 +290,7 @@ Subject: what came back
     return text.encode("utf-8")
 
 
-@dataclasses.dataclass
-class Delivered:
-    """A message in a mailbox; the first three are what virtual(8) wrote on top of it."""
-
-    path: pathlib.Path
-    message: email.message.EmailMessage
-
-    @property
-    def return_path(self):
-        return str(self.message["Return-Path"]).strip().removeprefix("<").removesuffix(">")
-
-    @property
-    def delivered_to(self):
-        return str(self.message["Delivered-To"]).strip()
-
-    @property
-    def original_to(self):
-        return str(self.message["X-Original-To"]).strip()
-
-    @property
-    def subject(self):
-        return str(self.message["Subject"])
-
-    def header_all(self, name):
-        return [str(value) for value in self.message.get_all(name, [])]
-
-
-class Postfix:
+class Postfix(Mailboxes):
     """One private instance.
 
     milter        an smtpd_milters value ("unix:/path", "inet:host:port"), or None
@@ -639,31 +611,8 @@ class Postfix:
 
     # -- looking ----------------------------------------------------------------------------------
 
-    def mail(self, address, subject=None):
-        """The messages in a mailbox whose subject contains the word."""
-        folder = self.folder / "mail" / self._maildir_name(address) / "new"
-        found = []
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                octets = path.read_bytes()
-                item = Delivered(path, email.message_from_bytes(octets,
-                                                                policy=email.policy.default))
-                if subject is None or subject in item.subject:
-                    found.append(item)
-        return found
-
-    def wait_mail(self, address, subject=None, *, count=1, timeout=20):
-        """Waits until the mailbox has `count` such messages and the queue is empty of anything
-        that may still become one; more than `count` is a failure."""
-        util.wait_for(lambda: len(self.mail(address, subject)) >= count, timeout,
-                      lambda: f"{count} x {subject!r} for {address}:\n" + self.diagnosis())
-        self.wait_idle(timeout)
-        found = self.mail(address, subject)
-        assert len(found) == count, [str(item.path) for item in found]
-        return found
-
-    def wait_one(self, address, subject=None, **options):
-        return self.wait_mail(address, subject, **options)[0]
+    def mailbox(self, address):
+        return self.folder / "mail" / self._maildir_name(address) / "new"
 
     def queue(self):
         """What postqueue(1) lists."""
@@ -696,16 +645,6 @@ class Postfix:
 
     def delete_queue(self):
         self._run("postsuper", "-c", self.conf, "-d", "ALL", check=False)
-
-    def maillog(self):
-        try:
-            return (self.folder / "maillog").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-
-    def wait_maillog(self, pattern, timeout=15):
-        return util.wait_for(lambda: re.search(pattern, self.maillog()), timeout,
-                             lambda: f"{pattern!r} in the log:\n" + self.diagnosis())
 
     def _run(self, program, *args, check=True):
         argv = [self.where.program(program), *map(str, args)]

@@ -17,8 +17,6 @@ It is the installed Sendmail, or the one that .ci/deps has unpacked below build/
 but `hosts`. Clients have a name by the address that they come from: STRANGER is mx.other.test.
 """
 
-import email
-import email.policy
 import fcntl
 import os
 import pathlib
@@ -30,7 +28,8 @@ import subprocess
 import threading
 
 from . import util
-from .postfix import INSIDE, Delivered, Session, make_bounce, make_message
+from .mailboxes import Mailboxes
+from .postfix import INSIDE, Session, make_bounce, make_message
 
 STRANGER = "127.0.0.9"
 PLAIN = "127.0.0.3"        # a client without a name
@@ -176,7 +175,7 @@ class LocalSession(Session):
         self.smtp.ehlo(self.helo)
 
 
-class Sendmail:
+class Sendmail(Mailboxes):
     """One private instance.
 
     mc            text at the end of sendmail.mc, as `batvctl mta sendmail --part mc` gives it
@@ -545,28 +544,9 @@ class Sendmail:
 
     # -- looking ----------------------------------------------------------------------------------
 
-    def mail(self, user, subject=None):
-        """The messages in a mailbox whose subject contains the word."""
-        found = []
-        for path in sorted((self.folder / "mail" / user / "new").iterdir()):
-            item = Delivered(path, email.message_from_bytes(path.read_bytes(),
-                                                            policy=email.policy.default))
-            if subject is None or subject in item.subject:
-                found.append(item)
-        return found
-
-    def wait_mail(self, user, subject=None, *, count=1, timeout=20):
-        """Waits until the mailbox has `count` such messages and nothing is on its way that may
-        still become one; more than `count` is a failure."""
-        util.wait_for(lambda: len(self.mail(user, subject)) >= count, timeout,
-                      lambda: f"{count} x {subject!r} for {user}:\n" + self.diagnosis())
-        self.wait_idle(timeout)
-        found = self.mail(user, subject)
-        assert len(found) == count, [str(item.path) for item in found]
-        return found
-
-    def wait_one(self, user, subject=None, **options):
-        return self.wait_mail(user, subject, **options)[0]
+    def mailbox(self, user):
+        assert user in self.users, user
+        return self.folder / "mail" / user / "new"
 
     def queue(self, kind="qf"):
         """The queue's files of a kind (qf; hf for those in quarantine), with their text."""
@@ -607,13 +587,3 @@ class Sendmail:
         """Tries everything in the queue, and waits for that."""
         self.run(self._program, "-q")
         self.wait_idle()
-
-    def maillog(self):
-        try:
-            return (self.folder / "maillog").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-
-    def wait_maillog(self, pattern, timeout=15):
-        return util.wait_for(lambda: re.search(pattern, self.maillog()), timeout,
-                             lambda: f"{pattern!r} in the log:\n" + self.diagnosis())

@@ -19,27 +19,24 @@ MAILBOXES = ("alice@example.com", "bob@example.com", "postmaster@example.com", Q
              "carol@sub.example")
 
 
-class Site:
-    """Batvd, Postfix and Sink together. `config` goes upon CONFIG, `main` upon main.cf."""
+class AnySite:
+    """Batvd and Sink around an MTA, for which a subclass has: `mta`, from when it is made;
+    apply_settings(); submit(), receive(), bounce()."""
 
-    def __init__(self, config=None, *, mailboxes=MAILBOXES, main=None, master_lines="",
-                 listen="unix", **batvd_options):
-        self.base = daemon.merge(CONFIG, config or {})
+    mta = None
+
+    def __init__(self, config, **batvd_options):
+        self.base = config
         self.sink = Sink()
-        self.batvd = Batvd(self.base, listen=listen, **batvd_options)
-        self.postfix = Postfix(users=dict([USER]), mailboxes=mailboxes,
-                               relayhost=self.sink.relayhost,
-                               main={"recipient_delimiter": "+", **(main or {})},
-                               master_lines=master_lines)
+        self.batvd = Batvd(self.base, **batvd_options)
         self._changed = False
 
     def __enter__(self):
         try:
             self.sink.start()
             self.batvd.start()
-            self.postfix.prepare()
-            self._apply_settings()
-            self.postfix.start()
+            self.apply_settings()
+            self.mta.start()
         except BaseException:
             self.__exit__()
             raise
@@ -47,31 +44,15 @@ class Site:
 
     def __exit__(self, *_):
         try:
-            self.postfix.stop()
+            self.mta.stop()
         finally:
             self.batvd.terminate()
             self.sink.stop()
-
-    def _apply_settings(self):
-        """What an administrator does with the two parts."""
-        batv_map = self.postfix.conf / "batv.pcre"
-        main = self.ctl("mta", "postfix", "--part", "main", "--map-path", batv_map, rc=0)
-        table = self.ctl("mta", "postfix", "--part", "map", rc=0)
-        assert str(batv_map) in main.out, main.out
-        self.postfix.write_file("batv.pcre", table.out)
-        self.postfix.add_main_lines(main.out)
 
     def use(self, config):
         """Reloads batvd with `config` upon the site's own; reset() goes back."""
         self._changed = True
         return self.batvd.reload(daemon.merge(self.base, config))
-
-    def restart(self, config):
-        """The same for what takes a restart."""
-        self._changed = True
-        self.batvd.kill9()
-        self.batvd.configure(daemon.merge(self.base, config))
-        return self.batvd.start()
 
     def reset(self):
         self.sink.accept_all()
@@ -79,19 +60,7 @@ class Site:
             self.batvd.reload(self.base)
             self._changed = False
 
-    def ctl(self, *args, **options):
-        """batvctl as it runs beside this Postfix: its postconf is this one's."""
-        return self.batvd.ctl(*args, env=self.postfix.env, **options)
-
     # -- the usual ways ---------------------------------------------------------------------------
-
-    def submit(self, sender="alice@example.com", rcpts="far@other.test", **options):
-        """Through SMTP AUTH, from an address in no list."""
-        return self.postfix.send(sender, rcpts, auth=USER, **options)
-
-    def submit_inside(self, sender="alice@example.com", rcpts="far@other.test", **options):
-        """From a network of ours, without AUTH."""
-        return self.postfix.send(sender, rcpts, source=INSIDE, **options)
 
     def outgoing(self, sender="alice@example.com", **options):
         """Submits a message and gives what the far end got of it."""
@@ -102,14 +71,6 @@ class Site:
     def tagged(self, sender="alice@example.com"):
         """A tagged sender as the far end knows it, from a message really sent."""
         return self.outgoing(sender).mail_from
-
-    def receive(self, sender, rcpts, **options):
-        """From a stranger's MTA."""
-        return self.postfix.send(sender, rcpts, xclient=options.pop("xclient", STRANGER), **options)
-
-    def bounce(self, rcpts, **options):
-        """A bounce from a stranger's MTA."""
-        return self.postfix.bounce(rcpts, **options)
 
     def judged_bounce(self, rcpts, **options):
         """A stranger's bounce, and the decisions logged on it, one a recipient, in their order."""
@@ -135,6 +96,57 @@ class Site:
         count = 1 if isinstance(rcpts, str) else len(rcpts)
         found = self.batvd.wait_log("verify", since=mark, count=count)
         return found[0] if isinstance(rcpts, str) else found
+
+
+class Site(AnySite):
+    """Batvd, Postfix and Sink together. `config` goes upon CONFIG, `main` upon main.cf."""
+
+    def __init__(self, config=None, *, mailboxes=MAILBOXES, main=None, master_lines="",
+                 listen="unix", **batvd_options):
+        super().__init__(daemon.merge(CONFIG, config or {}), listen=listen, **batvd_options)
+        self.postfix = self.mta = Postfix(users=dict([USER]), mailboxes=mailboxes,
+                                          relayhost=self.sink.relayhost,
+                                          main={"recipient_delimiter": "+", **(main or {})},
+                                          master_lines=master_lines)
+
+    def apply_settings(self):
+        """What an administrator does with the two parts."""
+        self.postfix.prepare()
+        batv_map = self.postfix.conf / "batv.pcre"
+        main = self.ctl("mta", "postfix", "--part", "main", "--map-path", batv_map, rc=0)
+        table = self.ctl("mta", "postfix", "--part", "map", rc=0)
+        assert str(batv_map) in main.out, main.out
+        self.postfix.write_file("batv.pcre", table.out)
+        self.postfix.add_main_lines(main.out)
+
+    def restart(self, config):
+        """The same for what takes a restart."""
+        self._changed = True
+        self.batvd.kill9()
+        self.batvd.configure(daemon.merge(self.base, config))
+        return self.batvd.start()
+
+    def ctl(self, *args, **options):
+        """batvctl as it runs beside this Postfix: its postconf is this one's."""
+        return self.batvd.ctl(*args, env=self.postfix.env, **options)
+
+    # -- the usual ways ---------------------------------------------------------------------------
+
+    def submit(self, sender="alice@example.com", rcpts="far@other.test", **options):
+        """Through SMTP AUTH, from an address in no list."""
+        return self.postfix.send(sender, rcpts, auth=USER, **options)
+
+    def submit_inside(self, sender="alice@example.com", rcpts="far@other.test", **options):
+        """From a network of ours, without AUTH."""
+        return self.postfix.send(sender, rcpts, source=INSIDE, **options)
+
+    def receive(self, sender, rcpts, **options):
+        """From a stranger's MTA."""
+        return self.postfix.send(sender, rcpts, xclient=options.pop("xclient", STRANGER), **options)
+
+    def bounce(self, rcpts, **options):
+        """A bounce from a stranger's MTA."""
+        return self.postfix.bounce(rcpts, **options)
 
     def assert_delivered(self, sent, mailbox, plain=None):
         """Exactly one copy in the mailbox, and the tag gone from the envelope."""

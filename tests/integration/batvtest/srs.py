@@ -17,12 +17,12 @@ def program():
     return found
 
 
-class Srs:
+class Srs(util.Peer):
     """`main` are the lines of main.cf; `domain` is what rewritten senders lie in, `own` the domains
     whose senders stay."""
 
     def __init__(self, domain, own=()):
-        self.folder = util.make_folder("batv-srs")
+        super().__init__("batv-srs")
         secret = pathlib.Path(self.folder / "secret")
         secret.write_text("the forwarder's secret\n", encoding="ascii")
         self._forward, self._reverse = util.free_port(), util.free_port()
@@ -30,7 +30,6 @@ class Srs:
                          f"-r{self._reverse}", *(f"-X{one}" for one in own)]
         self.forward = f"tcp:127.0.0.1:{self._forward}"
         self.reverse = f"tcp:127.0.0.1:{self._reverse}"
-        self.process = None
 
     def __enter__(self):
         with (self.folder / "log").open("wb") as log:
@@ -47,19 +46,6 @@ class Srs:
                 if probe.connect_ex(("127.0.0.1", port)) != 0:
                     return False
         return True
-
-    def __exit__(self, *_):
-        self.kill9()
-
-    def kill9(self):
-        """It has nothing to bring to an end."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(20)
-            self.process = None
-        if self in util.LIVE:
-            util.LIVE.remove(self)
-        util.remove_folder(self.folder)
 
     def diagnosis(self):
         return "== postsrsd\n" + (self.folder / "log").read_text(encoding="utf-8", errors="replace")

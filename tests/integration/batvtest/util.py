@@ -82,6 +82,27 @@ def remove_folder(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+class Peer:
+    """A program beside batvd that is not under test, in a folder of its own: a subclass starts it
+    on entering. It has nothing to bring to an end."""
+
+    def __init__(self, prefix):
+        self.folder = make_folder(prefix)
+        self.process = None
+
+    def __exit__(self, *_):
+        self.kill9()
+
+    def kill9(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+        if self in LIVE:
+            LIVE.remove(self)
+        remove_folder(self.folder)
+
+
 def unique(word="m"):
     """A word that no other message has."""
     return f"{word}-{uuid.uuid4().hex[:12]}"
