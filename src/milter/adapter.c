@@ -611,8 +611,9 @@ enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
     int result = smfi_main();
     oracle_network_stop(with->network);
     gate_close();
-    while (!LIST_EMPTY(&sessions)) {
-        session_free(LIST_FIRST(&sessions));
+    for (struct session *s = LIST_FIRST(&sessions), *next; s != NULL; s = next) {
+        next = LIST_NEXT(s, others);
+        session_free(s);
     }
     return result == MI_SUCCESS ? STATUS_OK
                                 : reason_set(why, STATUS_IO, "libmilter ended with an error");
