@@ -195,6 +195,19 @@ static enum status serve(const struct state *state, const struct config *config,
     return status;
 }
 
+/* The keeper may load another configuration: the first stays what the process runs by. Of its
+ * version no more is kept: its keys may have to be forgotten. */
+static enum status serve_by_first(const struct state *state, const struct identity *identity,
+                                  struct reason *why)
+{
+    struct version *version = keeper_acquire(state->keeper);
+    struct shared_config *first = version_share_config(version);
+    version_release(version);
+    enum status status = serve(state, shared_config_get(first), identity, why);
+    shared_config_release(first);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -227,13 +240,7 @@ int main(int argc, char **argv)
         config_free(config);
     }
     if (status == STATUS_OK && !options.check_only) {
-        /* The keeper may load another configuration: this one stays what the process runs by. Of
-         * the version no more is kept: its keys may have to be forgotten. */
-        struct version *version = keeper_acquire(state.keeper);
-        struct shared_config *first = version_share_config(version);
-        version_release(version);
-        status = serve(&state, shared_config_get(first), &identity, &why);
-        shared_config_release(first);
+        status = serve_by_first(&state, &identity, &why);
     }
     keeper_free(state.keeper);
     journal_close(state.journal);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/file.h"
 #include "io/status_text.h"
 
 enum { STATUS_MAX = 1 << 26 }; /* half a million domains */
@@ -21,19 +22,6 @@ static enum status io_failed(const char *path, struct reason *why)
     return reason_set(why, STATUS_IO, "%s: %s", path, strerror(errno));
 }
 
-static bool write_all(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, text, length);
-        if (n < 0 && errno != EINTR) {
-            return false;
-        }
-        text += n > 0 ? n : 0;
-        length -= n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
 static enum status write_file(const char *path, const char *text, size_t length, struct reason *why)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -41,7 +29,7 @@ static enum status write_file(const char *path, const char *text, size_t length,
         return io_failed(path, why);
     }
     enum status status = STATUS_OK;
-    if (!write_all(fd, text, length) || fdatasync(fd) != 0) {
+    if (!file_write_all(fd, text, length) || fdatasync(fd) != 0) {
         status = io_failed(path, why);
     }
     if (close(fd) != 0 && status == STATUS_OK) {
