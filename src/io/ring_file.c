@@ -166,6 +166,7 @@ enum status ring_load(struct ring_source *source, struct ring **out, struct reas
         return open_failed(source->path, why);
     }
     enum status status = read_ring(fd, source->path, out, why);
+    assert(status != STATUS_OK || *out != NULL);
     close(fd);
     return status;
 }
@@ -211,7 +212,6 @@ static enum status check_generation(struct ring_source *source, uint64_t expecte
     }
     struct ring *stored;
     enum status status = ring_load(source, &stored, why);
-    assert(status != STATUS_OK || stored != NULL);
     if (status == STATUS_OK && stored->generation != expected) {
         status = reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
                             source->path);
