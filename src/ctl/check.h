@@ -61,7 +61,7 @@ char *mend_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *mend_config(const struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The checks, by file. */
+/* The checks, by file. The table in cmd_check.c says what has to be there for each. */
 
 /* check_host.c: configuration, state folder, keys, daemon; the socket */
 void check_configuration(struct check *check);
@@ -86,7 +86,7 @@ void check_socket(struct check *check);
 void check_socket_access(struct check *check);
 void check_sendmail_access(struct check *check);
 
-/* check_postfix.c: main.cf. check_postfix opens it; the others do nothing where there is none. */
+/* check_postfix.c: main.cf, which check_postfix opens */
 void check_postfix(struct check *check);
 void check_smtpd_milters(struct check *check);
 void check_non_smtpd_milters(struct check *check);
@@ -111,8 +111,7 @@ void check_reinjection(struct check *check);
 void check_proxy_filter(struct check *check);
 void check_chroot(struct check *check);
 
-/* check_sendmail.c: sendmail.cf, and what Sendmail makes of addresses. check_sendmail opens it; the
- * others do nothing where there is none. */
+/* check_sendmail.c: sendmail.cf, which check_sendmail opens; what Sendmail makes of addresses */
 void check_sendmail(struct check *check);
 void check_sendmail_filter(struct check *check);
 void check_sendmail_flags(struct check *check);

@@ -39,9 +39,6 @@ static void list_relay_domains(struct check *check, struct listing *out)
 void check_relay_recipients(struct check *check)
 {
     struct listing domains = {.count = 0};
-    if (check->postfix == NULL) {
-        return;
-    }
     list_relay_domains(check, &domains);
     if (domains.count == 0) {
         check_ok(check, "no relay_domains");
@@ -145,7 +142,7 @@ void check_catch_all(struct check *check)
                                              "relay_recipient_maps", "recipient_canonical_maps",
                                              "canonical_maps"};
     bool told = false;
-    if (check->postfix == NULL || check->config->settings->rules_count == 0) {
+    if (check->config->settings->rules_count == 0) {
         return;
     }
     const char **keys = calloc(2 * check->config->settings->rules_count + 1, sizeof *keys);
@@ -173,9 +170,6 @@ void check_catch_all(struct check *check)
 
 void check_luser_relay(struct check *check)
 {
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *relay = postfix_get(check->postfix, "luser_relay");
     if (list_is_empty(relay)) {
         check_ok(check, "luser_relay is not set");
@@ -220,9 +214,6 @@ static bool check_unseen(struct check *check)
 
 void check_unlisted(struct check *check)
 {
-    if (check->postfix == NULL) {
-        return;
-    }
     bool told = check_unseen(check);
     if (!postfix_is_yes(check->postfix, "smtpd_reject_unlisted_recipient") &&
         !restricts(check, "reject_unlisted_recipient")) {
@@ -240,9 +231,6 @@ void check_unlisted(struct check *check)
 
 void check_local_recipients(struct check *check)
 {
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *local = postfix_get(check->postfix, "mydestination");
     if (!list_is_empty(postfix_get(check->postfix, "local_recipient_maps"))) {
         check_ok(check, "local_recipient_maps tells which local users there are");

@@ -156,9 +156,6 @@ void check_keyring(struct check *check)
 
 void check_active_key(struct check *check)
 {
-    if (check->ring == NULL) {
-        return;
-    }
     int active = ring_active(check->ring, check->now);
     if (active == RING_NO_SLOT) {
         check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key rotate", check_conf(check)),
@@ -172,9 +169,6 @@ void check_active_key(struct check *check)
 
 void check_next_slot(struct check *check)
 {
-    if (check->ring == NULL) {
-        return;
-    }
     const struct key_policy *policy = &check->config->settings->keys;
     time_t due = ring_rotation_due(check->ring, policy, check->now);
     unsigned slot = ring_next_slot(check->ring);
@@ -202,9 +196,6 @@ void check_next_slot(struct check *check)
 void check_rotation(struct check *check)
 {
     const struct key_policy *policy = &check->config->settings->keys;
-    if (check->ring == NULL) {
-        return;
-    }
     time_t due = ring_rotation_due(check->ring, policy, check->now);
     char when[PRINT_TIME];
     if (due == RING_OPEN) {
@@ -287,9 +278,6 @@ static bool config_is_newer(const struct check *check)
 void check_reload(struct check *check)
 {
     const struct status_report *status = check->status;
-    if (status == NULL) {
-        return;
-    }
     const char *path = check->ctl->config_path;
     char *reload = mend_text("batvd -n -c %s && kill -USR1 %ld", check_conf(check), status->pid);
     if (status->reload_error[0] != '\0') {
@@ -365,9 +353,6 @@ static bool is_internal(const struct check *check, const char *client)
 void check_relayed(struct check *check)
 {
     const struct status_report *status = check->status;
-    if (status == NULL) {
-        return;
-    }
     time_t recent = check->now - settings_wait(check->config->settings);
     size_t count = 0;
     for (size_t i = 0; i < status->relayed_count; i++) {
@@ -408,9 +393,6 @@ void check_warm_up(struct check *check)
     struct listing listing;
     time_t until;
     bool told = false;
-    if (status == NULL) {
-        return;
-    }
     if (list_domains(status, "never-signed", &listing, &until)) {
         check_add(
             check, CHECK_WARN,

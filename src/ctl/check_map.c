@@ -245,7 +245,7 @@ void check_map(struct check *check)
     struct words tables = {.items = NULL};
     struct questions q = {.answers = NULL};
     const char *table = NULL;
-    if (check->postfix == NULL || check->config->settings->rules_count == 0) {
+    if (check->config->settings->rules_count == 0) {
         return;
     }
     const char *list = postfix_get(check->postfix, need_name(NEED_MAPS));
@@ -266,9 +266,6 @@ void check_map(struct check *check)
 void check_map_classes(struct check *check)
 {
     struct words classes = {.items = NULL};
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *list = postfix_get(check->postfix, need_name(NEED_CLASSES));
     bool envelope = list_has(list, "envelope_recipient");
     if (!words_split(list, &classes)) {
@@ -313,7 +310,7 @@ void check_sender_stripped(struct check *check)
     static const char *const parameters[] = {"canonical_maps", "sender_canonical_maps",
                                              "smtp_generic_maps"};
     bool told = false;
-    if (check->postfix == NULL || check->config->settings->rules_count == 0) {
+    if (check->config->settings->rules_count == 0) {
         return;
     }
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {

@@ -153,9 +153,6 @@ void check_listeners(struct check *check)
     size_t count;
     size_t asking = 0;
     bool fine = true;
-    if (check->postfix == NULL) {
-        return;
-    }
     const struct postfix_service *services = postfix_services(check->postfix, &count);
     for (size_t i = 0; i < count; i++) {
         if (must_ask(&services[i])) {
@@ -186,9 +183,6 @@ void check_reinjection(struct check *check)
 {
     size_t count;
     bool told = false;
-    if (check->postfix == NULL) {
-        return;
-    }
     const struct postfix_service *services = postfix_services(check->postfix, &count);
     if (!has_content_filter(check)) {
         check_ok(check, "no content_filter, so nothing is handed back by one");
@@ -216,9 +210,6 @@ void check_proxy_filter(struct check *check)
 {
     size_t count;
     bool told = false;
-    if (check->postfix == NULL) {
-        return;
-    }
     const struct postfix_service *services = postfix_services(check->postfix, &count);
     for (size_t i = 0; i < count; i++) {
         const struct postfix_service *service = &services[i];
@@ -279,7 +270,7 @@ static void tell_chroot(struct check *check, const struct postfix_service *servi
 void check_chroot(struct check *check)
 {
     size_t count;
-    if (check->postfix == NULL || listen_path(check->config->listen) == NULL) {
+    if (listen_path(check->config->listen) == NULL) {
         return;
     }
     const struct postfix_service *services = postfix_services(check->postfix, &count);

@@ -111,9 +111,6 @@ static const char *said(const char *value, char *out, size_t size)
 void check_smtpd_milters(struct check *check)
 {
     char text[300];
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *list = postfix_get(check->postfix, "smtpd_milters");
     if (names_milter(check, list)) {
         check_ok(check, "batvd is asked about mail that comes by SMTP: %s",
@@ -131,9 +128,6 @@ void check_smtpd_milters(struct check *check)
 void check_non_smtpd_milters(struct check *check)
 {
     char text[300];
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *list = postfix_get(check->postfix, "non_smtpd_milters");
     if (names_milter(check, list)) {
         check_ok(check, "batvd is asked about mail by sendmail(1): %s",
@@ -148,11 +142,7 @@ void check_non_smtpd_milters(struct check *check)
 
 void check_milter_maps(struct check *check)
 {
-    const char *maps =
-        check->postfix != NULL ? postfix_get(check->postfix, "smtpd_milter_maps") : "";
-    if (check->postfix == NULL) {
-        return;
-    }
+    const char *maps = postfix_get(check->postfix, "smtpd_milter_maps");
     if (list_is_empty(maps)) {
         check_ok(check, "not set: no client goes by other milters");
     } else {
@@ -227,9 +217,6 @@ static bool check_service_actions(struct check *check)
 
 void check_default_action(struct check *check)
 {
-    if (check->postfix == NULL) {
-        return;
-    }
     bool fine = check_action(check);
     fine = check_item_action(check, need_name(NEED_MILTERS)) && fine;
     fine = check_item_action(check, need_name(NEED_NON_SMTPD)) && fine;
@@ -242,9 +229,6 @@ void check_default_action(struct check *check)
 
 void check_milter_macros(struct check *check)
 {
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *macros = postfix_get(check->postfix, "milter_mail_macros");
     const char *protocol = postfix_get(check->postfix, "milter_protocol");
     if (strtol(protocol, NULL, 10) < 6) {
@@ -262,9 +246,6 @@ void check_milter_macros(struct check *check)
 
 void check_filter_classes(struct check *check)
 {
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *classes = postfix_get(check->postfix, "internal_mail_filter_classes");
     if (list_is_empty(classes)) {
         check_ok(check, "empty: Postfix's own bounces pass no filter");
@@ -331,7 +312,7 @@ void check_received(struct check *check)
                                              "virtual_alias_domains", "relay_domains"};
     struct words words = {.items = NULL};
     size_t before = check->count;
-    if (check->postfix == NULL || check->config->settings->rules_count == 0) {
+    if (check->config->settings->rules_count == 0) {
         return;
     }
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
@@ -431,9 +412,6 @@ void check_mynetworks(struct check *check)
 {
     struct networks networks = {.check = check};
     struct words words = {.items = NULL};
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *list = postfix_get(check->postfix, "mynetworks");
     if (!words_split(list, &words)) {
         check->no_memory = true;
@@ -525,9 +503,6 @@ static void check_masquerading(struct check *check, const struct words *entries)
 void check_masquerade(struct check *check)
 {
     struct words entries = {.items = NULL};
-    if (check->postfix == NULL) {
-        return;
-    }
     const char *domains = postfix_get(check->postfix, "masquerade_domains");
     if (list_is_empty(domains) ||
         !list_has(postfix_get(check->postfix, "masquerade_classes"), "envelope_sender")) {
@@ -546,9 +521,6 @@ void check_sender_maps(struct check *check)
                                              "sender_dependent_relayhost_maps",
                                              "sender_dependent_default_transport_maps"};
     bool told = false;
-    if (check->postfix == NULL) {
-        return;
-    }
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
         const char *maps = postfix_get(check->postfix, parameters[i]);
         if (!list_is_empty(maps)) {
@@ -572,9 +544,6 @@ void check_sender_maps(struct check *check)
 void check_delimiter(struct check *check)
 {
     struct listing domains = {.count = 0};
-    if (check->postfix == NULL) {
-        return;
-    }
     const struct settings *settings = check->config->settings;
     const char *delimiter = postfix_get(check->postfix, "recipient_delimiter");
     for (size_t i = 0; i < settings->rules_count; i++) {

@@ -152,9 +152,6 @@ static bool daemons_ask(struct check *check, const struct sendmail_filter *ours)
 
 void check_sendmail_filter(struct check *check)
 {
-    if (check->sendmail == NULL) {
-        return;
-    }
     const struct sendmail_filter *ours = find_ours(check);
     const char *list = option_text(check, "InputMailFilters");
     if (ours == NULL) {
@@ -174,7 +171,7 @@ void check_sendmail_filter(struct check *check)
 
 void check_sendmail_flags(struct check *check)
 {
-    const struct sendmail_filter *ours = check->sendmail != NULL ? find_ours(check) : NULL;
+    const struct sendmail_filter *ours = find_ours(check);
     if (ours == NULL) {
         return;
     }
@@ -193,7 +190,7 @@ void check_sendmail_flags(struct check *check)
 
 void check_sendmail_timeouts(struct check *check)
 {
-    const struct sendmail_filter *ours = check->sendmail != NULL ? find_ours(check) : NULL;
+    const struct sendmail_filter *ours = find_ours(check);
     static const struct {
         char which;
         long least;
@@ -219,10 +216,8 @@ void check_sendmail_timeouts(struct check *check)
 
 void check_sendmail_macros(struct check *check)
 {
-    size_t count = 0;
-    if (check->sendmail != NULL) {
-        (void)sendmail_filters(check->sendmail, &count);
-    }
+    size_t count;
+    (void)sendmail_filters(check->sendmail, &count);
     if (count == 0) {
         return; /* without filters m4 writes no macros, and there is the filter to tell of first */
     }
@@ -358,7 +353,7 @@ void check_sendmail_recipients(struct check *check)
     bool greedy = false;
     bool done = true;
     size_t count = check->config->settings->rules_count;
-    if (check->sendmail == NULL || count == 0) {
+    if (count == 0) {
         return;
     }
     for (size_t i = 0; i < count && done; i += ASKED_AT_ONCE) {
@@ -490,7 +485,7 @@ void check_sendmail_senders(struct check *check)
 {
     struct reason why = {""};
     char *host = NULL;
-    if (check->sendmail == NULL || check->config->settings->rules_count == 0) {
+    if (check->config->settings->rules_count == 0) {
         return;
     }
     char *mailer = find_mailer(check);
@@ -524,7 +519,7 @@ void check_sendmail_socket(struct check *check)
 {
     const char *path = listen_path(check->config->listen);
     bool told = false;
-    if (check->sendmail == NULL || path == NULL) {
+    if (path == NULL) {
         return;
     }
     char *folder = strdup(path);
@@ -549,9 +544,6 @@ void check_sendmail_submission(struct check *check)
 {
     static const char loopback[] = "127.0.0.1";
     const struct settings *settings = check->config->settings;
-    if (check->sendmail == NULL) {
-        return;
-    }
     if (network_list_covers(settings->internal_networks, loopback) &&
         !network_list_covers(settings->relays, loopback)) {
         check_ok(check, "mail by sendmail(1), which comes from %s, is signed", loopback);

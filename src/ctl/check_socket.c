@@ -261,7 +261,7 @@ void check_socket_access(struct check *check)
 {
     const char *path = listen_path(check->config->listen);
     struct identity who;
-    if (check->postfix == NULL || path == NULL) {
+    if (path == NULL) {
         return;
     }
     /* smtpd starts in the queue directory, whatever is above it. */
@@ -281,7 +281,7 @@ void check_socket_access(struct check *check)
 void check_sendmail_access(struct check *check)
 {
     const char *path = listen_path(check->config->listen);
-    if (check->sendmail == NULL || path == NULL) {
+    if (path == NULL) {
         return;
     }
     const char *name = sendmail_option(check->sendmail, "RunAsUser");

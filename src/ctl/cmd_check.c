@@ -19,61 +19,66 @@
 #include "ctl/program.h"
 #include "io/privileges.h"
 
+/* What a check cannot do without. Where it is not there an earlier check has told, and this one is
+ * passed over. */
+enum subject { NOTHING, POSTFIX, SENDMAIL, RING, STATUS };
+
 static const struct {
     const char *name;
     void (*run)(struct check *check);
+    enum subject subject;
     bool as_owner; /* of state_dir */
 } rows[] = {
-    {"configuration", check_configuration, false},
-    {"domains", check_domains, false},
-    {"state_dir", check_state_dir, false},
-    {"keyring", check_keyring, true},
-    {"key.active", check_active_key, true},
-    {"key.next-slot", check_next_slot, true},
-    {"key.rotation", check_rotation, true},
-    {"daemon", check_daemon, true},
-    {"reload", check_reload, true},
-    {"pause", check_pause, true},
-    {"clock", check_clock, true},
-    {"relayed-unsigned", check_relayed, true},
-    {"warm-up", check_warm_up, true},
-    {"journal", check_journal, true},
-    {"socket", check_socket, false},
-    {"postfix", check_postfix, false},
-    {"socket.access", check_socket_access, false},
-    {"postfix.smtpd_milters", check_smtpd_milters, false},
-    {"postfix.non_smtpd_milters", check_non_smtpd_milters, false},
-    {"postfix.listeners", check_listeners, false},
-    {"postfix.re-injection", check_reinjection, false},
-    {"postfix.smtpd_proxy_filter", check_proxy_filter, false},
-    {"postfix.chroot", check_chroot, false},
-    {"postfix.smtpd_milter_maps", check_milter_maps, false},
-    {"postfix.milter_default_action", check_default_action, false},
-    {"postfix.milter_macros", check_milter_macros, false},
-    {"postfix.internal_mail_filter_classes", check_filter_classes, false},
-    {"postfix.recipient_canonical_maps", check_map, false},
-    {"postfix.recipient_canonical_classes", check_map_classes, false},
-    {"postfix.sender_rewriting", check_sender_stripped, false},
-    {"postfix.domains", check_received, false},
-    {"postfix.mynetworks", check_mynetworks, false},
-    {"postfix.masquerade_domains", check_masquerade, false},
-    {"postfix.sender_maps", check_sender_maps, false},
-    {"postfix.recipient_delimiter", check_delimiter, false},
-    {"sendmail", check_sendmail, false},
-    {"sendmail.filter", check_sendmail_filter, false},
-    {"sendmail.filter_flags", check_sendmail_flags, false},
-    {"sendmail.filter_timeouts", check_sendmail_timeouts, false},
-    {"sendmail.milter_macros", check_sendmail_macros, false},
-    {"sendmail.recipients", check_sendmail_recipients, false},
-    {"sendmail.senders", check_sendmail_senders, false},
-    {"sendmail.socket", check_sendmail_socket, false},
-    {"sendmail.socket_access", check_sendmail_access, false},
-    {"sendmail.submission", check_sendmail_submission, false},
-    {"backscatter.relay_recipient_maps", check_relay_recipients, false},
-    {"backscatter.catch-all", check_catch_all, false},
-    {"backscatter.luser_relay", check_luser_relay, false},
-    {"backscatter.unlisted_recipients", check_unlisted, false},
-    {"backscatter.local_recipient_maps", check_local_recipients, false},
+    {"configuration", check_configuration, NOTHING, false},
+    {"domains", check_domains, NOTHING, false},
+    {"state_dir", check_state_dir, NOTHING, false},
+    {"keyring", check_keyring, NOTHING, true},
+    {"key.active", check_active_key, RING, true},
+    {"key.next-slot", check_next_slot, RING, true},
+    {"key.rotation", check_rotation, RING, true},
+    {"daemon", check_daemon, NOTHING, true},
+    {"reload", check_reload, STATUS, true},
+    {"pause", check_pause, NOTHING, true},
+    {"clock", check_clock, NOTHING, true},
+    {"relayed-unsigned", check_relayed, STATUS, true},
+    {"warm-up", check_warm_up, STATUS, true},
+    {"journal", check_journal, NOTHING, true},
+    {"socket", check_socket, NOTHING, false},
+    {"postfix", check_postfix, NOTHING, false},
+    {"socket.access", check_socket_access, POSTFIX, false},
+    {"postfix.smtpd_milters", check_smtpd_milters, POSTFIX, false},
+    {"postfix.non_smtpd_milters", check_non_smtpd_milters, POSTFIX, false},
+    {"postfix.listeners", check_listeners, POSTFIX, false},
+    {"postfix.re-injection", check_reinjection, POSTFIX, false},
+    {"postfix.smtpd_proxy_filter", check_proxy_filter, POSTFIX, false},
+    {"postfix.chroot", check_chroot, POSTFIX, false},
+    {"postfix.smtpd_milter_maps", check_milter_maps, POSTFIX, false},
+    {"postfix.milter_default_action", check_default_action, POSTFIX, false},
+    {"postfix.milter_macros", check_milter_macros, POSTFIX, false},
+    {"postfix.internal_mail_filter_classes", check_filter_classes, POSTFIX, false},
+    {"postfix.recipient_canonical_maps", check_map, POSTFIX, false},
+    {"postfix.recipient_canonical_classes", check_map_classes, POSTFIX, false},
+    {"postfix.sender_rewriting", check_sender_stripped, POSTFIX, false},
+    {"postfix.domains", check_received, POSTFIX, false},
+    {"postfix.mynetworks", check_mynetworks, POSTFIX, false},
+    {"postfix.masquerade_domains", check_masquerade, POSTFIX, false},
+    {"postfix.sender_maps", check_sender_maps, POSTFIX, false},
+    {"postfix.recipient_delimiter", check_delimiter, POSTFIX, false},
+    {"sendmail", check_sendmail, NOTHING, false},
+    {"sendmail.filter", check_sendmail_filter, SENDMAIL, false},
+    {"sendmail.filter_flags", check_sendmail_flags, SENDMAIL, false},
+    {"sendmail.filter_timeouts", check_sendmail_timeouts, SENDMAIL, false},
+    {"sendmail.milter_macros", check_sendmail_macros, SENDMAIL, false},
+    {"sendmail.recipients", check_sendmail_recipients, SENDMAIL, false},
+    {"sendmail.senders", check_sendmail_senders, SENDMAIL, false},
+    {"sendmail.socket", check_sendmail_socket, SENDMAIL, false},
+    {"sendmail.socket_access", check_sendmail_access, SENDMAIL, false},
+    {"sendmail.submission", check_sendmail_submission, SENDMAIL, false},
+    {"backscatter.relay_recipient_maps", check_relay_recipients, POSTFIX, false},
+    {"backscatter.catch-all", check_catch_all, POSTFIX, false},
+    {"backscatter.luser_relay", check_luser_relay, POSTFIX, false},
+    {"backscatter.unlisted_recipients", check_unlisted, POSTFIX, false},
+    {"backscatter.local_recipient_maps", check_local_recipients, POSTFIX, false},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -161,10 +166,26 @@ char *mend_config(const struct check *check, const char *format, ...)
     return text;
 }
 
+static bool is_there(const struct check *check, enum subject subject)
+{
+    switch (subject) {
+    case POSTFIX:
+        return check->postfix != NULL;
+    case SENDMAIL:
+        return check->sendmail != NULL;
+    case RING:
+        return check->ring != NULL;
+    case STATUS:
+        return check->status != NULL;
+    default:
+        return true;
+    }
+}
+
 static void run_rows(struct check *check, bool as_owner)
 {
     for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].as_owner == as_owner) {
+        if (rows[i].as_owner == as_owner && is_there(check, rows[i].subject)) {
             check->row = i;
             rows[i].run(check);
         }

@@ -645,7 +645,7 @@ def test_the_manual_has_every_check():
     source = (util.REPO / "src/ctl/cmd_check.c").read_text(encoding="utf-8")
     manual = (util.REPO / "man/batvctl.8").read_text(encoding="utf-8")
     section = re.search(r"(?ms)^\.Sh CHECKS$(.*?)^\.Sh ", manual)[1]
-    rows = re.findall(r'\{"([\w.-]+)", check_\w+, (?:true|false)\}', source)
+    rows = re.findall(r'\{"([\w.-]+)", check_\w+,', source)
     named = re.findall(r"[\w.-]+", " ".join(re.findall(r"(?m)^\.It Cm (.*)$", section)).replace(",", ""))
     assert len(rows) > 40 and sorted(named) == sorted(rows)
 
