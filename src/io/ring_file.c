@@ -166,7 +166,6 @@ enum status ring_load(struct ring_source *source, struct ring **out, struct reas
         return open_failed(source->path, why);
     }
     enum status status = read_ring(fd, source->path, out, why);
-    assert(status != STATUS_OK || *out != NULL);
     close(fd);
     return status;
 }
@@ -212,6 +211,7 @@ static enum status check_generation(struct ring_source *source, uint64_t expecte
     }
     struct ring *stored;
     enum status status = ring_load(source, &stored, why);
+    assert(status != STATUS_OK || stored != NULL);
     if (status == STATUS_OK && stored->generation != expected) {
         status = reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
                             source->path);
@@ -337,6 +337,7 @@ static enum status change_once(struct ring_source *source, ring_change_fn *chang
 {
     struct ring *ring;
     enum status status = ring_load(source, &ring, why);
+    assert(status != STATUS_OK || ring != NULL);
     if (status != STATUS_OK) {
         return status;
     }
