@@ -144,7 +144,7 @@ static void report_repeated(const struct raw_domain *domain, const struct raw_do
 /* Finds every domain's key, which the rules take over. */
 static void check_domains(struct raw_config *raw, struct config_messages *messages)
 {
-    const struct raw_domain **sorted = calloc(raw->domain_count + 1, sizeof *sorted);
+    const struct raw_domain **sorted = calloc(raw->domain_count + 1, sizeof(struct raw_domain *));
     bool done = sorted != NULL;
     for (size_t i = 0; done && i < raw->domain_count; i++) {
         sorted[i] = &raw->domains[i];
@@ -155,7 +155,7 @@ static void check_domains(struct raw_config *raw, struct config_messages *messag
         messages->no_memory = true;
     } else if (raw->domain_count > 1) {
         const struct raw_domain *first = NULL;
-        qsort(sorted, raw->domain_count, sizeof *sorted, key_compare);
+        qsort(sorted, raw->domain_count, sizeof(struct raw_domain *), key_compare);
         for (size_t i = 0; i < raw->domain_count; i++) {
             if (first == NULL || strcmp(sorted[i]->key, first->key) != 0) {
                 first = sorted[i];
