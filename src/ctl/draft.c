@@ -59,12 +59,14 @@ static enum status fill(int fd, const struct draft *draft, const char *text, mod
 enum status draft_write(struct draft *draft, const char *path, const char *text, mode_t mode,
                         struct reason *why)
 {
-    *draft = (struct draft){.target = find_target(path)};
-    if (draft->target == NULL || asprintf(&draft->path, "%s.new-XXXXXX", draft->target) < 0) {
-        draft->path = NULL;
-        draft_drop(draft);
+    char *target = find_target(path);
+    char *fresh = NULL;
+    *draft = (struct draft){NULL};
+    if (target == NULL || asprintf(&fresh, "%s.new-XXXXXX", target) < 0) {
+        free(target);
         return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
+    *draft = (struct draft){.path = fresh, .target = target};
     enum status status = STATUS_OK;
     int fd = mkostemp(draft->path, O_CLOEXEC);
     if (fd < 0) {
