@@ -53,6 +53,7 @@ IO_TESTS   := $(call unit,io)
 CTL_TESTS  := $(call unit,ctl)
 MEMORY_TESTS := $(call unit,memory)
 UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS) $(MEMORY_TESTS)
+SEED_TESTS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/test_%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES    := $(addprefix $(BUILD)/tests/bench/,load null primitives growth journal lists)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8       := $(wildcard man/*.8)
@@ -100,15 +101,20 @@ $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
 $(BUILD)/tests/bench/null: LIBS := -lmilter
 $(BENCHES_IO): LIBS := $(IO_LIBS)
 
-# Made by `make fuzz` only, with clang. Those of sessions have stand-ins for what brings chance in,
-# fuzz_session for libmilter too.
-SESSION_FUZZERS := $(filter %/fuzz_session %/fuzz_milter,$(FUZZERS))
-$(filter-out $(SESSION_FUZZERS),$(FUZZERS)): $(IO)
-$(SESSION_FUZZERS): $(MILTER) $(filter-out %/keeper.o %/random.o,$(IO))
-$(BUILD)/tests/fuzz/fuzz_milter: LIBS := -lmilter
-$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBBATV)
+# Each target twice: for `make fuzz`, with clang, and as a test that is given its seeds. Those of
+# sessions have stand-ins for what brings chance in, that of the session for libmilter too.
+SESSIONS := $(filter %_session %_milter,$(FUZZERS) $(SEED_TESTS))
+$(filter-out $(SESSIONS),$(FUZZERS) $(SEED_TESTS)): $(IO)
+$(SESSIONS): $(MILTER) $(filter-out %/keeper.o %/random.o,$(IO))
+$(filter %_milter,$(SESSIONS)): LIBS := -lmilter
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o
+$(FUZZERS): LIBS += -fsanitize=fuzzer
+$(SEED_TESTS): $(BUILD)/tests/fuzz/test_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o \
+    $(BUILD)/obj/tests/fuzz/replay.o
+$(SEED_TESTS): LIBS += $(CHECK_LIBS)
+$(FUZZERS) $(SEED_TESTS): $(LIBBATV)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) -fsanitize=fuzzer -o $@ $(filter-out %.a,$^) $(LIBBATV) $(LIBS) $(IO_LIBS)
+	$(call say,LD,$@)$(LINK) -o $@ $(filter-out %.a,$^) $(LIBBATV) $(LIBS) $(IO_LIBS)
 fuzzers: $(FUZZERS)
 
 # Only what lies above the core finds the headers in src/.
@@ -125,7 +131,7 @@ $(BUILD)/flags: FORCE
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-tests: all $(UNIT_TESTS) $(BENCHES)
+tests: all $(UNIT_TESTS) $(SEED_TESTS) $(BENCHES)
 
 # Packages: all of the list, or `make deps USE="build check"`.
 USE ?= build demo check fuzz dev

@@ -19,6 +19,7 @@
 #include <arpa/inet.h>
 #include <libmilter/mfapi.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -279,12 +280,12 @@ int smfi_register(struct smfiDesc description)
     return MI_SUCCESS;
 }
 
-static pthread_mutex_t ready = PTHREAD_MUTEX_INITIALIZER;
+static sem_t ready;
 
 /* The adapter's thread stays here as long as the process. */
 int smfi_main(void)
 {
-    pthread_mutex_unlock(&ready);
+    sem_post(&ready);
     for (;;) {
         pause();
     }
@@ -1170,9 +1171,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     site.on_blind = on_blind;
     the_adapter.oracles = &oracles;
     the_adapter.pool = site.pool;
-    pthread_mutex_lock(&ready);
+    require(sem_init(&ready, 0, 0) == 0);
     require(pthread_create(&thread, NULL, run_adapter, NULL) == 0);
-    pthread_mutex_lock(&ready);
+    require(sem_wait(&ready) == 0);
     return 0;
 }
 
