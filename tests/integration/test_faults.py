@@ -4,6 +4,7 @@ worst, no key is lost, and the daemon is what it was before once the fault is ov
 
 import concurrent.futures
 import contextlib
+import ctypes
 import os
 import pathlib
 import random
@@ -234,6 +235,71 @@ def test_a_former_instance_that_still_listens(batvd):
     former.start()
     assert sign(former) == tagged
     assert bounce(former, tagged) == "accept"
+
+
+def take_descriptor(pid, number):
+    """The same descriptor as the process's, as a fork of it would have it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd_getfd = 438
+    process = os.pidfd_open(pid)
+    taken = libc.syscall(pidfd_getfd, process, number, 0)
+    os.close(process)
+    if taken < 0:
+        pytest.skip(f"no descriptors can be taken here: {os.strerror(ctypes.get_errno())}")
+    return taken
+
+
+def descriptor_of(instance, names):
+    """The number of the one whose name fits."""
+    folder = pathlib.Path(f"/proc/{instance.pid}/fd")
+    return next(int(entry.name) for entry in folder.iterdir() if os.readlink(entry) in names)
+
+
+def listening(instance):
+    """Names of what listens, as descriptors have them."""
+    if instance.port:
+        table, address = "tcp", f" 0100007F:{instance.port:04X} 00000000:0000 0A "
+    else:
+        table, address = "unix", " 00010000 0001 01 "
+    lines = pathlib.Path(f"/proc/{instance.pid}/net/{table}").read_text("utf-8").splitlines()
+    place = str(instance.socket_path)
+    return [f"socket:[{line.split()[9 if instance.port else 6]}]" for line in lines
+            if address in line and (instance.port or place in line)]
+
+
+@pytest.mark.parametrize("listen", ["unix", "inet"])
+def test_a_fork_of_the_former_instance_still_listens(batvd, listen):
+    """Whose connections nobody takes any more: the next one refuses to start beside it, does not
+    touch its socket, and starts once it is gone."""
+    instance = batvd(REJECT, listen=listen).start()
+    tagged = sign(instance)
+    fork = take_descriptor(instance.pid, descriptor_of(instance, listening(instance)))
+    instance.kill9()
+    assert instance.accepts()
+    argv = [util.binary("batvd"), "-c", instance.conf]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, cwd="/")
+    if listen == "unix":
+        assert done.returncode == 75 and "another program is listening" in done.stderr, done
+    else:
+        assert done.returncode == 71 and "Address already in use" in done.stderr, done
+    assert instance.accepts()
+    os.close(fork)
+    instance.start()
+    assert sign(instance) == tagged
+    assert bounce(instance, tagged) == "accept"
+
+
+def test_a_fork_of_the_former_instance_still_holds_the_lock(batvd):
+    instance = batvd(REJECT).start()
+    tagged = sign(instance)
+    fork = take_descriptor(instance.pid, descriptor_of(instance, [str(instance.state / "lock")]))
+    instance.kill9()
+    with pytest.raises(StartFailure) as failed:
+        instance.start()
+    assert failed.value.status == 75 and "another batvd" in failed.value.log
+    os.close(fork)
+    instance.start()
+    assert bounce(instance, tagged) == "accept"
 
 
 # -- kill -9 ----------------------------------------------------------------------------------

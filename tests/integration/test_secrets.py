@@ -187,6 +187,26 @@ def test_no_key_by_a_core_dump_or_a_debugger(batvd):
         pytest.skip("no process is dumped on this machine; batvd is neither")
 
 
+def test_no_key_by_a_core_dump_of_batvctl(batvd):
+    """While it waits for the digits of one."""
+    instance = batvd(CONFIG)
+    instance.ctl("key", "init", rc=0)
+    argv = ["prlimit", "--core=unlimited", util.binary("batvctl"), "-c", instance.conf, "key",
+            "import", "5", "--algorithm", "hmac-sha256"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, cwd=instance.folder) as command:
+        util.wait_for(lambda: os.readlink(f"/proc/{command.pid}/exe").endswith("/batvctl") and
+                      "pipe_read" in pathlib.Path(f"/proc/{command.pid}/wchan").read_text(), 10)
+        limits = pathlib.Path(f"/proc/{command.pid}/limits").read_text("ascii")
+        assert re.search(r"(?m)^Max core file size +0 +0 ", limits), limits
+        os.kill(command.pid, signal.SIGABRT)
+        said = command.stdout.read()
+        _, status = os.waitpid(command.pid, 0)
+        command.returncode = status
+    assert os.WTERMSIG(status) == signal.SIGABRT and not os.WCOREDUMP(status)
+    assert not [text for text in spellings(instance.secret(0)) if text in said]
+
+
 def test_the_secure_arena_is_left_out_where_locking_is_not_allowed(batvd):
     """It starts all the same, and says so."""
     instance = batvd({**CONFIG, "user": None}, user="nobody", init_keys=True)

@@ -1,6 +1,6 @@
-"""Everything at once: mail of every kind over many connections while keys and evidence secrets rotate,
-configuration and lists change, a pause comes and goes, DNS falls silent, the journal is asked and
-swept, and sessions are dropped. No verdict is wrong meanwhile. It is made for the thread
+"""Everything at once: mail of every kind over many connections while keys and evidence secrets
+rotate, configuration and lists change, a pause comes and goes, DNS falls silent, the journal is
+asked and swept, and sessions are dropped. No verdict is wrong meanwhile. It is made for the thread
 sanitizer, and checks the same without it."""
 
 import collections
@@ -38,8 +38,8 @@ mx.plain A 198.51.100.10
 
 
 class Change:
-    """What is changed under the eyes of the messages: a number that is odd meanwhile. Only one thread
-    does so."""
+    """What is changed under the eyes of the messages: a number that is odd meanwhile. Only one
+    thread does so."""
 
     def __init__(self):
         self.number = 0
