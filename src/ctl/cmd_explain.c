@@ -194,7 +194,7 @@ static time_t *read_report(const struct ctl *ctl, bool *clock_wrong)
     time_t *relayed = calloc(settings->rules_count + 1, sizeof *relayed);
     struct status_report report;
     struct reason why;
-    enum status status = status_file_read(ctl->config->state_dir, &report, &why);
+    enum status status = status_file_read_brief(ctl->config->state_dir, &report, &why);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         ctl_error("%s", why.text);
     }

@@ -281,6 +281,10 @@ static void print_view(const struct view *v)
                      r->journal_waits);
     }
     puts(r->domain_count > 0 ? "\n" : "\nno domains: nothing is signed or judged");
+    if (r->domains_behind != 0) {
+        print_moment("the domains are told as they were until ", r->domains_behind);
+        puts(", the change follows");
+    }
     for (size_t i = 0; i < r->domain_count; i++) {
         print_domain(v, &r->domains[i]);
     }
@@ -381,6 +385,7 @@ static void json_report(struct json *json, const struct view *v)
     json_time_or_null(json, "loaded", r->loaded);
     json_text_or_null(json, "reload_error", r->reload_error);
     json_text_or_null(json, "ring_error", r->ring_error);
+    json_time_or_null(json, "domains_behind", r->domains_behind);
     json_domains(json, r);
     json_relayed(json, r);
     json_forged(json, r);

@@ -35,7 +35,20 @@ enum {
     TIDY_MS = 3600000,
     ROTATION_GAP = 12 * 3600, /* seconds between two rotations that nobody asked for */
     RETRY_GAP = 60,           /* seconds after a failure to write the ring */
-    RELAYED_GAP = 3600        /* seconds by which a relayed domain's last time may lag behind */
+    RELAYED_GAP = 3600,       /* seconds by which a relayed domain's last time may lag behind */
+    DOMAINS_RATE = 65536      /* octets a second to which the file of domains is held down */
+};
+
+/* What the file of domains says. It depends on nothing but the version and the time, so it need not
+ * be written, nor even be put together, before one of these moves on. */
+struct domains_told {
+    bool due;     /* not as it ought to be */
+    time_t at;    /* when its states were looked up */
+    time_t until; /* when the first of them ends by itself; 0: none does */
+    time_t next;  /* boot time before which it is left alone, due or not */
+    time_t behind;
+    uint64_t all, logging;
+    struct file_stamp stamp;
 };
 
 struct keeper {
@@ -54,8 +67,9 @@ struct keeper {
     char *state_dir; /* as at the start: a reload does not change it */
     bool paused;
     bool clock_wrong;
-    bool report_due;     /* something happened that the status file does not know yet */
-    bool unpublished;    /* there was no memory for a version of what is here */
+    bool report_due;  /* something happened that the status file does not know yet */
+    bool unpublished; /* there was no memory for a version of what is here */
+    struct domains_told told;
     time_t clock_offset; /* time of day less boot time, while the clock was right */
 
     bool rotated;                /* by itself, since the start */
@@ -107,6 +121,14 @@ static void publish(struct keeper *k)
     }
     current_publish(&k->current, version);
     k->report_due = true;
+    k->told.due = true;
+}
+
+/* With the lock held: what somebody has done, and looks for, is told without delay. */
+static void hasten_domains(struct keeper *k)
+{
+    k->told.due = true;
+    k->told.next = 0;
 }
 
 /* ------------------------------------------------------------------ looking */
@@ -190,6 +212,7 @@ static bool look_at_clock(struct keeper *k, time_t now)
         return false;
     }
     k->clock_wrong = wrong;
+    hasten_domains(k);
     if (wrong) {
         tell_wrong_clock(k, now, moved);
     } else {
@@ -406,9 +429,29 @@ static const char *auto_name(enum auto_state state)
     return names[state];
 }
 
-static bool report_domains(const struct snapshot *snapshot, time_t now,
+/* Whether the file of domains is to be written now. */
+static bool domains_are_due(struct keeper *k, time_t now)
+{
+    struct domains_told *told = &k->told;
+    if (!status_domains_kept(k->state_dir, &told->stamp)) {
+        hasten_domains(k);
+    }
+    if (now < told->at || (told->until != 0 && now >= told->until)) {
+        told->due = true;
+    }
+    return told->due && boot_time() >= told->next;
+}
+
+/* A domain whose forged bounces are only logged, for whatever reason. */
+static bool only_logs(const struct rules *rules, enum auto_state state)
+{
+    return rules->action == ACTION_AUTO ? state != AUTO_ENFORCES : rules->action == ACTION_LOG;
+}
+
+static bool report_domains(const struct snapshot *snapshot, time_t now, struct domains_told *told,
                            struct status_report *report)
 {
+    *told = (struct domains_told){.at = now, .stamp = told->stamp};
     const struct settings *settings = snapshot->settings;
     report->domains = calloc(settings->rules_count + 1, sizeof *report->domains);
     bool done = report->domains != NULL;
@@ -420,7 +463,29 @@ static bool report_domains(const struct snapshot *snapshot, time_t now,
         domain->state = strdup(rules->action == ACTION_AUTO ? auto_name(state) : "");
         domain->action = strdup(action_name(rules->action));
         done = domain->name != NULL && domain->state != NULL && domain->action != NULL;
+        told->all++;
+        told->logging += only_logs(rules, state);
+        if (domain->until != 0 && (told->until == 0 || domain->until < told->until)) {
+            told->until = domain->until;
+        }
     }
+    return done;
+}
+
+/* The domains themselves only where their file is to be written. */
+static bool fill_domains(struct keeper *k, const struct snapshot *snapshot, time_t now,
+                         struct status_report *report)
+{
+    struct domains_told *told = &k->told;
+    bool done = true;
+    if (domains_are_due(k, now)) {
+        done = report_domains(snapshot, now, told, report);
+    } else if (told->due && told->behind == 0) {
+        told->behind = now;
+    }
+    report->domains_all = told->all;
+    report->domains_logging = told->logging;
+    report->domains_behind = told->behind;
     return done;
 }
 
@@ -446,7 +511,7 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
     return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
-           report_domains(snapshot, now, report) && tally_report(k->tally, report);
+           fill_domains(k, snapshot, now, report) && tally_report(k->tally, report);
 }
 
 /* Told when it changes; systemd logs none of it. */
@@ -460,22 +525,41 @@ static void tell_status(struct keeper *k, const struct status_report *report)
     }
 }
 
+/* Without the lock: a worker may wait for it, but not for the disk. */
+static enum status write_report(struct keeper *k, const struct status_report *report,
+                                struct reason *why)
+{
+    enum status status = STATUS_OK;
+    if (report->domains != NULL) {
+        struct file_stamp stamp = {0};
+        status = status_domains_write(k->state_dir, report, &stamp, why);
+        pthread_mutex_lock(&k->lock);
+        k->told.stamp = stamp;
+        k->told.next = boot_time() + stamp.size / DOMAINS_RATE;
+        if (status != STATUS_OK) {
+            hasten_domains(k);
+        }
+        pthread_mutex_unlock(&k->lock);
+    }
+    return status == STATUS_OK ? status_file_write(k->state_dir, report, why) : status;
+}
+
 static void job_status(void *self, time_t now)
 {
     struct keeper *k = self;
     struct status_report report = {0};
     struct reason why;
-    /* filled with the lock held, written without: a worker may wait for it, but not for the disk */
     pthread_mutex_lock(&k->lock);
     bool filled = fill_report(k, now, &report);
     k->report_due = false;
+    k->told.due = k->told.due || !filled;
     pthread_mutex_unlock(&k->lock);
     if (filled) {
         tell_status(k, &report);
     }
     if (!filled) {
         reason_write(&why, "out of memory");
-    } else if (status_file_write(k->state_dir, &report, &why) == STATUS_OK) {
+    } else if (write_report(k, &report, &why) == STATUS_OK) {
         why.text[0] = '\0';
     }
     /* a full disk is told once, not every ten seconds */
@@ -509,7 +593,7 @@ static void load_relayed(struct keeper *k)
 {
     struct status_report report = {0};
     struct reason why;
-    enum status status = status_file_read(config_of(k)->state_dir, &report, &why);
+    enum status status = status_file_read_brief(config_of(k)->state_dir, &report, &why);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         log_line(LOG_WARNING, "status file: %s", why.text);
     }
@@ -605,6 +689,7 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
     log_open(config->log_target, config->log_facility, config->log_level);
     look_at_relayed(k);
     publish(k);
+    hasten_domains(k);
     log_line(LOG_NOTICE, "configuration %s reloaded", config->path);
     tidy(k, now);
 }
@@ -652,6 +737,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
     k->started_boot = boot_time();
+    k->told.due = true;
     k->clock_offset = k->started - k->started_boot;
     k->config = shared_config_new(config);
     k->tally = tally_new();
@@ -714,6 +800,7 @@ void keeper_stop(struct keeper *k)
     if (k->maintenance != NULL) {
         maintenance_stop(k->maintenance);
         k->maintenance = NULL;
+        k->told.next = 0;
         job_status(k, time(NULL));
     }
 }

@@ -1,7 +1,12 @@
 /*
- * The file `status` in the state folder: what the running daemon tells about itself, written every
- * ten seconds and at events, read by batvctl. Text, a line an item, replaced as a whole. The daemon
- * reads its predecessor's at start, for the unsigned mail that was relayed.
+ * The files `status` and `status.domains` in the state folder: what the running daemon tells about
+ * itself, read by batvctl. `status` is written every ten seconds and at events, and so tells that
+ * the daemon lives; `status.domains` has a line for each domain, which may be megabytes, and is
+ * written only where one of them has changed. Text, a line an item, each replaced as a whole. The
+ * daemon reads its predecessor's at start, for the unsigned mail that was relayed.
+ *
+ * A writer writes the domains first, a reader reads them last: they are never older than what
+ * stands in `status`.
  */
 #ifndef IO_STATUS_FILE_H
 #define IO_STATUS_FILE_H
@@ -12,6 +17,7 @@
 #include <time.h>
 
 #include "batv/status.h"
+#include "io/file_stamp.h"
 
 /* A signing domain's waiting time. */
 struct status_domain {
@@ -53,11 +59,14 @@ struct status_report {
     time_t next_rotation; /* 0: none due, by configuration */
     bool paused;
     bool clock_wrong;
-    time_t journal_waits; /* until then the journal may not know what comes back; 0: it does */
-    time_t loaded;        /* when the configuration in force was loaded */
-    char *reload_error;   /* of the last attempt, "" where it went well */
-    char *ring_error;     /* likewise for the keyring */
-    struct status_domain *domains;
+    time_t journal_waits;     /* until then the journal may not know what comes back; 0: it does */
+    time_t loaded;            /* when the configuration in force was loaded */
+    char *reload_error;       /* of the last attempt, "" where it went well */
+    char *ring_error;         /* likewise for the keyring */
+    uint64_t domains_all;     /* in the configuration */
+    uint64_t domains_logging; /* whose forged bounces are only logged, for whatever reason */
+    time_t domains_behind;    /* since then the domains are no longer as told; 0: they are so */
+    struct status_domain *domains; /* NULL in a daemon's report that leaves them as they are */
     size_t domain_count;
     struct status_relayed *relayed;
     size_t relayed_count;
@@ -67,10 +76,20 @@ struct status_report {
     size_t counter_count;
 };
 
+/* Writes `status.domains`, and fills *stamp for status_domains_kept. */
+enum status status_domains_write(const char *state_dir, const struct status_report *report,
+                                 struct file_stamp *stamp, struct reason *why);
+/* True while the file is the one that was written. */
+bool status_domains_kept(const char *state_dir, const struct file_stamp *stamp);
+/* Writes `status`: all but the domains. */
 enum status status_file_write(const char *state_dir, const struct status_report *report,
                               struct reason *why);
-/* STATUS_NOT_FOUND where there is none; STATUS_INVALID where it is damaged. */
+/* STATUS_NOT_FOUND where there is none; STATUS_INVALID where it is damaged, or has lost its
+ * domains. */
 enum status status_file_read(const char *state_dir, struct status_report *out, struct reason *why);
+/* The same without the domains. */
+enum status status_file_read_brief(const char *state_dir, struct status_report *out,
+                                   struct reason *why);
 /* Frees what a read report holds. */
 void status_report_free(struct status_report *report);
 

@@ -46,13 +46,6 @@ static void put_faults(struct text *text, const struct status_report *report)
     }
 }
 
-/* A domain whose forged bounces are only logged, for whatever reason. */
-static bool only_logs(const struct status_domain *domain)
-{
-    return domain->state[0] != '\0' ? strcmp(domain->state, "enforcing") != 0
-                                    : strcmp(domain->action, "log") == 0;
-}
-
 static uint64_t counter(const struct status_report *report, const char *name)
 {
     for (size_t i = 0; i < report->counter_count; i++) {
@@ -74,14 +67,11 @@ static void make_plain(char *text)
 void status_line(const struct status_report *report, char *out, size_t size)
 {
     struct text text = {out, size, 0};
-    size_t logging = 0;
-    for (size_t i = 0; i < report->domain_count; i++) {
-        logging += report->paused || only_logs(&report->domains[i]);
-    }
+    uint64_t all = report->domains_all;
     out[0] = '\0';
     put_faults(&text, report);
-    put(&text, "%zu domain%s, %zu of them only logging; ", report->domain_count,
-        report->domain_count == 1 ? "" : "s", logging);
+    put(&text, "%" PRIu64 " domain%s, %" PRIu64 " of them only logging; ", all, all == 1 ? "" : "s",
+        report->paused ? all : report->domains_logging);
     if (report->active_key >= 0) {
         put(&text, "key %d signs; ", report->active_key);
     } else {

@@ -47,6 +47,14 @@ static const struct item items[] = {
     {"loaded", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, loaded)}}},
     {"reload-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, reload_error)}}},
     {"ring-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, ring_error)}}},
+    {"domains",
+     0,
+     0,
+     0,
+     3,
+     {{TYPE_COUNT, OF(status_report, domains_all)},
+      {TYPE_COUNT, OF(status_report, domains_logging)},
+      {TYPE_TIME, OF(status_report, domains_behind)}}},
     {"domain",
      ARRAY(status_domain, domains, domain_count),
      4,
@@ -183,11 +191,20 @@ static void put_line(FILE *out, const struct item *item, const void *base)
     fputc('\n', out);
 }
 
-static void put_report(FILE *out, const struct status_report *report)
+static enum status_part part_of(const struct item *item)
+{
+    bool domains = item->size != 0 && item->array == OF(status_report, domains);
+    return domains ? STATUS_PART_DOMAINS : STATUS_PART_MOMENT;
+}
+
+static void put_report(FILE *out, const struct status_report *report, enum status_part part)
 {
     fprintf(out, "format %d\n", FORMAT);
     for (size_t i = 0; i < ITEMS; i++) {
         const struct item *item = &items[i];
+        if (part_of(item) != part) {
+            continue;
+        }
         if (item->size == 0) {
             put_line(out, item, report);
             continue;
@@ -200,14 +217,15 @@ static void put_report(FILE *out, const struct status_report *report)
     fputs("end\n", out);
 }
 
-enum status status_format(const struct status_report *report, char **text, size_t *length)
+enum status status_format(const struct status_report *report, enum status_part part, char **text,
+                          size_t *length)
 {
     *text = NULL;
     FILE *out = open_memstream(text, length);
     if (out == NULL) {
         return STATUS_NO_MEMORY;
     }
-    put_report(out, report);
+    put_report(out, report, part);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(*text);

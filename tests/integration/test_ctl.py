@@ -683,6 +683,7 @@ def test_status_as_json(running):
         "started": iso(now - 90), "written": iso(now), "active_key": 4,
         "next_rotation": iso(now + DAY), "generation": 12, "clock_wrong": False,
         "journal_waits": iso(now + 2 * DAY), "reload_error": "f\ufffdr", "raw": "66fc72", "ring_error": None,
+        "domains_behind": None,
         "domains": [{"name": "example.com", "action": "auto", "state": "waiting",
                      "until": iso(now + DAY)},
                     {"name": "c.test", "action": "reject", "state": None, "until": None}],

@@ -374,3 +374,56 @@ def look_at_map(instance, postfix, level, text):
     done = instance.ctl("check", "--json", env=postfix.env(), timeout=60)
     found = [one for one in done.json if one["name"] == "postfix.recipient_canonical_maps"]
     assert (found[0]["level"], text in found[0]["text"]) == (level, True), found
+
+
+def written(instance):
+    """Octets that the daemon has handed to the system to write, wherever to."""
+    text = pathlib.Path(f"/proc/{instance.pid}/io").read_text("ascii")
+    return int(next(line for line in text.splitlines() if line.startswith("wchar")).split()[1])
+
+
+def report_of(instance):
+    return instance.ctl("status", json=True)
+
+
+def test_the_report_of_very_many_domains(batvd, lists):
+    """What is said of them is written where it changes, not every ten seconds; it is right
+    nevertheless, of a daemon that was killed as well."""
+    names = (lists / "domains").read_text("ascii").splitlines(keepends=True)[:10_000]
+    instance = batvd(REJECT)
+    path = of_file(instance, "".join(names))
+    config = {"verify": {"action": "auto"}, "domains": ("example.com", f"file:{path}")}
+    instance.configure(config)
+    instance.start()
+    domains = instance.state / "status.domains"
+    util.wait_for((instance.state / "status").exists, 15)
+    assert len(report_of(instance)["domains"]) == 10_001 and domains.stat().st_size > 400_000
+    # an idle one, then one with traffic
+    former = domains.stat()
+    before = written(instance)
+    report = report_of(instance)
+    util.wait_for(lambda: report_of(instance)["written"] != report["written"], 15)
+    assert written(instance) - before < 10_000 and domains.stat() == former
+    before = written(instance)
+    for _ in range(50):
+        bounce(instance, "prvs=0000000000=alice@example.com")
+    util.wait_for(lambda: report_of(instance)["counters"]["result.bad-signature"] == 50, 15)
+    assert written(instance) - before < 100_000 and domains.stat() == former
+    # what changes is told, at once where somebody did it
+    of_file(instance, "".join([*names, "later.example\n"]))
+    instance.reload()
+    util.wait_for(lambda: report_of(instance)["domains"][-1]["name"] == "later.example", 5)
+    with MilterSession(instance.milter, client=("inside.example.com", "127.0.0.2", 4711)) as s:
+        s.message("<alice@example.com>", ["<far@other.test>"])
+    util.wait_for(lambda: report_of(instance)["domains"][0]["state"] == "waiting", 25)
+    seen = report_of(instance)
+    assert seen["domains_behind"] is None and seen["domains"][1]["state"] == "never-signed"
+    # a file that got lost comes back
+    domains.unlink()
+    assert str(domains) in instance.ctl("status", rc=0).out
+    instance.ctl("pause", rc=0)
+    util.wait_for(domains.exists, 5)
+    assert report_of(instance)["domains"] == seen["domains"]
+    instance.kill9()
+    assert "batvd is not running" in instance.ctl("status", rc=1).out
+    assert report_of(instance)["domains"] == seen["domains"]

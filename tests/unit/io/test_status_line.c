@@ -7,17 +7,10 @@
 #include "../suite.h"
 #include "io/status_line.h"
 
-static char none[] = "", name[] = "example.com", enforcing[] = "enforcing", waiting[] = "waiting";
-static char word_auto[] = "auto", word_log[] = "log", word_reject[] = "reject";
+static char none[] = "";
 static char word_signed[] = "signed", rejected[] = "action.reject", logged[] = "action.log";
 static char fault[] = "conf:3: error:\n\xfcREADY=1";
 
-static struct status_domain domains[] = {
-    {name, enforcing, word_auto, 0},
-    {name, waiting, word_auto, 1796299200},
-    {name, none, word_log, 0},
-    {name, none, word_reject, 0},
-};
 static struct status_counter counters[] = {{word_signed, 120}, {logged, 7}, {rejected, 3}};
 
 static struct status_report base(void)
@@ -26,8 +19,8 @@ static struct status_report base(void)
                                   .next_rotation = 1796299200,
                                   .reload_error = none,
                                   .ring_error = none,
-                                  .domains = domains,
-                                  .domain_count = 4,
+                                  .domains_all = 4,
+                                  .domains_logging = 2,
                                   .counters = counters,
                                   .counter_count = 3};
 }
@@ -44,7 +37,8 @@ START_TEST(test_a_good_day)
     struct status_report report = base();
     expect(&report, "4 domains, 2 of them only logging; key 3 signs; next key on 2026-12-03; "
                     "since the start 120 signed, 3 rejected");
-    report.domain_count = 1;
+    report.domains_all = 1;
+    report.domains_logging = 0;
     report.active_key = -1;
     report.next_rotation = 0;
     report.counter_count = 0;

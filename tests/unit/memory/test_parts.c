@@ -512,7 +512,8 @@ static enum memory_run tell_status(void *context)
                                   .last = moment};
     tally_relayed_add(tally, &seen);
     bool filled = tally_report(tally, &report);
-    enum status status = filled ? status_format(&report, &text, &length) : STATUS_NO_MEMORY;
+    enum status status =
+        filled ? status_format(&report, STATUS_PART_MOMENT, &text, &length) : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         MEMORY_REQUIRE(length > 0 && strncmp(text, status_sample, 6) == 0);
         status = status_parse(text, length, &again, &why);
