@@ -664,6 +664,20 @@ def test_status_with_a_damaged_report(running):
     assert done.json["running"] and str(running.state / "status") in done.complaint
 
 
+def test_status_with_the_domains_apart(running):
+    """As the daemon writes it."""
+    behind = time.time() - 30
+    running.write_state("status", report().replace("\nend", f"\ndomains 1 0 {iso(behind)}\nend"))
+    assert f"{running.state}/status.domains: No such file" in running.run("status", rc=0).text
+    running.write_state("status.domains", "format 1\ndomain a.test enforcing auto -\nend\n")
+    text = running.run("status", rc=0).text
+    assert "a.test: rejecting\n" in text and "as they were until " in text
+    answer = running.run("status", "--json", rc=0).json
+    assert answer["domains_behind"] == iso(behind) and answer["domains"][0]["name"] == "a.test"
+    running.write_state("status.domains", "format 1\ndomain a.test enforcing auto -\n")
+    assert f"{running.state}/status.domains: " in running.run("status", "--json", rc=0).complaint
+
+
 def test_status_as_json(running):
     now = int(time.time())
     running.write_state("status", report(
