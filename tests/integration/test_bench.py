@@ -17,9 +17,11 @@ RUNS = {
          "| two SHA-256 compressions |", "| no filter |"],
     ),
     "growth": (
-        ["--parts", "domains,recipients,journal", "--most", "10", "--recipients", "10",
-         "--entries", "1000", "--runs", "1", "--seconds", "0.05"],
-        ["### Domains", "### Recipients", "### Entries in the journal", "- look-up, hit: "],
+        ["--parts", "domains,keys,recipients,connections,journal", "--most", "10",
+         "--recipients", "10", "--connections", "10", "--entries", "1000", "--runs", "1",
+         "--seconds", "0.05"],
+        ["### Domains", "### Keys", "### Recipients", "### Connections",
+         "### Entries in the journal", "- look-up, hit: "],
     ),
     "run": (
         ["--against", "bare", "--kinds", "bounce", "--pairs", "1", "--seconds", "0.05",

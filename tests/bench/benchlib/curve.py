@@ -2,6 +2,7 @@
 
 import math
 
+UNCLEAR = 0.5  # mean relative error: the points lie on no curve of ours
 FLAT = 1.5  # within this factor a cost is called flat, whatever its course
 LINEAR_END = 1.25  # a higher power between the last two sizes is no straight line
 SMALLER = {"MB": ("kB", 1000), "kB": ("octets", 1000), "KiB": ("octets", 1024),
@@ -56,12 +57,17 @@ def judge(sizes, costs, unit):
         return "not to be had"  # a sanitizer's malloc does not say what is in use
     if most / least <= FLAT:
         return f"flat: {amount(least, unit)} to {amount(most, unit)}"
-    fits = {name: fit(sizes, costs, shape) for name, shape in MODELS}
+    scaled = [n / sizes[0] for n in sizes]  # so that a logarithm begins with the first cost
+    fits = {name: fit(scaled, costs, shape) for name, shape in MODELS}
     best = min(error for _, _, error in fits.values())
     name = next(name for name, (_, _, error) in fits.items() if error <= 1.25 * best + 0.02)
     if name != "logarithmic":  # the end tells a straight line from a bent one
         name = MODELS[2 if end_exponent(sizes, costs) > LINEAR_END else 1][0]
     _, slope, error = fits[name]
+    slope = slope / sizes[0] if name == "linear" else slope
+    if error > UNCLEAR:
+        return (f"of no clear course: {amount(least, unit)} to {amount(most, unit)}, at the end as "
+                f"the power {end_exponent(sizes, costs):.1f}")
     told = {
         "logarithmic": f"{amount(slope, unit)} for each ten times as many",
         "linear": f"{amount(slope, unit)} for each one",

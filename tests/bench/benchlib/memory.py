@@ -56,12 +56,12 @@ def settled(pid):
         before = now
 
 
-def while_loaded(filter_, connections, seconds):
+def while_loaded(filter_, connections, *options):
     """The most of each that is seen while all connections send mail that is signed, and what load
-    says of that."""
+    says of that; options are load's."""
     most = machine.memory_of(filter_.pid)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(filter_.load, "sign", connections, "-t", str(seconds))
+        sent = pool.submit(filter_.load, "sign", connections, *options)
         while not sent.done():
             now = machine.memory_of(filter_.pid)
             most = {name: max(most[name], now[name]) for name in most}
