@@ -488,7 +488,7 @@ def test_messages_that_never_end(batvd):
 
 
 def test_memory_is_flat(batvd):
-    """Messages of every kind; tests/bench/flat does a million of them."""
+    """Messages of every kind; tests/bench/flat does a million of them, and test_bench.py some."""
     instance = batvd(REJECT).start()
     tagged = sign(instance)
     count = 200 if SANITIZED else 800
