@@ -510,6 +510,7 @@ bool transaction_doubtful(const struct transaction *t)
 void transaction_renew(struct transaction *t, const struct ring *ring, time_t now)
 {
     t->ring = ring;
+    t->settled = 0;
     for (size_t i = 0; i < t->count; i++) {
         struct recipient *r = &t->recipients[i];
         if (!is_doubtful(t, r)) {
@@ -648,9 +649,10 @@ static enum status conclude(struct transaction *t, time_t now)
 enum policy_state transaction_end(struct transaction *t, time_t now, enum fact *need,
                                   size_t *recipient)
 {
-    for (size_t i = 0; !t->failed && i < t->count; i++) {
-        if (!t->recipients[i].judged && judge(t, &t->recipients[i], need) == POLICY_NEEDS) {
-            *recipient = i;
+    for (; !t->failed && t->settled < t->count; t->settled++) {
+        struct recipient *r = &t->recipients[t->settled];
+        if (!r->judged && judge(t, r, need) == POLICY_NEEDS) {
+            *recipient = t->settled;
             return POLICY_NEEDS;
         }
     }

@@ -48,6 +48,7 @@ struct transaction {
 
     struct recipient *recipients;
     size_t count, room;
+    size_t settled;           /* of them, those before are judged: the end need not look again */
     const char *network;      /* exclude_sign.recipient_networks, the entry; NULL: none */
     size_t network_recipient; /* whose mail goes there */
     unsigned marks;           /* result headers that came with the message */
