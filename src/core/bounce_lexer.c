@@ -178,7 +178,7 @@ static int read_block(struct lexer *lexer)
     return lexer->at == lexer->end ? LEX_EMPTY : LEX_BREAK;
 }
 
-int lexer_next(struct lexer *lexer)
+int lexer_read(struct lexer *lexer)
 {
     while (lexer->at < lexer->end) {
         char c = *lexer->at;

@@ -22,8 +22,21 @@ struct lexer {
     bool indented; /* behind the last line end there were blanks */
 };
 
-/* The next character as an unsigned char, or one of LEX_. */
-int lexer_next(struct lexer *lexer);
+/* What stands next, whatever it is. */
+int lexer_read(struct lexer *lexer);
+
+/* The next character as an unsigned char, or one of LEX_. Most characters stand for themselves. */
+static inline int lexer_next(struct lexer *lexer)
+{
+    if (lexer->at < lexer->end) {
+        unsigned char c = (unsigned char)*lexer->at;
+        if (c > '\\' || (c >= ' ' && c != '<' && c != '&' && c != '\\')) {
+            lexer->at++;
+            return c;
+        }
+    }
+    return lexer_read(lexer);
+}
 
 /* True for white space, a line end or a tag, which may stand between a label and its value. */
 bool lexer_is_gap(int c);

@@ -503,8 +503,7 @@ static bool is_plausible(const struct token *token)
 {
     const char *at = memchr(token->text, '@', token->length);
     size_t digits = 0;
-    if (at == NULL || at == token->text || at + 1 == token->text + token->length ||
-        octets_find(token_octets(token), "prvs=") != NULL) {
+    if (at == NULL || at == token->text || at + 1 == token->text + token->length) {
         return false;
     }
     for (const char *p = token->text; p < token->text + token->length; p++) {
@@ -513,7 +512,8 @@ static bool is_plausible(const struct token *token)
         }
         digits += p < at && is_digit(*p);
     }
-    return digits >= PLAUSIBLE_DIGITS || (digits > 0 && at - token->text >= PLAUSIBLE_LENGTH);
+    return (digits >= PLAUSIBLE_DIGITS || (digits > 0 && at - token->text >= PLAUSIBLE_LENGTH)) &&
+           octets_find(token_octets(token), "prvs=") == NULL;
 }
 
 /* "Nachrichten-ID: 4711@example.com": a label in no language in particular. */
@@ -799,50 +799,65 @@ static const char *scan_evidence(const struct scan *scan, const char *at)
 
 /* ------------------------------------------------------------------ the pass */
 
-/* The letter is frequent, so the next one is looked at first. */
-static const char *scan_i(struct scan *scan, const char *at)
-{
-    char next = at + 1 < scan->end ? ascii_lower(at[1]) : '\0';
-    if (next == 'n') {
-        return scan_list(scan, at, "In-Reply-To");
-    }
-    return next == 'd' ? scan_id(scan, at) : at + 1;
-}
-
-/* Most characters begin nothing that is looked for, and end no line. */
-static const bool may_begin[UCHAR_MAX + 1] = {
-    ['\n'] = true, ['\r'] = true, ['m'] = true, ['M'] = true, ['i'] = true,
-    ['I'] = true,  ['r'] = true,  ['R'] = true, ['p'] = true, ['P'] = true,
-    ['x'] = true,  ['X'] = true,  ['<'] = true, ['&'] = true, ['\\'] = true,
+/* What may begin with which two characters; few that stand side by side begin anything. */
+enum {
+    PAIR_ANY = 1,
+    PAIR_M = 2,
+    PAIR_I = 4,
+    PAIR_R = 8,
+    PAIR_P = 16,
+    PAIR_X = 32,
+    PAIR_ESCAPE = 64
 };
 
-/* What may begin at at; answers where the pass goes on, behind at. */
+static const unsigned char first_of_pair[UCHAR_MAX + 1] = {
+    ['\n'] = PAIR_ANY, ['\r'] = PAIR_ANY,   ['<'] = PAIR_ANY,     ['m'] = PAIR_M,
+    ['M'] = PAIR_M,    ['i'] = PAIR_I,      ['I'] = PAIR_I,       ['r'] = PAIR_R,
+    ['R'] = PAIR_R,    ['p'] = PAIR_P,      ['P'] = PAIR_P,       ['x'] = PAIR_X,
+    ['X'] = PAIR_X,    ['&'] = PAIR_ESCAPE, ['\\'] = PAIR_ESCAPE,
+};
+
+static const unsigned char second_of_pair[UCHAR_MAX + 1] = {
+    ['e'] = PAIR_M | PAIR_R, ['E'] = PAIR_M | PAIR_R, ['s'] = PAIR_M,      ['S'] = PAIR_M,
+    ['n'] = PAIR_I,          ['N'] = PAIR_I,          ['d'] = PAIR_I,      ['D'] = PAIR_I,
+    ['r'] = PAIR_P,          ['R'] = PAIR_P,          ['-'] = PAIR_X,      ['l'] = PAIR_ESCAPE,
+    ['L'] = PAIR_ESCAPE,     ['u'] = PAIR_ESCAPE,     ['U'] = PAIR_ESCAPE, ['#'] = PAIR_ESCAPE,
+};
+
+/* The next such pair at or behind at; last: there is none. */
+static const char *find_pair(const char *at, const char *last)
+{
+    for (; at < last; at++) {
+        unsigned second = second_of_pair[(unsigned char)at[1]] | PAIR_ANY;
+        if ((first_of_pair[(unsigned char)at[0]] & second) != 0) {
+            return at;
+        }
+    }
+    return last;
+}
+
+/* What may begin with the pair at at; answers where the pass goes on, behind at. */
 static const char *scan_at(struct scan *scan, const char *at)
 {
-    switch (*at) {
-    case 'm':
-    case 'M':
+    switch (first_of_pair[(unsigned char)*at]) {
+    case PAIR_M:
         return scan_message_id(scan, at);
-    case 'i':
-    case 'I':
-        return scan_i(scan, at);
-    case 'r':
-    case 'R':
+    case PAIR_I:
+        return ascii_lower(at[1]) == 'd' ? scan_id(scan, at) : scan_list(scan, at, "In-Reply-To");
+    case PAIR_R:
         return scan_list(scan, at, "References");
-    case 'p':
-    case 'P':
+    case PAIR_P:
         return scan_tag(scan, at);
-    case 'x':
-    case 'X':
+    case PAIR_X:
         return scan_evidence(scan, at);
-    case '<':
-        return scan_token(scan, at);
-    case '&':
-    case '\\':
-        return at + 1 < scan->end && strchr("lL#uU", at[1]) != NULL ? scan_token(scan, at) : at + 1;
     default:
+        break;
+    }
+    if (*at == '\n' || *at == '\r') {
+        scan->line = at + 1;
         return at + 1;
     }
+    return scan_token(scan, at);
 }
 
 /* Behind the last line end from at to next, or line. */
@@ -860,13 +875,12 @@ void bounce_scan_text(struct bounce_reader *reader, struct octets text, const ch
 {
     const char *end = text.start + text.length;
     struct scan scan = {reader, where, text.start, end, text.start, text.start};
-    for (const char *at = text.start; at < end;) {
-        if (!may_begin[(unsigned char)*at]) {
-            at++;
-            continue;
-        }
+    const char *last = text.length > 0 ? end - 1 : end;
+    for (const char *at = text.start; (at = find_pair(at, last)) < last;) {
         const char *next = scan_at(&scan, at);
-        scan.line = find_line(at, next, scan.line);
+        if (next > at + 1) {
+            scan.line = find_line(at, next, scan.line);
+        }
         at = next;
     }
 }

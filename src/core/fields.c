@@ -35,8 +35,9 @@ bool octets_equal(struct octets octets, const char *text)
 
 const char *octets_find(struct octets octets, const char *text)
 {
+    char first = ascii_lower(*text);
     for (; octets.length > 0; octets.start++, octets.length--) {
-        if (ascii_lower(*octets.start) == ascii_lower(*text) && octets_begin(octets, text)) {
+        if (ascii_lower(*octets.start) == first && octets_begin(octets, text)) {
             return octets.start;
         }
     }

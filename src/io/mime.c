@@ -205,8 +205,21 @@ static void copy_text(const char *text, char out[static VALUE_ROOM])
     }
 }
 
+/* A type without parameters or anything odd: there is nothing intricate in it. */
+static bool is_bare_type(const char *value)
+{
+    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-";
+    size_t type = strspn(value, token);
+    size_t subtype = value[type] == '/' ? strspn(value + type + 1, token) : 0;
+    return type > 0 && subtype > 0 && value[type + 1 + subtype] == '\0';
+}
+
 static void describe_type(const char *value, struct description *out)
 {
+    if (is_bare_type(value)) {
+        copy_lower(value, out->type);
+        return;
+    }
     GMimeContentType *type = g_mime_content_type_parse(NULL, value);
     char *name = g_mime_content_type_get_mime_type(type);
     copy_lower(name, out->type);
