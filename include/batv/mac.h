@@ -1,6 +1,6 @@
 /*
- * Keyed message authentication codes (RFC 2104). A mac_key holds the context with the key already
- * absorbed; each use duplicates it, so that one key serves all threads without a lock.
+ * Keyed message authentication codes (RFC 2104). A mac_key holds contexts with the key already
+ * absorbed; each use copies them, so that one key serves all threads without a lock.
  */
 #ifndef BATV_MAC_H
 #define BATV_MAC_H
@@ -21,13 +21,13 @@ const char *algorithm_name(enum algorithm algorithm);
 bool algorithm_from_name(const char *name, enum algorithm *out);
 
 struct mac_key; /* immutable; may be shared by threads */
-struct mac;     /* one computation; belongs to one thread */
+struct mac;     /* one computation; belongs to one thread, and ends before its key does */
 
 enum status mac_key_new(enum algorithm algorithm, const struct secret *secret,
                         struct mac_key **out);
 void mac_key_free(struct mac_key *key);
 
-/* Starts a computation. NULL: no memory or the library refused. Ended by mac_finish. */
+/* Starts a computation, which is ended by mac_finish. NULL: no memory. */
 struct mac *mac_start(const struct mac_key *key);
 void mac_add(struct mac *mac, const void *octets, size_t length);
 /* Writes the first length octets of the code (at most the hash's size) and frees mac. mac may be

@@ -1,9 +1,12 @@
 /*
- * HMAC and SHA-256 by OpenSSL's libcrypto, which is named in no other file but secret.c.
+ * HMAC (RFC 2104) over the hashes of OpenSSL's libcrypto, which is named in no other file but
+ * secret.c. The library's own HMAC makes three contexts and a copy of the key for each code, which
+ * takes as long as the hashing.
  *
- * A mac_key owns a context that has absorbed the key and is never used itself: each computation
- * works on a duplicate, which spares it the two hash blocks of the key. Duplicating only reads, so
- * threads share a mac_key without a lock; a struct mac belongs to the thread that started it.
+ * A mac_key owns two contexts, of the inner and the outer hash, that have absorbed the key and are
+ * never used themselves: each computation works on copies, which spares it the two hash blocks of
+ * the key. Copying only reads, so threads share a mac_key without a lock; a struct mac belongs to
+ * the thread that started it, and borrows its key.
  */
 #include "batv/mac.h"
 
@@ -11,28 +14,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+
+enum { BLOCK = 64 /* octets, of either hash */ };
 
 static const struct {
     const char *name;
-    const char *digest; /* OpenSSL's word */
+    const EVP_MD *(*hash)(void);
     size_t size;
 } algorithms[ALGORITHM_COUNT] = {
-    [ALGORITHM_HMAC_SHA256] = {"hmac-sha256", "SHA256", 32},
-    [ALGORITHM_HMAC_SHA1] = {"hmac-sha1", "SHA1", 20},
+    [ALGORITHM_HMAC_SHA256] = {"hmac-sha256", EVP_sha256, 32},
+    [ALGORITHM_HMAC_SHA1] = {"hmac-sha1", EVP_sha1, 20},
 };
 
 struct mac_key {
-    EVP_MAC_CTX *keyed;
+    EVP_MD_CTX *inner;
+    EVP_MD_CTX *outer;
     size_t size;
 };
 
 struct mac {
-    EVP_MAC_CTX *context;
-    size_t size;
-    bool failed;
+    const struct mac_key *key;
+    EVP_MD_CTX *context; /* NULL: it failed */
 };
 
 const char *algorithm_name(enum algorithm algorithm)
@@ -52,41 +55,52 @@ bool algorithm_from_name(const char *name, enum algorithm *out)
     return false;
 }
 
-static EVP_MAC_CTX *context_new(enum algorithm algorithm, const struct secret *secret)
+/* A context that has absorbed the key, each octet of it changed by pad. */
+static EVP_MD_CTX *context_new(const EVP_MD *hash, const uint8_t key[static BLOCK], uint8_t pad)
 {
-    /* The library's parameters have no const, and it does not write there. */
-    char digest[sizeof "SHA256"];
-    memcpy(digest, algorithms[algorithm].digest, strlen(algorithms[algorithm].digest) + 1);
-    const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
-    if (hmac == NULL) {
-        return NULL;
+    uint8_t padded[BLOCK];
+    for (size_t i = 0; i < BLOCK; i++) {
+        padded[i] = key[i] ^ pad;
     }
-    EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
-    EVP_MAC_free(hmac); /* the context keeps its own reference */
-    if (context != NULL && !EVP_MAC_init(context, secret->octets, secret->length, parameters)) {
-        EVP_MAC_CTX_free(context);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context != NULL && (!EVP_DigestInit_ex(context, hash, NULL) ||
+                            !EVP_DigestUpdate(context, padded, sizeof padded))) {
+        EVP_MD_CTX_free(context);
         context = NULL;
     }
+    secret_wipe_memory(padded, sizeof padded);
     return context;
+}
+
+/* A secret as a block: its hash where it is longer, filled up with zeros. */
+static bool fill_block(const EVP_MD *hash, const struct secret *secret, uint8_t block[static BLOCK])
+{
+    memset(block, 0, BLOCK);
+    if (secret->length > BLOCK) {
+        return EVP_Digest(secret->octets, secret->length, block, NULL, hash, NULL) == 1;
+    }
+    memcpy(block, secret->octets, secret->length);
+    return true;
 }
 
 enum status mac_key_new(enum algorithm algorithm, const struct secret *secret, struct mac_key **out)
 {
     assert(algorithm < ALGORITHM_COUNT && secret->length > 0);
+    const EVP_MD *hash = algorithms[algorithm].hash();
+    uint8_t block[BLOCK];
     *out = NULL;
-    struct mac_key *key = malloc(sizeof *key);
+    struct mac_key *key = calloc(1, sizeof *key);
     if (key == NULL) {
         return STATUS_NO_MEMORY;
     }
     key->size = algorithms[algorithm].size;
-    key->keyed = context_new(algorithm, secret);
-    if (key->keyed == NULL) {
-        free(key);
+    if (fill_block(hash, secret, block)) {
+        key->inner = context_new(hash, block, 0x36);
+        key->outer = context_new(hash, block, 0x5c);
+    }
+    secret_wipe_memory(block, sizeof block);
+    if (key->inner == NULL || key->outer == NULL) {
+        mac_key_free(key);
         return STATUS_CRYPTO;
     }
     *out = key;
@@ -98,8 +112,16 @@ void mac_key_free(struct mac_key *key)
     if (key == NULL) {
         return;
     }
-    EVP_MAC_CTX_free(key->keyed);
+    EVP_MD_CTX_free(key->inner);
+    EVP_MD_CTX_free(key->outer);
     free(key);
+}
+
+/* Nothing more can come of it. */
+static void mac_fail(struct mac *mac)
+{
+    EVP_MD_CTX_free(mac->context);
+    mac->context = NULL;
 }
 
 struct mac *mac_start(const struct mac_key *key)
@@ -108,22 +130,21 @@ struct mac *mac_start(const struct mac_key *key)
     if (mac == NULL) {
         return NULL;
     }
-    mac->size = key->size;
-    mac->failed = false;
-    mac->context = EVP_MAC_CTX_dup(key->keyed);
-    if (mac->context == NULL) {
-        free(mac);
-        return NULL;
+    *mac = (struct mac){key, EVP_MD_CTX_new()};
+    if (mac->context != NULL && !EVP_MD_CTX_copy_ex(mac->context, key->inner)) {
+        mac_fail(mac);
     }
     return mac;
 }
 
 void mac_add(struct mac *mac, const void *octets, size_t length)
 {
-    if (mac == NULL || mac->failed || length == 0) {
+    if (mac == NULL || mac->context == NULL || length == 0) {
         return;
     }
-    mac->failed = !EVP_MAC_update(mac->context, octets, length);
+    if (!EVP_DigestUpdate(mac->context, octets, length)) {
+        mac_fail(mac);
+    }
 }
 
 enum status mac_finish(struct mac *mac, uint8_t *out, size_t length)
@@ -131,18 +152,19 @@ enum status mac_finish(struct mac *mac, uint8_t *out, size_t length)
     if (mac == NULL) {
         return STATUS_CRYPTO;
     }
-    assert(length <= mac->size);
+    assert(length <= mac->key->size);
 
     uint8_t code[MAC_MAX];
-    size_t written = 0;
     enum status status = STATUS_CRYPTO;
-    if (!mac->failed && EVP_MAC_final(mac->context, code, &written, sizeof code) &&
-        written == mac->size) {
+    if (mac->context != NULL && EVP_DigestFinal_ex(mac->context, code, NULL) &&
+        EVP_MD_CTX_copy_ex(mac->context, mac->key->outer) &&
+        EVP_DigestUpdate(mac->context, code, mac->key->size) &&
+        EVP_DigestFinal_ex(mac->context, code, NULL)) {
         memcpy(out, code, length);
         status = STATUS_OK;
     }
     secret_wipe_memory(code, sizeof code);
-    EVP_MAC_CTX_free(mac->context);
+    EVP_MD_CTX_free(mac->context);
     free(mac);
     return status;
 }

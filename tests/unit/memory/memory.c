@@ -191,17 +191,14 @@ void __wrap_CRYPTO_secure_clear_free(void *pointer, size_t size, const char *fil
     __real_CRYPTO_secure_clear_free(pointer, size, file, line);
 }
 
-WRAP(EVP_MAC *, EVP_MAC_fetch, (OSSL_LIB_CTX * library, const char *name, const char *properties),
-     (library, name, properties), NULL, )
-WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_new, (EVP_MAC * mac), (mac), NULL, )
-WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_dup, (const EVP_MAC_CTX *context), (context), NULL, )
-WRAP(int, EVP_MAC_init,
-     (EVP_MAC_CTX * context, const unsigned char *key, size_t length, const OSSL_PARAM p[]),
-     (context, key, length, p), 0, )
-WRAP(int, EVP_MAC_update, (EVP_MAC_CTX * context, const unsigned char *octets, size_t length),
+WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, (void), (), NULL, )
+WRAP(int, EVP_MD_CTX_copy_ex, (EVP_MD_CTX * out, const EVP_MD_CTX *in), (out, in), 0, )
+WRAP(int, EVP_DigestInit_ex, (EVP_MD_CTX * context, const EVP_MD *type, ENGINE *engine),
+     (context, type, engine), 0, )
+WRAP(int, EVP_DigestUpdate, (EVP_MD_CTX * context, const void *octets, size_t length),
      (context, octets, length), 0, )
-WRAP(int, EVP_MAC_final, (EVP_MAC_CTX * context, unsigned char *out, size_t *length, size_t size),
-     (context, out, length, size), 0, )
+WRAP(int, EVP_DigestFinal_ex, (EVP_MD_CTX * context, unsigned char *out, unsigned *length),
+     (context, out, length), 0, )
 WRAP(int, EVP_Digest,
      (const void *octets, size_t length, unsigned char *out, unsigned *size, const EVP_MD *type,
       ENGINE *engine),
