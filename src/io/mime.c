@@ -36,6 +36,9 @@ enum {
     GROUP_DEPTH = 4
 };
 
+/* Characters that mean nothing but themselves wherever they stand. */
+#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-_"
+
 /* What a part's header says. */
 struct description {
     char type[TYPE_ROOM]; /* "text/plain", in lower case */
@@ -208,9 +211,8 @@ static void copy_text(const char *text, char out[static VALUE_ROOM])
 /* A type without parameters or anything odd: there is nothing intricate in it. */
 static bool is_bare_type(const char *value)
 {
-    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-";
-    size_t type = strspn(value, token);
-    size_t subtype = value[type] == '/' ? strspn(value + type + 1, token) : 0;
+    size_t type = strspn(value, WORD ".");
+    size_t subtype = value[type] == '/' ? strspn(value + type + 1, WORD ".") : 0;
     return type > 0 && subtype > 0 && value[type + 1 + subtype] == '\0';
 }
 
@@ -506,14 +508,19 @@ struct taking {
 };
 
 /* False: no more are wanted. */
-static bool take_mailbox(struct taking *taking, InternetAddress *address)
+static bool take_address(struct taking *taking, const char *text)
 {
-    const char *text = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address));
     if (text == NULL || text[0] == '\0') {
         return true;
     }
     taking->left--;
     return taking->take(taking->context, text) && taking->left > 0;
+}
+
+static bool take_mailbox(struct taking *taking, InternetAddress *address)
+{
+    return take_address(taking,
+                        internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address)));
 }
 
 /* The mailboxes of a list, also those in its groups. */
@@ -563,6 +570,37 @@ static size_t piece_length(struct octets value)
     return value.length;
 }
 
+/* The octets of words with a dot between each two; 0: text begins with something else. */
+static size_t dotted_length(const char *text)
+{
+    size_t length = 0;
+    for (size_t word; (word = strspn(text + length, WORD)) > 0; length++) {
+        length += word;
+        if (text[length] != '.') {
+            return length;
+        }
+    }
+    return 0;
+}
+
+/* The address in "alice@example.com" or "Alice <alice@example.com>", cut off within text. Nearly
+ * all are like that, and need no parser. NULL: this one does; it decodes A-labels, too. */
+static char *plain_address(char *text)
+{
+    size_t name = strspn(text, WORD " ");
+    bool bracketed = text[name] == '<';
+    char *address = bracketed ? text + name + 1 : text;
+    size_t local = dotted_length(address);
+    size_t domain = local > 0 && address[local] == '@' ? dotted_length(address + local + 1) : 0;
+    char *end = address + local + 1 + domain;
+    if (domain == 0 || strcmp(end, bracketed ? ">" : "") != 0 ||
+        octets_find(octets_of(address), "xn--") != NULL) {
+        return NULL;
+    }
+    *end = '\0';
+    return address;
+}
+
 /* GMime takes time quadratic in the number of mailboxes, so it is given one at a time. */
 static bool take_piece(struct taking *taking, struct octets piece)
 {
@@ -571,8 +609,9 @@ static bool take_piece(struct taking *taking, struct octets piece)
         return true;
     }
     field_unfold(piece, text, sizeof text);
-    InternetAddressList *list = internet_address_list_parse(NULL, text);
-    bool more = true;
+    const char *plain = plain_address(text);
+    InternetAddressList *list = plain == NULL ? internet_address_list_parse(NULL, text) : NULL;
+    bool more = plain == NULL || take_address(taking, plain);
     if (list != NULL) {
         more = take_list(taking, list);
         g_object_unref(list);
