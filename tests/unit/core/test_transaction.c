@@ -2170,6 +2170,36 @@ START_TEST(test_newer_ring_after_rcpt)
 }
 END_TEST
 
+/* A recipient that was judged before a fact about the next one was asked for. */
+START_TEST(test_newer_ring_between_questions)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text text = {.used = 0};
+    enum fact need;
+    size_t recipient = 0;
+    site_evidence(site);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    give_recipient(t, site, "<{next a@log.example}>", &text);
+    give_recipient(t, site, "<" ALICE ">", &text);
+    while (recipient == 0) {
+        ck_assert_int_eq(transaction_end(t, now_of_site(), &need, &recipient), POLICY_NEEDS);
+        transaction_answer(t, recipient, need, ANSWER_NO);
+    }
+    transaction_renew(t, site->newer, now_of_site());
+    decide(t, site);
+    size_t count;
+    const struct decision *decisions = transaction_decisions(t, &count);
+    ck_assert_uint_ge(count, 2);
+    ck_assert_int_eq(decisions[0].result, RESULT_VALID);
+    ck_assert_str_eq(decisions[0].verdict.rule, "tag");
+    ck_assert_int_eq(decisions[1].result, RESULT_MISSING);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 static const struct {
     const char *name;
     const char *sender, *recipient;
@@ -2718,6 +2748,7 @@ int main(void)
     TCase *tcase = tcase_create("events");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_newer_ring_after_rcpt);
+    tcase_add_test(tcase, test_newer_ring_between_questions);
     tcase_add_test(tcase, test_meaning_of_no_sender);
     tcase_add_test(tcase, test_tag_without_a_domain);
     tcase_add_test(tcase, test_tag_that_the_mta_takes_off);

@@ -573,6 +573,19 @@ static const struct {
     const char *addresses[5];
 } values[] = {
     {"alice@example.com", {"alice@example.com"}},
+    {"A-B C_D <a.b+c@d-e.example>", {"a.b+c@d-e.example"}},
+    {"a@xn--bcher-kva.example",
+     {"a@b\xc3\xbc"
+      "cher.example"}},
+    {"a..b@example.com", {NULL}},
+    {".a@example.com", {NULL}},
+    {"a.@example.com", {NULL}},
+    {"a@example.com.", {"a@example.com"}},
+    {"a@example.org <c@example.com>", {"c@example.com"}},
+    {"Alice a@example.com", {NULL}},
+    {"Alice <a@example.com> x", {"a@example.com", "x"}},
+    {"Alice <a@example.com", {"a@example.com"}},
+    {"Alice <alice>", {"alice"}},
     {" <alice@example.com>", {"alice@example.com"}},
     {"Alice <alice@example.com>", {"alice@example.com"}},
     {"\"Doe, Alice\" <alice@example.com>, bob@example.net",
