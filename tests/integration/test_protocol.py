@@ -4,6 +4,7 @@ message reaches the next."""
 import concurrent.futures
 import itertools
 import random
+import re
 import socket
 import time
 
@@ -330,6 +331,15 @@ def test_odd_addresses(running, odd):
         assert s.message("<>", ["<alice@example.com>"]).verdict == "reject"
     with session(running, **INSIDE) as s:
         assert s.message(raw, ["<far@other.test>"]).verdict == "accept"
+
+
+def test_a_line_much_longer_than_usual_is_logged_whole(running):
+    since = len(running.log_text())
+    with session(running) as s:
+        s.message("<>", [b"<" + b"\xff" * 250 + b"@example.com>"])
+    line = running.log_text()[since:].splitlines()[-1]
+    assert line.count("\\xFF") == 250 and "@example.com" in line
+    assert re.search(r" ring=\d+$", line)
 
 
 def test_a_percent_sign_in_a_reply(running):
