@@ -9,7 +9,6 @@
  */
 #include "ctl/postfix_map.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,8 +78,7 @@ static bool add(struct line *line, const char *domain)
     if (line->count > 0 && line->length + room > line->limit) {
         flush(line);
     }
-    assert(line->length + room > line->length);
-    items = realloc(line->items, line->length + room);
+    items = reallocarray(line->items, line->length + room, sizeof *items);
     if (items == NULL) {
         return false;
     }

@@ -448,10 +448,12 @@ static void context_end(struct resolver *resolver)
     resolver->context = NULL;
     resolver->trouble = lost;
     pthread_mutex_lock(&resolver->lock);
-    while (resolver->running.first != NULL) {
-        struct lookup *lookup = resolver->running.first;
-        list_remove(&resolver->running, lookup);
+    struct lookup *lookup = resolver->running.first;
+    resolver->running = (struct list){NULL};
+    while (lookup != NULL) {
+        struct lookup *next = lookup->next;
         lookup_fail(lookup, lost);
+        lookup = next;
     }
     pthread_mutex_unlock(&resolver->lock);
 }
