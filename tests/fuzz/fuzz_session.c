@@ -527,12 +527,23 @@ static void check_signed(const struct message *m, time_t now)
     require(m->signs == 0 || m->authenticated || now_heard->who->inside);
 }
 
+/* The sender as it was signed: what the MTA has made of the address may be another one. */
+static const char *sender_of(const struct message *m)
+{
+    for (size_t i = 0; i < m->effect_count; i++) {
+        if (m->effects[i].kind == CHANGE_SENDER) {
+            return m->effects[i].value;
+        }
+    }
+    return m->sender;
+}
+
 /* Whether the sender's mailbox and the message's Message-ID stand in the journal. */
 static bool is_journalled(const struct message *m, time_t now)
 {
     struct address address;
     struct tag tag;
-    require(address_parse(m->sender, &address) == STATUS_OK);
+    require(address_parse(sender_of(m), &address) == STATUS_OK);
     tag_split(address.local, &tag);
     char *local = strndup(tag.plain, tag.plain_length);
     char *folded = evidence_address(local, address.ascii);
