@@ -84,7 +84,7 @@ static int mailbox_order(const void *a, const void *b)
  * NULL: no memory. The caller frees. */
 static struct mailbox *mailboxes_find(const struct transaction *t)
 {
-    const struct recipient **order = calloc(t->count + 1, sizeof *order);
+    const struct recipient **order = calloc(t->count + 1, sizeof(struct recipient *));
     struct mailbox *found = calloc(t->count + 1, sizeof *found);
     if (order == NULL || found == NULL) {
         free(order);
@@ -94,7 +94,7 @@ static struct mailbox *mailboxes_find(const struct transaction *t)
     for (size_t i = 0; i < t->count; i++) {
         order[i] = &t->recipients[i];
     }
-    qsort(order, t->count, sizeof *order, mailbox_order);
+    qsort(order, t->count, sizeof(struct recipient *), mailbox_order);
     for (size_t first = 0, end = 0; first < t->count; first = end) {
         struct mailbox mailbox = {NULL, NULL};
         for (; end < t->count && strcmp(order[end]->plain, order[first]->plain) == 0; end++) {
