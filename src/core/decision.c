@@ -62,6 +62,15 @@ static void put_quoted(struct line *line, const char *value)
  * still leave room for the rest of a line. */
 enum { VALUE_MAX = 420 };
 
+static void put_value(struct line *line, const char *value)
+{
+    if (is_bare(value)) {
+        put_text(line, value);
+    } else {
+        put_quoted(line, value);
+    }
+}
+
 /* " name=value" */
 static void put_field(void *self, const char *name, const char *value)
 {
@@ -69,11 +78,7 @@ static void put_field(void *self, const char *name, const char *value)
     put_text(line, " ");
     put_text(line, name);
     put_text(line, "=");
-    if (is_bare(value)) {
-        put_text(line, value);
-    } else {
-        put_quoted(line, value);
-    }
+    put_value(line, value);
 }
 
 /* A value put together of three pieces, of which any may be NULL. One that is absurdly long is cut,
@@ -201,10 +206,14 @@ void decision_read(const struct decision *decision, const struct decision_reader
 
 size_t decision_format(const struct decision *decision, char *out, size_t size)
 {
+    enum { QUEUE_ID_MAX = 64 };
+    char queue_id[QUEUE_ID_MAX + 1] = "";
+    struct line id = {queue_id, sizeof queue_id, 0};
     struct line line = {out, size, 0};
     const struct decision_reader reader = {put_field, &line};
     out[0] = '\0';
-    put_text(&line, decision->queue_id != NULL ? decision->queue_id : "NOQUEUE");
+    put_text(&id, decision->queue_id != NULL ? decision->queue_id : "NOQUEUE");
+    put_value(&line, queue_id);
     put_text(&line, ": ");
     put_text(&line, decision_event(decision));
     decision_read(decision, &reader);

@@ -146,6 +146,11 @@ void log_line(int priority, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line, sizeof buffer - ROOM_BEFORE - ROOM_AFTER, format, arguments);
     va_end(arguments);
+    for (char *p = line; *p != '\0'; p++) {
+        if (iscntrl((unsigned char)*p)) {
+            *p = '?'; /* what a message brought along makes no line of its own */
+        }
+    }
     write_line(priority, line, strlen(line), NULL);
 }
 

@@ -342,6 +342,14 @@ def test_a_line_much_longer_than_usual_is_logged_whole(running):
     assert re.search(r" ring=\d+$", line)
 
 
+def test_a_queue_id_makes_no_line_of_its_own(running):
+    since = running.mark()
+    with session(running, queue_id="4XyZ\nNOQUEUE: verify forged=yes") as s:
+        s.message("<>", ["<alice@example.com>"])
+    lines = running.log_text()[since:].splitlines()
+    assert lines and all(line.startswith('"4XyZ\\x0ANOQUEUE: verify forged=yes": ') for line in lines)
+
+
 def test_a_percent_sign_in_a_reply(running):
     with session(running) as s:
         out = s.message("<x@other.test>", ["<prvs=0000bad000=100%s@example.com>"])
