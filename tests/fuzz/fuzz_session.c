@@ -729,7 +729,8 @@ static void know_recipient(const struct message *m, const struct event *event, s
         enum result result;
         bool ours;
         free(mailbox_of(m, event->resolved, site.state.now, &result, &ours));
-        r->sure = result == r->result && ours == r->ours;
+        /* of a mailbox alone the domain is found out by what the raw address means to Sendmail */
+        r->sure = result == r->result && ours == r->ours && strchr(event->resolved, '@') != NULL;
     }
 }
 
