@@ -42,11 +42,11 @@ enum {
 /* What the file of domains says. It depends on nothing but the version and the time, so it need not
  * be written, nor even be put together, before one of these moves on. */
 struct domains_told {
-    bool due;     /* not as it ought to be */
-    time_t at;    /* when its states were looked up */
-    time_t until; /* when the first of them ends by itself; 0: none does */
-    time_t next;  /* boot time before which it is left alone, due or not */
-    time_t behind;
+    bool due;      /* not as it ought to be */
+    time_t at;     /* when its states were looked up */
+    time_t until;  /* when the first of them ends by itself; 0: none does */
+    time_t next;   /* boot time before which it is left alone, due or not */
+    time_t behind; /* since when it has been due and not written; 0: it is as it ought to be */
     uint64_t all, logging;
     struct file_stamp stamp;
 };
@@ -451,7 +451,7 @@ static bool only_logs(const struct rules *rules, enum auto_state state)
 static bool report_domains(const struct snapshot *snapshot, time_t now, struct domains_told *told,
                            struct status_report *report)
 {
-    *told = (struct domains_told){.at = now, .stamp = told->stamp};
+    *told = (struct domains_told){.at = now, .behind = told->behind, .stamp = told->stamp};
     const struct settings *settings = snapshot->settings;
     report->domains = calloc(settings->rules_count + 1, sizeof *report->domains);
     bool done = report->domains != NULL;
@@ -478,10 +478,12 @@ static bool fill_domains(struct keeper *k, const struct snapshot *snapshot, time
 {
     struct domains_told *told = &k->told;
     bool done = true;
-    if (domains_are_due(k, now)) {
+    bool write = domains_are_due(k, now);
+    if (told->due && told->behind == 0) {
+        told->behind = now; /* until they have been written, which may fail */
+    }
+    if (write) {
         done = report_domains(snapshot, now, told, report);
-    } else if (told->due && told->behind == 0) {
-        told->behind = now;
     }
     report->domains_all = told->all;
     report->domains_logging = told->logging;
@@ -525,9 +527,9 @@ static void tell_status(struct keeper *k, const struct status_report *report)
     }
 }
 
-/* Without the lock: a worker may wait for it, but not for the disk. */
-static enum status write_report(struct keeper *k, const struct status_report *report,
-                                struct reason *why)
+/* Without the lock: a worker may wait for it, but not for the disk. Where the domains cannot be
+ * written the rest is nevertheless: it tells what was relayed, and that the daemon lives. */
+static enum status write_report(struct keeper *k, struct status_report *report, struct reason *why)
 {
     enum status status = STATUS_OK;
     if (report->domains != NULL) {
@@ -536,12 +538,16 @@ static enum status write_report(struct keeper *k, const struct status_report *re
         pthread_mutex_lock(&k->lock);
         k->told.stamp = stamp;
         k->told.next = boot_time() + stamp.size / DOMAINS_RATE;
-        if (status != STATUS_OK) {
+        if (status == STATUS_OK) {
+            k->told.behind = report->domains_behind = 0;
+        } else {
             hasten_domains(k);
         }
         pthread_mutex_unlock(&k->lock);
     }
-    return status == STATUS_OK ? status_file_write(k->state_dir, report, why) : status;
+    /* the first failure is the one that is told */
+    enum status rest = status_file_write(k->state_dir, report, status == STATUS_OK ? why : NULL);
+    return status == STATUS_OK ? rest : status;
 }
 
 static void job_status(void *self, time_t now)

@@ -6,7 +6,7 @@
  * daemon reads its predecessor's at start, for the unsigned mail that was relayed.
  *
  * A writer writes the domains first, a reader reads them last: they are never older than what
- * stands in `status`.
+ * stands in `status`, unless that says since when they are.
  */
 #ifndef IO_STATUS_FILE_H
 #define IO_STATUS_FILE_H
