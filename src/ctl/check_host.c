@@ -216,18 +216,20 @@ void check_rotation(struct check *check)
 
 /* The daemon. */
 
-/* The status file; a daemon that has only just started may not have written it yet. */
-static void load_status(struct check *check)
+/* The status file; a daemon that has only just started may not have written it yet. Where there is
+ * none in the end, why says what was the matter. */
+static void load_status(struct check *check, struct reason *why)
 {
     const struct timespec pause = {.tv_nsec = STATUS_PAUSE_MS * 1000000L};
     enum status status = STATUS_NOT_FOUND;
     check->running = daemon_is_running(check->config->state_dir);
     struct status_report *report = check->running ? calloc(1, sizeof *report) : NULL;
+    reason_write(why, "out of memory");
     for (int i = 0; report != NULL && status == STATUS_NOT_FOUND && i < STATUS_LOOKS; i++) {
         if (i > 0) {
             nanosleep(&pause, NULL);
         }
-        status = status_file_read(check->config->state_dir, report, NULL);
+        status = status_file_read(check->config->state_dir, report, why);
     }
     if (status == STATUS_OK) {
         check->status = report;
@@ -244,7 +246,8 @@ static char *mend_restart(struct check *check)
 
 void check_daemon(struct check *check)
 {
-    load_status(check);
+    struct reason why;
+    load_status(check, &why);
     const struct status_report *status = check->status;
     if (!check->running) {
         check_add(
@@ -253,8 +256,7 @@ void check_daemon(struct check *check)
             "no batvd is running on %s", check->config->state_dir);
     } else if (status == NULL) {
         check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
-                  "batvd is running, but its file %s/status cannot be read",
-                  check->config->state_dir);
+                  "batvd is running, but its report cannot be read: %s", why.text);
     } else if (status->written < check->now - STATUS_OLD_SECONDS) {
         char when[PRINT_TIME];
         format_moment(status->written, when);

@@ -572,6 +572,20 @@ def test_pause_and_reload(own):
     expect(own, "reload", "fail", "nonsense", "kill -USR1")
 
 
+def test_a_report_that_cannot_be_read(own):
+    state = own.batvd.state
+    util.wait_for((state / "status").exists, 15)
+    (state / "status.domains.new").mkdir()      # from now on nobody writes them
+    (state / "status.domains").write_text("format 1\n", encoding="ascii")
+    expect(own, "daemon", "warn", f"its report .* {state}/status.domains: line 1: ", "status$")
+    (state / "status.domains").unlink()
+    expect(own, "daemon", "warn", f"its report .* {state}/status.domains: No such file", "status$")
+    (state / "status.domains.new").rmdir()
+    own.batvd.ctl("pause", rc=0)                # which is told at once
+    util.wait_for((state / "status.domains").exists, 15)
+    assert not bad(of(own.check(), "daemon"))
+
+
 def test_unsigned_mail_that_is_relayed(own):
     with MilterSession(own.batvd.milter, client=("app.example.com", "192.0.2.77", 4711)) as session:
         session.message("<alice@example.com>", ["<joe@other.test>"])
