@@ -266,8 +266,9 @@ def test_a_former_instance_that_still_listens(batvd):
     assert bounce(former, tagged) == "accept"
 
 
-def take_descriptor(pid, number):
-    """The same descriptor as the process's, as a fork of it would have it."""
+@contextlib.contextmanager
+def taken_descriptor(pid, number):
+    """The same descriptor as the process's, held as a fork of it would."""
     libc = ctypes.CDLL(None, use_errno=True)
     pidfd_getfd = 438
     process = os.pidfd_open(pid)
@@ -275,7 +276,10 @@ def take_descriptor(pid, number):
     os.close(process)
     if taken < 0:
         pytest.skip(f"no descriptors can be taken here: {os.strerror(ctypes.get_errno())}")
-    return taken
+    try:
+        yield
+    finally:
+        os.close(taken)
 
 
 def descriptor_of(instance, names):
@@ -302,17 +306,16 @@ def test_a_fork_of_the_former_instance_still_listens(batvd, listen):
     touch its socket, and starts once it is gone."""
     instance = batvd(REJECT, listen=listen).start()
     tagged = sign(instance)
-    fork = take_descriptor(instance.pid, descriptor_of(instance, listening(instance)))
-    instance.kill9()
-    assert instance.accepts()
-    argv = [util.binary("batvd"), "-c", instance.conf]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, cwd="/")
-    if listen == "unix":
-        assert done.returncode == 75 and "another program is listening" in done.stderr, done
-    else:
-        assert done.returncode == 71 and "Address already in use" in done.stderr, done
-    assert instance.accepts()
-    os.close(fork)
+    with taken_descriptor(instance.pid, descriptor_of(instance, listening(instance))):
+        instance.kill9()
+        assert instance.accepts()
+        done = subprocess.run([util.binary("batvd"), "-c", instance.conf], capture_output=True,
+                              text=True, timeout=30, check=False, cwd="/")
+        if listen == "unix":
+            assert done.returncode == 75 and "another program is listening" in done.stderr, done
+        else:
+            assert done.returncode == 71 and "Address already in use" in done.stderr, done
+        assert instance.accepts()
     instance.start()
     assert sign(instance) == tagged
     assert bounce(instance, tagged) == "accept"
@@ -321,12 +324,12 @@ def test_a_fork_of_the_former_instance_still_listens(batvd, listen):
 def test_a_fork_of_the_former_instance_still_holds_the_lock(batvd):
     instance = batvd(REJECT).start()
     tagged = sign(instance)
-    fork = take_descriptor(instance.pid, descriptor_of(instance, [str(instance.state / "lock")]))
-    instance.kill9()
-    with pytest.raises(StartFailure) as failed:
-        instance.start()
-    assert failed.value.status == 75 and "another batvd" in failed.value.log
-    os.close(fork)
+    lock = descriptor_of(instance, [str(instance.state / "lock")])
+    with taken_descriptor(instance.pid, lock):
+        instance.kill9()
+        with pytest.raises(StartFailure) as failed:
+            instance.start()
+        assert failed.value.status == 75 and "another batvd" in failed.value.log
     instance.start()
     assert bounce(instance, tagged) == "accept"
 
