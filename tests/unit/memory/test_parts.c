@@ -4,6 +4,7 @@
  * is told, and what was there before is there still.
  */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "io/log.h"
 #include "io/mime.h"
 #include "io/ring_file.h"
+#include "io/status_file.h"
 #include "io/status_text.h"
 #include "io/tally.h"
 #include "memory.h"
@@ -525,6 +527,70 @@ static enum memory_run tell_status(void *context)
     return told(status);
 }
 
+static bool write_status(const struct status_report *report, struct file_stamp *stamp,
+                         enum status *status)
+{
+    struct reason why;
+    *status = status_domains_write(folder, report, stamp, &why);
+    if (*status == STATUS_OK) {
+        *status = status_file_write(folder, report, &why);
+    }
+    return *status == STATUS_OK;
+}
+
+/* Whatever was refused, either file is whole: the domains are the former one or the new two. */
+static void look_at_status(size_t least)
+{
+    struct status_report seen;
+    struct reason why;
+    char path[PATH];
+    MEMORY_REQUIRE(status_file_read(folder, &seen, &why) == STATUS_OK);
+    MEMORY_REQUIRE(seen.domain_count >= least && seen.domain_count <= 2);
+    MEMORY_REQUIRE(strcmp(seen.domains[0].name, "example.com") == 0);
+    MEMORY_REQUIRE(access(in_folder("status.new", path), F_OK) != 0);
+    MEMORY_REQUIRE(access(in_folder("status.domains.new", path), F_OK) != 0);
+    status_report_free(&seen);
+}
+
+/* Both files, written and read again. */
+static enum memory_run tell_domains(void *context)
+{
+    struct status_domain domains[] = {
+        {(char[]){"example.com"}, (char[]){"waiting"}, (char[]){"auto"}, moment},
+        {(char[]){"example.org"}, (char[]){""}, (char[]){"reject"}, 0},
+    };
+    struct status_report report = {.domains_all = 1, .domains = domains, .domain_count = 1};
+    struct status_report again;
+    struct file_stamp stamp = {0};
+    struct reason why;
+    enum status status;
+    (void)context;
+    memory_hold();
+    MEMORY_REQUIRE(write_status(&report, &stamp, &status));
+    memory_go_on();
+    report.domains_all = report.domain_count = COUNT_OF(domains);
+    stamp = (struct file_stamp){0};
+    bool written = write_status(&report, &stamp, &status);
+    if (written) {
+        status = status_file_read(folder, &again, &why);
+    }
+    memory_hold();
+    if (status == STATUS_IO) { /* fdopen's failure is the system's word */
+        MEMORY_REQUIRE(strstr(why.text, strerror(ENOMEM)) != NULL);
+        status = STATUS_NO_MEMORY;
+    }
+    /* where the stamp could not be had, they are but written once more */
+    bool stamped = written && status_domains_kept(folder, &stamp);
+    look_at_status(written ? COUNT_OF(domains) : 1);
+    if (status == STATUS_OK) {
+        MEMORY_REQUIRE(again.domain_count == COUNT_OF(domains));
+        MEMORY_REQUIRE(strcmp(again.domains[1].action, "reject") == 0);
+        status_report_free(&again);
+    }
+    memory_go_on();
+    return told(status) == MEMORY_DONE && stamped ? MEMORY_DONE : MEMORY_REFUSED;
+}
+
 static enum memory_run name_rule(void *context)
 {
     (void)context;
@@ -547,8 +613,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    static const char *const names[] = {"keyring",  "keyring.lock", "batvd.conf",
-                                        "networks", "patterns",     "status"};
+    static const char *const names[] = {"keyring",  "keyring.lock", "batvd.conf",    "networks",
+                                        "patterns", "status",       "status.domains"};
     char path[PATH];
     remove_journal();
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -562,8 +628,13 @@ static const struct {
     memory_scenario *scenario;
     unsigned calls;
 } parts[] = {
-    {"patterns", make_patterns, 3},   {"networks", make_networks, 3}, {"hosts", make_hosts, 3},
-    {"expressions", make_regexes, 6}, {"domains", make_domains, 3},   {"status", tell_status, 8},
+    {"patterns", make_patterns, 3},
+    {"networks", make_networks, 3},
+    {"hosts", make_hosts, 3},
+    {"expressions", make_regexes, 6},
+    {"domains", make_domains, 3},
+    {"status", tell_status, 8},
+    {"both status files", tell_domains, 30},
     {"a rule's name", name_rule, 1},
 };
 
