@@ -39,6 +39,8 @@ RUNS = {
 @pytest.mark.skipif(os.geteuid() != 0, reason="its Postfix needs root")
 @pytest.mark.parametrize("name", RUNS)
 def test_bench_starts(name, tmp_path):
+    if os.environ.get("BATV_SANITIZER") == "tsan":
+        pytest.skip("the stacks of the filter that does nothing are too small for it")
     if name == "flat" and os.environ.get("BATV_SANITIZER"):
         pytest.skip("a sanitizer keeps what is freed")
     arguments, expected = RUNS[name]
