@@ -465,6 +465,7 @@ static sfsistat on_data(SMFICTX *ctx)
     }
     unsigned wants = transaction_wants(s->transaction);
     if ((wants & WANT_BODY) != 0 && s->shows_messages) {
+        content_free(s->content); /* libmilter lets a peer say DATA twice */
         s->content =
             content_new(adapter->pool, version_snapshot(s->version)->settings->evidence.max_body);
     }
