@@ -50,6 +50,7 @@ struct message {
     char body[3000];
     const char *journalled; /* a Message-ID that ALICE is known to have sent */
     bool rotated;           /* the keys change while the daemon runs */
+    bool data_twice;        /* as libmilter lets a peer say */
     bool forged;            /* may be refused; for want of proof it may be let in as well */
 };
 
@@ -242,7 +243,8 @@ static void play(SMFICTX *ctx, const struct message *m)
     *ctx = (struct smfi_str){.used = 0};
     snprintf(ctx->sender, sizeof ctx->sender, "%s", m->sender);
     if (connect_as(ctx, m->client) && envelope(ctx, m) &&
-        goes_on(ctx, "data", filter.xxfi_data(ctx))) {
+        goes_on(ctx, "data", filter.xxfi_data(ctx)) &&
+        (!m->data_twice || goes_on(ctx, "data", filter.xxfi_data(ctx)))) {
         content(ctx, m);
     }
     filter.xxfi_abort(ctx);
@@ -543,6 +545,14 @@ static void play_pattern(void)
     run_out(&m, false);
 }
 
+static void play_data_twice(void)
+{
+    struct message m = bounce("forged bounce, DATA twice");
+    m.data_twice = m.forged = true;
+    set_body(&m, "Message-ID: <nobody.1@example.com>\r\n");
+    run_out(&m, false);
+}
+
 /* Then what cannot be done is let pass, as the administrator wants it; but nothing is refused. */
 static void play_open(void)
 {
@@ -561,7 +571,8 @@ static const struct {
 } scripts[] = {
     {"tempfail", play_submission}, {"tempfail", play_valid},   {"tempfail", play_forged},
     {"tempfail", play_header},     {"tempfail", play_tag},     {"tempfail", play_journal},
-    {"tempfail", play_pattern},    {"tempfail", play_rotated}, {"accept", play_open},
+    {"tempfail", play_pattern},    {"tempfail", play_rotated}, {"tempfail", play_data_twice},
+    {"accept", play_open},
 };
 
 START_TEST(test_a_message_while_memory_runs_out)
