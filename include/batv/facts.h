@@ -68,7 +68,7 @@ struct recipient_facts {
     struct tag_check check;
     const char *excluded; /* exclude.recipients; NULL: none */
     bool untaggable;      /* its tagged form would be too long, so it never gets a tag */
-    bool key_missed;      /* the tag's key was revoked or forgotten before its tags expired */
+    bool key_missed;      /* the tag's key was revoked before its tags expired: rule key-gone */
     bool journal_young;   /* the journal does not reach back as far as `auto` waits */
     bool marks_expected;  /* other marks of ours than tags are old enough to be expected */
     enum auto_state auto_state;

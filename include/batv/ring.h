@@ -94,9 +94,10 @@ int ring_pending(const struct ring *ring, time_t now);
 /* Evidence by the current (0) or the previous (1) secret. NULL: the ring has none. */
 const struct mac_key *ring_evidence_mac(const struct ring *ring, unsigned secret);
 
-/* True where tags by this slot may be about although its key was revoked or forgotten, other than
- * as compromised: a bounce that names it is not to be refused (rule key-gone). */
-bool ring_key_missed(const struct ring *ring, unsigned slot, time_t now);
+/* True where the slot's key was revoked or forgotten, other than as compromised, while its tags can
+ * still be valid, and it can have signed for this day (DDD): a bounce to such a tag is logged
+ * instead of rejected (rule key-gone). */
+bool ring_key_missed(const struct ring *ring, unsigned slot, unsigned day_code, time_t now);
 
 /* The first day on which slot takes a new key; 0 where it is empty, -1 while its key has no end. */
 int64_t ring_free_day(const struct ring *ring, unsigned slot);

@@ -62,6 +62,7 @@ struct tag_check {
     enum result result;
     enum tag_syntax syntax; /* of a tag of our form */
     int key;                /* K, or -1 where there is no tag of our form */
+    unsigned day;           /* DDD, where there is a key */
     int days;               /* until the expiry day, negative once past; for valid and expired */
     int64_t expires;        /* that day; for valid and expired */
     bool internal_error;    /* the MAC could not be computed: the result stands for nothing */

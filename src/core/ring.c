@@ -269,9 +269,17 @@ enum key_state ring_key_state(const struct ring *ring, unsigned slot, time_t now
     return key_signs_yet(key, now) && key->signs_from > now ? KEY_PENDING : KEY_RETAINED;
 }
 
-bool ring_key_missed(const struct ring *ring, unsigned slot, time_t now)
+bool ring_key_missed(const struct ring *ring, unsigned slot, unsigned day_code, time_t now)
 {
-    return ring_key_state(ring, slot, now) == KEY_GONE && !ring->keys[slot].compromised;
+    if (ring_key_state(ring, slot, now) != KEY_GONE || ring->keys[slot].compromised) {
+        return false;
+    }
+    const struct ring_key *key = &ring->keys[slot];
+    int64_t expires = day_of(now) + day_until(day_code, day_of(now));
+    if (expires > key->tags_until) {
+        expires -= DAY_CODES; /* the last time that these digits came by */
+    }
+    return expires >= day_of(key->created); /* an imported one has signed elsewhere before */
 }
 
 int64_t ring_free_day(const struct ring *ring, unsigned slot)

@@ -307,6 +307,7 @@ static void judge_tag(const struct ring *ring, const struct address *address, co
     const struct ring_key *key = &ring->keys[tag->key];
     enum key_state state = ring_key_state(ring, tag->key, now);
     out->key = (int)tag->key;
+    out->day = tag->day;
     out->syntax = tag->syntax;
     if (state == KEY_FREE || state == KEY_GONE || key->mac == NULL) {
         out->result = RESULT_UNKNOWN_KEY;

@@ -247,8 +247,9 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
     free(r->local);
     r->local = local;
     r->generation = ring->generation;
-    facts->key_missed =
-        facts->check.key >= 0 && ring_key_missed(ring, (unsigned)facts->check.key, now);
+    /* An administrator who forgets keys at once wants no rule for them. */
+    facts->key_missed = settings->keys.retain_days > 0 && facts->check.key >= 0 &&
+                        ring_key_missed(ring, (unsigned)facts->check.key, facts->check.day, now);
     return facts->check.internal_error ? STATUS_CRYPTO : STATUS_OK;
 }
 

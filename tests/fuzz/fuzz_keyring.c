@@ -98,7 +98,7 @@ static void check_states(const struct ring *ring, time_t now)
         in_use += ring_key_state(ring, i, now) == KEY_ACTIVE;
         require((key->mac != NULL) == (key->secret.length > 0));
         require(key->used || (key->secret.length == 0 && ring_free_day(ring, i) == 0));
-        ring_key_missed(ring, i, now);
+        ring_key_missed(ring, i, 0, now);
     }
     require(in_use <= 1);
     require(ring_next_slot(ring) < RING_SLOTS);

@@ -104,7 +104,7 @@ START_TEST(test_an_empty_ring)
     ck_assert(!ring_prune(ring, noon));
     for (unsigned i = 0; i < RING_SLOTS; i++) {
         assert_state(ring, i, noon, KEY_FREE);
-        ck_assert(!ring_key_missed(ring, i, noon));
+        ck_assert(!ring_key_missed(ring, i, TODAY % DAY_CODES, noon));
         ck_assert_int_eq(revoke(ring, &weekly, i, noon, false), STATUS_NOT_FOUND);
     }
     ring_free(ring);
@@ -149,7 +149,7 @@ START_TEST(test_states_along_the_calendar)
     ck_assert_msg(zero == calendar[_i].zero && one == calendar[_i].one, "%s: %s, %s",
                   calendar[_i].name, key_state_name(zero), key_state_name(one));
     ck_assert_int_eq(ring_active(ring, now), calendar[_i].zero == KEY_ACTIVE ? 0 : 1);
-    ck_assert(ring_key_missed(ring, 0, now) == (zero == KEY_GONE));
+    ck_assert(ring_key_missed(ring, 0, TODAY % DAY_CODES, now) == (zero == KEY_GONE));
     ck_assert_int_eq(ring_pending(ring, now), one == KEY_PENDING ? 1 : RING_NO_SLOT);
     ring_free(ring);
 }
@@ -262,7 +262,7 @@ START_TEST(test_revoke_the_active_key)
     ck_assert_int_eq(revoke(ring, &weekly, 0, noon + 5, false), STATUS_OK);
     assert_state(ring, 0, noon + 5, KEY_GONE);
     assert_state(ring, 1, noon + 5, KEY_ACTIVE);
-    ck_assert(ring_key_missed(ring, 0, noon + 5));
+    ck_assert(ring_key_missed(ring, 0, TODAY % DAY_CODES, noon + 5));
     ck_assert_uint_eq(ring->keys[0].secret.length, 0);
     ck_assert_ptr_null(ring->keys[0].mac);
     ck_assert(memcmp(ring->keys[1].secret.octets, secret, sizeof secret) != 0);
@@ -278,6 +278,24 @@ START_TEST(test_revoke_the_active_key)
 }
 END_TEST
 
+/* Of the thousand days that a tag can name, a key that is gone has signed for those from the day of
+ * its making to its last tag's. For no other is its number an excuse. */
+START_TEST(test_days_that_a_revoked_key_can_have_signed_for)
+{
+    struct ring *ring = ring_with_key(&weekly, noon);
+    time_t now = noon + DAYS(3);
+    ck_assert_int_eq(revoke(ring, &weekly, 0, now, false), STATUS_OK);
+    ck_assert_int_eq(ring->keys[0].tags_until, TODAY + 3 + 8);
+    for (int64_t day = TODAY - 980; day < TODAY + 20; day++) {
+        bool can = day >= TODAY && day <= TODAY + 3 + 8;
+        bool missed = ring_key_missed(ring, 0, (unsigned)(day % DAY_CODES), now);
+        ck_assert_msg(missed == can, "today %+d", (int)(day - TODAY));
+    }
+    ck_assert(!ring_key_missed(ring, 0, TODAY % DAY_CODES, midnight + DAYS(12)));
+    ring_free(ring);
+}
+END_TEST
+
 START_TEST(test_revoke_the_active_key_while_one_is_pending)
 {
     struct ring *ring = ring_with_key(&shared, noon);
@@ -288,7 +306,7 @@ START_TEST(test_revoke_the_active_key_while_one_is_pending)
     assert_state(ring, 2, noon + DAYS(1) + 10, KEY_FREE);
     ck_assert_int_eq(ring->keys[1].signs_from, noon + DAYS(1) + 10);
     ck_assert_int_eq(ring->keys[0].tags_until, TODAY + 1 + 8);
-    ck_assert(!ring_key_missed(ring, 0, noon + DAYS(1) + 10));
+    ck_assert(!ring_key_missed(ring, 0, TODAY % DAY_CODES, noon + DAYS(1) + 10));
     ring_free(ring);
 }
 END_TEST
@@ -316,11 +334,11 @@ START_TEST(test_revoke_a_retained_key)
     assert_state(ring, 0, noon + DAYS(8), KEY_GONE);
     assert_state(ring, 1, noon + DAYS(8), KEY_ACTIVE);
     ck_assert_int_eq(ring->keys[0].tags_until, tags_until);
-    ck_assert(ring_key_missed(ring, 0, noon + DAYS(8)));
+    ck_assert(ring_key_missed(ring, 0, TODAY % DAY_CODES, noon + DAYS(8)));
 
     /* Learnt later: it was compromised. */
     ck_assert_int_eq(revoke(ring, &weekly, 0, noon + DAYS(9), true), STATUS_OK);
-    ck_assert(!ring_key_missed(ring, 0, noon + DAYS(9)));
+    ck_assert(!ring_key_missed(ring, 0, TODAY % DAY_CODES, noon + DAYS(9)));
     ck_assert_int_eq(ring->keys[0].tags_until, tags_until);
     ck_assert_int_eq(revoke(ring, &weekly, 0, noon + DAYS(9), true), STATUS_NOT_FOUND);
     ck_assert_int_eq(revoke(ring, &weekly, 10, noon, false), STATUS_NOT_FOUND);
@@ -811,6 +829,7 @@ int main(void)
     tcase_add_test(tcase, test_the_first_key_does_not_wait);
     tcase_add_test(tcase, test_rotation_due);
     tcase_add_test(tcase, test_revoke_the_active_key);
+    tcase_add_test(tcase, test_days_that_a_revoked_key_can_have_signed_for);
     tcase_add_test(tcase, test_revoke_the_active_key_while_one_is_pending);
     tcase_add_test(tcase, test_revoke_a_pending_key);
     tcase_add_test(tcase, test_revoke_a_retained_key);
