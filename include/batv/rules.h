@@ -38,7 +38,8 @@ struct rules {
     enum action action;  /* ACTION_AUTO or explicit */
     enum action expired; /* ACTION_FOLLOW or explicit */
     enum action forged;  /* ACTION_AUTO or explicit: ordinary mail to a tag that we did not make */
-    enum action classes[BOUNCE_CLASS_COUNT]; /* ACTION_FOLLOW or explicit, by a bounce's class */
+    enum action classes[BOUNCE_CLASS_COUNT]; /* by a bounce's class: ACTION_FOLLOW, ACTION_AUTO
+                                                (by what it names) or explicit */
     struct regex_list *message_ids; /* of our own Message-IDs, owned; NULL: none, or it signs */
 };
 

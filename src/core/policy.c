@@ -133,6 +133,19 @@ static bool lacks_ground(const struct question *q)
     return !q->rules->sign && is_untagged(q) && !expects;
 }
 
+/* `auto` logs an answer about which nothing can be known: it names no message, or what it names may
+ * have been sent before the journal began. Any other is judged as a bounce of no class is. */
+static enum action class_action(const struct question *q)
+{
+    enum action action = q->rules->classes[q->message->class];
+    if (action != ACTION_AUTO) {
+        return action;
+    }
+    bool known = q->message->names_message_id && q->recipient->marks_expected &&
+                 !q->recipient->journal_young;
+    return known ? ACTION_FOLLOW : ACTION_LOG;
+}
+
 /* Answers that have no tag by their nature. */
 static enum rule_answer rule_class(const struct question *q)
 {
@@ -154,7 +167,7 @@ static enum rule_answer rule_class(const struct question *q)
     if (q->message->class == BOUNCE_UNREAD) {
         return RULE_PASSES;
     }
-    enum action action = q->rules->classes[q->message->class];
+    enum action action = class_action(q);
     if (action == ACTION_FOLLOW || (action > ACTION_LOG && lacks_ground(q))) {
         return RULE_PASSES;
     }

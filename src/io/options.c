@@ -38,6 +38,13 @@ static const struct option_word expired_actions[] = {
     {"mark", ACTION_MARK},     {"quarantine", ACTION_QUARANTINE}, {"tempfail", ACTION_TEMPFAIL},
     {"reject", ACTION_REJECT}, {"discard", ACTION_DISCARD},       {NULL, 0},
 };
+static const struct option_word class_actions[] = {
+    {"", ACTION_FOLLOW},           {"auto", ACTION_AUTO},
+    {"accept", ACTION_ACCEPT},     {"log", ACTION_LOG},
+    {"mark", ACTION_MARK},         {"quarantine", ACTION_QUARANTINE},
+    {"tempfail", ACTION_TEMPFAIL}, {"reject", ACTION_REJECT},
+    {"discard", ACTION_DISCARD},   {NULL, 0},
+};
 static const struct option_word forged_actions[] = {
     {"auto", ACTION_AUTO},     {"log", ACTION_LOG}, {"tempfail", ACTION_TEMPFAIL},
     {"reject", ACTION_REJECT}, {NULL, 0},
@@ -237,7 +244,7 @@ static enum status check_domain(const char *value)
         path, OPTION_WORD, standard, place, 0, 0, words, NULL, NULL                                \
     }
 #define CLASS(name, standard, class)                                                               \
-    WORD("verify.class." name, standard, PLACE(classes) + (class) * sizeof(int), expired_actions)
+    WORD("verify.class." name, standard, PLACE(classes) + (class) * sizeof(int), class_actions)
 #define TEXT(path, standard, place, check, expected)                                               \
     {                                                                                              \
         path, OPTION_TEXT, standard, place, 0, 0, NULL, check, expected                            \
@@ -301,9 +308,9 @@ const struct config_option config_options[] = {
          "\"This bounce is refused: the message that it returns was not sent by this site, "
          "its sender address was forged.\"",
          PLACE(text), check_refusal, "1 to 400 printable ASCII characters"),
-    CLASS("mdn", "\"log\"", BOUNCE_MDN),
-    CLASS("calendar", "\"log\"", BOUNCE_CALENDAR),
-    CLASS("report", "\"log\"", BOUNCE_REPORT),
+    CLASS("mdn", "\"auto\"", BOUNCE_MDN),
+    CLASS("calendar", "\"auto\"", BOUNCE_CALENDAR),
+    CLASS("report", "\"\"", BOUNCE_REPORT),
     CLASS("autoreply", "\"\"", BOUNCE_AUTOREPLY),
     CLASS("dsn", "\"\"", BOUNCE_DSN),
     CLASS("other", "\"\"", BOUNCE_OTHER),

@@ -113,7 +113,7 @@ static void check_rules(const struct settings *settings, const struct rules *rul
             rules->expired == ACTION_FOLLOW);
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
         require(in_range(rules->classes[i], ACTION_ACCEPT, ACTION_DISCARD) ||
-                rules->classes[i] == ACTION_FOLLOW);
+                rules->classes[i] == ACTION_FOLLOW || rules->classes[i] == ACTION_AUTO);
     }
     require(rules->message_ids == NULL || !rules->sign);
 }

@@ -140,6 +140,31 @@ def test_a_site_without_tags_or_patterns_refuses_once_its_journal_is_old_enough(
         judged_as(instance, NAMELESS, "log", "sign.enabled")
 
 
+def receipt_for(message_id):
+    """A read receipt, without the message's header; for no message in particular, too."""
+    receipt = answers.receipt_of_exchange(b"Message-ID: <gone@bot.test>\nSubject: x\n\n", to=ALICE,
+                                          subject="x")
+    if message_id is None:
+        lines = receipt.decode().replace("\r\n", "\n").split("\n")
+        return "\n".join(line for line in lines if "gone@bot.test" not in line).encode()
+    return receipt.replace(b"<gone@bot.test>", message_id.encode())
+
+
+def test_a_receipt_that_names_somebody_elses_message_id_is_no_exception(batvd):
+    """"auto", the default of mdn and calendar: by what the receipt names."""
+    instance = batvd({"verify": {"action": "reject"}}, fake_time=True).start()
+    headers, _ = submit(instance)
+    foreign = receipt_for("<x@bot.test>")
+    own = receipt_for(dict(headers)["Message-ID"])
+    judged_as(instance, foreign, "log", "verify.class.mdn")
+    judged_as(instance, own, "accept", "evidence.journal")
+    time.sleep(1.5)     # what is killed has lost less than that
+    later(instance, 8)
+    judged_as(instance, foreign, "reject", "verify.action")
+    judged_as(instance, receipt_for(None), "log", "verify.class.mdn")
+    judged_as(instance, own, "accept", "evidence.journal")
+
+
 def test_auto_waits_for_the_journal_too(batvd):
     """What only the journal could prove: the tags are old enough, it is not."""
     instance = batvd(fake_time=True).start()

@@ -62,7 +62,7 @@ def judged(site, kind, rcpt=ALICE, **options):
     (answers.receipt_of_exchange, "mdn", "log", "verify.class.mdn"),
     (answers.receipt_of_thunderbird, "mdn", "log", "verify.class.mdn"),
     (answers.calendar_answer, "calendar", "log", "verify.class.calendar"),
-    (report, "report", "log", "verify.class.report"),
+    (report, "report", "reject", "verify.action"),
 ], ids=lambda value: getattr(value, "__name__", None))
 def test_answers_to_a_user_who_sent_nothing(site, kind, klass, action, rule):
     assert judged(site, kind) == (klass, action, rule)

@@ -117,7 +117,14 @@ def test_without_any_message_id_it_is_logged(site):
     assert answered == ("log", "sign.enabled", "none")
 
 
+def test_a_receipt_is_judged_by_what_it_names(site):
+    """"auto": whatever names a Message-ID is known by it."""
+    answered = judged(site, answers.receipt_of_exchange, original(ALICE, "x@bot.test"))
+    assert answered == ("reject", "verify.action", "none")
+
+
 def test_classes_go_before(site):
+    site.use({"verify": {"class": {"mdn": "log"}}})
     answered = judged(site, answers.receipt_of_exchange, original(ALICE, "x@bot.test"))
     assert answered == ("log", "verify.class.mdn", "none")
 

@@ -768,6 +768,39 @@ START_TEST(test_class)
 }
 END_TEST
 
+/* `auto` logs what nothing can be known about, and leaves the rest to the next rule. */
+START_TEST(test_class_by_what_it_names)
+{
+    bool concerned = (kind_of(bounces[_i].result) & (ONLY_UNTAGGED | ONLY_EXPIRED)) != 0;
+    for (unsigned bits = 0; bits < 8 * BOUNCE_CLASS_COUNT; bits++) {
+        bool names = (bits & 1) != 0;
+        bool expected_marks = (bits & 2) != 0;
+        bool young = (bits & 4) != 0;
+        enum bounce_class class = (enum bounce_class)(bits / 8);
+        struct facts facts = facts_make();
+        facts.class = class;
+        facts.names_message_id = names;
+        facts.recipient.marks_expected = expected_marks;
+        facts.recipient.journal_young = young;
+        facts.rules.classes[class] = ACTION_AUTO;
+        set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
+        char expected[CELL];
+        unsigned asked;
+        snprintf(expected, sizeof expected, "%s", bounces[_i].cells[4]);
+        if (concerned && !(names && expected_marks && !young)) {
+            snprintf(expected, sizeof expected, "log %s", class_rules[class]);
+        }
+        check_decision(&facts, NULL, expected, bounces[_i].name, "auto", &asked);
+        /* A domain that does not sign, and whose own action is auto, never rejects. */
+        facts.rules.sign = false;
+        facts.rules.action = ACTION_AUTO;
+        facts.recipient.auto_state = AUTO_NOT_SIGNING;
+        struct verdict verdict = decide(&facts, NULL, &asked);
+        REQUIRE(verdict.action <= ACTION_LOG);
+    }
+}
+END_TEST
+
 /* An expired tag's own action, and the grace that it has, come after the class. */
 START_TEST(test_class_before_expired)
 {
@@ -1225,6 +1258,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_pause, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_pause_and_forged_said_explicitly);
     tcase_add_loop_test(tcase, test_class, 0, (int)COUNT_OF(bounces));
+    tcase_add_loop_test(tcase, test_class_by_what_it_names, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_class_before_expired);
     tcase_add_test(tcase, test_class_and_pause);
     tcase_add_test(tcase, test_class_unknown);

@@ -359,9 +359,9 @@ START_TEST(test_classes)
 {
     load_good("domains = ( \"a.test\" );");
     const enum action *classes = rules_of("a.test")->classes;
-    ck_assert_int_eq(classes[BOUNCE_MDN], ACTION_LOG);
-    ck_assert_int_eq(classes[BOUNCE_CALENDAR], ACTION_LOG);
-    ck_assert_int_eq(classes[BOUNCE_REPORT], ACTION_LOG);
+    ck_assert_int_eq(classes[BOUNCE_MDN], ACTION_AUTO);
+    ck_assert_int_eq(classes[BOUNCE_CALENDAR], ACTION_AUTO);
+    ck_assert_int_eq(classes[BOUNCE_REPORT], ACTION_FOLLOW);
     ck_assert_int_eq(classes[BOUNCE_AUTOREPLY], ACTION_FOLLOW);
     ck_assert_int_eq(classes[BOUNCE_DSN], ACTION_FOLLOW);
     ck_assert_int_eq(classes[BOUNCE_OTHER], ACTION_FOLLOW);
@@ -524,7 +524,8 @@ static const struct {
      {"conf:1: error: class: unknown name, expected one of li"}},
     {"verify: { class: { mdn: { action = \"log\"; }; }; };",
      NULL,
-     {"conf:1: error: verify.class.mdn: found a group { }, expected \"\", \"accept\", \"log\""}},
+     {"conf:1: error: verify.class.mdn: found a group { }, expected \"\", \"auto\", \"accept\", "
+      "\"log\""}},
     {"journal: { size = 1; };",
      NULL,
      {"conf:1: error: journal.size: unknown name, expected one of enabled, retain_days, max_size"}},
@@ -618,9 +619,10 @@ static const struct {
     {"sign: {\nlifetime_days\n= 61; };",
      NULL,
      {"conf:2: error: sign.lifetime_days: found 61, expected an integer from 1 to 60"}},
-    {"verify: { class: { mdn = \"auto\";\nother = \"no\"; dsn = 5; }; };",
+    {"verify: { class: { mdn = \"often\";\nother = \"no\"; dsn = 5; }; };",
      NULL,
-     {"conf:1: error: verify.class.mdn: found \"auto\", expected \"\", \"accept\", \"log\", "
+     {"conf:1: error: verify.class.mdn: found \"often\", expected \"\", \"auto\", \"accept\", "
+      "\"log\", "
       "\"mark\", "
       "\"quarantine\", \"tempfail\", \"reject\" or \"discard\"",
       "conf:2: error: verify.class.other: found \"no\"",
