@@ -143,22 +143,24 @@ static enum status open_state(struct config *config, const struct options *optio
 static enum status run_filter(const struct state *state, const struct config *config, int fd,
                               struct reason *why)
 {
-    struct evidence_returned returned = {state->journal, true};
+    struct evidence_returned returned = {state->journal};
     struct oracle_set oracles = {0};
     struct content_pool *pool =
         content_pool_new(config->evidence_max_memory, config->evidence_parsers);
+    struct uses *uses = uses_new(state->journal);
     struct oracle_network *network = oracle_network_new(NULL);
     enum status status = STATUS_NO_MEMORY;
-    if (pool != NULL && network != NULL) {
+    if (pool != NULL && uses != NULL && network != NULL) {
         mime_init();
         evidence_returned_oracles(&returned, &oracles);
         oracle_network_oracle(network, &oracles);
-        struct adapter adapter = {state->keeper, &oracles, pool, state->journal, network};
+        struct adapter adapter = {state->keeper, &oracles, pool, state->journal, uses, network};
         status = adapter_run(&adapter, fd, why);
     } else {
         reason_write(why, "out of memory");
     }
     oracle_network_free(network);
+    uses_free(uses);
     content_pool_free(pool);
     return status;
 }

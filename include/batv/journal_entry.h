@@ -33,6 +33,11 @@ struct journal_entry {
 enum status journal_entry_key(const struct ring *ring, unsigned secret, const char *address,
                               const char *message_id, uint8_t key[static JOURNAL_KEY]);
 
+/* The same for what we note down ourselves: a name that no Message-ID can stand for, whatever
+ * anybody writes into one. */
+enum status journal_entry_note_key(const struct ring *ring, unsigned secret, const char *address,
+                                   const char *name, uint8_t key[static JOURNAL_KEY]);
+
 /* The value as it is stored, by the same secret as the key. */
 enum status journal_entry_pack(const struct ring *ring, unsigned secret,
                                const struct journal_entry *entry,

@@ -37,4 +37,10 @@ enum status mac_finish(struct mac *mac, uint8_t *out, size_t length);
 /* SHA-256 as lower-case hexadecimal, to notice damage; no key. */
 enum status digest_hex(const void *octets, size_t length, char out[static DIGEST_HEX]);
 
+/* The same of pieces; the calls are as for struct mac. */
+struct digest;
+struct digest *digest_start(void);
+void digest_add(struct digest *digest, const void *octets, size_t length);
+enum status digest_finish(struct digest *digest, char out[static DIGEST_HEX]);
+
 #endif

@@ -19,6 +19,7 @@ struct ip {
 /* Also with the "IPv6:" that Sendmail puts before one. */
 bool ip_parse(const char *text, struct ip *out);
 bool ip_is_loopback(const struct ip *ip);
+bool ip_is_v4(const struct ip *ip);
 
 /* `*` stands for any octets, also none; against the whole plain address, without case; a pattern
  * without @ is matched against addresses without a domain. */

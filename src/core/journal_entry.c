@@ -4,8 +4,8 @@
  *
  *   0 expires   4 used   8 allowed   12 MAC, its first 12 octets
  *
- * What the two MACs cover begins with different words, so that neither can pass for the other.
- * Nothing is held here; any thread may call.
+ * What the MACs cover begins with different words, so that none can pass for another. Nothing is
+ * held here; any thread may call.
  */
 #include "batv/journal_entry.h"
 
@@ -20,6 +20,7 @@ enum { NUMBERS = 12, VALUE_MAC = JOURNAL_VALUE - NUMBERS };
 /* With their NUL, which ends the word. */
 static const char key_word[] = "journal";
 static const char value_word[] = "journal-value";
+static const char note_word[] = "journal-note";
 
 /* What a Message-ID gets on its way, and what ends it, is no part of it. */
 static const char id_noise[] = " \t\r\n<>";
@@ -50,6 +51,20 @@ enum status journal_entry_key(const struct ring *ring, unsigned secret, const ch
     size_t length = add_id(mac, message_id);
     enum status status = mac_finish(mac, key, JOURNAL_KEY);
     return status == STATUS_OK && length == 0 ? STATUS_INVALID : status;
+}
+
+enum status journal_entry_note_key(const struct ring *ring, unsigned secret, const char *address,
+                                   const char *name, uint8_t key[static JOURNAL_KEY])
+{
+    const struct mac_key *mac_key = ring_evidence_mac(ring, secret);
+    if (mac_key == NULL) {
+        return STATUS_NOT_FOUND;
+    }
+    struct mac *mac = mac_start(mac_key);
+    mac_add(mac, note_word, sizeof note_word);
+    mac_add(mac, address, strlen(address) + 1);
+    mac_add(mac, name, strlen(name));
+    return mac_finish(mac, key, JOURNAL_KEY);
 }
 
 static void put_number(uint8_t out[static 4], uint32_t number)

@@ -169,19 +169,59 @@ enum status mac_finish(struct mac *mac, uint8_t *out, size_t length)
     return status;
 }
 
-enum status digest_hex(const void *octets, size_t length, char out[static DIGEST_HEX])
+struct digest {
+    EVP_MD_CTX *context; /* NULL: something went wrong */
+};
+
+struct digest *digest_start(void)
+{
+    struct digest *digest = calloc(1, sizeof *digest);
+    if (digest == NULL) {
+        return NULL;
+    }
+    digest->context = EVP_MD_CTX_new();
+    if (digest->context != NULL && !EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL)) {
+        EVP_MD_CTX_free(digest->context);
+        digest->context = NULL;
+    }
+    return digest;
+}
+
+void digest_add(struct digest *digest, const void *octets, size_t length)
+{
+    if (digest != NULL && digest->context != NULL &&
+        !EVP_DigestUpdate(digest->context, octets, length)) {
+        EVP_MD_CTX_free(digest->context);
+        digest->context = NULL;
+    }
+}
+
+enum status digest_finish(struct digest *digest, char out[static DIGEST_HEX])
 {
     static const char digits[] = "0123456789abcdef";
-    uint8_t digest[EVP_MAX_MD_SIZE];
+    uint8_t octets[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    if (!EVP_Digest(octets, length, digest, &size, EVP_sha256(), NULL) ||
-        size != (DIGEST_HEX - 1) / 2) {
+    if (digest == NULL) {
+        return STATUS_CRYPTO;
+    }
+    bool done = digest->context != NULL && EVP_DigestFinal_ex(digest->context, octets, &size) &&
+                size == (DIGEST_HEX - 1) / 2;
+    EVP_MD_CTX_free(digest->context);
+    free(digest);
+    if (!done) {
         return STATUS_CRYPTO;
     }
     for (unsigned i = 0; i < size; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 0xf];
+        out[2 * i] = digits[octets[i] >> 4];
+        out[2 * i + 1] = digits[octets[i] & 0xf];
     }
     out[DIGEST_HEX - 1] = '\0';
     return STATUS_OK;
+}
+
+enum status digest_hex(const void *octets, size_t length, char out[static DIGEST_HEX])
+{
+    struct digest *digest = digest_start();
+    digest_add(digest, octets, length);
+    return digest_finish(digest, out);
 }

@@ -34,7 +34,7 @@ struct network_list {
     struct text_pool texts; /* what was written */
 };
 
-static bool ip_is_mapped(const struct ip *ip)
+bool ip_is_v4(const struct ip *ip)
 {
     return memcmp(ip->octets, mapped, MAPPED_BITS / 8) == 0;
 }
@@ -62,7 +62,7 @@ bool ip_is_loopback(const struct ip *ip)
 {
     static const uint8_t loopback[IP_OCTETS] = {[15] = 1};
     return memcmp(ip->octets, loopback, IP_OCTETS) == 0 ||
-           (ip_is_mapped(ip) && ip->octets[MAPPED_BITS / 8] == 127);
+           (ip_is_v4(ip) && ip->octets[MAPPED_BITS / 8] == 127);
 }
 
 /* ip with all bits beyond prefix set, or cleared. */
@@ -210,7 +210,7 @@ static const struct network *network_list_find(const struct network_list *list, 
 {
     size_t start = list->start[prefix];
     size_t count = list->start[prefix + 1] - start;
-    if (prefix < MAPPED_BITS && ip_is_mapped(ip)) {
+    if (prefix < MAPPED_BITS && ip_is_v4(ip)) {
         return NULL;
     }
     struct network wanted = {.base = ip_end(ip, prefix, false), .prefix = prefix};

@@ -81,7 +81,8 @@ static bool passage_message(const struct explain_request *request, const struct 
         return true;
     }
     if ((wants & WANT_BODY) != 0) {
-        passage->content = content_new(witnesses->pool, snapshot->settings->evidence.max_body);
+        passage->content = content_new(witnesses->pool, snapshot->settings->evidence.max_body,
+                                       &request->client.ip);
         if (passage->content == NULL) {
             return false;
         }
@@ -113,7 +114,7 @@ static bool passage_run(const struct explain_request *request, const struct snap
         if (transaction_goes_out(passage->transaction)) {
             evidence_sent_prepare(passage->transaction);
         }
-        oracle_decide(&witnesses->oracles, passage->transaction, passage->content, now);
+        oracle_decide(&witnesses->oracles, passage->transaction, passage->content, NULL, now);
     }
     assign_verdicts(passage, request->count);
     return !transaction_failed(passage->transaction);

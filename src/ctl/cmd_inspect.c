@@ -103,7 +103,7 @@ static void each_proof(const struct inspection *in,
 {
     static const char prefix[] = "evidence.";
     for (size_t r = 0; r < in->recipients.count; r++) {
-        struct question question = {in->transaction, r, in->content, in->now};
+        struct question question = {in->transaction, r, in->content, NULL, in->now};
         for (size_t i = 0; policy_rule(i) != NULL; i++) {
             enum fact fact = policy_rule_fact(i);
             enum answer answer = is_on(in, fact, r)
@@ -237,7 +237,7 @@ static bool begin(struct inspection *in, const struct snapshot *snapshot,
 {
     bool listed = message_file_fields(in->message, take_field, in) && !in->no_memory;
     in->transaction = listed ? transaction_new(snapshot, client) : NULL;
-    in->content = content_new(in->witnesses.pool, in->settings->evidence.max_body);
+    in->content = content_new(in->witnesses.pool, in->settings->evidence.max_body, &client->ip);
     if (in->transaction == NULL || in->content == NULL) {
         ctl_error("out of memory");
         return false;

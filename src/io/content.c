@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "batv/address.h"
+#include "batv/mac.h"
 #include "io/mime.h"
 
 enum {
@@ -34,7 +36,8 @@ struct content_pool {
 struct content {
     struct content_pool *pool;
     size_t max_body;
-    size_t reserved; /* of the pool */
+    struct ip network; /* of its client */
+    size_t reserved;   /* of the pool */
     char *octets;
     size_t length, capacity;
     size_t fields;
@@ -44,6 +47,8 @@ struct content {
     bool failed;
     struct bounce *bounce;
     unsigned lookups;
+    struct digest *digest;        /* NULL: no memory, or it has been finished */
+    char digest_text[DIGEST_HEX]; /* "": it has not */
 };
 
 struct content_pool *content_pool_new(size_t max_memory, unsigned parsers)
@@ -113,13 +118,25 @@ static void pool_return_turn(struct content_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-struct content *content_new(struct content_pool *pool, size_t max_body)
+/* The /24 or /64 that the address lies in. */
+static struct ip network_of(const struct ip *client)
+{
+    enum { V4_NETWORK = 15, V6_NETWORK = 8 };
+    struct ip network = {{0}};
+    memcpy(network.octets, client->octets, ip_is_v4(client) ? V4_NETWORK : V6_NETWORK);
+    return network;
+}
+
+struct content *content_new(struct content_pool *pool, size_t max_body, const struct ip *client)
 {
     struct content *content = calloc(1, sizeof *content);
     if (content != NULL) {
         content->pool = pool;
         content->max_body = max_body;
         content->lookups = LOOKUPS_MAX;
+        content->network = network_of(client);
+        content->digest = digest_start();
+        digest_add(content->digest, content->network.octets, sizeof content->network.octets);
     }
     return content;
 }
@@ -139,6 +156,7 @@ void content_free(struct content *content)
     if (content != NULL) {
         drop_octets(content);
         bounce_free(content->bounce);
+        (void)content_digest(content); /* ends it */
         free(content);
     }
 }
@@ -178,6 +196,20 @@ static void append(struct content *content, const void *octets, size_t length)
     content->length += length;
 }
 
+/* What each try of a bounce may bring another of. */
+static bool is_of_the_way(const char *name)
+{
+    return ascii_equal(name, "Received") || ascii_equal(name, "Return-Path");
+}
+
+static void digest_field(struct digest *digest, const char *name, const char *value)
+{
+    if (!is_of_the_way(name)) {
+        digest_add(digest, name, strlen(name) + 1);
+        digest_add(digest, value, strlen(value) + 1);
+    }
+}
+
 void content_header(struct content *content, const char *name, const char *value)
 {
     size_t length = strlen(name) + 2 + strlen(value) + 1;
@@ -185,6 +217,7 @@ void content_header(struct content *content, const char *name, const char *value
         return;
     }
     content->fields++;
+    digest_field(content->digest, name, value);
     append(content, name, strlen(name));
     append(content, ": ", 2);
     append(content, value, strlen(value));
@@ -195,10 +228,12 @@ bool content_body(struct content *content, const void *octets, size_t length)
 {
     if (!content->in_body) {
         content->in_body = true;
+        digest_add(content->digest, "", 1);
         append(content, "\n", 1);
     }
     size_t room = content->max_body - content->body;
     size_t taken = length < room ? length : room;
+    digest_add(content->digest, octets, taken);
     append(content, octets, taken);
     content->body += taken;
     return content->body < content->max_body && !content->overloaded && !content->failed;
@@ -207,7 +242,9 @@ bool content_body(struct content *content, const void *octets, size_t length)
 void content_message(struct content *content, const void *octets, size_t length)
 {
     size_t most = HEADERS_MAX + content->max_body;
-    append(content, octets, length < most ? length : most);
+    size_t taken = length < most ? length : most;
+    digest_add(content->digest, octets, taken);
+    append(content, octets, taken);
 }
 
 static void read_octets(struct content *content)
@@ -232,6 +269,16 @@ enum content_state content_read(struct content *content, const struct bounce **o
     *out = content->bounce;
     return content->failed ? CONTENT_FAILED
                            : (content->overloaded ? CONTENT_OVERLOADED : CONTENT_READ);
+}
+
+const char *content_digest(struct content *content)
+{
+    if (content->digest != NULL &&
+        digest_finish(content->digest, content->digest_text) != STATUS_OK) {
+        content->digest_text[0] = '\0';
+    }
+    content->digest = NULL;
+    return content->digest_text[0] != '\0' ? content->digest_text : NULL;
 }
 
 bool content_may_look_up(struct content *content)

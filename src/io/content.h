@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "batv/bounce.h"
+#include "batv/match.h"
 
 /* Shared by all threads. NULL: no memory. */
 struct content_pool;
@@ -17,9 +18,10 @@ struct content_pool *content_pool_new(size_t max_memory, unsigned parsers);
 /* After the last content is gone. */
 void content_pool_free(struct content_pool *pool);
 
-/* Of one message; used by one thread at a time. NULL: no memory. */
+/* Of one message by a client, whose address is all zero where it has none; used by one thread at a
+ * time. NULL: no memory. */
 struct content;
-struct content *content_new(struct content_pool *pool, size_t max_body);
+struct content *content_new(struct content_pool *pool, size_t max_body, const struct ip *client);
 void content_free(struct content *content);
 
 /* A header field as a milter is given it. Those beyond 256 kB or 1,000 fields are passed over. */
@@ -37,6 +39,11 @@ enum content_state {
 /* Takes it apart, at the first call; waits for its turn where others do. *out belongs to content,
  * which can take no more afterwards. */
 enum content_state content_read(struct content *content, const struct bounce **out);
+
+/* What tells this bounce from others, however often it is tried again: over its header without
+ * Received and Return-Path, the body as far as it was collected, and the client's network (/24 or
+ * /64). NULL: it could not be made. Belongs to content, which can take no more afterwards. */
+const char *content_digest(struct content *content);
 
 /* False once the message has had its share of look-ups: 200 Message-IDs for each of a thousand
  * recipients are no bounce that anybody's server has sent. */

@@ -1,7 +1,7 @@
 /*
- * A bounce is read when the first of its facts is asked for. Each proof is bound to the recipient,
- * and what proves it by header or journal is used up with it: whoever got one message of ours can
- * show it again, but not for ever.
+ * A bounce is read when the first of its facts is asked for. Each proof is bound to the recipient.
+ * One by header or journal is claimed (io/uses.h), and is used up once the bounce is let in:
+ * whoever got one message of ours can show it again, but not for ever.
  *
  * Called by workers side by side; a message's content belongs to one of them.
  */
@@ -18,7 +18,7 @@
 
 void evidence_use_name(const char *nonce, char out[static EVIDENCE_USE_NAME])
 {
-    snprintf(out, EVIDENCE_USE_NAME, "batv-evidence:%s", nonce);
+    snprintf(out, EVIDENCE_USE_NAME, "evidence:%s", nonce);
 }
 
 /* ANSWER_YES with *out, or why it was not read. */
@@ -116,6 +116,22 @@ static enum answer answer_of(enum journal_answer answer)
     return ANSWER_NO;
 }
 
+/* What the journal says of a proof; nothing is claimed where it is only explained. */
+static enum answer weigh(const struct evidence_returned *self, const struct question *q,
+                         const struct proof *proof)
+{
+    if (q->claims != NULL) {
+        return claims_add(q->claims, proof, content_digest(q->content), q->now);
+    }
+    if (!proof->note) {
+        return answer_of(
+            journal_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL));
+    }
+    enum journal_answer answer =
+        journal_note_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL);
+    return answer == JOURNAL_NO ? ANSWER_YES : answer_of(answer);
+}
+
 /* The journal on the bounce's Message-IDs, until one of them proves it. */
 static enum answer ask_ids(const struct evidence_returned *self, const struct question *q,
                            const struct asked *asked, const struct bounce *bounce)
@@ -125,11 +141,9 @@ static enum answer ask_ids(const struct evidence_returned *self, const struct qu
         return ANSWER_UNAVAILABLE;
     }
     for (size_t i = 0; i < bounce->id_count && content_may_look_up(q->content); i++) {
-        const char *id = bounce->ids[i].text;
-        enum answer answer = answer_of(
-            self->counts
-                ? journal_use(self->journal, asked->ring, asked->address, id, q->now)
-                : journal_look(self->journal, asked->ring, asked->address, id, q->now, NULL));
+        const struct proof proof = {
+            .ring = asked->ring, .address = asked->address, .name = bounce->ids[i].text};
+        enum answer answer = weigh(self, q, &proof);
         if (answer == ANSWER_YES) {
             return answer;
         }
@@ -159,14 +173,15 @@ static enum answer use_nonce(const struct evidence_returned *self, const struct 
 {
     char name[EVIDENCE_USE_NAME];
     evidence_use_name(nonce, name);
-    if (!self->counts) {
-        enum journal_answer answer =
-            journal_look(self->journal, asked->ring, asked->address, name, q->now, NULL);
-        return answer == JOURNAL_NO ? ANSWER_YES : answer_of(answer);
-    }
-    int64_t expires = day_of(q->now) + asked->settings->evidence.retain_days + 1;
-    return answer_of(journal_use_or_add(self->journal, asked->ring, asked->address, name,
-                                        journal_allowance(1), expires, q->now));
+    const struct proof proof = {
+        .ring = asked->ring,
+        .address = asked->address,
+        .name = name,
+        .note = true,
+        .allowed = journal_allowance(1),
+        .expires = day_of(q->now) + asked->settings->evidence.retain_days + 1,
+    };
+    return weigh(self, q, &proof);
 }
 
 /* An authentic header: its message's uses are counted where the message is journalled. */
@@ -179,7 +194,7 @@ static enum answer use_header(const struct evidence_returned *self, const struct
     }
     enum answer answer =
         asked->settings->evidence.journal ? ask_ids(self, q, asked, bounce) : ANSWER_NO;
-    if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED) {
+    if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED || answer == ANSWER_OVERLOADED) {
         return answer;
     }
     answer = use_nonce(self, q, asked, nonce);

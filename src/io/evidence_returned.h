@@ -2,22 +2,19 @@
 #ifndef IO_EVIDENCE_RETURNED_H
 #define IO_EVIDENCE_RETURNED_H
 
-#include <stdbool.h>
-
 #include "io/journal.h"
 #include "io/oracle.h"
 
 struct evidence_returned {
     struct journal *journal; /* NULL: cannot be asked */
-    bool counts;             /* a proof is used up by asking; not where it is only explained */
 };
 
 /* Fills in the rows that self answers; self must outlive the set. */
 void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out);
 
-/* The name under which a header proof's uses are journalled where the message's Message-ID is not
- * known: "batv-evidence:" and the nonce in hexadecimal. */
-enum { EVIDENCE_USE_NAME = 48 };
+/* The name of the note by which a header proof's uses are counted where the message's Message-ID is
+ * not known: "evidence:" and the nonce in hexadecimal. */
+enum { EVIDENCE_USE_NAME = 32 };
 void evidence_use_name(const char *nonce, char out[static EVIDENCE_USE_NAME]);
 
 #endif

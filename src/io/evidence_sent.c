@@ -65,14 +65,16 @@ void evidence_sent_record(struct journal *journal, const struct transaction *tra
     if (id == NULL && !outgoing->has_nonce) {
         return;
     }
-    if (id == NULL) {
-        nonce_to_hex(outgoing->nonce, nonce);
-        evidence_use_name(nonce, name);
-        id = name;
-    }
+    nonce_to_hex(outgoing->nonce, nonce);
+    evidence_use_name(nonce, name);
     int64_t expires = day_of(now) + snapshot->settings->evidence.retain_days + 1;
+    unsigned allowed = journal_allowance(outgoing->recipients);
     for (size_t i = 0; i < outgoing->address_count; i++) {
-        journal_put(journal, snapshot->ring, outgoing->addresses[i], id,
-                    journal_allowance(outgoing->recipients), expires);
+        if (id != NULL) {
+            journal_put(journal, snapshot->ring, outgoing->addresses[i], id, allowed, expires);
+        } else {
+            journal_note_put(journal, snapshot->ring, outgoing->addresses[i], name, allowed,
+                             expires);
+        }
     }
 }

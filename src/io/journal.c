@@ -8,8 +8,9 @@
  * been used, so it takes that number from the layer below (the record is not `counted`); a use is
  * stored as the whole truth. The writer (journal_writer.c) unites the layers in the same way.
  *
- * Uses are counted one at a time: look, then store one more under the lock `counting`. Since only a
- * bounce that was found comes so far, a flood of made-up ones does not queue there.
+ * Uses are counted one at a time: look, then store one more under the lock `counting`. Only what
+ * has been found and accepted comes so far (io/uses.h), so a flood of made-up bounces does not
+ * queue there.
  *
  * Without a file the second set holds what came before the first was half full, and is then
  * dropped: the latest entries remain.
@@ -106,13 +107,21 @@ static bool store_put(struct journal *journal, const struct ring *ring,
     return record != NULL;
 }
 
-void journal_put(struct journal *journal, const struct ring *ring, const char *address,
-                 const char *message_id, unsigned allowed, int64_t expires)
+static enum status make_key(const struct ring *ring, unsigned secret,
+                            const struct journal_subject *subject, uint8_t key[static JOURNAL_KEY])
+{
+    return subject->note
+               ? journal_entry_note_key(ring, secret, subject->address, subject->name, key)
+               : journal_entry_key(ring, secret, subject->address, subject->name, key);
+}
+
+static void put(struct journal *journal, const struct ring *ring,
+                const struct journal_subject *subject, unsigned allowed, int64_t expires)
 {
     struct journal_entry entry = {.expires = expires, .allowed = allowed};
     struct journal_table grave = {.count = 0};
     uint8_t value[JOURNAL_VALUE];
-    enum status status = journal_entry_key(ring, 0, address, message_id, entry.key);
+    enum status status = make_key(ring, 0, subject, entry.key);
     if (status == STATUS_OK) {
         status = journal_entry_pack(ring, 0, &entry, value);
     }
@@ -135,6 +144,20 @@ void journal_put(struct journal *journal, const struct ring *ring, const char *a
                  status == STATUS_OK ? "since too many entries wait to be written"
                                      : "since there is no evidence secret");
     }
+}
+
+void journal_put(struct journal *journal, const struct ring *ring, const char *address,
+                 const char *message_id, unsigned allowed, int64_t expires)
+{
+    const struct journal_subject subject = {address, message_id, false};
+    put(journal, ring, &subject, allowed, expires);
+}
+
+void journal_note_put(struct journal *journal, const struct ring *ring, const char *address,
+                      const char *name, unsigned allowed, int64_t expires)
+{
+    const struct journal_subject subject = {address, name, true};
+    put(journal, ring, &subject, allowed, expires);
 }
 
 /* -------------------------------------------------------------- looking */
@@ -168,7 +191,7 @@ static bool add_layer(struct sighting *sighting, const struct ring *ring,
 }
 
 /* The keys by all secrets that there are. A count, 0: nothing can be found, or *status tells. */
-static size_t make_keys(const struct ring *ring, const char *address, const char *message_id,
+static size_t make_keys(const struct ring *ring, const struct journal_subject *subject,
                         struct sighting out[static JOURNAL_SECRETS], enum status *status)
 {
     size_t count = 0;
@@ -176,7 +199,7 @@ static size_t make_keys(const struct ring *ring, const char *address, const char
     for (unsigned secret = 0; secret < JOURNAL_SECRETS; secret++) {
         struct sighting *sighting = &out[count];
         *sighting = (struct sighting){.secret = secret};
-        *status = journal_entry_key(ring, secret, address, message_id, sighting->entry.key);
+        *status = make_key(ring, secret, subject, sighting->entry.key);
         if (*status == STATUS_OK) {
             count++;
         } else if (*status != STATUS_NOT_FOUND && *status != STATUS_INVALID) {
@@ -256,13 +279,13 @@ static bool is_settled(const struct sighting sightings[], size_t count)
 /* JOURNAL_NO, or *out and JOURNAL_YES or JOURNAL_EXHAUSTED, or JOURNAL_UNAVAILABLE; then *out may
  * still be found, without knowing how often it was used. */
 static enum journal_answer look(struct journal *journal, const struct ring *ring,
-                                const char *address, const char *message_id, time_t now,
+                                const struct journal_subject *subject, time_t now,
                                 struct sighting *out)
 {
     struct sighting sightings[JOURNAL_SECRETS];
     enum status status;
     *out = (struct sighting){.found = false};
-    size_t count = make_keys(ring, address, message_id, sightings, &status);
+    size_t count = make_keys(ring, subject, sightings, &status);
     if (count == 0) {
         return status == STATUS_OK ? JOURNAL_NO : JOURNAL_UNAVAILABLE;
     }
@@ -282,19 +305,40 @@ static enum journal_answer look(struct journal *journal, const struct ring *ring
     return readable ? JOURNAL_NO : JOURNAL_UNAVAILABLE;
 }
 
-enum journal_answer journal_look(struct journal *journal, const struct ring *ring,
-                                 const char *address, const char *message_id, time_t now,
-                                 struct journal_entry *entry)
+enum journal_answer journal_own_look(struct journal *journal, const struct ring *ring,
+                                     const struct journal_subject *subject, time_t now,
+                                     struct journal_entry *entry)
 {
-    if (journal->reader) {
-        return journal_reader_look(journal, ring, address, message_id, now, entry);
-    }
     struct sighting sighting;
-    enum journal_answer answer = look(journal, ring, address, message_id, now, &sighting);
+    enum journal_answer answer = look(journal, ring, subject, now, &sighting);
     if (sighting.found && entry != NULL) {
         *entry = sighting.entry;
     }
     return answer;
+}
+
+static enum journal_answer look_anywhere(struct journal *journal, const struct ring *ring,
+                                         const struct journal_subject *subject, time_t now,
+                                         struct journal_entry *entry)
+{
+    return journal->reader ? journal_reader_look(journal, ring, subject, now, entry)
+                           : journal_own_look(journal, ring, subject, now, entry);
+}
+
+enum journal_answer journal_look(struct journal *journal, const struct ring *ring,
+                                 const char *address, const char *message_id, time_t now,
+                                 struct journal_entry *entry)
+{
+    const struct journal_subject subject = {address, message_id, false};
+    return look_anywhere(journal, ring, &subject, now, entry);
+}
+
+enum journal_answer journal_note_look(struct journal *journal, const struct ring *ring,
+                                      const char *address, const char *name, time_t now,
+                                      struct journal_entry *entry)
+{
+    const struct journal_subject subject = {address, name, true};
+    return look_anywhere(journal, ring, &subject, now, entry);
 }
 
 /* ------------------------------------------------------------- counting */
@@ -330,13 +374,10 @@ static void store_use(struct journal *journal, const struct ring *ring,
 enum journal_answer journal_use(struct journal *journal, const struct ring *ring,
                                 const char *address, const char *message_id, time_t now)
 {
+    const struct journal_subject subject = {address, message_id, false};
     struct sighting sighting;
-    enum journal_answer answer = look(journal, ring, address, message_id, now, &sighting);
-    if (answer != JOURNAL_YES) {
-        return answer;
-    }
     pthread_mutex_lock(&journal->counting);
-    answer = look(journal, ring, address, message_id, now, &sighting);
+    enum journal_answer answer = look(journal, ring, &subject, now, &sighting);
     if (answer == JOURNAL_YES && (sighting.counted || journal->file == NULL)) {
         sighting.entry.used++;
         store_use(journal, ring, &sighting);
@@ -345,21 +386,21 @@ enum journal_answer journal_use(struct journal *journal, const struct ring *ring
     return answer;
 }
 
-enum journal_answer journal_use_or_add(struct journal *journal, const struct ring *ring,
-                                       const char *address, const char *message_id,
-                                       unsigned allowed, int64_t expires, time_t now)
+enum journal_answer journal_note_use(struct journal *journal, const struct ring *ring,
+                                     const char *address, const char *name, unsigned allowed,
+                                     int64_t expires, time_t now)
 {
+    const struct journal_subject subject = {address, name, true};
     struct sighting sighting;
     pthread_mutex_lock(&journal->counting);
-    enum journal_answer answer = look(journal, ring, address, message_id, now, &sighting);
+    enum journal_answer answer = look(journal, ring, &subject, now, &sighting);
     bool memory_only = journal->file == NULL;
     if (answer == JOURNAL_NO || (answer == JOURNAL_UNAVAILABLE && memory_only)) {
         sighting.entry = (struct journal_entry){.expires = expires, .allowed = allowed};
         sighting.secret = 0;
         sighting.counted = true;
-        answer = journal_entry_key(ring, 0, address, message_id, sighting.entry.key) == STATUS_OK
-                     ? JOURNAL_YES
-                     : JOURNAL_UNAVAILABLE;
+        answer = make_key(ring, 0, &subject, sighting.entry.key) == STATUS_OK ? JOURNAL_YES
+                                                                              : JOURNAL_UNAVAILABLE;
     }
     if (answer == JOURNAL_YES && (sighting.counted || memory_only)) {
         sighting.entry.used++;

@@ -50,22 +50,30 @@ unsigned journal_allowance(size_t recipients);
 void journal_put(struct journal *journal, const struct ring *ring, const char *address,
                  const char *message_id, unsigned allowed, int64_t expires);
 
+/* The same for what we note down ourselves, under a name that no Message-ID can stand for. */
+void journal_note_put(struct journal *journal, const struct ring *ring, const char *address,
+                      const char *name, unsigned allowed, int64_t expires);
+
 enum journal_answer { JOURNAL_NO, JOURNAL_YES, JOURNAL_EXHAUSTED, JOURNAL_UNAVAILABLE };
 
-/* Was it sent? Counts a use where the answer is yes; JOURNAL_EXHAUSTED: all its uses are gone.
- * JOURNAL_UNAVAILABLE: the file cannot be read just now. Any thread. */
-enum journal_answer journal_use(struct journal *journal, const struct ring *ring,
-                                const char *address, const char *message_id, time_t now);
-/* The same for what may not be journalled: an entry is made where there is none. */
-enum journal_answer journal_use_or_add(struct journal *journal, const struct ring *ring,
-                                       const char *address, const char *message_id,
-                                       unsigned allowed, int64_t expires, time_t now);
-/* The same as journal_use without counting. entry may be NULL; it is set with JOURNAL_YES and
+/* Was it sent? Counts nothing. JOURNAL_EXHAUSTED: all its uses are gone. JOURNAL_UNAVAILABLE: the
+ * file cannot be read just now. entry may be NULL; it is set with JOURNAL_YES and
  * JOURNAL_EXHAUSTED. A damaged file does not end the reader's process: JOURNAL_UNAVAILABLE, and
- * journal_trouble tells. */
+ * journal_trouble tells. Any thread. */
 enum journal_answer journal_look(struct journal *journal, const struct ring *ring,
                                  const char *address, const char *message_id, time_t now,
                                  struct journal_entry *entry);
+enum journal_answer journal_note_look(struct journal *journal, const struct ring *ring,
+                                      const char *address, const char *name, time_t now,
+                                      struct journal_entry *entry);
+
+/* The same as journal_look, and counts a use where the answer is yes. Any thread. */
+enum journal_answer journal_use(struct journal *journal, const struct ring *ring,
+                                const char *address, const char *message_id, time_t now);
+/* The same of a note, which is made where there is none. */
+enum journal_answer journal_note_use(struct journal *journal, const struct ring *ring,
+                                     const char *address, const char *name, unsigned allowed,
+                                     int64_t expires, time_t now);
 
 /* What is wrong with it at present, in words for the administrator. False: nothing. Any thread. */
 bool journal_trouble(struct journal *journal, struct reason *out);

@@ -67,10 +67,21 @@ bool journal_is_walked(const char *path);
 /* journal_file_check in a child process. */
 enum status journal_check(const char *path, bool whole, struct reason *why);
 
-/* journal_look and journal_stat for a reader. */
+/* What an entry is for. */
+struct journal_subject {
+    const char *address;
+    const char *name; /* a Message-ID, or of a note */
+    bool note;
+};
+
+/* journal_look and journal_note_look, in this process's own journal and for a reader. */
+enum journal_answer journal_own_look(struct journal *journal, const struct ring *ring,
+                                     const struct journal_subject *subject, time_t now,
+                                     struct journal_entry *entry);
 enum journal_answer journal_reader_look(struct journal *journal, const struct ring *ring,
-                                        const char *address, const char *message_id, time_t now,
+                                        const struct journal_subject *subject, time_t now,
                                         struct journal_entry *entry);
+/* journal_stat for a reader. */
 enum status journal_reader_stat(struct journal *journal, struct journal_stat *out,
                                 struct reason *why);
 /* Whether a journal was set aside in folder. */

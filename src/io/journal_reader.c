@@ -16,7 +16,7 @@ enum { EXPIRE_STEP = 4096, LOOK_SECONDS = 20, EXPIRE_SECONDS = 3600 };
 struct question {
     const char *path;
     const struct ring *ring;
-    const char *address, *message_id;
+    const struct journal_subject *subject;
     time_t now;
 };
 
@@ -36,8 +36,8 @@ static enum status look_in_child(void *context, void *result, struct reason *why
     enum status status =
         journal_file_open(question->path, 0, JOURNAL_FILE_READ, &journal->file, why);
     if (status == STATUS_OK) {
-        looked->answer = journal_look(journal, question->ring, question->address,
-                                      question->message_id, question->now, &looked->entry);
+        looked->answer = journal_own_look(journal, question->ring, question->subject, question->now,
+                                          &looked->entry);
     }
     journal_free(journal);
     return status;
@@ -60,7 +60,7 @@ static void keep_trouble(struct journal *journal, enum status status, const stru
 }
 
 enum journal_answer journal_reader_look(struct journal *journal, const struct ring *ring,
-                                        const char *address, const char *message_id, time_t now,
+                                        const struct journal_subject *subject, time_t now,
                                         struct journal_entry *entry)
 {
     struct reason why = {""};
@@ -69,7 +69,7 @@ enum journal_answer journal_reader_look(struct journal *journal, const struct ri
         return JOURNAL_UNAVAILABLE;
     }
     char *path = journal_path(journal->folder, "journal");
-    struct question question = {path, ring, address, message_id, now};
+    struct question question = {path, ring, subject, now};
     enum status status = path != NULL ? journal_child_run(look_in_child, &question, &looked,
                                                           sizeof looked, LOOK_SECONDS, &why)
                                       : reason_set(&why, STATUS_NO_MEMORY, "out of memory");

@@ -9,10 +9,10 @@ enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
 }
 
 void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
-                   struct content *content, time_t now)
+                   struct content *content, struct claims *claims, time_t now)
 {
     enum fact need;
-    struct question question = {transaction, 0, content, now};
+    struct question question = {transaction, 0, content, claims, now};
     while (transaction_end(transaction, now, &need, &question.recipient) == POLICY_NEEDS) {
         transaction_answer(transaction, question.recipient, need,
                            oracle_ask(oracles, need, &question));

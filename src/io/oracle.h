@@ -11,12 +11,14 @@
 #include "batv/facts.h"
 #include "batv/transaction.h"
 #include "io/content.h"
+#include "io/uses.h"
 
 /* What is asked about: a recipient of a message that has come to its end. */
 struct question {
     struct transaction *transaction;
     size_t recipient;
     struct content *content; /* NULL: the MTA does not show it */
+    struct claims *claims;   /* NULL: it is only explained, so nothing is used up */
     time_t now;
 };
 
@@ -32,8 +34,9 @@ struct oracle_set {
 enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
                        const struct question *question);
 
-/* Runs the question machine to its decision: asks each fact that it needs. content may be NULL. */
+/* Runs the question machine to its decision: asks each fact that it needs. content and claims may
+ * be NULL. */
 void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
-                   struct content *content, time_t now);
+                   struct content *content, struct claims *claims, time_t now);
 
 #endif

@@ -437,11 +437,12 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
 {
     time_t now = time(NULL);
     struct reply reply;
+    struct claims claims = {.uses = adapter->uses};
     settle_doubts(s, now);
     if (transaction_goes_out(s->transaction)) {
         evidence_sent_prepare(s->transaction);
     }
-    oracle_decide(adapter->oracles, s->transaction, s->content, now);
+    oracle_decide(adapter->oracles, s->transaction, s->content, &claims, now);
     reply = *transaction_reply(s->transaction);
     if (transaction_failed(s->transaction)) {
         tell_failure(ctx, s);
@@ -453,6 +454,7 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
     if (reply.kind == REPLY_ACCEPT) {
         evidence_sent_record(adapter->journal, s->transaction, version_snapshot(s->version), now);
     }
+    claims_settle(&claims, reply.kind == REPLY_ACCEPT, now);
     message_end(s);
     return leave(s, reply_status(ctx, &reply));
 }
@@ -467,7 +469,8 @@ static sfsistat on_data(SMFICTX *ctx)
     if ((wants & WANT_BODY) != 0 && s->shows_messages) {
         content_free(s->content); /* libmilter lets a peer say DATA twice */
         s->content =
-            content_new(adapter->pool, version_snapshot(s->version)->settings->evidence.max_body);
+            content_new(adapter->pool, version_snapshot(s->version)->settings->evidence.max_body,
+                        &s->client.ip);
     }
     return wants != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
 }

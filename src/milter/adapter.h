@@ -7,6 +7,7 @@
 #include "io/journal.h"
 #include "io/keeper.h"
 #include "io/oracle_network.h"
+#include "io/uses.h"
 
 /* What the callbacks work with; must outlive adapter_run. */
 struct adapter {
@@ -14,6 +15,7 @@ struct adapter {
     const struct oracle_set *oracles;
     struct content_pool *pool;
     struct journal *journal;
+    struct uses *uses;
     struct oracle_network *network; /* of which the oracles are one; not waited for at the end */
 };
 

@@ -245,9 +245,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct site_state state = {.now = site_noon(0), .random = true};
     site_configure(0, &input);
     site_begin(&state);
-    returned = (struct evidence_returned){site.journal, true};
+    returned = (struct evidence_returned){site.journal};
     evidence_returned_oracles(&returned, &oracles);
     the_adapter.journal = site.journal;
+    the_adapter.uses = site.uses;
     write_input(&input, &out);
     int fd = open_connection();
     if (out.used == 0) {

@@ -1197,9 +1197,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take_script(&input);
     take_state(&input, &state);
     site_begin(&state);
-    script.returned = (struct evidence_returned){site.journal, true};
+    script.returned = (struct evidence_returned){site.journal};
     evidence_returned_oracles(&script.returned, &script.real);
     the_adapter.journal = site.journal;
+    the_adapter.uses = site.uses;
     for (unsigned i = 0; i < EVENTS_IN_ALL && !input_over(&input); i++) {
         take_step(sessions, &input);
     }

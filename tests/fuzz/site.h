@@ -44,6 +44,7 @@ static struct site {
     struct shared_ring *rings[SITE_RINGS];
     struct current current;
     struct journal *journal;
+    struct uses *uses;
     struct content_pool *pool;
     void (*on_decision)(const struct decision *decision);
     void (*on_blind)(void);
@@ -174,10 +175,13 @@ static inline void site_begin(const struct site_state *state)
     site.state = *state;
     current_init(&site.current, site_version(state));
     require(journal_open(NULL, 0, &site.journal, &why) == STATUS_OK);
+    site.uses = uses_new(site.journal);
+    require(site.uses != NULL);
 }
 
 static inline void site_end(void)
 {
+    uses_free(site.uses);
     journal_close(site.journal);
     current_destroy(&site.current);
 }

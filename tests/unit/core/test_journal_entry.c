@@ -111,6 +111,21 @@ START_TEST(test_what_counts)
 }
 END_TEST
 
+/* A note's name and a Message-ID of the same text are not the same, nor does white space go. */
+START_TEST(test_notes)
+{
+    uint8_t key[JOURNAL_KEY], note[JOURNAL_KEY], other[JOURNAL_KEY];
+    ck_assert_int_eq(journal_entry_key(ring, 0, "a@b.example", "x", key), STATUS_OK);
+    ck_assert_int_eq(journal_entry_note_key(ring, 0, "a@b.example", "x", note), STATUS_OK);
+    ck_assert_mem_ne(key, note, sizeof key);
+    ck_assert_int_eq(journal_entry_note_key(ring, 0, "a@b.example", " x", other), STATUS_OK);
+    ck_assert_mem_ne(note, other, sizeof key);
+    ck_assert_int_eq(journal_entry_note_key(ring, 0, "b@b.example", "x", other), STATUS_OK);
+    ck_assert_mem_ne(note, other, sizeof key);
+    ck_assert_int_eq(journal_entry_note_key(ring, 1, "a@b.example", "x", other), STATUS_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(test_no_id)
 {
     static const char *const none[] = {"", "<>", " \r\n\t<> "};
@@ -201,6 +216,7 @@ int main(void)
     tcase_add_test(tcase, test_a_value);
     tcase_add_loop_test(tcase, test_what_does_not_count, 0, COUNT_OF(same_ids));
     tcase_add_loop_test(tcase, test_what_counts, 0, COUNT_OF(others));
+    tcase_add_test(tcase, test_notes);
     tcase_add_test(tcase, test_no_id);
     tcase_add_test(tcase, test_secrets);
     tcase_add_loop_test(tcase, test_there_and_back, 0, COUNT_OF(entries));

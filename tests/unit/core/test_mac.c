@@ -226,6 +226,14 @@ START_TEST(test_digest)
     ck_assert_str_eq(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     ck_assert_int_eq(digest_hex("abc", 3, hex), STATUS_OK);
     ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    struct digest *digest = digest_start();
+    digest_add(digest, "a", 1);
+    digest_add(digest, "", 0);
+    digest_add(digest, "bc", 2);
+    ck_assert_int_eq(digest_finish(digest, hex), STATUS_OK);
+    ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    digest_add(NULL, "a", 1);
+    ck_assert_int_eq(digest_finish(NULL, hex), STATUS_CRYPTO);
 }
 END_TEST
 

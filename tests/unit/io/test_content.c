@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../suite.h"
+#include "batv/mac.h"
 #include "io/content.h"
 #include "io/mime.h"
 #include "io/stack.h"
@@ -27,6 +28,7 @@ enum {
 
 #define ORIGINAL "original.1@example.com"
 
+static const struct ip nobody;
 static struct content_pool *pool;
 static char lines[64 * KIB]; /* nothing but line ends; only read after setup */
 
@@ -45,7 +47,7 @@ static void teardown(void)
 
 static struct content *begin(void)
 {
-    struct content *content = content_new(pool, MAX_BODY);
+    struct content *content = content_new(pool, MAX_BODY, &nobody);
     ck_assert_ptr_nonnull(content);
     return content;
 }
@@ -303,14 +305,14 @@ END_TEST
 
 START_TEST(test_body_of_its_own_bound)
 {
-    struct content *content = content_new(pool, 10);
+    struct content *content = content_new(pool, 10, &nobody);
     ck_assert(body_text(content, "012345678"));
     ck_assert(!body_text(content, "9"));
     ck_assert(!body_text(content, ""));
     read_of(content);
     content_free(content);
 
-    content = content_new(pool, 10);
+    content = content_new(pool, 10, &nobody);
     ck_assert(!body_text(content, "Message-ID: <" ORIGINAL ">\n"));
     ck_assert(!names(read_of(content), ORIGINAL));
     content_free(content);
@@ -374,7 +376,7 @@ static enum content_state state_of(struct content *content)
 /* A bounce that needs about all of a pool: as long as it can be had, nothing is missing. */
 static void check_pool_is_empty(struct content_pool *small)
 {
-    struct content *content = content_new(small, MAX_BODY);
+    struct content *content = content_new(small, MAX_BODY, &nobody);
     ck_assert(fill(content, 250 * KIB));
     ck_assert_int_eq(state_of(content), CONTENT_READ);
     content_free(content);
@@ -385,7 +387,7 @@ START_TEST(test_too_large_for_the_pool)
     struct content_pool *small = content_pool_new(MIB, PARSERS);
     for (int i = 0; i < 3; i++) {
         check_pool_is_empty(small);
-        struct content *content = content_new(small, 4 * MIB);
+        struct content *content = content_new(small, 4 * MIB, &nobody);
         give_fields(content);
         ck_assert(!fill(content, 3 * MIB));
         ck_assert(!body_text(content, body));
@@ -404,9 +406,9 @@ END_TEST
 START_TEST(test_many_at_once)
 {
     struct content_pool *small = content_pool_new(MIB, PARSERS);
-    struct content *first = content_new(small, 2 * MIB);
-    struct content *second = content_new(small, 2 * MIB);
-    struct content *late = content_new(small, 2 * MIB);
+    struct content *first = content_new(small, 2 * MIB, &nobody);
+    struct content *second = content_new(small, 2 * MIB, &nobody);
+    struct content *late = content_new(small, 2 * MIB, &nobody);
     ck_assert(fill(first, 900 * KIB));
     content_header(second, "In-Reply-To", "<" ORIGINAL ">");
     ck_assert(!body_text(second, body));
@@ -426,15 +428,75 @@ END_TEST
 START_TEST(test_no_memory_at_all)
 {
     struct content_pool *none = content_pool_new(0, PARSERS);
-    struct content *content = content_new(none, MAX_BODY);
+    struct content *content = content_new(none, MAX_BODY, &nobody);
     content_header(content, "Subject", "x");
     ck_assert(!body_text(content, "x"));
     ck_assert_int_eq(state_of(content), CONTENT_OVERLOADED);
     content_free(content);
-    content = content_new(none, MAX_BODY);
+    content = content_new(none, MAX_BODY, &nobody);
     ck_assert_int_eq(state_of(content), CONTENT_OVERLOADED);
     content_free(content);
     content_pool_free(none);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ digests */
+
+static void digest_of(const char *client, const char *const header[][2], const char *text,
+                      char out[static DIGEST_HEX])
+{
+    struct ip ip;
+    ck_assert(ip_parse(client, &ip));
+    struct content *content = content_new(pool, MAX_BODY, &ip);
+    ck_assert_ptr_nonnull(content);
+    for (size_t i = 0; header[i][0] != NULL; i++) {
+        content_header(content, header[i][0], header[i][1]);
+    }
+    body_text(content, text);
+    ck_assert_ptr_nonnull(content_digest(content));
+    snprintf(out, DIGEST_HEX, "%s", content_digest(content));
+    content_free(content);
+}
+
+static const struct {
+    const char *client;
+    const char *header[4][2];
+    const char *text;
+    bool same;
+} tries[] = {
+    {"192.0.2.200", {{"From", "a"}, {"Message-ID", "<1>"}}, "x", true},
+    {"192.0.2.1", {{"Received", "now"}, {"From", "a"}, {"Message-ID", "<1>"}}, "x", true},
+    {"192.0.2.1", {{"From", "a"}, {"return-path", "<>"}, {"Message-ID", "<1>"}}, "x", true},
+    {"192.0.3.1", {{"From", "a"}, {"Message-ID", "<1>"}}, "x", false},
+    {"2001:db8::1", {{"From", "a"}, {"Message-ID", "<1>"}}, "x", false},
+    {"192.0.2.1", {{"From", "b"}, {"Message-ID", "<1>"}}, "x", false},
+    {"192.0.2.1", {{"Message-ID", "<1>"}, {"From", "a"}}, "x", false},
+    {"192.0.2.1", {{"From", "a"}, {"Message-ID", "<1>"}}, "y", false},
+    {"192.0.2.1", {{"From", "aMessage-ID"}}, "<1>x", false},
+};
+
+/* It stays the same on another way through the same network, and changes with all else. */
+START_TEST(test_digest)
+{
+    static const char *const header[][2] = {{"From", "a"}, {"Message-ID", "<1>"}, {NULL, NULL}};
+    char first[DIGEST_HEX];
+    char other[DIGEST_HEX];
+    digest_of("192.0.2.1", header, "x", first);
+    digest_of(tries[_i].client, tries[_i].header, tries[_i].text, other);
+    ck_assert_int_eq(strcmp(first, other) == 0, tries[_i].same);
+}
+END_TEST
+
+START_TEST(test_digest_of_ipv6)
+{
+    static const char *const header[][2] = {{"From", "a"}, {NULL, NULL}};
+    char first[DIGEST_HEX];
+    char other[DIGEST_HEX];
+    digest_of("2001:db8:1:2::1", header, "x", first);
+    digest_of("2001:db8:1:2:ffff::2", header, "x", other);
+    ck_assert_str_eq(first, other);
+    digest_of("2001:db8:1:3::1", header, "x", other);
+    ck_assert_str_ne(first, other);
 }
 END_TEST
 
@@ -451,7 +513,7 @@ static void *work(void *context)
 {
     struct crowd *crowd = context;
     for (int i = 0; i < ROUNDS; i++) {
-        struct content *content = content_new(crowd->pool, MAX_BODY);
+        struct content *content = content_new(crowd->pool, MAX_BODY, &nobody);
         const struct bounce *bounce;
         give_fields(content);
         body_text(content, body);
@@ -527,6 +589,8 @@ int main(void)
     tcase_add_test(tcase, test_length_of_body);
     tcase_add_test(tcase, test_body_of_its_own_bound);
     tcase_add_test(tcase, test_length_of_file);
+    tcase_add_loop_test(tcase, test_digest, 0, sizeof tries / sizeof tries[0]);
+    tcase_add_test(tcase, test_digest_of_ipv6);
     tcase_add_test(tcase, test_look_ups);
     tcase_add_test(tcase, test_too_large_for_the_pool);
     tcase_add_test(tcase, test_many_at_once);

@@ -23,10 +23,13 @@ enum { OFF_EXAMPLE = 8, RETAIN = 30, ALLOWED = 23, MIB = 1024 * 1024, MAX_BODY =
 struct desk {
     struct site *site;
     struct journal *journal;
+    struct uses *uses;
     struct content_pool *pool;
     struct evidence_returned evidence;
     struct oracle_set oracles;
-    int days; /* from today until the end of each message */
+    int days;        /* from today until the end of each message */
+    unsigned number; /* of the bounce: those of one number are tries of the same */
+    bool explains;   /* nothing is claimed */
 };
 
 static struct desk desk;
@@ -39,12 +42,15 @@ static void setup(void)
     ck_assert_ptr_nonnull(desk.pool);
     ck_assert_msg(journal_open(NULL, 0, &desk.journal, &why) == STATUS_OK, "%s", why.text);
     site_evidence(desk.site);
-    desk.evidence = (struct evidence_returned){.journal = desk.journal, .counts = true};
+    desk.uses = uses_new(desk.journal);
+    ck_assert_ptr_nonnull(desk.uses);
+    desk.evidence = (struct evidence_returned){.journal = desk.journal};
     evidence_returned_oracles(&desk.evidence, &desk.oracles);
 }
 
 static void teardown(void)
 {
+    uses_free(desk.uses);
     journal_close(desk.journal);
     content_pool_free(desk.pool);
     site_free(desk.site);
@@ -81,17 +87,24 @@ static void judge(const char *const recipients[], struct content *content, struc
     if (desk.site->renews) {
         transaction_renew(t, desk.site->newer, now_of_site());
     }
-    oracle_decide(&desk.oracles, t, content, noon_of(TODAY + desk.days));
+    struct claims claims = {.uses = desk.uses};
+    time_t now = noon_of(TODAY + desk.days);
+    oracle_decide(&desk.oracles, t, content, desk.explains ? NULL : &claims, now);
     add_verdicts(text, t);
+    claims_settle(&claims, transaction_reply(t)->kind == REPLY_ACCEPT, now);
     transaction_free(t);
 }
 
+static const struct ip nobody;
+
+/* The message with a field that tells it from others. */
 static void judge_message(const char *const recipients[], const char *message, struct text *text)
 {
     static struct text expanded;
-    struct content *content = content_new(desk.pool, MAX_BODY);
+    struct content *content = content_new(desk.pool, MAX_BODY, &nobody);
     ck_assert_ptr_nonnull(content);
     expanded = (struct text){.used = 0};
+    text_add(&expanded, "X-Number: %u\n", desk.number);
     expand(&expanded, desk.site, message);
     content_message(content, expanded.out, expanded.used);
     judge(recipients, content, text);
@@ -103,6 +116,7 @@ static void check(const char *name, const char *const recipients[], const char *
 {
     static struct text text;
     text = (struct text){.used = 0};
+    desk.number++;
     judge_message(recipients, message, &text);
     ck_assert_msg(strcmp(text.out, expected) == 0, "%s:\n%s\nexpected:\n%s", name, text.out,
                   expected);
@@ -360,17 +374,166 @@ START_TEST(test_journal_uses)
 }
 END_TEST
 
-/* Each recipient of a bounce is a use. */
-START_TEST(test_uses_by_recipient)
+/* A mailbox is counted once, however many recipients name it. */
+START_TEST(test_uses_by_mailbox)
 {
-    static const char *const twice[] = {"<" ALICE ">", "<{bad " ALICE "}>", NULL};
-    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
-    for (int i = 0; i < ALLOWED / 2; i++) {
-        check("twice", twice, DSN(ID), BY("journal") BY("journal"));
+    static const char *const names[] = {"<" ALICE ">", "<{bad " ALICE "}>", "<ALICE@Example.com>"};
+    const char *thirty[31] = {NULL};
+    for (size_t i = 0; i < 30; i++) {
+        thirty[i] = names[i % COUNT_OF(names)];
     }
-    check("the last", twice, DSN(ID), BY("journal") USED_UP);
+    static struct text expected;
+    expected = (struct text){.used = 0};
+    for (size_t i = 0; i < 30; i++) {
+        text_add(&expected, "%s", BY("journal"));
+    }
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    check("thirty names", thirty, DSN(ID), expected.out);
+    check_times(ALLOWED - 1, "that was one use", DSN(ID), BY("journal"));
+    check_alice("and these the others", DSN(ID), USED_UP);
 }
 END_TEST
+
+/* Each mailbox is counted for itself. */
+START_TEST(test_uses_of_two_mailboxes)
+{
+    static const char *const two[] = {"<" ALICE ">", "<" NEWS ">", NULL};
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    put_sent(desk.site->ring, NEWS, "sent.1@example.com", RETAIN + 1);
+    for (int i = 0; i < ALLOWED; i++) {
+        check("both", two, DSN(ID), BY("journal") BY("journal"));
+    }
+    check("both", two, DSN(ID), USED_UP USED_UP);
+}
+END_TEST
+
+/* -------------------------------------------------------------------- tries */
+
+/* The bounce of that number, with these fields on top, comes once (more). */
+static void try_again(const char *name, unsigned number, const char *fields, const char *message,
+                      const char *expected)
+{
+    static struct text whole;
+    whole = (struct text){.used = 0};
+    text_add(&whole, "%s%s", fields, message);
+    desk.number = number - 1;
+    check_alice(name, whole.out, expected);
+}
+
+enum { SAME = 1000000 };
+
+/* Somebody behind us puts it off each time: it is let in thirty times, and counted once. */
+START_TEST(test_tries_of_one_bounce)
+{
+    const char *message = _i == 0 ? DSN(ID) : DSN(EVIDENCE "{evidence " ALICE "}");
+    const char *proof = _i == 0 ? BY("journal") : BY("header");
+    if (_i == 0) {
+        put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    }
+    for (int i = 0; i < 30; i++) {
+        try_again("a try", SAME, "", message, proof);
+    }
+    desk.number = 0;
+    check_times(ALLOWED - 1, "others", message, proof);
+    check_alice("and no more of them", message, USED_UP);
+    try_again("the first is still known", SAME, "", message, proof);
+    check("by another mailbox it is not", (const char *const[]){"<" NEWS ">", NULL}, message,
+          NO_PROOF);
+}
+END_TEST
+
+/* A hundred tries more are the same bounce, within six days; beyond that each is another one. */
+START_TEST(test_number_of_tries)
+{
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    for (int i = 0; i < 1 + 100; i++) {
+        try_again("a try", SAME, "", DSN(ID), BY("journal"));
+    }
+    for (int i = 1; i < ALLOWED; i++) {
+        try_again("counted", SAME, "", DSN(ID), BY("journal"));
+    }
+    try_again("used up", SAME, "", DSN(ID), USED_UP);
+}
+END_TEST
+
+START_TEST(test_days_of_tries)
+{
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    try_again("the first", SAME, "", DSN(ID), BY("journal"));
+    desk.number = 0;
+    check_times(ALLOWED - 1, "others", DSN(ID), BY("journal"));
+    desk.days = 6;
+    try_again("six days later", SAME, "", DSN(ID), BY("journal"));
+    desk.days = 7;
+    try_again("seven days later", SAME, "", DSN(ID), USED_UP);
+}
+END_TEST
+
+/* The own Message-ID is the same in all of them, which is for a forger to choose. */
+START_TEST(test_fifty_forged_bounces_with_one_own_id)
+{
+    unsigned accepted = 0;
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    for (unsigned i = 0; i < 50; i++) {
+        struct text text = {.used = 0};
+        char message[2048];
+        snprintf(message, sizeof message, "%s\nVisit us: %u\n", DSN(ID), i);
+        desk.number = SAME;
+        judge_message((const char *const[]){"<" ALICE ">", NULL}, message, &text);
+        accepted += strcmp(text.out, BY("journal")) == 0;
+    }
+    ck_assert_uint_eq(accepted, ALLOWED);
+}
+END_TEST
+
+/* One that is put off or refused, here by another recipient's proof that is not there, uses nothing
+ * up. */
+START_TEST(test_only_what_is_let_in_counts)
+{
+    static const char *const two[] = {"<" ALICE ">", "<a@tempfail.example>", NULL};
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    for (int i = 0; i < 2 * ALLOWED; i++) {
+        check("put off", two, DSN(ID), BY("journal") "dsn none tempfail verify.action\n");
+    }
+    check_times(ALLOWED, "none is used up", DSN(ID), BY("journal"));
+    check_alice("now they are", DSN(ID), USED_UP);
+}
+END_TEST
+
+/* What is claimed but not settled is kept from others: they come again. */
+START_TEST(test_claims_at_one_time)
+{
+    const struct proof proof = {
+        .ring = desk.site->ring, .address = ALICE, .name = "sent.1@example.com"};
+    struct claims claims[ALLOWED + 1];
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    for (int i = 0; i <= ALLOWED; i++) {
+        claims[i] = (struct claims){.uses = desk.uses};
+        ck_assert_int_eq(claims_add(&claims[i], &proof, NULL, now_of_site()),
+                         i < ALLOWED ? ANSWER_YES : ANSWER_OVERLOADED);
+    }
+    check_alice("deferred", DSN(ID), "dsn none tempfail evidence.journal\n");
+    claims_settle(&claims[0], false, now_of_site());
+    check_alice("one was dropped", DSN(ID), BY("journal"));
+    for (int i = 1; i <= ALLOWED; i++) {
+        claims_settle(&claims[i], i % 2 != 0, now_of_site());
+    }
+    check_times(ALLOWED / 2, "every second was dropped", DSN(ID), BY("journal"));
+    check_alice("used up", DSN(ID), USED_UP);
+}
+END_TEST
+
+/* No Message-ID is a note's name, whatever stands in it. */
+START_TEST(test_notes_are_no_message_ids)
+{
+    char name[EVIDENCE_USE_NAME];
+    evidence_use_name("0123456789abcdef", name);
+    journal_note_put(desk.journal, desk.site->ring, ALICE, name, ALLOWED, TODAY + RETAIN + 1);
+    check_alice("named", DSN("Message-ID: <evidence:0123456789abcdef>"), NO_PROOF);
+}
+END_TEST
+
+/* ----------------------------------------------------------- the header's */
 
 /* A header's uses are those of the message that it came back with, where that is known. */
 START_TEST(test_header_uses_by_message_id)
@@ -463,14 +626,14 @@ END_TEST
 START_TEST(test_explaining_counts_nothing)
 {
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
-    desk.evidence.counts = false;
+    desk.explains = true;
     check_times(2 * ALLOWED, "the journal", DSN(ID), BY("journal"));
     check_times(2 * ALLOWED, "the header", DSN(EVIDENCE "{evidence " ALICE "}"), BY("header"));
     check_times(2 * ALLOWED, "both", DSN(EVIDENCE "{evidence " ALICE "}\n" ID), BY("header"));
-    desk.evidence.counts = true;
+    desk.explains = false;
     check_times(ALLOWED, "the journal", DSN(ID), BY("journal"));
     check_times(ALLOWED, "the header", DSN(EVIDENCE "{evidence " ALICE "}"), BY("header"));
-    desk.evidence.counts = false;
+    desk.explains = true;
     check_alice("the journal is used up", DSN(ID), USED_UP);
     check_alice("the header is used up", DSN(EVIDENCE "{evidence " ALICE "}"), USED_UP);
 }
@@ -504,6 +667,9 @@ START_TEST(test_unreadable_journal)
     struct journal *memory = desk.journal;
     ck_assert_int_eq(journal_open(folder, 64 * MIB, &desk.journal, &why), STATUS_OK);
     desk.evidence.journal = desk.journal;
+    struct uses *uses = desk.uses;
+    desk.uses = uses_new(desk.journal);
+    ck_assert_ptr_nonnull(desk.uses);
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     check_alice("known", DSN(ID), BY("journal"));
     check_alice("unknown", DSN("Message-ID: <sent.2@example.com>"),
@@ -511,7 +677,9 @@ START_TEST(test_unreadable_journal)
     check_alice("unknown, with the header",
                 DSN("Message-ID: <sent.2@example.com>\n" EVIDENCE "{evidence " ALICE "}"),
                 BY("header"));
+    uses_free(desk.uses);
     journal_close(desk.journal);
+    desk.uses = uses;
     desk.journal = memory;
     rmdir(path);
     for (size_t i = 0; i < 2; i++) {
@@ -591,7 +759,7 @@ START_TEST(test_overloaded)
     struct text text = {.used = 0};
     struct content_pool *none = content_pool_new(0, 1);
     desk.site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("x");
-    struct content *content = content_new(none, MAX_BODY);
+    struct content *content = content_new(none, MAX_BODY, &nobody);
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     content_message(content, message, sizeof message - 1);
     judge(three, content, &text);
@@ -608,14 +776,14 @@ START_TEST(test_look_ups)
     static const char message[] = DSN("References: <x@other.test> <y@other.test>\n" ID);
     for (int left = 0; left < 5; left++) {
         struct text text = {.used = 0};
-        struct content *content = content_new(desk.pool, MAX_BODY);
+        struct content *content = content_new(desk.pool, MAX_BODY, &nobody);
         int had = 0;
         put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
         while (content_may_look_up(content)) {
             had++;
         }
         content_free(content);
-        content = content_new(desk.pool, MAX_BODY);
+        content = content_new(desk.pool, MAX_BODY, &nobody);
         for (int i = 0; i < had - left; i++) {
             ck_assert(content_may_look_up(content));
         }
@@ -637,7 +805,7 @@ START_TEST(test_look_ups_of_patterns)
     desk.site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("^[0-9]+\\.[a-f]{6}@off\\.ex");
     for (int left = 0; left < 2; left++) {
         struct text text = {.used = 0};
-        struct content *content = content_new(desk.pool, MAX_BODY);
+        struct content *content = content_new(desk.pool, MAX_BODY, &nobody);
         content_message(content, message, sizeof message - 1);
         while (left == 0 && content_may_look_up(content)) {
         }
@@ -651,7 +819,7 @@ END_TEST
 START_TEST(test_class_oracle)
 {
     struct client client = client_of(OUTSIDE);
-    struct content *content = content_new(desk.pool, MAX_BODY);
+    struct content *content = content_new(desk.pool, MAX_BODY, &nobody);
     static const char message[] = RECEIPT("");
     content_message(content, message, sizeof message - 1);
     for (size_t i = 0; i < desk.site->settings->rules_count; i++) {
@@ -660,11 +828,11 @@ START_TEST(test_class_oracle)
     struct transaction *t = transaction_new(&desk.site->snapshot, &client);
     transaction_mail(t, "<>", NULL, NULL);
     transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
-    struct question question = {t, 0, content, now_of_site()};
+    struct question question = {t, 0, content, NULL, now_of_site()};
     ck_assert_int_eq(oracle_ask(&desk.oracles, FACT_CLASS, &question), ANSWER_YES);
     question.content = NULL;
     ck_assert_int_eq(oracle_ask(&desk.oracles, FACT_CLASS, &question), ANSWER_UNAVAILABLE);
-    oracle_decide(&desk.oracles, t, content, now_of_site());
+    oracle_decide(&desk.oracles, t, content, NULL, now_of_site());
     struct text text = {.used = 0};
     add_verdicts(&text, t);
     ck_assert_str_eq(text.out, "mdn none log verify.class.mdn\n");
@@ -691,7 +859,7 @@ static void send_from_alice(const char *const fields[][2], size_t recipients, st
         evidence_sent_header(t, fields[i][0], fields[i][1]);
     }
     evidence_sent_prepare(t);
-    oracle_decide(&desk.oracles, t, NULL, now_of_site());
+    oracle_decide(&desk.oracles, t, NULL, NULL, now_of_site());
     ck_assert_ptr_nonnull(transaction_outgoing(t));
     evidence_sent_record(desk.journal, t, &desk.site->snapshot, now_of_site());
     text_add(value, "%s", transaction_outgoing(t)->value);
@@ -745,7 +913,7 @@ START_TEST(test_use_name)
 {
     char name[EVIDENCE_USE_NAME];
     evidence_use_name("0123456789abcdef", name);
-    ck_assert_str_eq(name, "batv-evidence:0123456789abcdef");
+    ck_assert_str_eq(name, "evidence:0123456789abcdef");
 }
 END_TEST
 
@@ -760,7 +928,15 @@ int main(void)
     tcase_add_test(tcase, test_journalled_by_the_former_secret);
     tcase_add_test(tcase, test_journalled_too_long_ago);
     tcase_add_test(tcase, test_journal_uses);
-    tcase_add_test(tcase, test_uses_by_recipient);
+    tcase_add_test(tcase, test_uses_by_mailbox);
+    tcase_add_test(tcase, test_uses_of_two_mailboxes);
+    tcase_add_loop_test(tcase, test_tries_of_one_bounce, 0, 2);
+    tcase_add_test(tcase, test_number_of_tries);
+    tcase_add_test(tcase, test_days_of_tries);
+    tcase_add_test(tcase, test_fifty_forged_bounces_with_one_own_id);
+    tcase_add_test(tcase, test_only_what_is_let_in_counts);
+    tcase_add_test(tcase, test_claims_at_one_time);
+    tcase_add_test(tcase, test_notes_are_no_message_ids);
     tcase_add_test(tcase, test_header_uses_by_message_id);
     tcase_add_test(tcase, test_header_uses_of_many_recipients);
     tcase_add_test(tcase, test_header_uses_by_bounce);

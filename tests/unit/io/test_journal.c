@@ -222,15 +222,16 @@ END_TEST
 START_TEST(test_use_or_add)
 {
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert_int_eq(journal_use_or_add(journal, ring, address, "nonce", 3, EXPIRES, noon),
+        ck_assert_int_eq(journal_note_use(journal, ring, address, "nonce", 3, EXPIRES, noon),
                          JOURNAL_YES);
         if (_i != 0) {
             journal_work(journal, noon);
         }
     }
-    ck_assert_int_eq(journal_use_or_add(journal, ring, address, "nonce", 3, EXPIRES, noon),
+    ck_assert_int_eq(journal_note_use(journal, ring, address, "nonce", 3, EXPIRES, noon),
                      JOURNAL_EXHAUSTED);
-    ck_assert_int_eq(journal_look(journal, ring, address, "nonce", noon, NULL), JOURNAL_EXHAUSTED);
+    ck_assert_int_eq(journal_note_look(journal, ring, address, "nonce", noon, NULL),
+                     JOURNAL_EXHAUSTED);
 }
 END_TEST
 

@@ -409,9 +409,9 @@ static void assert_in_memory(const char *said)
     put(1, EXPIRES);
     ck_assert_int_eq(use(1), JOURNAL_YES);
     ck_assert_uint_eq(entry_of(1).used, 1);
-    ck_assert_int_eq(journal_use_or_add(journal, ring, address, "nonce", 1, EXPIRES, noon),
+    ck_assert_int_eq(journal_note_use(journal, ring, address, "nonce", 1, EXPIRES, noon),
                      JOURNAL_YES);
-    ck_assert_int_eq(journal_use_or_add(journal, ring, address, "nonce", 1, EXPIRES, noon),
+    ck_assert_int_eq(journal_note_use(journal, ring, address, "nonce", 1, EXPIRES, noon),
                      JOURNAL_EXHAUSTED);
     journal_work(journal, noon);
     close_journal();

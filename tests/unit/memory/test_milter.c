@@ -264,13 +264,15 @@ static void open_all(void)
     ck_assert_int_eq(journal_open(NULL, 0, &adapter_of_run.journal, &why), STATUS_OK);
     ck_assert_msg(keeper_new(config, 0, &adapter_of_run.keeper, &why) == STATUS_OK, "%s", why.text);
     adapter_of_run.pool = content_pool_new(64 * MIB, 4);
-    returned = (struct evidence_returned){adapter_of_run.journal, true};
+    adapter_of_run.uses = uses_new(adapter_of_run.journal);
+    returned = (struct evidence_returned){adapter_of_run.journal};
     evidence_returned_oracles(&returned, &oracles);
     adapter_of_run.oracles = &oracles;
 }
 
 static void close_all(void)
 {
+    uses_free(adapter_of_run.uses);
     content_pool_free(adapter_of_run.pool);
     keeper_free(adapter_of_run.keeper);
     journal_close(adapter_of_run.journal);
