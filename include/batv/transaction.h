@@ -43,6 +43,13 @@ enum effect_kind {
     EFFECT_QUARANTINE        /* for the reason in value */
 };
 
+/* Of one name, however many a stranger has written: an MTA takes long to remove thousands of header
+ * fields, and Postfix none beyond 10,000. */
+enum { EFFECT_REMOVALS = 20 };
+/* The effects of a message: its sender, two headers with what they replace, a quarantine; and for
+ * each recipient two removals and an addition. */
+enum { EFFECTS_FIXED = 1 + 2 * (EFFECT_REMOVALS + 1) + 1, EFFECTS_PER_RECIPIENT = 3 };
+
 struct effect {
     enum effect_kind kind;
     const char *name;
@@ -107,7 +114,7 @@ struct outgoing {
     char *value;                   /* of the header that is added; NULL: none */
     char *copies[OUTGOING_COPIES]; /* the header as it came with the message; NULL: absurd */
     bool authentic[OUTGOING_COPIES];
-    size_t copy_count; /* perhaps more than are kept */
+    size_t copy_count; /* those that come after are not looked at and stay as they are */
 };
 /* After the end; NULL for a message that does not go out in our name or is not let through. */
 const struct outgoing *transaction_outgoing(const struct transaction *transaction);

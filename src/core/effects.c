@@ -1,7 +1,9 @@
 /*
  * What a decided message asks for: the words of a refusal, recipients taken out and put in, the
- * header that tells a mark. Values come from strangers, so none reaches a reply or a header unseen.
+ * header that tells a mark. Values come from strangers, so none reaches a reply or a header unseen,
+ * and their number is bounded by what the MTA bounds: the recipients.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,7 @@ bool recipient_is_restorable(const struct recipient *r)
 static void effect_add(struct transaction *t, enum effect_kind kind, const char *name,
                        const char *value)
 {
+    assert(t->effect_count < t->effect_room);
     t->effects[t->effect_count++] = (struct effect){.kind = kind, .name = name, .value = value};
 }
 
@@ -187,21 +190,27 @@ static char *format_mark(const struct transaction *t)
     return out;
 }
 
-static void add_removal(struct transaction *t, const char *name, unsigned index)
+/* Removes the first EFFECT_REMOVALS of count header fields of this name, less those to be spared
+ * (NULL: none). The highest index first, since each removal renumbers those behind it. */
+static void remove_headers(struct transaction *t, const char *name, size_t count,
+                           const bool spared[])
 {
-    effect_add(t, EFFECT_REMOVE_HEADER, name, NULL);
-    t->effects[t->effect_count - 1].index = index;
+    size_t end = 0;
+    for (size_t found = 0; end < count && found < EFFECT_REMOVALS; end++) {
+        found += spared == NULL || !spared[end];
+    }
+    for (size_t i = end; i > 0; i--) {
+        if (spared == NULL || !spared[i - 1]) {
+            effect_add(t, EFFECT_REMOVE_HEADER, name, NULL);
+            t->effects[t->effect_count - 1].index = (unsigned)i;
+        }
+    }
 }
 
-/* The highest index first: each removal renumbers those behind it. */
 static void replace_evidence(struct transaction *t)
 {
     const struct outgoing *outgoing = &t->outgoing;
-    for (size_t i = outgoing->copy_count; i > 0; i--) {
-        if (i > OUTGOING_COPIES || !outgoing->authentic[i - 1]) {
-            add_removal(t, EVIDENCE_NAME, (unsigned)i);
-        }
-    }
+    remove_headers(t, EVIDENCE_NAME, outgoing->copy_count, outgoing->authentic);
     if (outgoing->value != NULL) {
         effect_add(t, EFFECT_ADD_HEADER, EVIDENCE_NAME, outgoing->value);
     }
@@ -210,8 +219,8 @@ static void replace_evidence(struct transaction *t)
 enum status effects_build(struct transaction *t, const struct outcome *outcome)
 {
     const char *mark_header = t->snapshot->settings->mark_header;
-    size_t most = 1 + 3 * t->count + t->outgoing.copy_count + 1 + t->marks + 2;
-    t->effects = calloc(most, sizeof *t->effects);
+    t->effect_room = EFFECTS_FIXED + EFFECTS_PER_RECIPIENT * t->count;
+    t->effects = calloc(t->effect_room, sizeof *t->effects);
     if (t->effects == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -222,9 +231,7 @@ enum status effects_build(struct transaction *t, const struct outcome *outcome)
         return STATUS_NO_MEMORY;
     }
     replace_evidence(t);
-    for (unsigned i = t->marks; i > 0; i--) {
-        add_removal(t, mark_header, i);
-    }
+    remove_headers(t, mark_header, t->marks, NULL);
     if (outcome->mark) {
         t->mark_value = format_mark(t);
         if (t->mark_value == NULL) {

@@ -80,12 +80,15 @@ void transaction_nonce(struct transaction *t, const uint8_t nonce[static EVIDENC
  * end, when all answer addresses are. */
 static enum status keep_copy(struct outgoing *outgoing, const char *value)
 {
-    outgoing->copy_count++;
-    if (outgoing->copy_count > OUTGOING_COPIES || strlen(value) > EVIDENCE_VALUE_MAX) {
+    if (outgoing->copy_count == OUTGOING_COPIES) {
         return STATUS_OK;
     }
-    outgoing->copies[outgoing->copy_count - 1] = strdup(value);
-    return outgoing->copies[outgoing->copy_count - 1] != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    char **copy = &outgoing->copies[outgoing->copy_count++];
+    if (strlen(value) > EVIDENCE_VALUE_MAX) {
+        return STATUS_OK;
+    }
+    *copy = strdup(value);
+    return *copy != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 void outgoing_header(struct transaction *t, const char *name, const char *value)

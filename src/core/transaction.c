@@ -565,7 +565,8 @@ void transaction_header(struct transaction *t, const char *name, const char *val
     if (transaction_goes_out(t)) {
         outgoing_header(t, name, value);
     }
-    if (t->facts.bounce && ascii_equal(name, t->snapshot->settings->mark_header)) {
+    if (t->facts.bounce && t->snapshot->settings->may_mark &&
+        ascii_equal(name, t->snapshot->settings->mark_header)) {
         t->marks++;
     }
 }

@@ -57,7 +57,7 @@ struct transaction {
     char *tagged;
     char *mark_value;
     struct effect *effects;
-    size_t effect_count;
+    size_t effect_count, effect_room;
     struct decision *decisions;
     size_t decision_count, decision_room;
     struct reply reply;
@@ -91,7 +91,8 @@ void signing_note_relayed(struct transaction *t);
 void effects_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
                     struct reply *reply);
 
-/* Lists what has to be done to a message that is kept. */
+/* Lists what has to be done to a message that is kept: no more than EFFECTS_FIXED, and
+ * EFFECTS_PER_RECIPIENT for each of its recipients, whatever the message has in its header. */
 enum status effects_build(struct transaction *t, const struct outcome *outcome);
 
 #endif

@@ -1,5 +1,7 @@
 """What comes back to a real Postfix: bounces and other mail to tagged and plain recipients."""
 
+import time
+
 import pytest
 
 from batvtest import tag, util
@@ -657,6 +659,46 @@ def test_a_proxy_with_port_0_is_no_local_process(site):
     sent, entry = site.judged_bounce(ALICE, xclient=stranger)
     assert refused(sent), sent
     assert entry["rule"] == "verify.action"
+
+
+# -- how much a stranger can have done ------------------------------------------------------------
+
+def with_fields(name, subject, count=20000):
+    """A header of so many fields, in each of which nothing is true."""
+    fields = "".join(f"{name}: {i}\n" for i in range(count))
+    return (f"From: x@other.test\nTo: {ALICE}\nSubject: {subject}\n{fields}\nx\n").encode()
+
+
+def is_fast(site, rcpt, send):
+    before = len(site.postfix.maillog())
+    begin = time.monotonic()
+    sent = send()
+    seconds = time.monotonic() - begin
+    assert sent.accepted, sent
+    if rcpt is not None:
+        site.postfix.wait_one(rcpt, sent.subject)
+    assert seconds < 10, seconds
+    assert "panic" not in site.postfix.maillog()[before:]
+
+
+@pytest.mark.parametrize("verify, rcpt", [({}, "postmaster@example.com"),
+                                          ({"action": "auto"}, ALICE),
+                                          ({"action": "mark"}, ALICE)],
+                         ids=["postmaster", "warm-up", "where something marks"])
+def test_very_many_result_headers_cost_nothing(site, verify, rcpt):
+    """cleanup(8) takes a second for each thousand that it removes, and panics beyond 10,000."""
+    site.use({"verify": {"action": "reject", **verify}})
+    subject = util.unique("fields")
+    is_fast(site, rcpt, lambda: site.receive("<>", rcpt, subject=subject,
+                                             data=with_fields("X-Batv-Result", subject)))
+
+
+def test_very_many_evidence_headers_cost_nothing(site):
+    subject = util.unique("fields")
+    is_fast(site, None, lambda: site.submit(ALICE, subject=subject,
+                                            data=with_fields("X-Batv-Evidence", subject)))
+    message = site.sink.wait_one(subject=subject)
+    assert tag.parse(message.mail_from)
 
 
 # -- revoked keys; at the end, because it changes the ring ----------------------------------------

@@ -274,6 +274,11 @@ static void only_a_class_marks(struct site *site)
     site->settings->may_mark = settings_may_mark(site->settings);
 }
 
+static void only_logs(struct site *site)
+{
+    site->settings->may_mark = false;
+}
+
 static void nothing_marks(struct site *site)
 {
     site_evidence(site);
@@ -949,6 +954,14 @@ static const struct conversation bounces[] = {
          "header X-Batv-Result: bad-signature; class=-; proof=none; rcpt=<a@mark.example>\n"
          "accept\n"
          BOUNCE("{bad a@mark.example}", "bad-signature", "mark rule=verify.action")
+         NULL_SENDER},
+    {.name = "copies from outside, where nothing marks", .who = OUTSIDE, .prepare = only_logs,
+     .sender = "<>", .recipients = {"<abuse@example.com>"}, .marks = 3,
+     .expected =
+         "wants end\n"
+         "accept\n"
+         "verify client=" OUT " from=<> rcpt=<abuse@example.com> result=missing class=- proof=none "
+         "action=accept rule=exclude.recipients:abuse@*\n"
          NULL_SENDER},
     {.name = "copies from outside go from a genuine bounce too", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{0 " ALICE "}>"}, .marks = 2,
@@ -2737,6 +2750,32 @@ static void add_table(Suite *suite, const char *name, const TTest *test, size_t 
     suite_add_tcase(suite, tcase);
 }
 
+/* A stranger chooses how many fields a header has. It makes no difference to the MTA. */
+START_TEST(test_effects_of_very_many_marks)
+{
+    enum { MANY = 20000 };
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_rcpt(t, "<a@mark.example>", NULL, NULL, now_of_site());
+    for (int i = 0; i < MANY; i++) {
+        transaction_header(t, "X-Batv-Result", "valid");
+    }
+    decide(t, site);
+    size_t count;
+    const struct effect *effects = transaction_effects(t, &count);
+    ck_assert_uint_eq(count, EFFECT_REMOVALS + 1);
+    for (size_t i = 0; i < EFFECT_REMOVALS; i++) {
+        ck_assert_int_eq(effects[i].kind, EFFECT_REMOVE_HEADER);
+        ck_assert_uint_eq(effects[i].index, EFFECT_REMOVALS - i);
+    }
+    ck_assert_int_eq(effects[count - 1].kind, EFFECT_ADD_HEADER);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("transaction");
@@ -2773,6 +2812,7 @@ int main(void)
     tcase_add_test(tcase, test_first_signed);
     tcase_add_test(tcase, test_very_many_recipients);
     tcase_add_test(tcase, test_very_many_mailboxes);
+    tcase_add_test(tcase, test_effects_of_very_many_marks);
     tcase_add_test(tcase, test_questions);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
