@@ -23,20 +23,21 @@ static char *find_target(const char *path)
     return target != NULL || errno == ENOMEM ? target : strdup(path);
 }
 
-/* Owner and mode of the file that is to be replaced. */
+/* Owner and permissions of the file that is to be replaced; never a setuid bit. */
 static bool take_after(int fd, const char *target, mode_t mode)
 {
     struct stat there;
     struct stat fresh;
-    if (stat(target, &there) != 0) {
-        return errno == ENOENT && fchmod(fd, mode) == 0;
+    bool absent = lstat(target, &there) != 0;
+    if (absent ? errno == ENOENT : S_ISLNK(there.st_mode)) { /* a link to nothing */
+        return fchmod(fd, mode) == 0;
     }
-    if (fstat(fd, &fresh) != 0) {
+    if (absent || fstat(fd, &fresh) != 0) {
         return false;
     }
     bool same = there.st_uid == fresh.st_uid && there.st_gid == fresh.st_gid;
     return (same || fchown(fd, there.st_uid, there.st_gid) == 0) &&
-           fchmod(fd, there.st_mode & 07777) == 0;
+           fchmod(fd, there.st_mode & 0777) == 0;
 }
 
 static enum status fill(int fd, const struct draft *draft, const char *text, mode_t mode,

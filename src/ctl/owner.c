@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,8 +62,22 @@ static bool become(uid_t user, gid_t group)
     return false;
 }
 
+bool owner_find(const char *state_dir, const struct stat *folder, struct identity *out)
+{
+    struct reason why = {""};
+    char inside[PATH_MAX];
+    snprintf(inside, sizeof inside, "%.*s/", PATH_MAX - 2, state_dir);
+    if (identity_of_folder(inside, out, &why) != STATUS_OK) {
+        ctl_error("state_dir %s", why.text);
+        return false;
+    }
+    *out = (struct identity){geteuid() == 0 ? out->uid : folder->st_uid, folder->st_gid};
+    return true;
+}
+
 bool owner_become(const char *state_dir, const char *user)
 {
+    struct identity identity;
     struct stat folder;
     if (stat(state_dir, &folder) != 0) {
         return refuse_missing(state_dir, user);
@@ -71,9 +86,11 @@ bool owner_become(const char *state_dir, const char *user)
         ctl_error("state_dir %s: not a folder", state_dir);
         return false;
     }
-    if (geteuid() == folder.st_uid) {
-        return true;
+    if (!owner_find(state_dir, &folder, &identity)) {
+        return false;
     }
-    return geteuid() == 0 ? become(folder.st_uid, folder.st_gid)
-                          : refuse_user(state_dir, folder.st_uid);
+    if (geteuid() == 0) {
+        return identity.uid == 0 || become(identity.uid, identity.gid);
+    }
+    return geteuid() == folder.st_uid || refuse_user(state_dir, folder.st_uid);
 }

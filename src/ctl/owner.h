@@ -3,6 +3,13 @@
 #define CTL_OWNER_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
+
+#include "io/privileges.h"
+
+/* As whom to work in a state folder that is there: root as its owner, anybody else as it is. False:
+ * somebody could lead root elsewhere; the reason is on stderr. */
+bool owner_find(const char *state_dir, const struct stat *folder, struct identity *out);
 
 /* Becomes the owner and group of the folder, for good. Root stays root where root owns it. user is
  * the daemon's, for advice, or NULL. False: the reason is on stderr; the exit is CTL_UNABLE. */

@@ -15,7 +15,7 @@ bool daemon_is_running(const char *state_dir)
 {
     char path[PATH_MAX];
     int length = snprintf(path, sizeof path, "%s/lock", state_dir);
-    int fd = length < PATH_MAX ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    int fd = length < PATH_MAX ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW) : -1;
     bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (fd >= 0) {
         close(fd); /* and with it the lock */

@@ -14,6 +14,7 @@
 #include "ctl/commands.h"
 #include "ctl/config_text.h"
 #include "ctl/draft.h"
+#include "ctl/owner.h"
 #include "ctl/print.h"
 #include "ctl/program.h"
 #include "ctl/setup.h"
@@ -352,16 +353,14 @@ static bool make_state_dir(const struct config *config, struct identity *owner)
     struct stat folder;
     const char *path = config->state_dir;
     if (stat(path, &folder) == 0) {
-        *owner = (struct identity){folder.st_uid, folder.st_gid};
-        return true;
+        return owner_find(path, &folder, owner);
     }
     if (identity_find(config, owner, &why) != STATUS_OK) {
         ctl_error("%s", why.text);
         return false;
     }
-    if (mkdir(path, 0700) != 0 ||
-        (geteuid() != owner->uid && chown(path, owner->uid, owner->gid) != 0)) {
-        ctl_error("state_dir %s: cannot be made: %s", path, strerror(errno));
+    if (folder_make(path, 0700, owner->uid, owner->gid, &why) != STATUS_OK) {
+        ctl_error("state_dir %s", why.text);
         return false;
     }
     printf("state_dir: %s made\n", path);

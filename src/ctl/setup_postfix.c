@@ -21,6 +21,7 @@
 #include "ctl/running.h"
 #include "ctl/setup.h"
 #include "io/file.h"
+#include "io/privileges.h"
 
 enum { DATE_TEXT = sizeof "20261122T040335Z" };
 
@@ -105,27 +106,21 @@ char *setup_folder_command(const struct ctl *ctl, const struct postfix *postfix)
     return command;
 }
 
-/* Owner and group first: chown takes the setgid bit away. */
-static bool own_folder(const struct config *config, const char *folder)
+static int make_folder(const struct work *work)
 {
+    const struct config *config = work->ctl->config;
     const struct passwd *user = config->user != NULL ? getpwnam(config->user) : NULL;
     const struct group *group =
         config->listen_group != NULL ? getgrnam(config->listen_group) : NULL;
-    uid_t uid = user != NULL ? user->pw_uid : (uid_t)-1;
-    gid_t gid = group != NULL ? group->gr_gid : (gid_t)-1;
-    return chown(folder, uid, gid) == 0 && chmod(folder, 02750) == 0;
-}
-
-static int make_folder(const struct work *work)
-{
+    struct reason why = {""};
     int exit = CTL_YES;
     char *folder = missing_folder(work->ctl, work->postfix);
     if (folder == NULL) {
         return CTL_YES;
     }
-    if (mkdir(folder, 0700) != 0 || !own_folder(work->ctl->config, folder)) {
-        ctl_error("%s: cannot be made: %s", folder, strerror(errno));
-        exit = CTL_UNABLE;
+    if (folder_make(folder, 02750, user != NULL ? user->pw_uid : (uid_t)-1,
+                    group != NULL ? group->gr_gid : (gid_t)-1, &why) != STATUS_OK) {
+        exit = fail(&why);
     } else {
         printf("socket: %s made for it\n", folder);
     }

@@ -132,7 +132,7 @@ enum status file_copy(const char *from, const char *to, struct reason *why)
     if (fd < 0) {
         status = file_failed(to, "make", why);
     } else if (!file_write_all(fd, text, strlen(text)) || stat(from, &info) != 0 ||
-               fchown(fd, info.st_uid, info.st_gid) != 0 || fchmod(fd, info.st_mode & 07777) != 0 ||
+               fchown(fd, info.st_uid, info.st_gid) != 0 || fchmod(fd, info.st_mode & 0777) != 0 ||
                futimens(fd, (struct timespec[]){info.st_atim, info.st_mtim}) != 0 ||
                !file_sync(fd)) {
         status = file_failed(to, "write", why);

@@ -2,10 +2,14 @@
  * A unix socket is bound under another name in the same folder, given its mode, owner and group,
  * listens, and is then renamed into place: at no time is there a socket that refuses the MTA, and a
  * stale one is simply replaced. One on which somebody still answers is not.
+ *
+ * The owner of the folder may put a link under any name in it at any moment. So root does nothing
+ * there by path: it acts as that owner, and gives the socket away by descriptor.
  */
 #include "io/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -18,11 +22,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "io/privileges.h"
+
 /* libmilter calls listen() once more, with this same number by default. */
 enum { BACKLOG = 4096 };
 
 static const char unix_prefix[] = "unix:";
 
+/* Asked as whoever we are: root may connect to any socket, and that changes none. */
 static bool somebody_answers(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -62,60 +69,141 @@ static enum status find_group(const char *name, gid_t *out, struct reason *why)
     return STATUS_OK;
 }
 
-/* A setgid folder has given the group already; a service without rights may not even ask for it. */
-static bool is_owned(const struct stat *st, uid_t owner, gid_t group)
+/* A unix socket on its way into place. */
+struct placing {
+    struct sockaddr_un final;
+    struct sockaddr_un temporary;
+    struct identity folder; /* acts in the folder */
+    mode_t mode;
+    int fd;         /* the socket itself */
+    int there;      /* O_PATH: its name in the folder, whatever comes to stand there */
+    struct stat st; /* of there */
+};
+
+static enum status failed(const struct placing *placing, const char *call, struct reason *why)
 {
-    return (owner == (uid_t)-1 || owner == st->st_uid) &&
-           (group == (gid_t)-1 || group == st->st_gid);
+    return reason_set(why, STATUS_IO,
+                      "listen: %s: %s: %s (as user id %ld: folder and group must allow it)",
+                      placing->final.sun_path, call, strerror(errno), (long)geteuid());
 }
 
-/* bind to rename, on an open socket. NULL, or the call that failed with errno. */
-static const char *place_unix(const struct config *config, uid_t owner, gid_t group,
-                              const struct sockaddr_un *temporary, struct listener *out)
+/* The umask gives the mode, unless a default ACL of the folder does. */
+static enum status bind_unix(struct placing *placing, struct reason *why)
 {
-    const char *name = temporary->sun_path;
-    struct stat st;
+    char there[sizeof "/proc/self/fd/-2147483648"];
+    const char *name = placing->temporary.sun_path;
     unlink(name);
-    if (bind(out->fd, (const struct sockaddr *)temporary, sizeof *temporary) != 0) {
-        return "bind";
+    mode_t former = umask(~placing->mode & 0777);
+    int bound =
+        bind(placing->fd, (struct sockaddr *)&placing->temporary, sizeof placing->temporary);
+    umask(former);
+    if (bound != 0) {
+        return failed(placing, "bind", why);
     }
-    if (chmod(name, config->listen_mode) != 0) {
-        return "chmod";
+    placing->there = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (placing->there < 0 || fstat(placing->there, &placing->st) != 0) {
+        return failed(placing, "open", why);
     }
-    if (stat(name, &st) != 0) {
-        return "stat";
+    const struct stat *st = &placing->st;
+    if (!S_ISSOCK(st->st_mode) || st->st_uid != geteuid() || st->st_nlink != 1) {
+        return reason_set(why, STATUS_REFUSED,
+                          "listen: %s: is not the socket just made: somebody "
+                          "else changes the folder",
+                          name);
     }
-    if (!is_owned(&st, owner, group) && chown(name, owner, group) != 0) {
-        return "chown";
+    snprintf(there, sizeof there, "/proc/self/fd/%d", placing->there);
+    if ((st->st_mode & 07777) != placing->mode && chmod(there, placing->mode) != 0) {
+        return failed(placing, "chmod", why);
     }
-    if (listen(out->fd, BACKLOG) != 0) {
-        return "listen";
+    return STATUS_OK;
+}
+
+static enum status make_unix(struct placing *placing, struct reason *why)
+{
+    enum status status = bind_unix(placing, why);
+    if (status == STATUS_OK && listen(placing->fd, BACKLOG) != 0) {
+        status = failed(placing, "listen", why);
     }
-    if (rename(name, out->path) != 0) {
-        return "rename";
+    return status;
+}
+
+static enum status rename_unix(struct placing *placing, struct reason *why)
+{
+    return rename(placing->temporary.sun_path, placing->final.sun_path) == 0
+               ? STATUS_OK
+               : failed(placing, "rename", why);
+}
+
+static enum status remove_unix(struct placing *placing, struct reason *why)
+{
+    (void)why;
+    unlink(placing->temporary.sun_path);
+    return STATUS_OK;
+}
+
+/* A step that works by path. */
+static enum status as_folder(enum status (*step)(struct placing *, struct reason *),
+                             struct placing *placing, struct reason *why)
+{
+    struct reason ignored;
+    enum status status = identity_borrow(&placing->folder, why);
+    if (status == STATUS_OK) {
+        status = step(placing, why);
     }
-    out->device = st.st_dev;
-    out->inode = st.st_ino;
-    return NULL;
+    enum status returned = identity_return(status == STATUS_OK ? why : &ignored);
+    return status == STATUS_OK ? returned : status;
+}
+
+/* A setgid folder has given the group already; a service without rights may not even ask for it. */
+static enum status give_unix(const struct placing *placing, uid_t owner, gid_t group,
+                             struct reason *why)
+{
+    const struct stat *st = &placing->st;
+    bool owned =
+        (owner == (uid_t)-1 || owner == st->st_uid) && (group == (gid_t)-1 || group == st->st_gid);
+    return owned || fchownat(placing->there, "", owner, group, AT_EMPTY_PATH) == 0
+               ? STATUS_OK
+               : failed(placing, "chown", why);
+}
+
+static enum status place_unix(struct placing *placing, uid_t owner, gid_t group, struct reason *why)
+{
+    struct reason ignored;
+    enum status status = as_folder(make_unix, placing, why);
+    if (status == STATUS_OK) {
+        status = give_unix(placing, owner, group, why);
+    }
+    if (status == STATUS_OK) {
+        status = as_folder(rename_unix, placing, why);
+    }
+    if (status != STATUS_OK) {
+        (void)as_folder(remove_unix, placing, &ignored);
+    }
+    if (placing->there >= 0) {
+        close(placing->there);
+    }
+    return status;
 }
 
 static enum status open_unix(const struct config *config, const char *path, uid_t owner,
                              struct listener *out, struct reason *why)
 {
-    struct sockaddr_un final;
-    struct sockaddr_un temporary;
+    struct placing placing = {.there = -1, .mode = config->listen_mode};
     gid_t group = (gid_t)-1;
-    enum status status = set_unix_address(path, "", &final, why);
+    enum status status = set_unix_address(path, "", &placing.final, why);
     if (status == STATUS_OK) {
-        status = set_unix_address(path, ".new", &temporary, why);
+        status = set_unix_address(path, ".new", &placing.temporary, why);
     }
     if (status == STATUS_OK) {
         status = find_group(config->listen_group, &group, why);
     }
+    if (status == STATUS_OK) {
+        status = identity_of_folder(path, &placing.folder, why);
+    }
     if (status != STATUS_OK) {
         return status;
     }
-    if (somebody_answers(&final)) {
+    if (somebody_answers(&placing.final)) {
         return reason_set(why, STATUS_CONFLICT, "listen: %s: another program is listening there",
                           path);
     }
@@ -124,15 +212,13 @@ static enum status open_unix(const struct config *config, const char *path, uid_
     if (out->path == NULL || out->fd < 0) {
         return reason_set(why, STATUS_IO, "listen: %s: socket: %s", path, strerror(errno));
     }
-    const char *failed = place_unix(config, owner, group, &temporary, out);
-    if (failed != NULL) {
-        int error = errno;
-        unlink(temporary.sun_path);
-        return reason_set(why, STATUS_IO,
-                          "listen: %s: %s: %s (as user id %ld: folder and group must allow it)",
-                          path, failed, strerror(error), (long)geteuid());
-    }
-    return STATUS_OK;
+    placing.fd = out->fd;
+    status = place_unix(&placing, owner, group, why);
+    out->device = placing.st.st_dev;
+    out->inode = placing.st.st_ino;
+    /* a daemon that stays root */
+    out->others = owner == (uid_t)-1 && placing.folder.uid != geteuid();
+    return status;
 }
 
 /* Accepted sockets inherit TCP_NODELAY: without it each signed message waits for a delayed ACK. */
@@ -203,8 +289,8 @@ enum status listener_open(const struct config *config, uid_t owner, struct liste
 void listener_close(struct listener *listener)
 {
     struct stat st;
-    if (listener->path != NULL && stat(listener->path, &st) == 0 && st.st_dev == listener->device &&
-        st.st_ino == listener->inode) {
+    if (listener->path != NULL && !listener->others && lstat(listener->path, &st) == 0 &&
+        st.st_dev == listener->device && st.st_ino == listener->inode) {
         unlink(listener->path); /* may not be allowed any more: the next start replaces it */
     }
     if (listener->fd >= 0) {

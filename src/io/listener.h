@@ -6,6 +6,7 @@
 #ifndef IO_LISTENER_H
 #define IO_LISTENER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "batv/status.h"
@@ -16,10 +17,12 @@ struct listener {
     char *path; /* of a unix socket, else NULL */
     dev_t device;
     ino_t inode;
+    bool others; /* in somebody else's folder, as whom nothing is done any more: stays at the end */
 };
 
-/* Binds and listens. owner: the user that the socket is given to, (uid_t)-1: as it comes. why says
- * what went wrong, with path and user. */
+/* Binds and listens, in the name of the folder's owner where root does it. owner: the user that the
+ * socket is given to, (uid_t)-1: as it comes. Before there are threads. why says what went wrong,
+ * with path and user. */
 enum status listener_open(const struct config *config, uid_t owner, struct listener *out,
                           struct reason *why);
 

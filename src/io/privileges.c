@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,43 @@ enum status identity_find(const struct config *config, struct identity *out, str
     }
     *out = (struct identity){entry->pw_uid, entry->pw_gid};
     return STATUS_OK;
+}
+
+/* The first in the way to path, from the left, that is not root's: path cut there; else false. */
+static bool find_others(char *path, struct stat *st)
+{
+    for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        if ((lstat(path, st) == 0 && st->st_uid != 0) || (stat(path, st) == 0 && st->st_uid != 0)) {
+            return true;
+        }
+        *at = '/';
+    }
+    return false;
+}
+
+enum status identity_of_folder(const char *path, struct identity *out, struct reason *why)
+{
+    struct stat folder;
+    struct stat others;
+    char way[PATH_MAX];
+    *out = (struct identity){geteuid(), getegid()};
+    const char *slash = strrchr(path, '/');
+    int length = snprintf(way, sizeof way, "%.*s/", (int)(slash != NULL ? slash - path : 0), path);
+    if (out->uid != 0 || length < 2 || length >= PATH_MAX || stat(way, &folder) != 0) {
+        return STATUS_OK;
+    }
+    if (folder.st_uid != 0) {
+        const struct passwd *owner = getpwuid(folder.st_uid);
+        *out = (struct identity){folder.st_uid, owner != NULL ? owner->pw_gid : folder.st_gid};
+        return STATUS_OK;
+    }
+    return find_others(way, &others)
+               ? reason_set(why, STATUS_REFUSED,
+                            "%s: root's folder, but the way to it is user id %ld's at %s: he could "
+                            "lead root anywhere",
+                            path, (long)others.st_uid, way)
+               : STATUS_OK;
 }
 
 enum status identity_borrow(const struct identity *identity, struct reason *why)
@@ -86,6 +125,48 @@ enum status identity_become(const struct identity *identity, const struct config
                           strerror(errno));
     }
     return STATUS_OK;
+}
+
+/* The new folder, or -1 with errno. As the owner of the one above it. */
+static int make_inside(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0700) != 0) {
+        return -1;
+    }
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_uid != geteuid())) {
+        close(fd);
+        errno = EEXIST; /* exchanged meanwhile */
+        return -1;
+    }
+    return fd;
+}
+
+enum status folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct reason *why)
+{
+    struct identity above;
+    enum status status = identity_of_folder(path, &above, why);
+    if (status == STATUS_OK) {
+        status = identity_borrow(&above, why);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    int fd = make_inside(path);
+    int error = errno;
+    status = identity_return(why);
+    errno = error;
+    /* Owner and group first: chown takes the setgid bit away. */
+    if (status == STATUS_OK &&
+        (fd < 0 || ((uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) != 0) ||
+         fchmod(fd, mode) != 0)) {
+        status = reason_set(why, STATUS_IO, "%s: cannot be made: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return status;
 }
 
 void privileges_raise_descriptors(void)

@@ -23,6 +23,15 @@ enum status identity_return(struct reason *why);
 enum status identity_become(const struct identity *identity, const struct config *config,
                             struct reason *why);
 
+/* The identity that may act by path in the folder of path: root becomes the folder's owner, anybody
+ * else stays what he is. A folder that cannot be looked at is left to whoever uses it.
+ * STATUS_REFUSED: a folder of root's that somebody else's folder or link leads to. */
+enum status identity_of_folder(const char *path, struct identity *out, struct reason *why);
+
+/* Makes a folder and gives it away, nothing of it by path in a folder of somebody else's. -1: as it
+ * comes. STATUS_IO also if it is there already. */
+enum status folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct reason *why);
+
 /* One descriptor a session: raises the soft limit, up to the hard one, to what a large site needs.
  */
 void privileges_raise_descriptors(void);

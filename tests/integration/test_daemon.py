@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
@@ -202,6 +203,53 @@ def test_the_socket_goes_with_the_daemon_unless_it_is_anothers(batvd):
         (instance.run / "other").rename(instance.run / "milter.sock")
         instance.stop()
         assert (instance.run / "milter.sock").exists()
+
+
+def test_the_owner_of_the_folder_binds_the_socket(batvd):
+    """A folder of a third: the socket is the daemon's all the same."""
+    instance = batvd({"listen_mode": "0660", "listen_group": "mail"})
+    os.chown(instance.run, *util.owner_ids("daemon"))
+    instance.run.chmod(0o755)
+    instance.start()
+    found = os.stat(instance.run / "milter.sock")
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == \
+        (util.owner_ids("nobody")[0], grp.getgrnam("mail").gr_gid, 0o660)
+    assert sign(instance)
+
+
+@pytest.mark.parametrize("what", ["socket", "state"])
+def test_root_follows_nobody_into_a_folder_of_its_own(batvd, what):
+    """The way leads through somebody else's folder to one of root's."""
+    instance = batvd()
+    instance.ctl("key", "init", rc=0)
+    way = instance.folder / "way"
+    way.mkdir()
+    inside = instance.folder / "roots"
+    inside.mkdir(mode=0o755)
+    (way / "on").symlink_to(inside)
+    os.chown(way, *util.owner_ids("nobody"))
+    if what == "socket":
+        instance.configure({"listen": f"unix:{way}/on/milter.sock"})
+        status, said = run(instance, "-c", str(instance.conf))
+        assert status == CONFIG_ERROR and "lead root anywhere" in said, said
+    else:
+        instance.configure({"state_dir": f"{way}/on"})
+        done = instance.ctl("key", "init")
+        assert done.rc == 2 and "lead root anywhere" in done.err
+    assert not list(inside.iterdir())
+
+
+def test_a_default_acl_does_not_change_the_sockets_mode(batvd):
+    instance = batvd({"listen_mode": "0620"})
+    acl = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, rights, 0xffffffff)
+        for tag, rights in ((1, 7), (4, 5), (0x20, 5)))
+    try:
+        os.setxattr(instance.run, "system.posix_acl_default", acl)
+    except OSError as error:
+        pytest.skip(f"no ACLs here: {error}")
+    instance.start()
+    assert stat.S_IMODE(os.stat(instance.run / "milter.sock").st_mode) == 0o620
 
 
 def test_one_daemon_a_state_folder(batvd):
