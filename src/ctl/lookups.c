@@ -1,10 +1,11 @@
 /* Copies of what the resolver answered, as the answers themselves go at once. One thread. */
 #include "ctl/lookups.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ctl/print.h"
 
 void lookups_take(void *context, const struct resolver_question *question,
                   const struct resolver_answer *answer)
@@ -33,16 +34,6 @@ void lookups_take(void *context, const struct resolver_question *question,
     grown[lookups->count++] = note;
 }
 
-static void print_ip(const struct ip *ip)
-{
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr v6;
-    memcpy(&v6, ip->octets, sizeof v6);
-    bool v4 = IN6_IS_ADDR_V4MAPPED(&v6);
-    (void)inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip->octets + 12 : ip->octets, text, sizeof text);
-    fputs(text, stdout);
-}
-
 void lookups_print(const struct lookups *lookups, const char *label)
 {
     for (size_t i = 0; i < lookups->count; i++) {
@@ -51,7 +42,7 @@ void lookups_print(const struct lookups *lookups, const char *label)
                note->name);
         for (size_t n = 0; n < note->count; n++) {
             putchar(' ');
-            print_ip(&note->addresses[n]);
+            print_ip(stdout, &note->addresses[n]);
         }
         if (note->trouble != NULL) {
             printf(" (%s%s)", note->count > 0 ? "not all: " : "not known: ", note->trouble);

@@ -1,6 +1,7 @@
 /* Words and forms for people. Pure but for the stream. */
 #include "ctl/print.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "batv/day.h"
@@ -15,6 +16,16 @@ void print_text(FILE *out, const char *text)
             fputc(*p, out);
         }
     }
+}
+
+void print_ip(FILE *out, const struct ip *ip)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr v6;
+    memcpy(&v6, ip->octets, sizeof v6);
+    bool v4 = IN6_IS_ADDR_V4MAPPED(&v6);
+    (void)inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip->octets + 12 : ip->octets, text, sizeof text);
+    fputs(text, out);
 }
 
 char *format_text(const char *format, va_list arguments)
@@ -56,6 +67,7 @@ const char *explain_skip(const char *reason)
         {"not-ours", "its domain is not in `domains`"},
         {"not-signing", "the configuration says not to sign for its domain"},
         {"not-a-submission", "what does not come from here is not signed"},
+        {"handed-in-again", "it came from outside, and its sender is its author"},
         {"null-sender", "the null sender bears no tag"},
         {"mailer-daemon", "senders of bounces bear no tag"},
         {"already-tagged", "it bears a tag or an SRS form already"},
