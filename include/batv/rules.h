@@ -58,15 +58,19 @@ struct settings {
     size_t rules_count;
     struct domain_list *domains;
     bool may_mark; /* some decision can be ACTION_MARK, so that headers must be seen */
+    bool may_sign; /* some domain signs: the header says who wrote what is to be signed */
 
     struct network_list *internal_networks;
     struct network_list *mail_servers; /* internal_networks' entries where unset */
     struct network_list *relays;
+    bool relays_local;           /* local processes are among them */
+    struct host_list *own_names; /* of hosts of ours in Received fields, beside the MTA's own */
     struct pattern_list *bounce_senders;
     enum action on_error; /* ACTION_TEMPFAIL or ACTION_ACCEPT */
 
     struct key_policy keys;
     struct evidence_policy evidence;
+    struct pattern_list *envelope_only; /* senders whose header addresses are no answer addresses */
 
     bool reject_at_rcpt;
     bool restore;
@@ -95,6 +99,8 @@ const struct rules *settings_rules(const struct settings *settings, const char *
 const struct rules *settings_rules_named(const struct settings *settings, const char *name);
 /* True where some decision can be ACTION_MARK. Looks at all rules: asked once, for may_mark. */
 bool settings_may_mark(const struct settings *settings);
+/* True where some domain signs. Looks at all rules: asked once, for may_sign. */
+bool settings_may_sign(const struct settings *settings);
 
 /* All that a message depends on beside itself. Belongs to whoever made it; never changes. */
 struct snapshot {

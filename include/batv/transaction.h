@@ -3,7 +3,7 @@
  * an ordered list of effects, and a record of each decision. Pure: it neither asks nor does
  * anything itself. One thread at a time; nothing of it reaches the next message.
  *
- *   new -> mail -> rcpt [next_hop] (judge) ... -> [header, answer_address ...] -> [nonce] ->
+ *   new -> mail -> rcpt [next_hop] (judge) ... -> [header, header_address ...] -> [nonce] ->
  * [renew]
  *       -> end, answer, end ... -> effects
  */
@@ -18,6 +18,7 @@
 #include "batv/evidence.h"
 #include "batv/facts.h"
 #include "batv/policy.h"
+#include "batv/received.h"
 #include "batv/rules.h"
 
 struct transaction;
@@ -96,9 +97,15 @@ void transaction_header(struct transaction *transaction, const char *name, const
 
 /* The message goes out in our name, so that evidence is made for it; known after MAIL. */
 bool transaction_goes_out(const struct transaction *transaction);
-/* For such a message: an address in a header field to which answers may come. Those that are not
- * ours, or beyond EVIDENCE_ADDRESSES, are passed over. */
-void transaction_answer_address(struct transaction *transaction, const char *address);
+/* The message is sent in our name, so that it matters what its header names; known after MAIL. True
+ * for more messages than the above: a stranger's must not be signed either. */
+bool transaction_reads_header(const struct transaction *transaction);
+/* For such a message: an address in a header field to which answers may come, and whether that
+ * field is From. Those that are not ours, or beyond EVIDENCE_ADDRESSES, are passed over. */
+void transaction_header_address(struct transaction *transaction, bool from, const char *address);
+/* After its header: the hop by which a message that is handed in again was outside mail. NULL: it
+ * is not. Belongs to the transaction. */
+const struct received *transaction_handed_in(const struct transaction *transaction);
 /* For such a message: random octets, without which it gets no evidence header. */
 void transaction_nonce(struct transaction *transaction, const uint8_t nonce[static EVIDENCE_NONCE]);
 
@@ -107,6 +114,8 @@ enum { OUTGOING_COPIES = 64 }; /* of the evidence header that are looked at in a
 struct outgoing {
     char *addresses[EVIDENCE_ADDRESSES]; /* as evidence_address makes them; the sender's first */
     size_t address_count;
+    size_t proven;    /* of them, the first ones: those that get evidence */
+    bool journaled;   /* strangers chose the Message-ID of one that is not */
     char *message_id; /* as message_id_clean makes it; NULL: none */
     uint8_t nonce[EVIDENCE_NONCE];
     bool has_nonce;

@@ -2,6 +2,10 @@
  * A message that goes out in our name: the addresses to which answers can come, the Message-ID, and
  * the evidence header, by which the message is known again when it is returned. Made for all that
  * is let out, signed or not, since answers go to other addresses than the signed one as well.
+ *
+ * Not all of it is ours. A list, a filter or fetchmail hands in again what came from outside, and
+ * whoever wrote that chose its header. The Received fields of hosts of ours tell, and strangers
+ * cannot take those out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +20,18 @@ bool transaction_goes_out(const struct transaction *t)
     bool leaves_marks = policy->enabled && (policy->header || policy->journal);
     return leaves_marks && t->sender_rules != NULL && t->facts.submission && !t->null_sender &&
            !t->failed;
+}
+
+bool outgoing_asks_hops(const struct transaction *t)
+{
+    bool signs = t->sender_rules != NULL && t->sender_rules->sign && t->facts.submission &&
+                 !t->facts.bounce && !t->failed;
+    return !t->has_user && (signs || transaction_goes_out(t));
+}
+
+bool transaction_reads_header(const struct transaction *t)
+{
+    return transaction_goes_out(t) || outgoing_asks_hops(t);
 }
 
 static bool outgoing_has(const struct outgoing *outgoing, const char *address)
@@ -38,36 +54,88 @@ static void outgoing_add(struct outgoing *outgoing, char *address)
     outgoing->addresses[outgoing->address_count++] = address;
 }
 
-/* Answers go to the address behind a tag. */
-enum status outgoing_add_address(struct transaction *t, const struct address *address)
+/* Answers go to the address behind a tag. NULL: no memory. The caller frees. */
+static char *answer_form(const struct address *address)
 {
-    if (t->outgoing.address_count == EVIDENCE_ADDRESSES ||
-        settings_rules(t->snapshot->settings, address->ascii) == NULL) {
-        return STATUS_OK;
-    }
     struct tag tag;
     tag_split(address->local, &tag);
     char *local = strndup(tag.plain, tag.plain_length);
     char *folded = local != NULL ? evidence_address(local, address->ascii) : NULL;
     free(local);
+    return folded;
+}
+
+enum status outgoing_add_sender(struct transaction *t)
+{
+    char *folded = answer_form(&t->sender);
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
+    t->envelope_only = pattern_list_match(t->snapshot->settings->envelope_only, folded) != NULL;
     outgoing_add(&t->outgoing, folded);
     return STATUS_OK;
 }
 
-void transaction_answer_address(struct transaction *t, const char *text)
+/* The sender is among the addresses from MAIL on. */
+static enum status take_address(struct transaction *t, bool from, const struct address *address)
+{
+    if (settings_rules(t->snapshot->settings, address->ascii) == NULL) {
+        return STATUS_OK;
+    }
+    char *folded = answer_form(address);
+    if (folded == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    t->is_author = t->is_author || (from && strcmp(folded, t->outgoing.addresses[0]) == 0);
+    outgoing_add(&t->outgoing, folded);
+    return STATUS_OK;
+}
+
+void transaction_header_address(struct transaction *t, bool from, const char *text)
 {
     struct address address;
     if (address_parse(text, &address) != STATUS_OK) {
         t->failed = true;
         return;
     }
-    if (outgoing_add_address(t, &address) != STATUS_OK) {
+    if (take_address(t, from, &address) != STATUS_OK) {
         t->failed = true;
     }
     address_free(&address);
+}
+
+/* fetchmail calls its host localhost, unless it is told better. */
+static bool is_own_host(const struct transaction *t, const struct received *hop)
+{
+    const char *server = t->client->server;
+    return (server != NULL && ascii_equal(hop->by, server)) ||
+           host_list_match(t->snapshot->settings->own_names, hop->by) != NULL ||
+           (hop->fetched && ascii_equal(hop->by, "localhost"));
+}
+
+/* A host of ours got the message there from a stranger. */
+static bool is_from_outside(const struct transaction *t, const struct received *hop)
+{
+    const struct settings *settings = t->snapshot->settings;
+    if (hop->from == RECEIVED_LOCAL || hop->authenticated || !is_own_host(t, hop)) {
+        return false;
+    }
+    return hop->from == RECEIVED_UNREADABLE ||
+           network_list_match(settings->relays, &hop->ip) != NULL ||
+           network_list_match(settings->internal_networks, &hop->ip) == NULL;
+}
+
+static void take_hop(struct transaction *t, const char *value)
+{
+    if (!t->handed_in && outgoing_asks_hops(t)) {
+        received_read(value, &t->hop);
+        t->handed_in = is_from_outside(t, &t->hop);
+    }
+}
+
+const struct received *transaction_handed_in(const struct transaction *t)
+{
+    return t->handed_in ? &t->hop : NULL;
 }
 
 void transaction_nonce(struct transaction *t, const uint8_t nonce[static EVIDENCE_NONCE])
@@ -95,6 +163,12 @@ void outgoing_header(struct transaction *t, const char *name, const char *value)
 {
     struct outgoing *outgoing = &t->outgoing;
     enum status status = STATUS_OK;
+    if (ascii_equal(name, "Received")) {
+        take_hop(t, value);
+    }
+    if (!transaction_goes_out(t)) {
+        return;
+    }
     if (ascii_equal(name, EVIDENCE_NAME)) {
         status = keep_copy(outgoing, value);
     } else if (ascii_equal(name, "Message-ID") && outgoing->message_id == NULL) {
@@ -133,22 +207,36 @@ static enum status judge_copies(struct transaction *t, time_t now)
     return status;
 }
 
+/* A stranger's message proves nothing for its author, and for the sender that a list of ours gave
+ * it only what he did not choose. */
+static void choose_evidence(struct transaction *t)
+{
+    struct outgoing *outgoing = &t->outgoing;
+    bool sender_alone = t->handed_in || t->envelope_only;
+    outgoing->proven = sender_alone ? 1 : outgoing->address_count;
+    if (t->handed_in && t->is_author) {
+        outgoing->proven = 0;
+    }
+    outgoing->journaled = !t->handed_in;
+}
+
 enum status outgoing_decide(struct transaction *t, time_t now)
 {
     struct outgoing *outgoing = &t->outgoing;
     if (!transaction_goes_out(t)) {
         return STATUS_OK;
     }
+    choose_evidence(t);
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         outgoing->recipients += !r->refused && action_keeps(r->verdict.action);
     }
     enum status status = outgoing->copy_count > 0 ? judge_copies(t, now) : STATUS_OK;
-    bool can_make = outgoing->has_nonce && outgoing->address_count > 0 &&
+    bool can_make = outgoing->has_nonce && outgoing->proven > 0 &&
                     ring_evidence_mac(t->snapshot->ring, 0) != NULL;
     if (status == STATUS_OK && can_make && t->snapshot->settings->evidence.header) {
         status = evidence_format(t->snapshot->ring, (const char *const *)outgoing->addresses,
-                                 outgoing->address_count, outgoing->nonce, now, &outgoing->value);
+                                 outgoing->proven, outgoing->nonce, now, &outgoing->value);
     }
     return status;
 }

@@ -49,7 +49,9 @@ void settings_free(struct settings *settings)
     network_list_free(settings->internal_networks);
     network_list_free(settings->mail_servers);
     network_list_free(settings->relays);
+    host_list_free(settings->own_names);
     pattern_list_free(settings->bounce_senders);
+    pattern_list_free(settings->envelope_only);
     free(settings->mark_header);
     free(settings->text);
     network_list_free(settings->exclude_networks);
@@ -88,6 +90,16 @@ bool settings_may_mark(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->rules_count; i++) {
         if (rules_may_mark(&settings->rules[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool settings_may_sign(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        if (settings->rules[i].sign) {
             return true;
         }
     }

@@ -121,6 +121,8 @@ static enum status consider(const struct transaction *t, time_t now, struct skip
         skip->reason = "not-a-submission";
     } else if (is_mailer_daemon(t)) {
         skip->reason = "mailer-daemon";
+    } else if (t->handed_in && t->is_author) { /* a stranger wrote it */
+        skip->reason = "handed-in-again";
     } else {
         return sign_sender(t, now, skip, out);
     }

@@ -119,7 +119,8 @@ static void find_client_facts(struct transaction *t, const char *user)
     const struct settings *settings = t->snapshot->settings;
     const struct client *client = t->client;
     struct message_facts *facts = &t->facts;
-    bool relay = list_has_client(settings->relays, client);
+    bool relay =
+        list_has_client(settings->relays, client) || (client->local && settings->relays_local);
     facts->authenticated = settings->exclude_authenticated && user != NULL;
     facts->local = client->local;
     facts->submission =
@@ -195,8 +196,9 @@ void transaction_mail(struct transaction *t, const char *sender, const char *res
     }
     t->facts.bounce = t->null_sender || t->bounce_sender;
     t->sender_rules = settings_rules(settings, t->sender.ascii);
+    t->has_user = user != NULL;
     find_client_facts(t, user);
-    if (transaction_goes_out(t) && outgoing_add_address(t, &t->sender) != STATUS_OK) {
+    if (transaction_reads_header(t) && outgoing_add_sender(t) != STATUS_OK) {
         t->failed = true;
     }
 }
@@ -544,6 +546,7 @@ unsigned transaction_wants(const struct transaction *t)
 {
     unsigned wants = t->failed || is_to_be_signed(t) ? WANT_END : 0;
     wants |= transaction_goes_out(t) ? WANT_HEADERS | WANT_END : 0;
+    wants |= outgoing_asks_hops(t) ? WANT_HEADERS : 0;
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         bool tagged = r->rules != NULL && r->facts.check.key >= 0;
@@ -562,7 +565,7 @@ unsigned transaction_wants(const struct transaction *t)
 
 void transaction_header(struct transaction *t, const char *name, const char *value)
 {
-    if (transaction_goes_out(t)) {
+    if (transaction_reads_header(t)) {
         outgoing_header(t, name, value);
     }
     if (t->facts.bounce && t->snapshot->settings->may_mark &&

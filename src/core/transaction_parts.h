@@ -1,7 +1,7 @@
 /*
  * The inside of a transaction, shared by the files that work on one: transaction.c (its events),
- * signing.c (the sender), outgoing.c (the evidence), effects.c (what is done and said at the end).
- * Nobody else includes this.
+ * signing.c (the sender), outgoing.c (the evidence, and whose message it is), effects.c (what is
+ * done and said at the end). Nobody else includes this.
  */
 #ifndef CORE_TRANSACTION_PARTS_H
 #define CORE_TRANSACTION_PARTS_H
@@ -44,6 +44,11 @@ struct transaction {
     const struct rules *sender_rules; /* NULL: not ours */
     bool null_sender;
     bool bounce_sender; /* matches bounce_senders */
+    bool has_user;      /* the client has authenticated */
+    bool envelope_only; /* the sender matches evidence.envelope_only */
+    bool handed_in;     /* again, by the hop below */
+    bool is_author;     /* the sender's address, without its tag, stands in From */
+    struct received hop;
     struct message_facts facts;
 
     struct recipient *recipients;
@@ -70,8 +75,10 @@ struct decision *transaction_record(struct transaction *t, enum decision_kind ki
  * people answer a Return-Path long after. */
 bool recipient_is_restorable(const struct recipient *r);
 
-/* An address to which answers can come, where it is ours. */
-enum status outgoing_add_address(struct transaction *t, const struct address *address);
+/* The sender, the first of the addresses to which answers can come. */
+enum status outgoing_add_sender(struct transaction *t);
+/* True where Received fields can show that the message is handed in again. */
+bool outgoing_asks_hops(const struct transaction *t);
 /* A header field of a message that goes out. */
 void outgoing_header(struct transaction *t, const char *name, const char *value);
 /* Makes the evidence header of a message that goes out and is let through. */

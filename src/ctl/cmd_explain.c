@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "batv/day.h"
 #include "ctl/arguments.h"
@@ -13,6 +14,7 @@
 #include "ctl/explain.h"
 #include "ctl/json.h"
 #include "ctl/message_file.h"
+#include "ctl/postfix.h"
 #include "ctl/running.h"
 #include "ctl/witnesses.h"
 #include "io/evidence_sent.h"
@@ -67,7 +69,7 @@ static void take_field(void *context, const char *name, const char *value)
 {
     struct transaction *transaction = context;
     transaction_header(transaction, name, value);
-    if (transaction_goes_out(transaction)) {
+    if (transaction_reads_header(transaction)) {
         evidence_sent_header(transaction, name, value);
     }
 }
@@ -256,6 +258,21 @@ static bool set_client(const char *text, const char *name, struct client *client
     return ip_parse(client->address, &client->ip);
 }
 
+/* The name that the MTA of this host gives itself in Received fields and the daemon in {j}. */
+static void find_server(char *name, size_t size)
+{
+    struct postfix *postfix;
+    struct reason why;
+    if (gethostname(name, size) != 0) {
+        name[0] = '\0';
+    }
+    name[size - 1] = '\0';
+    if (postfix_open(&postfix, &why) == STATUS_OK) {
+        snprintf(name, size, "%s", postfix_get(postfix, "myhostname"));
+        postfix_free(postfix);
+    }
+}
+
 int cmd_explain(struct ctl *ctl, int argc, char **argv)
 {
     struct explain_request request = {.user = NULL};
@@ -263,6 +280,7 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv)
     const char *path = NULL;
     const char *client = NULL;
     const char *name = NULL;
+    char server[RECEIVED_HOST] = "";
     const struct argument arguments[] = {
         {"--client", ARGUMENT_VALUE, NULL, &client},
         {"--client-name", ARGUMENT_VALUE, NULL, &name},
@@ -288,6 +306,10 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     request.message = path != NULL ? &message : NULL;
+    if (path != NULL) {
+        find_server(server, sizeof server);
+        request.client.server = server;
+    }
     int status = ctl_become_owner(ctl) ? explain_by_files(ctl, &request) : CTL_UNABLE;
     message_file_free(&message);
     return status;

@@ -52,8 +52,8 @@ static void print_submission(const struct explanation *e)
         fputs("yes: authenticated as ", stdout);
         print_text(stdout, e->request->user);
         putchar('\n');
-    } else if (relay != NULL) {
-        printf("no: in relays, by %s\n", relay);
+    } else if (relay != NULL || (client->local && settings->relays_local)) {
+        printf("no: in relays, by %s\n", relay != NULL ? relay : "local");
     } else if (client->local) {
         puts("yes: a local process");
     } else if (internal != NULL) {
@@ -61,6 +61,25 @@ static void print_submission(const struct explanation *e)
     } else {
         puts("no: not authenticated, and not in internal_networks");
     }
+}
+
+/* The Received field by which a submission was outside mail before. */
+static void print_handed_in(const struct explanation *e)
+{
+    const struct received *hop = transaction_handed_in(e->transaction);
+    if (hop == NULL) {
+        return;
+    }
+    print_label("handed in");
+    fputs("again: ", stdout);
+    print_text(stdout, hop->by);
+    fputs(" had it from ", stdout);
+    if (hop->from == RECEIVED_ADDRESS) {
+        print_ip(stdout, &hop->ip);
+    } else {
+        fputs("an address that cannot be read", stdout);
+    }
+    puts(", without authentication");
 }
 
 /* Every decision on a recipient tells whether the message is a bounce. */
@@ -302,6 +321,7 @@ void explain_print(const struct explanation *e)
 {
     print_client(&e->request->client);
     print_submission(e);
+    print_handed_in(e);
     print_kind(e);
     print_sender(e);
     lookups_print(e->lookups, "dns");

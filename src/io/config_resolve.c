@@ -263,6 +263,25 @@ static enum status resolve_clients(const struct raw_list *clients, struct settin
     return status;
 }
 
+/* relays: networks, and the word "local". */
+static enum status resolve_relays(const struct raw_list *relays, struct settings *settings)
+{
+    struct raw_list real = {.items = calloc(relays->count + 1, sizeof *real.items)};
+    enum status status = STATUS_NO_MEMORY;
+    for (size_t i = 0; real.items != NULL && i < relays->count; i++) {
+        if (strcmp(relays->items[i].text, "local") == 0) {
+            settings->relays_local = true;
+        } else {
+            real.items[real.count++] = relays->items[i];
+        }
+    }
+    if (real.items != NULL) {
+        status = networks(&real, &settings->relays);
+    }
+    free(real.items);
+    return status;
+}
+
 static bool is_given(const struct raw_config *raw, const char *path)
 {
     return raw->given[option_find(path) - config_options].line != 0;
@@ -277,7 +296,6 @@ static enum status resolve_lists(const struct raw_config *raw, struct settings *
         {&raw->internal_networks, &settings->internal_networks},
         {is_given(raw, "mail_servers") ? &raw->mail_servers : &raw->internal_networks,
          &settings->mail_servers},
-        {&raw->relays, &settings->relays},
         {&raw->exclude_networks, &settings->exclude_networks},
         {&raw->exclude_sign_recipient_networks, &settings->exclude_sign_recipient_networks},
     };
@@ -286,11 +304,18 @@ static enum status resolve_lists(const struct raw_config *raw, struct settings *
         struct pattern_list **out;
     } pattern[] = {
         {&raw->bounce_senders, &settings->bounce_senders},
+        {&raw->evidence_envelope_only, &settings->envelope_only},
         {&raw->exclude_recipients, &settings->exclude_recipients},
         {&raw->exclude_sign_senders, &settings->exclude_sign_senders},
         {&raw->exclude_sign_recipients, &settings->exclude_sign_recipients},
     };
     enum status status = hosts(&raw->exclude_hosts, &settings->exclude_hosts);
+    if (status == STATUS_OK) {
+        status = hosts(&raw->own_names, &settings->own_names);
+    }
+    if (status == STATUS_OK) {
+        status = resolve_relays(&raw->relays, settings);
+    }
     for (size_t i = 0; status == STATUS_OK && i < sizeof network / sizeof *network; i++) {
         status = networks(network[i].list, network[i].out);
     }
@@ -340,6 +365,7 @@ static enum status resolve_domains(struct raw_config *raw, struct settings *sett
     }
     if (status == STATUS_OK) {
         settings->may_mark = settings_may_mark(settings);
+        settings->may_sign = settings_may_sign(settings);
         status = domain_list_new(names, raw->domain_count, &settings->domains, &bad);
     }
     free(names);

@@ -14,17 +14,27 @@
 #include "io/mime.h"
 #include "io/random.h"
 
+static bool take_author(void *context, const char *address)
+{
+    struct transaction *transaction = context;
+    transaction_header_address(transaction, true, address);
+    return !transaction_failed(transaction);
+}
+
 static bool take_address(void *context, const char *address)
 {
     struct transaction *transaction = context;
-    transaction_answer_address(transaction, address);
+    transaction_header_address(transaction, false, address);
     return !transaction_failed(transaction);
 }
 
 void evidence_sent_header(struct transaction *transaction, const char *name, const char *value)
 {
-    static const char *const fields[] = {"From", "Sender", "Reply-To",
-                                         "Disposition-Notification-To", "Return-Receipt-To"};
+    static const char *const fields[] = {"Sender", "Reply-To", "Disposition-Notification-To",
+                                         "Return-Receipt-To"};
+    if (ascii_equal(name, "From")) {
+        mime_addresses(value, take_author, transaction);
+    }
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         if (ascii_equal(name, fields[i])) {
             mime_addresses(value, take_address, transaction);
@@ -51,7 +61,8 @@ static void nonce_to_hex(const uint8_t nonce[static EVIDENCE_NONCE],
     }
 }
 
-/* One without a Message-ID is known by its header alone, whose uses are counted by the nonce. */
+/* One without a Message-ID of ours is known by its header alone, whose uses are counted by the
+ * nonce. */
 void evidence_sent_record(struct journal *journal, const struct transaction *transaction,
                           const struct snapshot *snapshot, time_t now)
 {
@@ -61,7 +72,7 @@ void evidence_sent_record(struct journal *journal, const struct transaction *tra
     }
     char nonce[EVIDENCE_NONCE_HEX];
     char name[EVIDENCE_USE_NAME];
-    const char *id = outgoing->message_id;
+    const char *id = outgoing->journaled ? outgoing->message_id : NULL;
     if (id == NULL && !outgoing->has_nonce) {
         return;
     }
@@ -69,7 +80,7 @@ void evidence_sent_record(struct journal *journal, const struct transaction *tra
     evidence_use_name(nonce, name);
     int64_t expires = day_of(now) + snapshot->settings->evidence.retain_days + 1;
     unsigned allowed = journal_allowance(outgoing->recipients);
-    for (size_t i = 0; i < outgoing->address_count; i++) {
+    for (size_t i = 0; i < outgoing->proven; i++) {
         if (id != NULL) {
             journal_put(journal, snapshot->ring, outgoing->addresses[i], id, allowed, expires);
         } else {

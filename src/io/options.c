@@ -180,6 +180,12 @@ static enum status check_network(const char *value)
     return status;
 }
 
+/* "local" stands for local processes. */
+static enum status check_relay(const char *value)
+{
+    return strcmp(value, "local") == 0 ? STATUS_OK : check_network(value);
+}
+
 static enum status check_host(const char *value)
 {
     struct host_list *list = NULL;
@@ -257,6 +263,9 @@ static enum status check_domain(const char *value)
 static const char expected_pattern[] = "an address without < and >, in which * stands for anything";
 static const char expected_network[] =
     "a network such as 192.0.2.0/24 or 2001:db8::/32, with no bit set after its prefix";
+static const char expected_relay[] =
+    "a network such as 192.0.2.0/24 or 2001:db8::/32, with no bit set after its prefix, or "
+    "\"local\"";
 static const char expected_host[] = "a host name such as mx.example.org or *.example.org";
 static const char expected_client[] =
     "a network such as 192.0.2.0/24, with no bit set after its prefix, or a host name such as "
@@ -283,7 +292,8 @@ const struct config_option config_options[] = {
     LIST("internal_networks", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(internal_networks),
          network),
     LIST("mail_servers", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(mail_servers), network),
-    LIST("relays", "[ ]", PLACE(relays), network),
+    LIST("relays", "[ ]", PLACE(relays), relay),
+    LIST("own_names", "[ ]", PLACE(own_names), host),
     LIST("bounce_senders", "[ \"mailer-daemon\", \"mailer-daemon@*\" ]", PLACE(bounce_senders),
          pattern),
     WORD("on_error", "\"tempfail\"", PLACE(on_error), error_actions),
@@ -334,6 +344,8 @@ const struct config_option config_options[] = {
     BOOL("evidence.enabled", "true", PLACE(evidence_enabled)),
     BOOL("evidence.header", "true", PLACE(evidence_header)),
     BOOL("evidence.tag_in_body", "true", PLACE(evidence_tag_in_body)),
+    LIST("evidence.envelope_only", "[ \"www-data@*\", \"apache@*\", \"nobody@*\" ]",
+         PLACE(evidence_envelope_only), pattern),
     SIZE("evidence.max_body", "1048576", PLACE(evidence_max_body), 64 * KIB, 64 * MIB),
     SIZE("evidence.max_memory", "67108864", PLACE(evidence_max_memory), MIB, 8192 * MIB),
     INT("evidence.parsers", "4", PLACE(evidence_parsers), 1, 64),

@@ -55,6 +55,7 @@ struct raw_config {
     struct raw_list internal_networks;
     struct raw_list mail_servers;
     struct raw_list relays;
+    struct raw_list own_names;
     struct raw_list bounce_senders;
     int on_error;
     int rotate_days;
@@ -85,6 +86,7 @@ struct raw_config {
     bool evidence_enabled;
     bool evidence_header;
     bool evidence_tag_in_body;
+    struct raw_list evidence_envelope_only;
     size_t evidence_max_body;
     size_t evidence_max_memory;
     int evidence_parsers;

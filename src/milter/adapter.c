@@ -133,8 +133,9 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
         }
     }
     struct version *version = keeper_acquire(adapter->keeper);
-    bool bodies = version_snapshot(version)->settings->evidence.enabled;
-    bool headers = bodies || version_snapshot(version)->settings->may_mark;
+    const struct settings *settings = version_snapshot(version)->settings;
+    bool bodies = settings->evidence.enabled;
+    bool headers = bodies || settings->may_mark || settings->may_sign;
     version_release(version);
 
     /* Without the end of headers libmilter takes a message that has none for a broken one. */
@@ -483,7 +484,7 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
         if (s->content != NULL) {
             content_header(s->content, name, value);
         }
-        if (transaction_goes_out(s->transaction)) {
+        if (transaction_reads_header(s->transaction)) {
             evidence_sent_header(s->transaction, name, value);
         }
     }

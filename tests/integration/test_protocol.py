@@ -56,16 +56,20 @@ def assert_usual_answers(instance, **options):
 
 # -- negotiation ------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("sign", (True, False))
 @pytest.mark.parametrize("evidence", (True, False))
-def test_steps_that_cost_are_not_asked_for(batvd, evidence):
-    instance = batvd({"verify": {"action": "reject"}, "evidence": {"enabled": evidence}}).start()
+def test_steps_that_cost_are_not_asked_for(batvd, evidence, sign):
+    """Bodies are for evidence; the header also says who wrote what is to be signed."""
+    instance = batvd({"verify": {"action": "reject"}, "evidence": {"enabled": evidence},
+                      "sign": {"enabled": sign}}).start()
     with session(instance) as s:
         for step in ("helo", "unknown"):
             assert not s.wanted(step), step
-        for step in ("header", "eoh", "body"):
-            assert s.wanted(step) == evidence, step
+        for step in ("header", "eoh"):
+            assert s.wanted(step) == (evidence or sign), step
+        assert s.wanted("body") == evidence
         assert s.steps & milter.NR_MAIL and s.steps & milter.NR_CONN
-        assert not evidence or s.steps & milter.NR_HDR and s.steps & milter.NR_EOH
+        assert not s.wanted("header") or s.steps & milter.NR_HDR and s.steps & milter.NR_EOH
 
 
 @pytest.mark.parametrize("body", (b"", b"no header at all\r\n"))

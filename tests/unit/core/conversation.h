@@ -194,7 +194,8 @@ static inline struct client client_of(enum who who)
         [NO_SIGN_HOST] = {"Printer.Example.Com", "10.1.2.4", 40001},
         [NO_SIGN_NETWORK_NAMED] = {"scanner.example.com", "10.5.1.2", 40001},
     };
-    struct client client = {.name = clients[who].name, .address = clients[who].address};
+    struct client client = {
+        .name = clients[who].name, .address = clients[who].address, .server = "mx.example.com"};
     bool has_address = client.address != NULL;
     ck_assert(!has_address || ip_parse(client.address, &client.ip));
     client.local = client_is_local(client.name, has_address ? &client.ip : NULL, clients[who].port);
@@ -315,7 +316,8 @@ struct conversation {
     const char *expected;
     unsigned marks;          /* result headers that the message brings along */
     const char *headers[12]; /* "Name: value" */
-    const char *answers[12]; /* addresses in header fields to which answers go; given last */
+    const char *answers[12]; /* addresses in header fields to which answers go, those of From with
+                                "From " before; given last */
 };
 
 static inline void add_reply(struct text *text, const struct reply *reply)
@@ -396,8 +398,9 @@ static inline void give_headers(struct transaction *t, const struct conversation
     for (size_t i = 0; i < COUNT_OF(c->answers) && c->answers[i] != NULL; i++) {
         struct text expanded = {.used = 0};
         expand(&expanded, site, c->answers[i]);
-        ck_assert(transaction_goes_out(t));
-        transaction_answer_address(t, expanded.out);
+        bool from = strncmp(expanded.out, "From ", 5) == 0;
+        ck_assert(transaction_reads_header(t));
+        transaction_header_address(t, from, expanded.out + (from ? 5 : 0));
     }
 }
 
@@ -488,7 +491,8 @@ static inline void add_decisions(struct text *text, const struct transaction *t)
     }
 }
 
-/* "out ADDRESS,ADDRESS id=ID recipients=N"; nothing where the message does not go out. */
+/* "out ADDRESS,ADDRESS id=ID recipients=N", of the addresses with evidence; nothing where the
+ * message does not go out. */
 static inline void add_outgoing(struct text *text, const struct transaction *t)
 {
     const struct outgoing *outgoing = transaction_outgoing(t);
@@ -496,11 +500,12 @@ static inline void add_outgoing(struct text *text, const struct transaction *t)
         return;
     }
     text_add(text, "out ");
-    for (size_t i = 0; i < outgoing->address_count; i++) {
+    for (size_t i = 0; i < outgoing->proven; i++) {
         text_add(text, "%s%s", i > 0 ? "," : "", outgoing->addresses[i]);
     }
-    text_add(text, " id=%s recipients=%zu\n",
-             outgoing->message_id != NULL ? outgoing->message_id : "-", outgoing->recipients);
+    text_add(text, "%s id=%s recipients=%zu%s\n", outgoing->proven == 0 ? "-" : "",
+             outgoing->message_id != NULL ? outgoing->message_id : "-", outgoing->recipients,
+             outgoing->journaled ? "" : " not-journaled");
 }
 
 static inline struct transaction *hold(const struct conversation *c, const struct site *site,

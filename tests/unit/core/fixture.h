@@ -196,6 +196,7 @@ static inline struct settings *settings_for(const struct domain domains[], size_
     free(names);
 
     settings->may_mark = settings_may_mark(settings);
+    settings->may_sign = settings_may_sign(settings);
     settings->keys = keys_weekly(LIFETIME);
     settings->bounce_senders = PATTERNS("mailer-daemon", "mailer-daemon@*");
     settings->on_error = ACTION_TEMPFAIL;

@@ -240,7 +240,7 @@ static const struct conversation messages[] = {
     {.name = "evidence is off", .who = INSIDE, .prepare = switched_off, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"}, .headers = {"X-Batv-Evidence: {forged " ALICE "}"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 " ALICE "}\n"
          "accept\n"
          SIGNED(IN, ALICE)},
@@ -694,7 +694,7 @@ START_TEST(test_copy_before_address)
     site_evidence(site);
     struct transaction *t = submission(site, &client);
     give_header(t, site, "X-Batv-Evidence: {evidence news@example.com}");
-    transaction_answer_address(t, "news@example.com");
+    transaction_header_address(t, false, "news@example.com");
     decide(t, site);
     size_t count;
     const struct effect *effects = transaction_effects(t, &count);
@@ -771,8 +771,8 @@ START_TEST(test_aborted)
     struct transaction *t = submission(site, &client);
     give_header(t, site, "X-Batv-Evidence: {forged " ALICE "}");
     give_header(t, site, "Message-ID: <1@example.com>");
-    transaction_answer_address(t, "news@example.com");
-    transaction_answer_address(t, "NEWS@example.com");
+    transaction_header_address(t, false, "news@example.com");
+    transaction_header_address(t, false, "NEWS@example.com");
     transaction_nonce(t, site_nonce);
     transaction_free(t);
     site_free(site);

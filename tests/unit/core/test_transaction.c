@@ -387,13 +387,15 @@ static void check_conversation(const struct conversation *c)
 #define BUECHER        "b\303\274cher.example"
 #define BUECHER_QUOTED "b\\xC3\\xBCcher.example"
 
-#define SIGNED(client, from, rcpt)                                                                 \
-    "wants end\n"                                                                                  \
+/* Who wrote it matters, unless the client has authenticated. */
+#define SIGNED(client, from, rcpt)      "wants headers, end\n" SENT_SIGNED(client, from, rcpt)
+#define USER_SIGNED(client, from, rcpt) "wants end\n" SENT_SIGNED(client, from, rcpt)
+#define SENT_SIGNED(client, from, rcpt)                                                            \
     "sender {0 " from "}\n"                                                                        \
     "accept\n" NOT_OURS(client, from, rcpt) "sign from=<" from "> tagged=<{0 " from                \
                                             "}> key=2 expires=2026-11-28\n"
 #define SKIPPED(client, from, rcpt, reason)                                                        \
-    "wants end\n"                                                                                  \
+    "wants headers, end\n"                                                                         \
     "accept\n" NOT_OURS(client, from, rcpt) "sign-skip from=<" from "> reason=" reason "\n"
 
 /* clang-format off */
@@ -405,7 +407,7 @@ static const struct conversation signing[] = {
     {.name = "authenticated, from anywhere", .who = OUTSIDE, .user = "alice",
      .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
-         SIGNED(OUT, ALICE, BOB)},
+         USER_SIGNED(OUT, ALICE, BOB)},
     {.name = "sendmail(1): without brackets", .who = LOCAL, .sender = ALICE, .recipients = {BOB},
      .expected =
          SIGNED("localhost[127.0.0.1]", ALICE, BOB)},
@@ -416,11 +418,11 @@ static const struct conversation signing[] = {
     {.name = "authenticated through a relay", .who = RELAY, .user = "alice",
      .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
-         SIGNED("gateway.partner.test[10.9.9.9]", ALICE, BOB)},
+         USER_SIGNED("gateway.partner.test[10.9.9.9]", ALICE, BOB)},
     {.name = "subaddress syntax", .who = INSIDE, .sender = "<alice@example.net>",
      .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 +alice@example.net}\n"
          "accept\n"
          NOT_OURS(IN, "alice@example.net", BOB)
@@ -433,7 +435,7 @@ static const struct conversation signing[] = {
     {.name = "quoted as a whole", .who = INSIDE, .sender = "<\"a b\"@example.com>",
      .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 \"a b\"@example.com}\n"
          "accept\n"
          "debug verify client=" IN " from=\"<\\\"a b\\\"@example.com>\" rcpt=<" BOB
@@ -443,7 +445,7 @@ static const struct conversation signing[] = {
     {.name = "U-labels", .who = INSIDE, .sender = "<alice@" BUECHER ">",
      .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 alice@" BUECHER "}\n"
          "accept\n"
          "debug verify client=" IN " from=\"<alice@" BUECHER_QUOTED ">\" rcpt=<" BOB
@@ -453,7 +455,7 @@ static const struct conversation signing[] = {
     {.name = "to one of our own, who is named without a tag", .who = INSIDE,
      .sender = "<" ALICE ">", .recipients = {"<carol@example.com>"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 " ALICE "}\n"
          "accept\n"
          "debug verify client=" IN " from=<" ALICE "> rcpt=<carol@example.com> result=missing "
@@ -532,7 +534,7 @@ static const struct conversation signing[] = {
     {.name = "requeued: tagged yesterday", .who = INSIDE, .sender = "<{-1 " ALICE "}>",
      .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 " ALICE "}\n"
          "accept\n"
          NOT_OURS(IN, "{-1 " ALICE "}", BOB)
@@ -540,7 +542,7 @@ static const struct conversation signing[] = {
     {.name = "requeued: by a former key, expired", .who = INSIDE, .sender = "<{-10 " ALICE "}>",
      .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 " ALICE "}\n"
          "accept\n"
          NOT_OURS(IN, "{-10 " ALICE "}", BOB)
@@ -548,7 +550,7 @@ static const struct conversation signing[] = {
     {.name = "requeued: the syntax has changed since", .who = INSIDE,
      .sender = "<{-1 alice@example.net}>", .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 +alice@example.net}\n"
          "accept\n"
          NOT_OURS(IN, "{-1 alice@example.net}", BOB)
@@ -605,7 +607,7 @@ static const struct conversation signing[] = {
     {.name = "excluded by one recipient for all", .who = INSIDE, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">", "<l@deep.unsigned.test>", "<carol@third.test>"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "accept\n"
          NOT_OURS(IN, ALICE, BOB)
          NOT_OURS(IN, ALICE, "l@deep.unsigned.test")
@@ -1975,7 +1977,7 @@ static const struct conversation ordinary[] = {
     {.name = "a submission by one of ours to a tag of ours", .who = INSIDE,
      .sender = "<" ALICE ">", .recipients = {"<{0 carol@example.com}>"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 " ALICE "}\n"
          "remove <{0 carol@example.com}>\n"
          "add carol@example.com\n"
@@ -2155,7 +2157,7 @@ static const struct conversation newer[] = {
     {.name = "signing stays with the message's ring", .who = INSIDE, .prepare = renew,
      .sender = "<" ALICE ">", .recipients = {"<{next carol@example.com}>"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "sender {0 " ALICE "}\n"
          "remove <{next carol@example.com}>\n"
          "add carol@example.com\n"
@@ -2434,12 +2436,12 @@ static const struct conversation errors[] = {
     {.name = "no key to sign with", .who = INSIDE, .prepare = no_keys, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "tempfail 451 4.3.0 mail filter error, try again later\n"},
     {.name = "no key to sign with, on_error = accept", .who = INSIDE, .prepare = no_keys_accept,
      .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
-         "wants end\n"
+         "wants headers, end\n"
          "accept\n"},
 };
 /* clang-format on */

@@ -92,7 +92,7 @@ static void random_headers(struct chat *chat, struct chance *chance, const struc
     for (size_t i = chance_below(chance, 4); transaction_goes_out(chat->t) && i > 0; i--) {
         char address[400];
         random_recipient(chance, site, address);
-        transaction_answer_address(chat->t, address);
+        transaction_header_address(chat->t, chance_below(chance, 2) == 0, address);
     }
 }
 
@@ -369,7 +369,7 @@ START_TEST(test_random_octets)
             for (size_t k = 0; k < COUNT_OF(raw); k++) {
                 transaction_header(t, "Message-ID", raw[k]);
                 transaction_header(t, EVIDENCE_NAME, raw[k]);
-                transaction_answer_address(t, raw[k]);
+                transaction_header_address(t, false, raw[k]);
             }
         }
         decide(t, site);

@@ -127,6 +127,12 @@ static void check_default_lists(const struct settings *settings)
     ck_assert(!in_networks(settings->internal_networks, "10.0.0.1"));
     ck_assert(in_networks(settings->mail_servers, "127.0.0.1"));
     ck_assert(!in_networks(settings->relays, "127.0.0.1"));
+    ck_assert(!settings->relays_local);
+    ck_assert(host_list_match(settings->own_names, "mx.example.com") == NULL);
+    ck_assert(pattern_list_match(settings->envelope_only, "www-data@example.com") != NULL);
+    ck_assert(pattern_list_match(settings->envelope_only, "apache@example.com") != NULL);
+    ck_assert(pattern_list_match(settings->envelope_only, "nobody@example.com") != NULL);
+    ck_assert(pattern_list_match(settings->envelope_only, "root@example.com") == NULL);
     ck_assert(!in_networks(settings->exclude_networks, "127.0.0.1"));
     ck_assert(pattern_list_match(settings->bounce_senders, "MAILER-DAEMON@b.test") != NULL);
     ck_assert(pattern_list_match(settings->bounce_senders, "mailer-daemon") != NULL);
@@ -289,6 +295,25 @@ START_TEST(test_lists)
     ck_assert(in_networks(settings->exclude_sign_networks, "2001:db8::1"));
     ck_assert(in_networks(settings->exclude_sign_networks, "192.0.2.9"));
     ck_assert(host_list_match(settings->exclude_sign_hosts, "app.example.com") != NULL);
+}
+END_TEST
+
+START_TEST(test_who_hands_in)
+{
+    load_good("relays = [ \"local\" ]; own_names = [ \"*.example.com\" ];\n"
+              "evidence: { envelope_only = [ \"shop@*\" ]; };");
+    const struct settings *settings = config->settings;
+    ck_assert(settings->relays_local);
+    ck_assert(!in_networks(settings->relays, "127.0.0.1"));
+    ck_assert(host_list_match(settings->own_names, "MX1.example.com") != NULL);
+    ck_assert(pattern_list_match(settings->envelope_only, "shop@example.com") != NULL);
+    ck_assert(pattern_list_match(settings->envelope_only, "www-data@example.com") == NULL);
+    load_good("relays = [ \"192.0.2.1\", \"local\", \"192.0.2.2\" ];");
+    ck_assert(config->settings->relays_local);
+    ck_assert(in_networks(config->settings->relays, "192.0.2.1"));
+    ck_assert(in_networks(config->settings->relays, "192.0.2.2"));
+    load_good("relays = [ \"192.0.2.1\" ];");
+    ck_assert(!config->settings->relays_local);
 }
 END_TEST
 
@@ -566,6 +591,14 @@ static const struct {
      NULL,
      {"conf:1: error: relays: found \"192.0.2.1\", expected a list ( ) or [ ]"}},
     {"relays = [ 1 ];", NULL, {"conf:1: error: relays: found 1, expected a network such as"}},
+    {"relays = [ \"Local\" ];",
+     NULL,
+     {"conf:1: error: relays: found \"Local\", expected a network such as 192.0.2.0/24 or "
+      "2001:db8::/32, with no bit set after its prefix, or \"local\""}},
+    {"own_names = [ \"a b\" ];",
+     NULL,
+     {"conf:1: error: own_names: found \"a b\", expected a host name such as mx.example.org or "
+      "*.example.org"}},
     {"relays = ( { } );", NULL, {"conf:1: error: relays: found a group { }, expected a network"}},
     {"relays = ( [ ] );", NULL, {"conf:1: error: relays: found a list, expected a network"}},
     {"domains = ( 5 );", NULL, {"conf:1: error: domains: found 5, expected a domain such as"}},
@@ -1189,6 +1222,7 @@ int main(void)
     tcase_add_test(values, test_the_daemons_own);
     tcase_add_test(values, test_the_simple_settings);
     tcase_add_test(values, test_lists);
+    tcase_add_test(values, test_who_hands_in);
     tcase_add_test(values, test_mail_servers_are_the_internal_networks_unless_given);
     tcase_add_test(values, test_domains);
     tcase_add_test(values, test_general_settings_reach_the_domains);

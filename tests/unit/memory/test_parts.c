@@ -323,7 +323,8 @@ static const char configuration[] =
     "cher.example\",\n"
     "  { name = \"off.example\"; sign = false; message_id_patterns = [ \"^a\" ]; } );\n"
     "internal_networks = [ \"10.0.0.0/8\", \"file:%s/networks\" ];\n"
-    "relays = [ \"192.0.2.1\" ];\nbounce_senders = [ \"daemon@*\" ];\n"
+    "relays = [ \"192.0.2.1\", \"local\" ];\nown_names = [ \"*.example.com\" ];\nbounce_senders = "
+    "[ \"daemon@*\" ];\n"
     "exclude: { hosts = [ \"*.partner.test\" ]; recipients = [ \"file:%s/patterns\" ]; };\n"
     "exclude_sign: { clients = [ \"printer.example.com\", \"10.5.0.0/16\" ];\n"
     "  recipients = [ \"*@lists.test\" ]; };\nkeys: { retain_days = 3; };\n"; /* a warning */
