@@ -1,7 +1,8 @@
 /*
  * Text searched for what a bounce says of its original: Message-IDs, tags, evidence headers. The
  * text may be a header, a person's words, HTML or JSON; folded, indented, quoted with `> `, with
- * character references or without angle brackets. Time is linear in it, whatever it is. Pure.
+ * character references or without angle brackets. NULs are as if they were not there. Time is
+ * linear in it, whatever it is, and ends with the budget: the rest is then not searched. Pure.
  */
 #ifndef BATV_BOUNCE_TEXT_H
 #define BATV_BOUNCE_TEXT_H
@@ -10,15 +11,19 @@
 #include <stdint.h>
 
 #include "batv/bounce.h"
+#include "batv/budget.h"
 #include "batv/fields.h"
 
 /* Puts what is found into a bounce. */
 struct bounce_reader {
     struct bounce *bounce;
+    struct budget *budget;
     bool no_memory; /* something found could not be kept */
     uint64_t hashes[BOUNCE_IDS];
 };
-void bounce_reader_start(struct bounce_reader *reader, struct bounce *bounce);
+/* Both stay the caller's. */
+void bounce_reader_start(struct bounce_reader *reader, struct bounce *bounce,
+                         struct budget *budget);
 /* Brings the Message-IDs into their order. */
 void bounce_reader_end(struct bounce_reader *reader);
 

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "batv/budget.h"
+
 /* A piece of somebody else's memory, not NUL-terminated. start may be NULL where length is 0. */
 struct octets {
     const char *start;
@@ -56,6 +58,7 @@ struct part {
 
 struct parts {
     struct octets rest;
+    struct budget *budget;
     bool at_header;
     size_t count;
     unsigned messages; /* around what comes next */
@@ -68,9 +71,9 @@ struct parts {
     } open[PARTS_DEPTH];
 };
 
-/* message: header and body, borrowed while parts is used. */
-void parts_start(struct parts *parts, struct octets message);
-/* False: there are no more, or PARTS_MAX have been. */
+/* message: header and body; it and budget are borrowed while parts is used. */
+void parts_start(struct parts *parts, struct octets message, struct budget *budget);
+/* False: there are no more, PARTS_MAX have been, or the budget is used up. */
 bool parts_next(struct parts *parts, struct part *part);
 /* False: too deep, or no boundary; then it is a leaf. boundary stays the caller's and unchanged. */
 bool parts_enter_multipart(struct parts *parts, struct octets boundary, bool digest);

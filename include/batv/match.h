@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "batv/budget.h"
 #include "batv/status.h"
 
 /* An IPv4 address is held as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2). */
@@ -59,8 +60,10 @@ struct regex_list;
 enum status regex_list_new(const char *const entries[], size_t count, struct regex_list **out,
                            size_t *bad);
 void regex_list_free(struct regex_list *list);
-/* *status, unless status is NULL: STATUS_NO_MEMORY where it is not known for want of that. */
-const char *regex_list_match(const struct regex_list *list, const char *text, enum status *status);
+/* Goes from the bounce's budget: once that is used up, nothing matches. *status, unless status is
+ * NULL: STATUS_NO_MEMORY where it is not known for want of that. */
+const char *regex_list_match(const struct regex_list *list, const char *text, struct budget *budget,
+                             enum status *status);
 
 /* Domains: example.com, .example.com (every subdomain, not itself), as A-labels in lower case. */
 struct domain_list;

@@ -10,6 +10,8 @@
 
 #include "batv/bounce_text.h"
 
+enum { KEEP_STEPS = 40, COMPARE_IDS = 2 /* that are compared in a step */ };
+
 static const char *const class_names[] = {
     [BOUNCE_DSN] = "dsn",
     [BOUNCE_MDN] = "mdn",
@@ -53,9 +55,9 @@ void bounce_free(struct bounce *bounce)
     free(bounce);
 }
 
-void bounce_reader_start(struct bounce_reader *reader, struct bounce *bounce)
+void bounce_reader_start(struct bounce_reader *reader, struct bounce *bounce, struct budget *budget)
 {
-    *reader = (struct bounce_reader){.bounce = bounce};
+    *reader = (struct bounce_reader){.bounce = bounce, .budget = budget};
 }
 
 /* FNV-1a: so that not every Message-ID is compared with every other. */
@@ -73,8 +75,10 @@ static bool is_text(struct octets octets, const char *text)
     return strlen(text) == octets.length && memcmp(text, octets.start, octets.length) == 0;
 }
 
+/* What is kept is a string: whoever found it has left NULs out. */
 static char *copy(struct bounce_reader *reader, struct octets octets)
 {
+    assert(octets.length > 0 && memchr(octets.start, '\0', octets.length) == NULL);
     char *text = malloc(octets.length + 1);
     if (text == NULL) {
         reader->no_memory = true;
@@ -126,6 +130,7 @@ void bounce_add_id(struct bounce_reader *reader, struct octets id, const char *w
 {
     struct bounce *bounce = reader->bounce;
     bool full = bounce->id_count == BOUNCE_IDS;
+    budget_spend(reader->budget, KEEP_STEPS + bounce->id_count / COMPARE_IDS);
     size_t weaker = full ? find_weaker(bounce, rank) : BOUNCE_IDS;
     if (id.length == 0 || id.length > BOUNCE_ID_MAX || (full && weaker == BOUNCE_IDS)) {
         return;
@@ -163,6 +168,7 @@ void bounce_drop_id(struct bounce_reader *reader, const char *id, enum bounce_ra
 void bounce_add_tag(struct bounce_reader *reader, struct octets address, const char *where)
 {
     struct bounce *bounce = reader->bounce;
+    budget_spend(reader->budget, KEEP_STEPS + bounce->tag_count);
     if (bounce->tag_count == BOUNCE_TAGS) {
         return;
     }
@@ -180,6 +186,7 @@ void bounce_add_tag(struct bounce_reader *reader, struct octets address, const c
 void bounce_add_evidence(struct bounce_reader *reader, struct octets value)
 {
     struct bounce *bounce = reader->bounce;
+    budget_spend(reader->budget, KEEP_STEPS);
     if (bounce->evidence_count == BOUNCE_EVIDENCE) {
         return;
     }

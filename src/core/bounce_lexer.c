@@ -15,8 +15,12 @@ enum {
     TAG_MAX = 300, /* octets of a tag that is passed over */
     REFERENCE_MAX = 10,
     NO_BREAK_SPACE = 0xa0,
-    INVISIBLE = -5
+    INVISIBLE = -5,
+    MEMORY_SPEED = 16 /* octets that the library goes over in a step */
 };
+
+/* Steps, beside the one of the character that begins it. */
+enum { REFERENCE_STEPS = 10, TAG_STEPS = 8, LINE_STEPS = 4 };
 
 /* Tags that stand within or around text. A Message-ID in brackets may look like another. */
 static const struct {
@@ -44,6 +48,8 @@ static const struct {
     {"\\u0026", '&'},     {"\\u0040", '@'},  {"\\u003d", '='},  {"\\/", '/'},     {"\\\"", '"'},
     {"\\r", ' '},         {"\\n", ' '},      {"\\t", ' '},
 };
+
+static const char reference_seconds[] = "lgaqncpesu/\"rt"; /* what may be their second character */
 
 static struct octets rest_of(const struct lexer *lexer)
 {
@@ -91,12 +97,16 @@ static int read_number(struct lexer *lexer)
 static int read_reference(struct lexer *lexer)
 {
     struct octets rest = rest_of(lexer);
+    budget_spend(lexer->budget, REFERENCE_STEPS);
     if (octets_begin(rest, "&#")) {
         return read_number(lexer);
     }
+    if (rest.length < 2 || strchr(reference_seconds, ascii_lower(rest.start[1])) == NULL) {
+        return LEX_END;
+    }
     for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) {
         const char *name = references[i].name;
-        if (rest.length > 1 && name[1] == ascii_lower(rest.start[1]) && octets_begin(rest, name)) {
+        if (name[1] == ascii_lower(rest.start[1]) && octets_begin(rest, name)) {
             lexer->at += strlen(name);
             return references[i].c;
         }
@@ -116,7 +126,8 @@ static bool ends_tag_name(struct octets rest)
                                octets_trim((struct octets){rest.start, 1}).length == 0);
 }
 
-/* Moves behind the tag that stands here: LEX_TAG or LEX_BREAK. LEX_END: none does. */
+/* Moves behind the tag that stands here: LEX_TAG or LEX_BREAK. LEX_END: none does. One that has no
+ * end before the next begins is none: else each of many would be looked at to the end of all. */
 static int read_tag(struct lexer *lexer)
 {
     struct octets rest = rest_of(lexer);
@@ -130,6 +141,9 @@ static int read_tag(struct lexer *lexer)
     if (to == from || !ends_tag_name((struct octets){rest.start + to, rest.length - to})) {
         return LEX_END;
     }
+    const char *open = memchr(rest.start + to, '<', room - to);
+    room = open != NULL ? (size_t)(open - rest.start) : room;
+    budget_spend(lexer->budget, TAG_STEPS + (room - to) / MEMORY_SPEED);
     char first = ascii_lower(name.start[0]);
     size_t i = 0;
     while (i < sizeof tags / sizeof tags[0] &&
@@ -146,6 +160,7 @@ static int read_tag(struct lexer *lexer)
 
 static void skip_indentation(struct lexer *lexer)
 {
+    const char *from = lexer->at;
     lexer->indented = false;
     while (lexer->at < lexer->end) {
         char c = *lexer->at;
@@ -158,12 +173,14 @@ static void skip_indentation(struct lexer *lexer)
         }
         lexer->at++;
     }
+    budget_spend(lexer->budget, (size_t)(lexer->at - from));
 }
 
 static int read_line_end(struct lexer *lexer)
 {
     struct octets rest = rest_of(lexer);
     struct octets line;
+    budget_spend(lexer->budget, LINE_STEPS);
     line_next(&rest, &line);
     lexer->at = rest.start;
     skip_indentation(lexer);
@@ -178,29 +195,38 @@ static int read_block(struct lexer *lexer)
     return lexer->at == lexer->end ? LEX_EMPTY : LEX_BREAK;
 }
 
+/* One thing that stands here, INVISIBLE included. */
+static int read_one(struct lexer *lexer)
+{
+    char c = *lexer->at;
+    budget_spend(lexer->budget, 1);
+    if (is_line_end(c)) {
+        return read_line_end(lexer);
+    }
+    int tag = c == '<' ? read_tag(lexer) : LEX_END;
+    if (tag != LEX_END) {
+        return tag == LEX_BREAK ? read_block(lexer) : tag;
+    }
+    int resolved = c == '&' || c == '\\' ? read_reference(lexer) : LEX_END;
+    if (resolved != LEX_END) {
+        return resolved;
+    }
+    lexer->at++;
+    return c != '\0' ? (unsigned char)c : INVISIBLE;
+}
+
 int lexer_read(struct lexer *lexer)
 {
-    while (lexer->at < lexer->end) {
-        char c = *lexer->at;
-        if (is_line_end(c)) {
-            return read_line_end(lexer);
-        }
-        int tag = c == '<' ? read_tag(lexer) : LEX_END;
-        if (tag != LEX_END) {
-            return tag == LEX_BREAK ? read_block(lexer) : tag;
-        }
-        int resolved = c == '&' || c == '\\' ? read_reference(lexer) : LEX_END;
-        if (resolved >= 0) {
-            return resolved;
-        }
-        if (resolved == LEX_END) {
-            lexer->at++;
-            if (c != '\0') {
-                return (unsigned char)c;
-            }
-        }
+    int c = INVISIBLE;
+    while (c == INVISIBLE && lexer->at < lexer->end) {
+        c = read_one(lexer);
     }
-    return LEX_END;
+    return c != INVISIBLE ? c : LEX_END;
+}
+
+bool lexer_opens(struct lexer lexer)
+{
+    return lexer.at < lexer.end && read_one(&lexer) == '<';
 }
 
 bool lexer_is_gap(int c)

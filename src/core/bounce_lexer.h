@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "batv/budget.h"
+
 enum {
     LEX_END = -1,
     LEX_BREAK = -2, /* a line end with the indentation behind it, or a tag that stands for one */
@@ -14,10 +16,11 @@ enum {
     LEX_TAG = -4    /* of HTML, within a line */
 };
 
-/* Set at, end and quoted to start. */
+/* Set at, end, budget and quoted to start. Each character is a step of the budget. */
 struct lexer {
     const char *at;
     const char *end;
+    struct budget *budget;
     bool quoted;   /* lines may begin with > or | */
     bool indented; /* behind the last line end there were blanks */
 };
@@ -32,11 +35,15 @@ static inline int lexer_next(struct lexer *lexer)
         unsigned char c = (unsigned char)*lexer->at;
         if (c > '\\' || (c >= ' ' && c != '<' && c != '&' && c != '\\')) {
             lexer->at++;
+            budget_spend(lexer->budget, 1);
             return c;
         }
     }
     return lexer_read(lexer);
 }
+
+/* True where a `<` stands here, in whatever disguise. Looks at nothing behind it. */
+bool lexer_opens(struct lexer lexer);
 
 /* True for white space, a line end or a tag, which may stand between a label and its value. */
 bool lexer_is_gap(int c);

@@ -2,7 +2,7 @@
  * The search. One pass looks for the characters that begin what is looked for; what begins there is
  * read by a lexer that sees through disguises, and the pass goes on behind it, or, where it was
  * nothing, close behind its beginning. How far a reading may look before it fails is bounded, so
- * that the whole takes linear time.
+ * that the whole takes linear time; the reader's budget bounds it once more.
  *
  * What is found is copied into the reader's bounce. No state.
  */
@@ -18,11 +18,16 @@ enum {
     WINDOW = 4096, /* octets in which one Message-ID, tag or evidence stands */
     GAP_MAX = 40,  /* characters between label and value */
     COMMENT_MAX = 100,
+    COMMENTS_MAX = 2,     /* between label and value */
     TAGS_AHEAD = 3,       /* before the name of another field */
+    LABEL_STEPS = 16,     /* to compare a word with the labels, and to find its beginning */
+    FIELD_STEPS = 16,     /* to see whether a line is a field */
+    PASS_OCTETS = 4,      /* that the pass goes over in a step */
     LIST_KEPT = 40,       /* of References the last ones: the nearest to the original */
     FAILED_MAX = 64,      /* octets that are looked at twice */
     NAME_MAX_LENGTH = 60, /* of a label, octets in front of "message-id" */
     BRACKETS_MAX = 3,     /* before a Message-ID */
+    GAPS_MAX = 100,       /* blanks, breaks and tags within one */
     TAG_HEX = 10,
     ADDRESS_ROOM = 300,
     LOCAL_ROOM = 120,     /* generous: 64 is what a local part may have */
@@ -41,6 +46,9 @@ struct scan {
     const char *end;
     const char *line;   /* where the line begins in which the pass is */
     const char *listed; /* up to where lists have been read */
+    const char *gaps;   /* up to where there is nothing but marks and markup in the line */
+    const char *judged; /* the line of which quoted speaks; NULL: none yet */
+    bool quoted;        /* it begins with the mark of a quotation */
 };
 
 /* A value that is being read. */
@@ -75,22 +83,34 @@ static struct octets rest_at(const struct scan *scan, const char *at)
     return (struct octets){at, (size_t)(scan->end - at)};
 }
 
-/* Quoted lines are those that begin with the mark of one. */
-static bool line_is_quoted(const struct scan *scan)
+static struct budget *budget_of_scan(const struct scan *scan)
 {
-    const char *p = scan->line;
-    while (p < scan->end && is_blank(*p)) {
-        p++;
-    }
-    return p < scan->end && (*p == '>' || *p == '|');
+    return scan->reader->budget;
 }
 
-static struct lexer lexer_at(const struct scan *scan, const char *at, size_t window)
+/* Quoted lines are those that begin with the mark of one. Looks at each line once: it may begin
+ * with a megabyte of blanks. */
+static bool line_is_quoted(struct scan *scan)
+{
+    const char *p = scan->line;
+    if (scan->judged != p) {
+        while (p < scan->end && is_blank(*p)) {
+            p++;
+        }
+        budget_spend(budget_of_scan(scan), (size_t)(p - scan->line));
+        scan->quoted = p < scan->end && (*p == '>' || *p == '|');
+        scan->judged = scan->line;
+    }
+    return scan->quoted;
+}
+
+static struct lexer lexer_at(struct scan *scan, const char *at, size_t window)
 {
     size_t length = (size_t)(scan->end - at);
     return (struct lexer){
         .at = at,
         .end = at + (length < window ? length : window),
+        .budget = budget_of_scan(scan),
         .quoted = line_is_quoted(scan),
     };
 }
@@ -130,20 +150,22 @@ static bool token_ends_softly(const struct token *token)
     return token->length > 0 && token->text[token->length - 1] == '=';
 }
 
-/* What stands behind an opening bracket up to the closing one, without white space. tight: there
- * must not be any. */
+/* What stands behind an opening bracket up to the closing one, without white space and markup, of
+ * which there is not much. tight: there must not be any white space. */
 static bool read_bracketed(struct lexer *lexer, bool tight, struct token *token)
 {
     unsigned opened = 1;
+    unsigned gaps = 0;
     token->length = 0;
     token->too_long = false;
-    while (!token->too_long) {
+    while (!token->too_long && gaps <= GAPS_MAX) {
         struct lexer before = *lexer;
         int c = lexer_next(lexer);
         if (c == '>') {
             return token->length > 0;
         }
         if (lexer_is_gap(c)) {
+            gaps++;
             if ((tight && c != LEX_TAG) || (c == LEX_BREAK && token_ends_softly(token))) {
                 return false;
             }
@@ -193,7 +215,7 @@ static bool read_bare(struct lexer *lexer, struct token *token)
     return token->length > 0 && !token->too_long;
 }
 
-enum { WORDS_MAX = 4, WORD_MAX = 6 };
+enum { WORDS_MAX = 4, WORD_MAX = 6, WORD_STEPS = 8 };
 
 /* Words that may stand between a label and its value. */
 static const char *const gap_words[] = {"is",    "was",    "of",    "the", "value",
@@ -208,6 +230,7 @@ static bool skip_word(struct lexer *lexer)
     if (length == 0) {
         return false;
     }
+    budget_spend(lexer->budget, WORD_STEPS);
     for (size_t i = 0; i < sizeof gap_words / sizeof gap_words[0]; i++) {
         if (octets_equal((struct octets){lexer->at, length}, gap_words[i])) {
             lexer->at += length;
@@ -225,17 +248,22 @@ struct gap {
     bool open;   /* an angle bracket was passed, the value stands in it */
 };
 
+static bool in_comment(char c)
+{
+    return c != ')' && c != '(' && c != '@' && c != '<' && c != '\r' && c != '\n' && c != '\0';
+}
+
 /* A remark in parentheses before the value, as relays have put there. Behind the opening one. */
 static void skip_comment(struct lexer *lexer)
 {
-    for (const char *p = lexer->at; p < lexer->end && p - lexer->at < COMMENT_MAX; p++) {
-        if (strchr("@<\r\n", *p) != NULL) {
-            return;
-        }
-        if (*p == ')') {
-            lexer->at = p + 1;
-            return;
-        }
+    const char *p = lexer->at;
+    const char *end = lexer->end - p < COMMENT_MAX ? lexer->end : p + COMMENT_MAX;
+    while (p < end && in_comment(*p)) {
+        p++;
+    }
+    budget_spend(lexer->budget, (size_t)(p - lexer->at));
+    if (p < end && *p == ')') {
+        lexer->at = p + 1;
     }
 }
 
@@ -244,6 +272,7 @@ static bool skip_gap(struct lexer *lexer, struct gap *gap)
 {
     *gap = (struct gap){.open = false};
     unsigned words = 0;
+    unsigned comments = 0;
     for (unsigned i = 0; i < GAP_MAX; i++) {
         if (words < WORDS_MAX && skip_word(lexer)) {
             words++;
@@ -262,7 +291,7 @@ static bool skip_gap(struct lexer *lexer, struct gap *gap)
             *lexer = before;
             return c > ' ';
         }
-        if (c == '(') {
+        if (c == '(' && comments++ < COMMENTS_MAX) {
             skip_comment(lexer);
         }
     }
@@ -291,7 +320,7 @@ static bool read_line(struct lexer *lexer, struct token *token)
 
 /* Reads the Message-ID behind a label that ends at after. line_label: the label begins its line.
  * Answers where the pass goes on. */
-static const char *read_labelled(const struct scan *scan, const char *after, bool line_label,
+static const char *read_labelled(struct scan *scan, const char *after, bool line_label,
                                  const char *where)
 {
     struct lexer lexer = lexer_at(scan, after, WINDOW);
@@ -369,13 +398,15 @@ static struct octets full_name(const struct scan *scan, const char *label, size_
 }
 
 /* True where nothing but marks of quoting and markup stands before the name in its line. */
-static bool begins_line(const struct scan *scan, const char *name)
+static bool begins_line(struct scan *scan, const char *name)
 {
-    struct lexer lexer = {.at = scan->line, .end = name, .quoted = true};
     if (name - scan->line > WINDOW / 16) {
         return false;
     }
+    const char *from = scan->gaps > scan->line ? scan->gaps : scan->line;
+    struct lexer lexer = {.at = from, .end = name, .budget = budget_of_scan(scan), .quoted = true};
     while (lexer.at < lexer.end) {
+        scan->gaps = lexer.at;
         int c = lexer_next(&lexer);
         if (!lexer_is_gap(c) && c != '>' && c != '|' && c != '*') {
             return false;
@@ -404,9 +435,10 @@ static const char *original_label(struct octets name)
     return NULL;
 }
 
-static const char *scan_message_id(const struct scan *scan, const char *at)
+static const char *scan_message_id(struct scan *scan, const char *at)
 {
     size_t length = label_length(rest_at(scan, at));
+    budget_spend(budget_of_scan(scan), LABEL_STEPS);
     if (length == 0) {
         return at + 1;
     }
@@ -422,6 +454,7 @@ static const char *scan_message_id(const struct scan *scan, const char *at)
 static bool at_field(struct lexer lexer)
 {
     struct lexer before = lexer;
+    budget_spend(lexer.budget, FIELD_STEPS);
     for (unsigned i = 0; i < TAGS_AHEAD && lexer_is_gap(lexer_next(&lexer)); i++) {
         before = lexer;
     }
@@ -440,15 +473,15 @@ static bool ends_list(const struct lexer *lexer, int c, bool filled)
 }
 
 /* Goes through a list, adding the Message-IDs from number first on. Answers how many there are. */
-static size_t walk_list(const struct scan *scan, struct lexer *lexer, size_t first,
-                        const char *where, enum bounce_rank rank)
+static size_t walk_list(struct scan *scan, struct lexer *lexer, size_t first, const char *where,
+                        enum bounce_rank rank)
 {
     struct token token;
     size_t count = 0;
     for (;;) {
         struct lexer before = *lexer;
         int c = lexer_next(lexer);
-        if (ends_list(lexer, c, count > 0)) {
+        if (ends_list(lexer, c, count > 0) || budget_used_up(lexer->budget)) {
             return count;
         }
         bool found = false;
@@ -517,7 +550,7 @@ static bool is_plausible(const struct token *token)
 }
 
 /* "Nachrichten-ID: 4711@example.com": a label in no language in particular. */
-static const char *scan_id(const struct scan *scan, const char *at)
+static const char *scan_id(struct scan *scan, const char *at)
 {
     size_t length = id_length(rest_at(scan, at));
     struct lexer lexer = lexer_at(scan, at + length, WINDOW);
@@ -531,13 +564,14 @@ static const char *scan_id(const struct scan *scan, const char *at)
     return length > 0 ? after_failure(at + length - 1, lexer.at) : at + 1;
 }
 
-static const char *scan_token(const struct scan *scan, const char *at)
+static const char *scan_token(struct scan *scan, const char *at)
 {
     struct lexer lexer = lexer_at(scan, at, WINDOW);
     struct token token;
-    if (lexer_next(&lexer) != '<') {
+    if (!lexer_opens(lexer)) {
         return at + 1;
     }
+    lexer_next(&lexer);
     if (!read_bracketed(&lexer, true, &token) || !is_plausible(&token)) {
         return at + 1;
     }
@@ -552,8 +586,12 @@ struct address_text {
     size_t length;
 };
 
+/* NULs are not there, as everywhere in a text. */
 static bool put(struct address_text *out, int c)
 {
+    if (c == '\0') {
+        return true;
+    }
     if (out->length == sizeof out->text) {
         return false;
     }
@@ -617,7 +655,7 @@ static bool read_domain(struct lexer *lexer, struct address_text *out)
     return out->length > from;
 }
 
-static void add_tag(const struct scan *scan, const struct address_text *address)
+static void add_tag(struct scan *scan, const struct address_text *address)
 {
     bounce_add_tag(scan->reader, (struct octets){address->text, address->length}, scan->where);
 }
@@ -631,7 +669,7 @@ static bool put_all(struct address_text *out, const char *from, const char *to)
 }
 
 /* prvs=KDDDSSSSSS=local@domain, at at. */
-static bool find_prefix_tag(const struct scan *scan, const char *at)
+static bool find_prefix_tag(struct scan *scan, const char *at)
 {
     bool quoted = at > scan->start && at[-1] == '"';
     struct address_text out = {.length = 0};
@@ -657,7 +695,7 @@ static bool find_prefix_tag(const struct scan *scan, const char *at)
 }
 
 /* Where the local part begins that ends before plus. With quoted, at its quote. */
-static const char *find_local(const struct scan *scan, const char *plus, bool quoted)
+static const char *find_local(struct scan *scan, const char *plus, bool quoted)
 {
     const char *from = plus;
     while (from > scan->start && plus - from < LOCAL_ROOM) {
@@ -670,8 +708,7 @@ static const char *find_local(const struct scan *scan, const char *plus, bool qu
     return quoted && from > scan->start && from[-1] == '"' ? from - 1 : from;
 }
 
-static void add_subaddress(const struct scan *scan, const char *from, const char *to,
-                           struct lexer lexer)
+static void add_subaddress(struct scan *scan, const char *from, const char *to, struct lexer lexer)
 {
     struct address_text out = {.length = 0};
     if (*from != '+' && put_all(&out, from, to) && put(&out, '@') && read_domain(&lexer, &out)) {
@@ -680,7 +717,7 @@ static void add_subaddress(const struct scan *scan, const char *from, const char
 }
 
 /* local+prvs=KDDDSSSSSS@domain; plus is the '+'. */
-static void find_subaddress_tag(const struct scan *scan, const char *plus)
+static void find_subaddress_tag(struct scan *scan, const char *plus)
 {
     struct address_text tag = {.length = 0};
     struct lexer lexer = lexer_at(scan, plus + 6, WINDOW);
@@ -702,7 +739,7 @@ static void find_subaddress_tag(const struct scan *scan, const char *plus)
     }
 }
 
-static const char *scan_tag(const struct scan *scan, const char *at)
+static const char *scan_tag(struct scan *scan, const char *at)
 {
     if (!octets_begin(rest_at(scan, at), "prvs=")) {
         return at + 1;
@@ -781,7 +818,7 @@ static bool read_evidence(struct lexer *lexer, struct evidence_text *out)
     return true;
 }
 
-static const char *scan_evidence(const struct scan *scan, const char *at)
+static const char *scan_evidence(struct scan *scan, const char *at)
 {
     static const char label[] = "x-batv-evidence";
     if (!octets_begin(rest_at(scan, at), label)) {
@@ -871,14 +908,31 @@ static const char *find_line(const char *at, const char *next, const char *line)
     return line;
 }
 
+static struct scan scan_of(struct bounce_reader *reader, struct octets text, const char *where)
+{
+    return (struct scan){
+        .reader = reader,
+        .where = where,
+        .start = text.start,
+        .end = text.start + text.length,
+        .line = text.start,
+        .gaps = text.start,
+        .listed = text.start,
+    };
+}
+
 void bounce_scan_text(struct bounce_reader *reader, struct octets text, const char *where)
 {
-    const char *end = text.start + text.length;
-    struct scan scan = {reader, where, text.start, end, text.start, text.start};
-    const char *last = text.length > 0 ? end - 1 : end;
-    for (const char *at = text.start; (at = find_pair(at, last)) < last;) {
-        const char *next = scan_at(&scan, at);
+    struct scan scan = scan_of(reader, text, where);
+    const char *last = text.length > 0 ? scan.end - 1 : scan.end;
+    const char *at = text.start;
+    while (at < last && !budget_used_up(reader->budget)) {
+        const char *from = at;
+        at = find_pair(at, last);
+        budget_spend(reader->budget, 1 + (size_t)(at - from) / PASS_OCTETS);
+        const char *next = at < last ? scan_at(&scan, at) : last;
         if (next > at + 1) {
+            budget_spend(reader->budget, (size_t)(next - at) / PASS_OCTETS);
             scan.line = find_line(at, next, scan.line);
         }
         at = next;
@@ -887,9 +941,7 @@ void bounce_scan_text(struct bounce_reader *reader, struct octets text, const ch
 
 void bounce_scan_field(struct bounce_reader *reader, const struct field *field)
 {
-    const char *end = field->value.start + field->value.length;
-    const char *start = field->value.start;
-    struct scan scan = {reader, NULL, start, end, start, start};
+    struct scan scan = scan_of(reader, field->value, NULL);
     if (octets_equal(field->name, "References")) {
         read_list(&scan, scan.start, "References", BOUNCE_REFERENCE);
     } else if (octets_equal(field->name, "In-Reply-To")) {

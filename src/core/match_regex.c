@@ -6,7 +6,8 @@
  * counted: each expression is compiled with a callout before each of its items, and what is left to
  * be spent goes down by one for every item that is tried and for every octet that one has moved
  * over. PCRE2's own match limit would not do by itself, since it begins anew wherever in the text a
- * match might begin. Once nothing is left the expression does not match.
+ * match might begin. Once nothing is left the expression does not match. The bounce's budget pays
+ * for all matches together.
  *
  * A list is immutable and may be shared by threads: what a match writes to is made for each.
  */
@@ -26,7 +27,9 @@ enum {
     WORK_MAX = 15000, /* a clumsy one needs half of it for the longest Message-ID */
     MATCH_MAX = 15000,
     DEPTH_MAX = 5000,
-    HEAP_MAX = 2048 /* KiB */
+    HEAP_MAX = 2048,  /* KiB */
+    MATCH_STEPS = 40, /* of the bounce's budget, for a match */
+    WORK_STEPS = 6    /* and for what it spends, each */
 };
 
 struct regex {
@@ -128,16 +131,19 @@ static int spend(pcre2_callout_block *callout, void *data)
 }
 
 static bool regex_matches(const struct regex *regex, const char *text, size_t length,
-                          pcre2_match_data *data, pcre2_match_context *context, enum status *status)
+                          struct budget *budget, pcre2_match_data *data,
+                          pcre2_match_context *context, enum status *status)
 {
     struct work work = {.left = WORK_MAX};
     pcre2_set_callout(context, spend, &work);
     int result = pcre2_match(regex->code, (PCRE2_SPTR)text, length, 0, 0, data, context);
+    budget_spend(budget, MATCH_STEPS + length / 4 + WORK_STEPS * (WORK_MAX - work.left));
     *status = result == PCRE2_ERROR_NOMEMORY ? STATUS_NO_MEMORY : *status;
     return result >= 0;
 }
 
-const char *regex_list_match(const struct regex_list *list, const char *text, enum status *status)
+const char *regex_list_match(const struct regex_list *list, const char *text, struct budget *budget,
+                             enum status *status)
 {
     size_t length = strnlen(text, BOUNCE_ID_MAX + 1);
     enum status ignored = STATUS_OK;
@@ -154,8 +160,8 @@ const char *regex_list_match(const struct regex_list *list, const char *text, en
         pcre2_set_match_limit(context, MATCH_MAX);
         pcre2_set_depth_limit(context, DEPTH_MAX);
         pcre2_set_heap_limit(context, HEAP_MAX);
-        for (size_t i = 0; i < list->count && found == NULL; i++) {
-            if (regex_matches(&list->items[i], text, length, data, context, status)) {
+        for (size_t i = 0; i < list->count && found == NULL && !budget_used_up(budget); i++) {
+            if (regex_matches(&list->items[i], text, length, budget, data, context, status)) {
                 found = list->items[i].entry;
             }
         }

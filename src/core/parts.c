@@ -12,6 +12,8 @@
 
 enum boundary_kind { BOUNDARY_NONE, BOUNDARY_BETWEEN, BOUNDARY_LAST };
 
+enum { FIELD_STEPS = 4, MEMORY_SPEED = 16 /* octets that are gone over in a step */ };
+
 static bool is_padding(struct octets rest)
 {
     return octets_trim(rest).length == 0;
@@ -38,6 +40,7 @@ static enum boundary_kind find_boundary(const struct parts *parts, struct octets
     if (line.length < 3 || line.start[0] != '-' || line.start[1] != '-') {
         return BOUNDARY_NONE;
     }
+    budget_spend(parts->budget, 1 + parts->depth / 2);
     for (unsigned i = parts->depth; i > 0; i--) {
         enum boundary_kind kind = match_boundary(line, parts->open[i - 1].boundary);
         if (kind != BOUNDARY_NONE) {
@@ -72,13 +75,15 @@ static struct octets skip_content(struct parts *parts)
             return content;
         }
         content.length = (size_t)(line.start + line.length - content.start);
+        budget_spend(parts->budget, 1 + line.length / MEMORY_SPEED);
     }
     content.length = (size_t)(parts->rest.start - content.start);
     return content;
 }
 
-void parts_start(struct parts *parts, struct octets message)
+void parts_start(struct parts *parts, struct octets message, struct budget *budget)
 {
+    parts->budget = budget;
     parts->rest = message;
     parts->at_header = true;
     parts->count = 0;
@@ -100,6 +105,7 @@ static struct octets take_header(struct parts *parts)
             break;
         }
         header.length = (size_t)(parts->rest.start - header.start);
+        budget_spend(parts->budget, FIELD_STEPS);
         if (!field_next(&parts->rest, &field)) {
             return header;
         }
@@ -113,7 +119,7 @@ bool parts_next(struct parts *parts, struct part *part)
     while (!parts->at_header && parts->depth > 0 && parts->rest.length > 0) {
         skip_content(parts); /* behind the last part of a multipart */
     }
-    if (!parts->at_header || parts->count == PARTS_MAX) {
+    if (!parts->at_header || parts->count == PARTS_MAX || budget_used_up(parts->budget)) {
         return false;
     }
     parts->count++;
@@ -128,8 +134,20 @@ bool parts_next(struct parts *parts, struct part *part)
     return true;
 }
 
+/* It ends with none (RFC 2046 section 5.1.1). Else a long line of blanks would be gone over once
+ * for each of the boundaries that differ in them alone. */
+static struct octets without_blanks(struct octets boundary)
+{
+    while (boundary.length > 0 &&
+           is_padding((struct octets){boundary.start + boundary.length - 1, 1})) {
+        boundary.length--;
+    }
+    return boundary;
+}
+
 bool parts_enter_multipart(struct parts *parts, struct octets boundary, bool digest)
 {
+    boundary = without_blanks(boundary);
     if (boundary.length == 0 || parts->depth + parts->messages >= PARTS_DEPTH) {
         return false;
     }

@@ -3,10 +3,14 @@
  * it had and is overloaded for good; so a flood of large bounces is deferred, and a single one
  * passes. What a reading takes beside is bounded by the number of those who may read at a time.
  *
+ * A content's budget bounds the work beside: its reading and all that is matched with what was
+ * read, each in a turn of the pool's.
+ *
  * The pool counts with an atomic; only the wait for a turn to read has a lock.
  */
 #include "io/content.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,7 +26,8 @@ enum {
     HEADERS_MAX = 256 * 1024, /* octets */
     FIELDS_MAX = 1000,
     TURN_SECONDS = 10, /* far below the MTA's patience (milter_content_timeout: 300 s) */
-    LOOKUPS_MAX = 4000
+    LOOKUPS_MAX = 4000,
+    MATCHES_KEPT = 16 /* lists of regular expressions whose answer is remembered */
 };
 
 struct content_pool {
@@ -31,6 +36,12 @@ struct content_pool {
     pthread_mutex_t lock;
     pthread_cond_t turn;
     unsigned turns; /* free ones */
+};
+
+/* What a list of regular expressions has answered. */
+struct matched {
+    const struct regex_list *list;
+    enum content_match match;
 };
 
 struct content {
@@ -46,9 +57,13 @@ struct content {
     bool overloaded;
     bool failed;
     struct bounce *bounce;
+    struct budget budget; /* of its reading and its matches together */
+    struct matched matched[MATCHES_KEPT];
+    size_t matched_count;
     unsigned lookups;
     struct digest *digest;        /* NULL: no memory, or it has been finished */
     char digest_text[DIGEST_HEX]; /* "": it has not */
+    bool refused;                 /* a look-up beyond its share */
 };
 
 struct content_pool *content_pool_new(size_t max_memory, unsigned parsers)
@@ -251,8 +266,9 @@ static void read_octets(struct content *content)
 {
     content->overloaded = !pool_take_turn(content->pool);
     if (!content->overloaded) {
-        content->failed =
-            mime_read_bounce(content->octets, content->length, &content->bounce) != STATUS_OK;
+        content->budget = budget_of(content->length);
+        content->failed = mime_read_bounce(content->octets, content->length, &content->budget,
+                                           &content->bounce) != STATUS_OK;
         pool_return_turn(content->pool);
     }
 }
@@ -281,9 +297,50 @@ const char *content_digest(struct content *content)
     return content->digest_text[0] != '\0' ? content->digest_text : NULL;
 }
 
+bool content_searched(const struct content *content)
+{
+    return content->bounce == NULL || (!budget_used_up(&content->budget) && !content->refused);
+}
+
+/* By the Message-IDs that are named so: an expression may match the addresses of the site as well.
+ */
+static enum content_match match_ids(struct content *content, const struct regex_list *list)
+{
+    const struct bounce *bounce = content->bounce;
+    enum status status = STATUS_OK;
+    if (!pool_take_turn(content->pool)) {
+        return CONTENT_MATCH_OVERLOADED;
+    }
+    const char *found = NULL;
+    for (size_t i = 0; i < bounce->named_count && found == NULL && status == STATUS_OK; i++) {
+        found = regex_list_match(list, bounce->ids[i].text, &content->budget, &status);
+    }
+    pool_return_turn(content->pool);
+    if (found != NULL) {
+        return CONTENT_MATCH_YES;
+    }
+    return status == STATUS_OK ? CONTENT_MATCH_NO : CONTENT_MATCH_FAILED;
+}
+
+enum content_match content_match(struct content *content, const struct regex_list *list)
+{
+    assert(content->bounce != NULL);
+    for (size_t i = 0; i < content->matched_count; i++) {
+        if (content->matched[i].list == list) {
+            return content->matched[i].match;
+        }
+    }
+    enum content_match match = match_ids(content, list);
+    if (content->matched_count < MATCHES_KEPT) {
+        content->matched[content->matched_count++] = (struct matched){list, match};
+    }
+    return match;
+}
+
 bool content_may_look_up(struct content *content)
 {
     bool may = content->lookups > 0;
+    content->refused = content->refused || !may;
     content->lookups -= may;
     return may;
 }

@@ -45,6 +45,20 @@ enum content_state content_read(struct content *content, const struct bounce **o
  * /64). NULL: it could not be made. Belongs to content, which can take no more afterwards. */
 const char *content_digest(struct content *content);
 
+/* False: its budget or its share of look-ups is used up, and what was not found may still be there.
+ * Then nothing may be concluded from that. */
+bool content_searched(const struct content *content);
+
+enum content_match {
+    CONTENT_MATCH_NO,
+    CONTENT_MATCH_YES,
+    CONTENT_MATCH_OVERLOADED,
+    CONTENT_MATCH_FAILED /* no memory */
+};
+/* Whether one of the Message-IDs that the content names matches, once it has been read. The same
+ * list is asked once; waits for its turn where others do. */
+enum content_match content_match(struct content *content, const struct regex_list *list);
+
 /* False once the message has had its share of look-ups: 200 Message-IDs for each of a thousand
  * recipients are no bounce that anybody's server has sent. */
 bool content_may_look_up(struct content *content);

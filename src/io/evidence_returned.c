@@ -237,16 +237,13 @@ static enum answer ask_pattern(void *self, const struct question *q)
     if (answer != ANSWER_YES) {
         return answer;
     }
-    /* Those that are named so: a pattern may match the addresses of the site as well. */
-    answer = ANSWER_NO;
-    for (size_t i = 0; i < bounce->named_count && content_may_look_up(q->content); i++) {
-        enum status status;
-        if (regex_list_match(asked.rules->message_ids, bounce->ids[i].text, &status) != NULL) {
-            return ANSWER_YES;
-        }
-        answer = status == STATUS_OK ? answer : ANSWER_UNAVAILABLE;
-    }
-    return answer;
+    static const enum answer answers[] = {
+        [CONTENT_MATCH_NO] = ANSWER_NO,
+        [CONTENT_MATCH_YES] = ANSWER_YES,
+        [CONTENT_MATCH_OVERLOADED] = ANSWER_OVERLOADED,
+        [CONTENT_MATCH_FAILED] = ANSWER_UNAVAILABLE,
+    };
+    return answers[content_match(q->content, asked.rules->message_ids)];
 }
 
 void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out)

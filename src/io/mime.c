@@ -8,7 +8,8 @@
  * Every part's text is searched as its header says that it is encoded; then all of the body once
  * more as it stands, and as it would be if it were quoted-printable or base64, because what comes
  * back has often lost the header or the boundary that would tell. Each buffer is freed before the
- * next text is read: there are never more than two, neither much larger than the message.
+ * next text is read: there are never more than two, neither much larger than the message. All of it
+ * goes from one budget; once that is used up, the rest is not searched.
  *
  * Nothing is shared between calls. GMime's own tables are filled by mime_init.
  */
@@ -30,6 +31,10 @@ enum {
     VALUE_ROOM = 1000, /* octets of a Content- field that are looked at */
     TYPE_ROOM = 100,
     CONVERT_ERRORS = 1000,
+    DECODED_OCTETS = 2, /* that are decoded in a step */
+    CONVERT_STEPS = 4,  /* for an octet */
+    PARSE_STEPS = 16,   /* for an octet that GMime parses */
+    OWN_ID_STEPS = 100,
     ADDRESS_PIECE = 1000, /* octets of a mailbox */
     ADDRESS_PIECES = 256,
     ADDRESSES_MAX = 64,
@@ -55,6 +60,7 @@ struct reading {
     struct parts parts;
     char *boundaries[PARTS_DEPTH]; /* of the multiparts that are open */
     bool opened;                   /* the first text has been seen */
+    bool whole;                    /* all of the body has been searched as it stands */
     bool no_memory;
 };
 
@@ -89,6 +95,7 @@ static bool decode(struct reading *reading, GMimeContentEncoding encoding, struc
                    struct buffer *out)
 {
     GMimeEncoding state;
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
     g_mime_encoding_init_decode(&state, encoding);
     if (!buffer_make(reading, out, g_mime_encoding_outlen(&state, text.length))) {
         return false;
@@ -102,6 +109,7 @@ static bool decode(struct reading *reading, GMimeContentEncoding encoding, struc
 static bool convert(struct reading *reading, const char *charset, struct octets text,
                     struct buffer *out)
 {
+    budget_spend(reading->reader.budget, CONVERT_STEPS * text.length);
     iconv_t converter = g_mime_iconv_open("UTF-8", charset);
     if (converter == (iconv_t)-1) {
         return false;
@@ -130,6 +138,7 @@ static bool convert(struct reading *reading, const char *charset, struct octets 
 /* Without NULs: text in two or four octets a character is then readable, whatever it says. */
 static bool drop_nuls(struct reading *reading, struct octets text, struct buffer *out)
 {
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
     if (!buffer_make(reading, out, text.length)) {
         return false;
     }
@@ -143,9 +152,15 @@ static bool drop_nuls(struct reading *reading, struct octets text, struct buffer
 
 /* ---------------------------------------------------------------- searching */
 
+static bool is_used_up(const struct reading *reading)
+{
+    return budget_used_up(reading->reader.budget);
+}
+
 static void search_guessed(struct reading *reading, struct octets text, const char *where)
 {
     struct buffer buffer = {NULL, 0};
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
     if (quoted_printable_seen(text) && buffer_make(reading, &buffer, text.length)) {
         buffer.length = quoted_printable_guess(text, buffer.text);
         bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
@@ -156,7 +171,8 @@ static void search_guessed(struct reading *reading, struct octets text, const ch
 static void search_base64(struct reading *reading, struct octets text, const char *where)
 {
     struct octets lines;
-    while (base64_next(&text, &lines)) {
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
+    while (!is_used_up(reading) && base64_next(&text, &lines)) {
         struct buffer buffer = {NULL, 0};
         if (decode(reading, GMIME_CONTENT_ENCODING_BASE64, lines, &buffer)) {
             bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
@@ -170,8 +186,10 @@ static void search_base64(struct reading *reading, struct octets text, const cha
 static void search(struct reading *reading, struct octets text, const char *where)
 {
     bounce_scan_text(&reading->reader, text, where);
-    search_guessed(reading, text, where);
-    search_base64(reading, text, where);
+    if (!is_used_up(reading)) {
+        search_guessed(reading, text, where);
+        search_base64(reading, text, where);
+    }
 }
 
 static void search_decoded(struct reading *reading, struct octets text, const char *where)
@@ -245,7 +263,7 @@ static void describe_disposition(const char *value, struct description *out)
     g_object_unref(disposition);
 }
 
-static void describe(const struct part *part, struct description *out)
+static void describe(const struct part *part, struct budget *budget, struct description *out)
 {
     char value[VALUE_ROOM];
     struct octets header = part->header;
@@ -257,6 +275,7 @@ static void describe(const struct part *part, struct description *out)
             continue;
         }
         field_unfold(field.value, value, sizeof value);
+        budget_spend(budget, PARSE_STEPS * strlen(value));
         if (octets_equal(field.name, "Content-Type") && !typed) {
             describe_type(value, out);
             typed = true;
@@ -350,6 +369,7 @@ static void take_leaf(struct reading *reading, const struct part *part,
     } else {
         judge_text(reading, part, description, text);
         search_decoded(reading, text, where);
+        reading->whole = part->depth == 0 && decoded.text == NULL;
     }
     buffer_free(&converted);
     buffer_free(&decoded);
@@ -376,7 +396,7 @@ static bool enter_multipart(struct reading *reading, const struct description *d
 static void take_part(struct reading *reading, const struct part *part)
 {
     struct description description;
-    describe(part, &description);
+    describe(part, reading->reader.budget, &description);
     struct bounce_part signs = {description.type, description.report_type, description.file_name,
                                 part->in_message};
     if (part->depth > 0) {
@@ -402,6 +422,7 @@ static void scan_encoded(struct reading *reading, const struct field *field)
         return;
     }
     field_unfold(encoded, value, sizeof value);
+    budget_spend(reading->reader.budget, PARSE_STEPS * strlen(value));
     char *text = g_mime_utils_header_decode_text(NULL, value);
     struct field decoded = {field->name, octets_of(text)};
     bounce_scan_field(&reading->reader, &decoded);
@@ -412,7 +433,8 @@ static void scan_encoded(struct reading *reading, const struct field *field)
 static void take_header(struct reading *reading, struct octets header)
 {
     struct field field;
-    while (field_next(&header, &field)) {
+    while (!is_used_up(reading) && field_next(&header, &field)) {
+        budget_spend(reading->reader.budget, field.value.length);
         bounce_signs_field(&reading->signs, &field);
         bounce_scan_field(&reading->reader, &field);
         scan_encoded(reading, &field);
@@ -430,6 +452,7 @@ static void drop_own_ids(struct reading *reading, struct octets header, enum bou
         if (!octets_equal(field.name, "Message-ID")) {
             continue;
         }
+        budget_spend(reading->reader.budget, OWN_ID_STEPS);
         enum status status = message_id_clean(field.value.start, field.value.length, &id);
         reading->no_memory = reading->no_memory || status == STATUS_NO_MEMORY;
         if (status == STATUS_OK) {
@@ -457,7 +480,7 @@ static void read_message(struct reading *reading, struct octets message)
     struct octets header = {message.start, 0};
     struct part part;
     skip_mailbox_line(&message);
-    parts_start(&reading->parts, message);
+    parts_start(&reading->parts, message, reading->reader.budget);
     while (parts_next(&reading->parts, &part)) {
         if (part.depth == 0) {
             header = part.header;
@@ -468,21 +491,24 @@ static void read_message(struct reading *reading, struct octets message)
         }
         take_part(reading, &part);
     }
-    search_decoded(reading, message, "raw text");
+    if (!reading->whole) {
+        search_decoded(reading, message, "raw text");
+    }
     /* An own Message-ID in the content has to be that of the returned copy. */
     drop_own_ids(reading, header, BOUNCE_REFERENCE);
     bounce_reader_end(&reading->reader);
     reading->reader.bounce->class = bounce_signs_class(&reading->signs);
 }
 
-enum status mime_read_bounce(const char *octets, size_t length, struct bounce **out)
+enum status mime_read_bounce(const char *octets, size_t length, struct budget *budget,
+                             struct bounce **out)
 {
     struct reading *reading = calloc(1, sizeof *reading);
     struct bounce *bounce = bounce_new();
     enum status status = STATUS_NO_MEMORY;
     *out = NULL;
     if (reading != NULL && bounce != NULL) {
-        bounce_reader_start(&reading->reader, bounce);
+        bounce_reader_start(&reading->reader, bounce, budget);
         read_message(reading, (struct octets){octets, length});
         for (size_t i = 0; i < PARTS_DEPTH; i++) {
             free(reading->boundaries[i]);
@@ -647,9 +673,10 @@ void mime_init(void)
     static const char message[] =
         "Content-Type: multipart/mixed; boundary=b\nContent-Disposition: inline\n\n--b\n\nx\n";
     struct bounce *bounce;
+    struct budget budget = budget_of(sizeof message);
     g_mime_init();
     mime_addresses("a@example.com, G: b@example.com;", ignore_address, NULL);
-    if (mime_read_bounce(message, sizeof message - 1, &bounce) == STATUS_OK) {
+    if (mime_read_bounce(message, sizeof message - 1, &budget, &bounce) == STATUS_OK) {
         bounce_free(bounce);
     }
 }

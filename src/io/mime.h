@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "batv/bounce.h"
+#include "batv/budget.h"
 
 /* Before the first use; once a process, by one thread. */
 void mime_init(void);
@@ -16,9 +17,11 @@ void mime_init(void);
 /*
  * Takes a bounce apart: octets is the message as it came, header fields first, with any line ends;
  * it may end anywhere. Borrowed, and unchanged. Any thread, with at least STACK_SIZE of stack.
+ * Once budget is used up, the rest is not searched, and what was not found may still be there.
  * STATUS_NO_MEMORY; nothing else is an error.
  */
-enum status mime_read_bounce(const char *octets, size_t length, struct bounce **out);
+enum status mime_read_bounce(const char *octets, size_t length, struct budget *budget,
+                             struct bounce **out);
 
 /*
  * The mailboxes in the value of a header field such as From (RFC 5322 section 3.4), groups

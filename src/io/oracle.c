@@ -5,7 +5,12 @@ enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
                        const struct question *question)
 {
     const struct oracle *oracle = &oracles->by_fact[fact];
-    return oracle->ask != NULL ? oracle->ask(oracle->self, question) : ANSWER_NO;
+    enum answer answer = oracle->ask != NULL ? oracle->ask(oracle->self, question) : ANSWER_NO;
+    bool lacks = fact == FACT_CLASS || answer == ANSWER_NO || answer == ANSWER_EXHAUSTED;
+    /* What was not searched to its end may hold what the answer lacks. */
+    return lacks && question->content != NULL && !content_searched(question->content)
+               ? ANSWER_OVERLOADED
+               : answer;
 }
 
 void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,

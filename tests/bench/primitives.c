@@ -96,7 +96,8 @@ static void verify_forged(const struct measured *m)
 static void read_bounce(const struct measured *m)
 {
     struct bounce *bounce;
-    if (mime_read_bounce(m->octets, m->length, &bounce) != STATUS_OK) {
+    struct budget budget = budget_of(m->length);
+    if (mime_read_bounce(m->octets, m->length, &budget, &bounce) != STATUS_OK) {
         errx(1, "%s: not read", m->name);
     }
     bounce_free(bounce);

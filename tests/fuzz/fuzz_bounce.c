@@ -9,6 +9,8 @@
 
 #include "io/mime.h"
 
+enum { STEPS_BASE = 20000, STEPS_PER_OCTET = 200 };
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,10 +56,14 @@ static void check_message(const uint8_t *data, size_t size)
 {
     struct bounce *bounce;
     struct bounce *again;
-    require(mime_read_bounce((const char *)data, size, &bounce) == STATUS_OK);
+    struct budget budget = budget_of(size);
+    struct budget other = budget;
+    require(mime_read_bounce((const char *)data, size, &budget, &bounce) == STATUS_OK);
+    require(budget_spent(&budget) <= STEPS_BASE + STEPS_PER_OCTET * size);
     check_ids(bounce);
     check_rest(bounce);
-    require(mime_read_bounce((const char *)data, size, &again) == STATUS_OK);
+    require(mime_read_bounce((const char *)data, size, &other, &again) == STATUS_OK);
+    require(budget_spent(&budget) == budget_spent(&other));
     require(bounce->class == again->class && bounce->id_count == again->id_count &&
             bounce->tag_count == again->tag_count &&
             bounce->evidence_count == again->evidence_count);

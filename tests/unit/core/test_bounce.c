@@ -9,13 +9,15 @@
 #include "batv/bounce_text.h"
 
 static struct bounce *bounce;
+static struct budget budget;
 static struct bounce_reader reader;
 
 static void setup(void)
 {
     bounce = bounce_new();
     ck_assert_ptr_nonnull(bounce);
-    bounce_reader_start(&reader, bounce);
+    budget = budget_of(0);
+    bounce_reader_start(&reader, bounce, &budget);
 }
 
 static void teardown(void)

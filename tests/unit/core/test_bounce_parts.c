@@ -7,6 +7,8 @@
 #include "batv/disguise.h"
 #include "batv/fields.h"
 
+static struct budget budget = {.all = 1000000, .left = 1000000};
+
 static void assert_octets(struct octets octets, const char *expected)
 {
     ck_assert_msg(octets.length == strlen(expected) &&
@@ -97,7 +99,7 @@ static void walk(const char *message, char *out, size_t size)
     static struct parts parts;
     struct part part;
     size_t used = 0;
-    parts_start(&parts, octets_of(message));
+    parts_start(&parts, octets_of(message), &budget);
     out[0] = '\0';
     while (parts_next(&parts, &part)) {
         struct octets header = part.header;
@@ -167,7 +169,7 @@ START_TEST(an_empty_boundary_is_none)
 {
     struct parts parts;
     struct part part;
-    parts_start(&parts, octets_of("T: M\n\n--\n\nx\n"));
+    parts_start(&parts, octets_of("T: M\n\n--\n\nx\n"), &budget);
     ck_assert(parts_next(&parts, &part));
     ck_assert(!parts_enter_multipart(&parts, octets_of(""), false));
     assert_octets(parts_leaf(&parts), "--\n\nx\n");
@@ -181,7 +183,7 @@ START_TEST(depth_and_number_are_bounded)
     struct part part;
     size_t deepest = 0;
     memset(text, '\n', sizeof text - 1);
-    parts_start(&parts, octets_of(text));
+    parts_start(&parts, octets_of(text), &budget);
     while (parts_next(&parts, &part) && parts_enter_message(&parts)) {
         deepest = part.depth + 1;
     }
@@ -192,7 +194,7 @@ START_TEST(depth_and_number_are_bounded)
     for (size_t i = 2; i + 6 < sizeof text; i += 6) {
         memcpy(text + i, "\n--b\n\n", 6);
     }
-    parts_start(&parts, octets_of(text));
+    parts_start(&parts, octets_of(text), &budget);
     deepest = 0;
     while (parts_next(&parts, &part) && parts_enter_multipart(&parts, octets_of("b"), false)) {
         deepest = part.depth + 1;
@@ -204,7 +206,7 @@ START_TEST(depth_and_number_are_bounded)
         memcpy(text + i, "--b\n", 4);
     }
     memcpy(text, "\n\n\n\n", 4);
-    parts_start(&parts, octets_of(text));
+    parts_start(&parts, octets_of(text), &budget);
     size_t count = 0;
     while (parts_next(&parts, &part)) {
         if (count++ == 0) {

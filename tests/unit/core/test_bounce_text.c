@@ -7,13 +7,15 @@
 #include "batv/bounce_text.h"
 
 static struct bounce *bounce;
+static struct budget budget;
 static struct bounce_reader reader;
 
 static void setup(void)
 {
     bounce = bounce_new();
     ck_assert_ptr_nonnull(bounce);
-    bounce_reader_start(&reader, bounce);
+    budget = budget_of(0);
+    bounce_reader_start(&reader, bounce, &budget);
 }
 
 static void teardown(void)
@@ -353,6 +355,16 @@ START_TEST(tag)
 }
 END_TEST
 
+/* A tag is kept as a string, so what stands behind a NUL in it must not be lost. */
+START_TEST(a_nul_cuts_no_tag)
+{
+    static const char text[] = "X: \"a\0b+prvs=3785a1b2c3\"@example.com";
+    bounce_scan_text(&reader, (struct octets){text, sizeof text - 1}, "text");
+    ck_assert_uint_eq(bounce->tag_count, 1);
+    ck_assert_str_eq(bounce->tags[0].address, "\"ab+prvs=3785a1b2c3\"@example.com");
+}
+END_TEST
+
 /* What is behind the last tag that is kept is read all the same. */
 START_TEST(tags_are_kept_up_to_a_number)
 {
@@ -513,6 +525,7 @@ int main(void)
     tcase_add_loop_test(tests, own_field, 0, COUNT_OF(own_fields));
     tcase_add_loop_test(tests, without_label, 0, COUNT_OF(unlabelled));
     tcase_add_loop_test(tests, tag, 0, COUNT_OF(tags));
+    tcase_add_test(tests, a_nul_cuts_no_tag);
     tcase_add_test(tests, tags_are_kept_up_to_a_number);
     tcase_add_test(tests, an_address_with_a_tag_may_be_long_but_not_too_long);
     tcase_add_loop_test(tests, header, 0, COUNT_OF(headers));

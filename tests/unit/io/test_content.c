@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../suite.h"
 #include "batv/mac.h"
@@ -558,6 +559,71 @@ START_TEST(test_turns)
 }
 END_TEST
 
+/* Hostile ones read one at a time, of 1 MiB each and as slow as can be, leave their turns in time
+ * for a genuine one that comes after all of them. */
+enum { HOSTILE = 8 };
+
+struct hostile {
+    struct content_pool *pool;
+    const char *piece;
+    double seconds;
+};
+
+static void *read_hostile(void *context)
+{
+    struct hostile *hostile = context;
+    struct content *content = content_new(hostile->pool, MAX_BODY, &nobody);
+    const struct bounce *bounce;
+    struct timespec from, to;
+    char text[4096];
+    size_t length = 0;
+    while (length + strlen(hostile->piece) < sizeof text) {
+        length += (size_t)sprintf(text + length, "%s", hostile->piece);
+    }
+    content_header(content, "From", "MAILER-DAEMON@other.test");
+    while (content_body(content, text, length)) {
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    enum content_state state = content_read(content, &bounce);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    hostile->seconds =
+        (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    content_free(content);
+    return state == CONTENT_READ ? context : NULL;
+}
+
+START_TEST(test_hostile_ones_take_no_turn_from_a_genuine_one)
+{
+    static const char *const pieces[HOSTILE] = {
+        "&#1;", "id((((", "x-batv-evidence:&#1;", "<b &lt;<td>",
+        "id(",  "&#1;",   "x-batv-evidence:&#1;", "prvs=1234abcdef="};
+    struct content_pool *narrow = content_pool_new(64 * MIB, 1);
+    struct hostile hostile[HOSTILE];
+    pthread_t threads[HOSTILE];
+    const char *multiplier = getenv("CK_TIMEOUT_MULTIPLIER");
+    double patience = multiplier != NULL ? atof(multiplier) : 1;
+    for (int i = 0; i < HOSTILE; i++) {
+        hostile[i] = (struct hostile){.pool = narrow, .piece = pieces[i]};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_hostile, &hostile[i]), 0);
+    }
+    struct content *content = content_new(narrow, MAX_BODY, &nobody);
+    const struct bounce *bounce;
+    give_fields(content);
+    body_text(content, body);
+    ck_assert_int_eq(content_read(content, &bounce), CONTENT_READ);
+    ck_assert(names(bounce, ORIGINAL) && content_searched(content));
+    content_free(content);
+    for (int i = 0; i < HOSTILE; i++) {
+        void *answer = NULL;
+        pthread_join(threads[i], &answer);
+        ck_assert_msg(answer != NULL, "%s", hostile[i].piece);
+        ck_assert_msg(hostile[i].seconds < patience, "%s: %.2f s", hostile[i].piece,
+                      hostile[i].seconds);
+    }
+    content_pool_free(narrow);
+}
+END_TEST
+
 /* With less, each is read or put off, and in the end all of the room is free again. */
 START_TEST(test_crowd)
 {
@@ -597,6 +663,7 @@ int main(void)
     tcase_add_test(tcase, test_no_memory_at_all);
     tcase_add_loop_test(tcase, test_turns, 1, 3);
     tcase_add_test(tcase, test_crowd);
+    tcase_add_test(tcase, test_hostile_ones_take_no_turn_from_a_genuine_one);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -338,7 +338,8 @@ static struct bounce *read_octets(const char *octets, size_t length)
     ck_assert_ptr_nonnull(exact);
     exact = realloc(exact, length > 0 ? length : 1);
     memcpy(exact, octets, length);
-    ck_assert_int_eq(mime_read_bounce(exact, length, &bounce), STATUS_OK);
+    struct budget budget = budget_of(length);
+    ck_assert_int_eq(mime_read_bounce(exact, length, &budget, &bounce), STATUS_OK);
     ck_assert_ptr_nonnull(bounce);
     free(exact);
     return bounce;

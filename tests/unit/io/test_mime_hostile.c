@@ -1,7 +1,7 @@
 /*
- * Bounces made to harm: each has to be answered within a second of CPU (a tenth of it, on a quiet
- * machine), in memory of about twice its size, on less than half of a worker's stack, by several
- * threads at once. What is found in them does not matter, unless a test says so.
+ * Bounces made to harm: each has to be answered within its budget and a second of CPU (a tenth of
+ * it, on a quiet machine), in memory of about twice its size, on less than half of a worker's
+ * stack, by several threads at once. What is found in them does not matter, unless a test says so.
  *
  * Each test runs in a process of its own, so that its memory can be measured.
  */
@@ -325,6 +325,19 @@ static void folded_headers_of_one(struct text *text)
     fill(text, "\n x", MIB);
 }
 
+static void blanks_before_labels(struct text *text)
+{
+    put(text, HEADER "\n");
+    put_octets(text, ' ', MIB / 2);
+    fill(text, "id ", MIB / 2);
+}
+
+static void brackets_of_tags(struct text *text)
+{
+    put(text, HEADER "\n<td>");
+    fill(text, "<b &lt;<td>", MIB);
+}
+
 /* The body is one piece again and again. */
 static const struct {
     const char *name, *piece;
@@ -332,6 +345,11 @@ static const struct {
     {"<", "<"},
     {"&lt;", "&lt;"},
     {"&", "&"},
+    {"&#1;", "&#1;"},
+    {"&#1; behind evidence", "x-batv-evidence:&#1;"},
+    {"comments behind id", "id(((("},
+    {"a comment behind id", "id("},
+    {"a comment behind label", "message-id: ("},
     {"&#", "&#6"},
     {"backslash", "\\"},
     {"label", "message-id"},
@@ -382,6 +400,7 @@ static const struct {
 static struct text text;
 static const char *wanted;    /* a Message-ID that has to be found all the same */
 static struct bounce *bounce; /* the answer, with measuring over */
+static struct budget budget;
 static double seconds;
 
 static void start(void)
@@ -409,7 +428,8 @@ static void *read_it(void *unused)
     (void)unused;
     struct timespec from, to;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-    enum status status = mime_read_bounce(text.octets, text.length, &bounce);
+    budget = budget_of(text.length);
+    enum status status = mime_read_bounce(text.octets, text.length, &budget, &bounce);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
     seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
     return status == STATUS_OK ? bounce : NULL;
@@ -465,7 +485,8 @@ static void warm_up(void)
               "Content-Transfer-Encoding: base64\nContent-Disposition: inline; filename=x\n\n"
               "eA==\n--b--\n";
     struct bounce *answer = NULL;
-    ck_assert_int_eq(mime_read_bounce(small, sizeof small - 1, &answer), STATUS_OK);
+    struct budget few = budget_of(sizeof small);
+    ck_assert_int_eq(mime_read_bounce(small, sizeof small - 1, &few, &answer), STATUS_OK);
     bounce_free(answer);
 }
 
@@ -492,6 +513,8 @@ static void assert_harmless(const char *name)
         ck_assert_msg(memory < 5 * text.length / 2 + MIB / 2, "%s: %zu octets for %zu", name,
                       memory, text.length);
     }
+    ck_assert_msg(!budget_used_up(&budget), "%s: %zu steps for %zu octets", name,
+                  budget_spent(&budget), text.length);
     bool found = wanted == NULL;
     for (size_t i = 0; i < bounce->named_count && !found; i++) {
         found = strcmp(bounce->ids[i].text, wanted) == 0;
@@ -539,6 +562,8 @@ HOSTILE(base64_lines_apart, NULL)
 HOSTILE(wide_of_nothing, NULL)
 HOSTILE(utf7_of_nothing, NULL)
 HOSTILE(folded_headers_of_one, NULL)
+HOSTILE(blanks_before_labels, NULL)
+HOSTILE(brackets_of_tags, NULL)
 
 START_TEST(one_piece_again_and_again)
 {
@@ -594,7 +619,8 @@ static void *read_many(void *unused)
     size_t addresses = 0;
     for (size_t i = 0; i < 50; i++) {
         struct bounce *answer = NULL;
-        if (mime_read_bounce(text.octets, text.length, &answer) != STATUS_OK ||
+        struct budget own = budget_of(text.length);
+        if (mime_read_bounce(text.octets, text.length, &own, &answer) != STATUS_OK ||
             answer->class != BOUNCE_DSN || answer->named_count < 3) {
             bounce_free(answer);
             return NULL;
@@ -667,6 +693,8 @@ int main(void)
     tcase_add_test(hostile, wide_of_nothing_test);
     tcase_add_test(hostile, utf7_of_nothing_test);
     tcase_add_test(hostile, folded_headers_of_one_test);
+    tcase_add_test(hostile, blanks_before_labels_test);
+    tcase_add_test(hostile, brackets_of_tags_test);
     tcase_add_loop_test(hostile, one_piece_again_and_again, 0,
                         sizeof repeated / sizeof repeated[0]);
     tcase_add_loop_test(hostile, the_piece_in_every_encoding, 0,
