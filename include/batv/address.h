@@ -27,20 +27,14 @@ struct address {
 enum status address_parse(const char *raw, struct address *out);
 void address_free(struct address *address);
 
-/*
- * What an MTA means by raw, given what it says that it made of it, with its domain. Sendmail tells
- * the mailbox only where it delivers by a local mailer: the domain is then taken from raw, past
- * comments and the routes that this mailbox lies behind (user%dom@host, host!user,
- * "user@dom"@host), and is host (its own name, may be NULL) where raw names none. NULL: no memory.
- * The caller frees.
- */
-char *address_meaning(const char *raw, const char *resolved, const char *host);
-
 /* True for the null sender: "", "<>". */
 bool address_is_null(const char *raw);
 
-/* The domain as A-labels in lower case; octets that are no UTF-8 stay. NULL: no memory. The caller
- * frees. */
+/* True for [192.0.2.1], [IPv6:2001:db8::1]. */
+bool address_is_literal(const char *domain);
+
+/* The domain as A-labels in lower case; octets that are no UTF-8 stay. An address literal (RFC 5321
+ * section 4.1.3) in the one form that its address has. NULL: no memory. The caller frees. */
 char *address_domain_ascii(const char *domain);
 
 /* An entry of `domains` in the same form, with its leading dot. NULL: no memory. The caller frees.

@@ -28,16 +28,17 @@ struct decision {
         *rules;            /* of the sender's domain, for verify of the recipient's; may be NULL */
     const char *sender;    /* without angle brackets */
     const char *recipient; /* likewise */
-    size_t recipients;     /* of the message */
-    const char *tagged;    /* sign */
-    int key;               /* sign */
-    int64_t expires;       /* sign: a day */
-    bool first_signed;     /* sign: the ring has no record yet that this domain signs */
-    bool unanswered;       /* sign: DNS did not say whether a network forbids it */
-    const char *reason;    /* sign-skip */
-    const char *entry;     /* sign-skip: the list entry */
-    enum result result;    /* verify */
-    bool bounce;           /* verify */
+    const char *judged; /* verify: the plain address, where it is not what one sees in recipient */
+    size_t recipients;  /* of the message */
+    const char *tagged; /* sign */
+    int key;            /* sign */
+    int64_t expires;    /* sign: a day */
+    bool first_signed;  /* sign: the ring has no record yet that this domain signs */
+    bool unanswered;    /* sign: DNS did not say whether a network forbids it */
+    const char *reason; /* sign-skip */
+    const char *entry;  /* sign-skip: the list entry */
+    enum result result; /* verify */
+    bool bounce;        /* verify */
     enum bounce_class class; /* verify, of a bounce */
     struct verdict verdict;  /* verify */
     const char *applied;     /* verify: what became of the recipient, where not what action says */

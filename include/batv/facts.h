@@ -68,9 +68,10 @@ struct recipient_facts {
     struct tag_check check;
     const char *excluded; /* exclude.recipients; NULL: none */
     bool untaggable;      /* its tagged form would be too long, so it never gets a tag */
-    bool key_missed;      /* the tag's key was revoked before its tags expired: rule key-gone */
-    bool journal_young;   /* the journal does not reach back as far as `auto` waits */
-    bool marks_expected;  /* other marks of ours than tags are old enough to be expected */
+    bool own_name;       /* of the host: judged as in the first of `domains`, which does not sign */
+    bool key_missed;     /* the tag's key was revoked before its tags expired: rule key-gone */
+    bool journal_young;  /* the journal does not reach back as far as `auto` waits */
+    bool marks_expected; /* other marks of ours than tags are old enough to be expected */
     enum auto_state auto_state;
     unsigned lifetime_days;
     enum answer answers[FACT_COUNT];

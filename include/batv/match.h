@@ -65,7 +65,8 @@ void regex_list_free(struct regex_list *list);
 const char *regex_list_match(const struct regex_list *list, const char *text, struct budget *budget,
                              enum status *status);
 
-/* Domains: example.com, .example.com (every subdomain, not itself), as A-labels in lower case. */
+/* Domains: example.com, .example.com (every subdomain, not itself), [192.0.2.1] (an address
+ * literal), as address_domain_ascii makes them. */
 struct domain_list;
 /* STATUS_CONFLICT: *bad repeats an earlier entry. */
 enum status domain_list_new(const char *const entries[], size_t count, struct domain_list **out,

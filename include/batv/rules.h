@@ -95,6 +95,8 @@ struct settings {
 void settings_free(struct settings *settings);
 /* The rules for a domain (A-labels, lower case), or NULL: not ours. */
 const struct rules *settings_rules(const struct settings *settings, const char *ascii);
+/* The rules of the first entry of `domains`; NULL: there is none. */
+const struct rules *settings_first(const struct settings *settings);
 /* The rules whose name this is, with its leading dot; NULL: none. */
 const struct rules *settings_rules_named(const struct settings *settings, const char *name);
 /* True where some decision can be ACTION_MARK. Looks at all rules: asked once, for may_mark. */

@@ -3,7 +3,7 @@
  * an ordered list of effects, and a record of each decision. Pure: it neither asks nor does
  * anything itself. One thread at a time; nothing of it reaches the next message.
  *
- *   new -> mail -> rcpt [next_hop] (judge) ... -> [header, header_address ...] -> [nonce] ->
+ *   new -> mail -> [next_hop] rcpt (judge) ... -> [header, header_address ...] -> [nonce] ->
  * [renew]
  *       -> end, answer, end ... -> effects
  */
@@ -64,18 +64,20 @@ struct transaction *transaction_new(const struct snapshot *snapshot, const struc
 void transaction_free(struct transaction *transaction);
 
 /*
- * MAIL, with the authenticated user's name or NULL. Errors of our own are kept and answered at the
- * first recipient and at the end, by on_error.
+ * MAIL, with {mail_addr} or NULL, and the authenticated user's name or NULL. Errors of our own are
+ * kept and answered at the first recipient and at the end, by on_error.
  */
 void transaction_mail(struct transaction *transaction, const char *sender, const char *resolved,
                       const char *user);
 
-/* RCPT with its ESMTP arguments (NULL-terminated, may be NULL): looks at the tag. */
+/* Before the RCPT that it belongs to: where the MTA sends the mail for that recipient, and by what:
+ * Postfix's and Sendmail's {rcpt_host} and {rcpt_mailer}, either may be NULL. Borrowed until then.
+ */
+void transaction_next_hop(struct transaction *transaction, const char *host, const char *mailer);
+/* RCPT with its ESMTP arguments (NULL-terminated, may be NULL): settles the address and looks at
+ * the tag. resolved is {rcpt_addr}, or NULL. */
 void transaction_rcpt(struct transaction *transaction, const char *recipient, const char *resolved,
                       const char *const *arguments, time_t now);
-/* Where the MTA sends the mail for the recipient just given, and by what: Postfix's and Sendmail's
- * {rcpt_host} and {rcpt_mailer}, either may be NULL. */
-void transaction_next_hop(struct transaction *transaction, const char *host, const char *mailer);
 /* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt".
  */
 void transaction_rcpt_reply(struct transaction *transaction, struct reply *reply);

@@ -7,6 +7,7 @@
  */
 #include "batv/address.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <idn2.h>
 #include <stdio.h>
@@ -32,8 +33,45 @@ static bool is_ascii(const char *text)
     return true;
 }
 
+/* The literal's address as inet_ntop writes it, in brackets. False: domain is no literal. */
+static bool literal_format(const char *domain, char *out, size_t size)
+{
+    static const char tag[] = "ipv6:";
+    char address[INET6_ADDRSTRLEN];
+    uint8_t octets[sizeof(struct in6_addr)];
+    size_t length = strlen(domain);
+    size_t i = 0;
+    if (length < 3 || length >= size || domain[0] != '[' || domain[length - 1] != ']') {
+        return false;
+    }
+    for (; i < sizeof tag - 1 && ascii_lower(domain[1 + i]) == tag[i]; i++) {
+    }
+    bool v6 = i == sizeof tag - 1;
+    int family = v6 ? AF_INET6 : AF_INET;
+    const char *text = domain + 1 + (v6 ? i : 0);
+    snprintf(out, size, "%.*s", (int)(domain + length - 1 - text), text);
+    if (inet_pton(family, out, octets) != 1 ||
+        inet_ntop(family, octets, address, sizeof address) == NULL) {
+        return false;
+    }
+    snprintf(out, size, "[%s%s]", v6 ? tag : "", address);
+    return true;
+}
+
+enum { LITERAL_ROOM = 64 }; /* more than the longest has octets */
+
+bool address_is_literal(const char *domain)
+{
+    char text[LITERAL_ROOM];
+    return literal_format(domain, text, sizeof text);
+}
+
 char *address_domain_ascii(const char *domain)
 {
+    char literal[LITERAL_ROOM];
+    if (domain[0] == '[' && literal_format(domain, literal, sizeof literal)) {
+        return strdup(literal);
+    }
     if (!is_ascii(domain)) {
         uint8_t *converted = NULL;
         int error = idn2_lookup_u8((const uint8_t *)domain, &converted,

@@ -1,55 +1,287 @@
 /*
- * What Sendmail means by an address. Of one that it delivers by a local mailer it says the mailbox
- * alone, so the way there is gone again, in the steps that it takes itself: comments and blanks
- * off, the address literally, then one route after another. The step whose mailbox is the one that
- * it says is the one where it stopped. Where none is (a table made another mailbox of it), routes
- * are followed only as long as they lead over the host itself. No state.
+ * The form of an address that the MTA delivers to. A reader undoes what RFC 5322 sections 3.2 and
+ * 4.4 allow around and within an address; routes (RFC 5321 appendix C, user%dom@host, dom!user,
+ * "user@dom"@host) are followed where they lead over the host itself.
+ *
+ * Of an address that Sendmail delivers by a local mailer it says the mailbox alone, so the way
+ * there is gone again, one route after another: the step whose mailbox is the one that it says is
+ * the one where it stopped. Where none is (a table made another mailbox of it), routes are followed
+ * only as long as they lead over the host. No state.
  */
+#include "batv/address_meaning.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "batv/address.h"
 #include "batv/tag.h"
 
-/* raw without brackets, and without comments and blanks outside quotes. NULL: no memory. */
-static char *strip_comments(const char *raw)
+enum { ROUTES_MAX = 32 }; /* that are followed: each looks at the rest of the text */
+
+/* ------------------------------------------------------------- as it stands */
+
+/* Of one address without brackets, where all of it means itself. */
+static bool is_plain_domain(const char *text, size_t length)
 {
-    char *out = malloc(strlen(raw) + 1);
-    size_t used = 0;
-    unsigned depth = 0;
-    bool quoted = false;
-    for (const char *p = raw; out != NULL && *p != '\0'; p++) {
-        if (*p == '\\' && p[1] != '\0') {
-            if (depth == 0) {
-                out[used++] = *p;
-                out[used++] = p[1];
-            }
-            p++;
-            continue;
+    size_t label = 0;
+    for (size_t i = 0; i < length; i++) {
+        char c = ascii_lower(text[i]);
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                      (unsigned char)c >= 0x80;
+        if (!letter && (c != '.' || label == 0)) {
+            return false;
         }
-        quoted = quoted != (*p == '"' && depth == 0);
-        depth += *p == '(' && !quoted;
-        if (depth == 0 && (quoted || strchr(" \t<>", *p) == NULL)) {
-            out[used++] = *p;
-        }
-        depth -= *p == ')' && !quoted && depth > 0;
+        label = letter ? label + 1 : 0;
     }
-    if (out != NULL) {
-        out[used] = '\0';
-    }
-    return out;
+    return length > 0 && text[0] != '.';
 }
 
-/* True where the local part, its tag taken off or not, is the mailbox. */
+/* A dot-string, or a quoted string without quoted pairs; in neither what MTAs take for a route. */
+static bool is_plain_local(const char *text, size_t length)
+{
+    static const char routes[] = "%!@\\";
+    bool quoted = length > 2 && text[0] == '"' && text[length - 1] == '"';
+    bool dot = true;
+    text += quoted;
+    length -= quoted ? 2 : 0;
+    for (size_t i = 0; i < length; i++) {
+        bool special = strchr(quoted ? "\"" : " \t\r\n\"(),:;<>[]", text[i]) != NULL;
+        bool bare_dot = !quoted && text[i] == '.' && dot;
+        if (special || bare_dot || text[i] == 0x7f || (text[i] > 0 && text[i] < 0x20) ||
+            strchr(routes, text[i]) != NULL) {
+            return false;
+        }
+        dot = text[i] == '.';
+    }
+    return length > 0 && (quoted || !dot);
+}
+
+static bool stands_for_itself(const char *raw)
+{
+    size_t length = strlen(raw);
+    bool brackets = length >= 2 && raw[0] == '<' && raw[length - 1] == '>';
+    raw += brackets;
+    length -= brackets ? 2 : 0;
+    size_t at = length;
+    while (at > 0 && raw[at - 1] != '@') {
+        at--;
+    }
+    return at > 0 && is_plain_local(raw, at - 1) && is_plain_domain(raw + at, length - at);
+}
+
+/* ---------------------------------------------------------------- the reader */
+
+/* What has been read: words without quoting, and where the domain begins. */
+struct reader {
+    char *text;
+    size_t used;
+    size_t domain; /* behind the last @ that is not quoted; 0: there is none */
+    size_t group;  /* behind the first colon; 0: there is none */
+    bool blank;    /* a blank or a comment came last */
+    bool word;     /* before that an octet of a word */
+};
+
+static void reader_reset(struct reader *r)
+{
+    *r = (struct reader){.text = r->text};
+}
+
+/* Blanks between two words: Sendmail reads a dot, Postfix refuses the address. */
+static void put_word(struct reader *r, char c)
+{
+    if (r->blank && r->word) {
+        r->text[r->used++] = '.';
+    }
+    r->text[r->used++] = c;
+    r->blank = false;
+    r->word = true;
+}
+
+/* What separates words, so that blanks beside it mean nothing. */
+static void put_operator(struct reader *r, char c)
+{
+    r->text[r->used++] = c;
+    r->blank = false;
+    r->word = false;
+}
+
+/* The last octet of a comment that begins at p, or of the text. */
+static const char *skip_comment(const char *p)
+{
+    unsigned depth = 0;
+    for (; p[1] != '\0'; p++) {
+        depth += *p == '(';
+        depth -= *p == ')';
+        if (depth == 0) {
+            break;
+        }
+        p += *p == '\\' && p[2] != '\0';
+    }
+    return p;
+}
+
+/* The last octet of a quoted string that begins at p, or of the text. */
+static const char *read_quoted(struct reader *r, const char *p)
+{
+    bool blank = r->blank;
+    for (p++; *p != '\0' && *p != '"'; p++) {
+        p += *p == '\\' && p[1] != '\0';
+        r->blank = blank;
+        put_word(r, *p);
+        blank = false;
+    }
+    r->word = true;
+    r->blank = blank;
+    return *p == '\0' ? p - 1 : p;
+}
+
+/* The last octet of an address literal that begins at p, or of the text. One that does not end is
+ * ended: so does Postfix. */
+static const char *read_literal(struct reader *r, const char *p)
+{
+    for (; *p != '\0' && *p != ']' && *p != '>'; p++) {
+        if (strchr(" \t\r\n\\", *p) == NULL) {
+            put_operator(r, *p);
+        }
+    }
+    put_operator(r, ']');
+    return *p == ']' ? p : p - 1;
+}
+
+/* The colon ends a route of hosts, which goes; or it may have begun a group. */
+static void read_colon(struct reader *r)
+{
+    if (r->used > 0 && r->text[0] == '@') {
+        reader_reset(r);
+        return;
+    }
+    put_operator(r, ':');
+    r->group = r->group == 0 ? r->used : r->group;
+}
+
+/* Reads the octets from p on that belong together; the last of them. NULL: the address is over. */
+static const char *read_some(struct reader *r, const char *p)
+{
+    switch (*p) {
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+        r->blank = true;
+        return p;
+    case '(':
+        r->blank = true;
+        return skip_comment(p);
+    case '"':
+        return read_quoted(r, p);
+    case '\\':
+        if (p[1] != '\0') {
+            put_word(r, *++p);
+        }
+        return p;
+    case '<':
+        reader_reset(r); /* a phrase came before */
+        return p;
+    case '>':
+        return NULL;
+    case ';':
+        if (r->group > 0) {
+            return NULL;
+        }
+        break;
+    case ':':
+        read_colon(r);
+        return p;
+    case '[':
+        if (r->domain > 0 && r->domain == r->used) {
+            return read_literal(r, p);
+        }
+        break;
+    case '@':
+        put_operator(r, '@');
+        r->domain = r->used;
+        return p;
+    default:
+        break;
+    }
+    if (strchr(".%!^/[]+,;", *p) != NULL) {
+        put_operator(r, *p);
+    } else {
+        put_word(r, *p);
+    }
+    return p;
+}
+
+/* A group's name goes where the group has ended; without that the colon is an octet like others. */
+static void end_group(struct reader *r)
+{
+    memmove(r->text, r->text + r->group, r->used - r->group);
+    r->used -= r->group;
+    r->domain = r->domain > r->group ? r->domain - r->group : 0;
+}
+
+/* Writes local and domain; the two lie in *buffer, which the caller frees. STATUS_NO_MEMORY. */
+static enum status read_address(const char *raw, char **buffer, char **local, char **domain)
+{
+    /* A blank is one octet at least and becomes one at most; a literal may get its end. */
+    struct reader r = {.text = malloc(strlen(raw) + 3)};
+    *buffer = r.text;
+    if (r.text == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    const char *p = raw;
+    while (*p != '\0') {
+        const char *last = read_some(&r, p);
+        if (last == NULL) {
+            break;
+        }
+        p = last + 1;
+    }
+    if (*p == ';') {
+        end_group(&r);
+    }
+    r.text[r.used] = '\0';
+    *local = r.text;
+    *domain = r.text + r.used;
+    if (r.domain > 0) {
+        r.text[r.domain - 1] = '\0';
+        *domain = r.text + r.domain;
+    }
+    return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------- routes */
+
+static bool names_host(const char *domain, const char *host)
+{
+    return *domain == '\0' || *domain == '[' || ascii_equal(domain, "localhost") ||
+           (host != NULL && ascii_equal(domain, host));
+}
+
+bool address_names_host(const struct address *address, const char *host)
+{
+    return names_host(address->ascii, host);
+}
+
+/* True where the local part, its tag taken off or not, is the mailbox; never for NULL. */
 static bool is_mailbox(const char *local, const char *mailbox)
 {
     struct tag tag;
+    if (mailbox == NULL) {
+        return false;
+    }
     tag_split(local, &tag);
     char *plain = strndup(tag.plain, tag.plain_length);
     bool same = ascii_equal(local, mailbox) || (plain != NULL && ascii_equal(plain, mailbox));
     free(plain);
     return same;
 }
+
+/* A place along the routes of an address: two texts within a copy of it. */
+struct place {
+    char *local;
+    char *domain;
+    unsigned routes; /* followed */
+};
 
 /* The last of these octets in text, or NULL. */
 static char *last_of(char *text, const char *octets)
@@ -61,68 +293,102 @@ static char *last_of(char *text, const char *octets)
     return found;
 }
 
-/* One step along the routes in local, in place. False: there is none. */
-static bool follow_route(char **local, char **domain)
+/* One step along the routes, in place. False: there is none. */
+static bool follow_route(struct place *place)
 {
-    char *bang = strchr(*local, '!');
-    char *mark = bang != NULL ? bang : last_of(*local, "%@");
-    if (mark == NULL) {
+    char *bang = strchr(place->local, '!');
+    char *mark = bang != NULL ? bang : last_of(place->local, "%@");
+    if (mark == NULL || place->routes == ROUTES_MAX) {
         return false;
     }
+    place->routes++;
     *mark = '\0';
-    *domain = bang != NULL ? *local : mark + 1;
-    *local = bang != NULL ? mark + 1 : *local;
+    place->domain = bang != NULL ? place->local : mark + 1;
+    place->local = bang != NULL ? mark + 1 : place->local;
     return true;
 }
 
-static char *find_meaning(const struct address *whole, const char *mailbox, const char *host)
+/* Follows the routes of local@domain, the former in place. */
+static enum status find_place(char *local, char *domain, const char *mailbox, const char *host,
+                              struct place *out)
 {
-    char *rest = strdup(whole->local);
-    char *local = rest;
-    char *domain = whole->domain;
-    char *out = NULL;
-    if (rest != NULL) {
-        bool there = is_mailbox(local, mailbox);
-        while (!there && follow_route(&local, &domain)) {
-            there = is_mailbox(local, mailbox);
-        }
-        if (!there) {
-            memcpy(rest, whole->local, strlen(whole->local) + 1);
-            local = rest;
-            domain = whole->domain;
-            while ((*domain == '\0' || (host != NULL && ascii_equal(domain, host))) &&
-                   follow_route(&local, &domain)) {
-            }
-        }
-        out = address_format(local, *domain != '\0' || host == NULL ? domain : host);
+    char *copy = strdup(local);
+    if (copy == NULL) {
+        return STATUS_NO_MEMORY;
     }
-    free(rest);
-    return out;
+    *out = (struct place){local, domain, 0};
+    bool there = is_mailbox(out->local, mailbox);
+    while (mailbox != NULL && !there && follow_route(out)) {
+        there = is_mailbox(out->local, mailbox);
+    }
+    if (!there) {
+        memcpy(local, copy, strlen(copy) + 1);
+        *out = (struct place){local, domain, 0};
+        while (names_host(out->domain, host) && follow_route(out)) {
+        }
+    }
+    free(copy);
+    return STATUS_OK;
 }
 
-/* The same where resolved is a mailbox alone. */
-static char *find_domain(const char *raw, const char *mailbox, const char *host)
+/* ------------------------------------------------------------------- settling */
+
+/* The parts of an address, which are as they are. */
+static enum status take_parts(const char *local, const char *domain, struct address *out)
 {
-    struct address whole = {.local = NULL};
-    char *stripped = strip_comments(raw);
-    char *out = NULL;
-    if (stripped != NULL && address_parse(stripped, &whole) == STATUS_OK) {
-        bool nobody = *whole.local == '\0' && *whole.domain == '\0';
-        out = nobody ? strdup("") : find_meaning(&whole, mailbox, host);
+    size_t length = strlen(domain);
+    length -= length > 0 && domain[length - 1] == '.';
+    out->local = strdup(local);
+    out->domain = strndup(domain, length);
+    out->ascii = out->domain != NULL ? address_domain_ascii(out->domain) : NULL;
+    if (out->local == NULL || out->ascii == NULL) {
+        address_free(out);
+        return STATUS_NO_MEMORY;
     }
-    free(stripped);
-    address_free(&whole);
-    return out;
+    return STATUS_OK;
 }
 
-char *address_meaning(const char *raw, const char *resolved, const char *host)
+/* As RFC 5322 reads raw; mailbox is what the MTA says of it, or NULL. */
+static enum status settle_by_reading(const char *raw, const char *mailbox, const char *host,
+                                     struct address *out)
 {
-    struct address mailbox;
-    if (address_parse(resolved, &mailbox) != STATUS_OK) {
-        return NULL;
+    char *buffer = NULL;
+    char *local = NULL;
+    char *domain = NULL;
+    struct place place;
+    enum status status = read_address(raw, &buffer, &local, &domain);
+    bool nobody = status == STATUS_OK && *local == '\0' && *domain == '\0';
+    if (nobody) {
+        status = take_parts("", "", out);
+    } else if (status == STATUS_OK) {
+        status = find_place(local, domain, mailbox, host, &place);
+        bool bare = status == STATUS_OK && *place.domain == '\0' && host != NULL;
+        status =
+            status == STATUS_OK ? take_parts(place.local, bare ? host : place.domain, out) : status;
     }
-    bool whole = address_is_null(raw) || *mailbox.local == '\0' || *mailbox.domain != '\0';
-    char *out = whole ? strdup(resolved) : find_domain(raw, mailbox.local, host);
-    address_free(&mailbox);
-    return out;
+    free(buffer);
+    return status;
+}
+
+enum status address_settle(const char *raw, const char *resolved, const char *host,
+                           struct address *out)
+{
+    char *buffer = NULL;
+    char *local = NULL;
+    char *domain = NULL;
+    *out = (struct address){NULL, NULL, NULL};
+    if (address_is_null(raw) || stands_for_itself(raw)) {
+        return address_parse(raw, out);
+    }
+    if (resolved == NULL) {
+        return settle_by_reading(raw, NULL, host, out);
+    }
+    enum status status = read_address(resolved, &buffer, &local, &domain);
+    if (status == STATUS_OK) {
+        bool mailbox_alone = *local != '\0' && *domain == '\0';
+        status = mailbox_alone ? settle_by_reading(raw, local, host, out)
+                               : take_parts(local, domain, out);
+    }
+    free(buffer);
+    return status;
 }

@@ -161,6 +161,9 @@ static void give_verify(const struct decision_reader *reader, const struct decis
     give_client(reader, d->client);
     give_address(reader, "from", d->sender);
     give_address(reader, "rcpt", d->recipient);
+    if (d->judged != NULL) {
+        give_address(reader, "judged", d->judged);
+    }
     give_word(reader, "result", result_name(d->result));
     if (d->bounce && d->verdict.proof != NULL) {
         give_word(reader, "class", bounce_class_name(d->class));

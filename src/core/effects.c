@@ -42,7 +42,7 @@ void effects_refuse(const struct transaction *t, const struct recipient *r, enum
 
 bool recipient_is_restorable(const struct recipient *r)
 {
-    return r->rules != NULL && !r->stripped &&
+    return r->rules != NULL && !r->facts.own_name && !r->stripped &&
            (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
 }
 
@@ -79,7 +79,7 @@ static int mailbox_order(const void *a, const void *b)
 {
     const struct recipient *const *x = a;
     const struct recipient *const *y = b;
-    int order = strcmp((*x)->plain, (*y)->plain);
+    int order = strcmp((*x)->mailbox, (*y)->mailbox);
     return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
@@ -100,7 +100,7 @@ static struct mailbox *mailboxes_find(const struct transaction *t)
     qsort(order, t->count, sizeof(struct recipient *), mailbox_order);
     for (size_t first = 0, end = 0; first < t->count; first = end) {
         struct mailbox mailbox = {NULL, NULL};
-        for (; end < t->count && strcmp(order[end]->plain, order[first]->plain) == 0; end++) {
+        for (; end < t->count && strcmp(order[end]->mailbox, order[first]->mailbox) == 0; end++) {
             mailbox_add(&mailbox, order[end]);
         }
         for (size_t i = first; i < end; i++) {

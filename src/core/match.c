@@ -457,8 +457,8 @@ enum status domain_list_new(const char *const entries[], size_t count, struct do
     }
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         const char *name = entries[i][0] == '.' ? entries[i] + 1 : entries[i];
-        status = is_domain_name(name) ? names_add(&list->names, entries[i], entries[i], i)
-                                      : STATUS_INVALID;
+        bool fits = is_domain_name(name) || address_is_literal(entries[i]);
+        status = fits ? names_add(&list->names, entries[i], entries[i], i) : STATUS_INVALID;
         *bad = i;
     }
     if (status == STATUS_OK) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batv/address_meaning.h"
 #include "batv/message_id.h"
 #include "batv/tag.h"
 #include "transaction_parts.h"
@@ -18,8 +19,8 @@ bool transaction_goes_out(const struct transaction *t)
 {
     const struct evidence_policy *policy = &t->snapshot->settings->evidence;
     bool leaves_marks = policy->enabled && (policy->header || policy->journal);
-    return leaves_marks && t->sender_rules != NULL && t->facts.submission && !t->null_sender &&
-           !t->failed;
+    bool ours = t->sender_rules != NULL || t->sender_is_own_name;
+    return leaves_marks && ours && t->facts.submission && !t->null_sender && !t->failed;
 }
 
 bool outgoing_asks_hops(const struct transaction *t)
@@ -54,20 +55,30 @@ static void outgoing_add(struct outgoing *outgoing, char *address)
     outgoing->addresses[outgoing->address_count++] = address;
 }
 
+/* The domain by which evidence knows an address; NULL: it is not ours. */
+static const char *evidence_domain(const struct transaction *t, const struct address *address)
+{
+    if (transaction_is_own_name(t, address)) {
+        return settings_first(t->snapshot->settings)->name;
+    }
+    bool ours = settings_rules(t->snapshot->settings, address->ascii) != NULL;
+    return ours ? address->ascii : NULL;
+}
+
 /* Answers go to the address behind a tag. NULL: no memory. The caller frees. */
-static char *answer_form(const struct address *address)
+static char *answer_form(const struct address *address, const char *domain)
 {
     struct tag tag;
     tag_split(address->local, &tag);
     char *local = strndup(tag.plain, tag.plain_length);
-    char *folded = local != NULL ? evidence_address(local, address->ascii) : NULL;
+    char *folded = local != NULL ? evidence_address(local, domain) : NULL;
     free(local);
     return folded;
 }
 
 enum status outgoing_add_sender(struct transaction *t)
 {
-    char *folded = answer_form(&t->sender);
+    char *folded = answer_form(&t->sender, evidence_domain(t, &t->sender));
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -79,10 +90,11 @@ enum status outgoing_add_sender(struct transaction *t)
 /* The sender is among the addresses from MAIL on. */
 static enum status take_address(struct transaction *t, bool from, const struct address *address)
 {
-    if (settings_rules(t->snapshot->settings, address->ascii) == NULL) {
+    const char *domain = evidence_domain(t, address);
+    if (domain == NULL) {
         return STATUS_OK;
     }
-    char *folded = answer_form(address);
+    char *folded = answer_form(address, domain);
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -94,7 +106,7 @@ static enum status take_address(struct transaction *t, bool from, const struct a
 void transaction_header_address(struct transaction *t, bool from, const char *text)
 {
     struct address address;
-    if (address_parse(text, &address) != STATUS_OK) {
+    if (address_settle(text, NULL, t->client->server, &address) != STATUS_OK) {
         t->failed = true;
         return;
     }

@@ -130,7 +130,8 @@ static bool lacks_ground(const struct question *q)
 {
     bool expects = q->recipient->marks_expected && q->message->names_message_id &&
                    q->rules->action != ACTION_AUTO;
-    return !q->rules->sign && is_untagged(q) && !expects;
+    bool signs = q->rules->sign && !q->recipient->own_name;
+    return !signs && is_untagged(q) && !expects;
 }
 
 /* `auto` logs an answer about which nothing can be known: it names no message, or what it names may

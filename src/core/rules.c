@@ -71,6 +71,11 @@ const struct rules *settings_rules(const struct settings *settings, const char *
     return index < 0 ? NULL : &settings->rules[index];
 }
 
+const struct rules *settings_first(const struct settings *settings)
+{
+    return settings->rules_count > 0 ? &settings->rules[0] : NULL;
+}
+
 const struct rules *settings_rules_named(const struct settings *settings, const char *name)
 {
     long index = domain_list_entry(settings->domains, name);

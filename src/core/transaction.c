@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "batv/address.h"
+#include "batv/address_meaning.h"
 #include "transaction_parts.h"
 
 struct transaction *transaction_new(const struct snapshot *snapshot, const struct client *client)
@@ -38,6 +39,7 @@ static void recipient_free(struct recipient *r)
     address_free(&r->address);
     free(r->local);
     free(r->plain);
+    free(r->mailbox);
     free(r->restored);
     free(r->next_hop);
     free(r->folded);
@@ -149,33 +151,13 @@ static void find_client_facts(struct transaction *t, const char *user)
     }
 }
 
-/* True for an address whose domain can be read off it as it came: not user, user%dom, dom!user, nor
- * one with comments or blanks, all of which MTAs take and make something of. */
-static bool says_its_domain(const struct address *address)
+/* A name that every host has for its own mailboxes; one that stands in `domains` is like others. */
+bool transaction_is_own_name(const struct transaction *t, const struct address *address)
 {
-    const char *p = address->ascii;
-    while ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
-           (*p != '\0' && strchr("-._[]:", *p) != NULL) || (unsigned char)*p >= 0x80) {
-        p++;
-    }
-    return p != address->ascii && *p == '\0';
-}
-
-/* The address as it came or, where that does not say its domain or has a route in it
- * (user%dom@host), as the MTA understands it (resolved, may be NULL): it delivers by that. */
-static enum status parse_as_mta(const struct transaction *t, const char *raw, const char *resolved,
-                                struct address *out)
-{
-    enum status status = address_parse(raw, out);
-    if (status != STATUS_OK || resolved == NULL ||
-        (says_its_domain(out) && (*resolved == '\0' || strpbrk(out->local, "%!@") == NULL))) {
-        return status;
-    }
-    char *meaning = address_meaning(raw, resolved, t->client->server);
-    address_free(out);
-    status = meaning != NULL ? address_parse(meaning, out) : STATUS_NO_MEMORY;
-    free(meaning);
-    return status;
+    const struct settings *settings = t->snapshot->settings;
+    return settings_first(settings) != NULL && *address->local != '\0' &&
+           settings_rules(settings, address->ascii) == NULL &&
+           address_names_host(address, t->client->server);
 }
 
 void transaction_mail(struct transaction *t, const char *sender, const char *resolved,
@@ -183,12 +165,12 @@ void transaction_mail(struct transaction *t, const char *sender, const char *res
 {
     const struct settings *settings = t->snapshot->settings;
     t->sender_text = without_brackets(sender);
-    if (t->sender_text == NULL || parse_as_mta(t, sender, resolved, &t->sender) != STATUS_OK) {
+    if (t->sender_text == NULL ||
+        address_settle(sender, resolved, t->client->server, &t->sender) != STATUS_OK) {
         t->failed = true;
         return;
     }
-    t->null_sender =
-        address_is_null(sender) || (*t->sender.local == '\0' && *t->sender.domain == '\0');
+    t->null_sender = *t->sender.local == '\0' && *t->sender.domain == '\0';
     if (!t->null_sender &&
         match_bounce_sender(settings, &t->sender, &t->bounce_sender) != STATUS_OK) {
         t->failed = true;
@@ -197,6 +179,7 @@ void transaction_mail(struct transaction *t, const char *sender, const char *res
     t->facts.bounce = t->null_sender || t->bounce_sender;
     t->sender_rules = settings_rules(settings, t->sender.ascii);
     t->has_user = user != NULL;
+    t->sender_is_own_name = transaction_is_own_name(t, &t->sender);
     find_client_facts(t, user);
     if (transaction_reads_header(t) && outgoing_add_sender(t) != STATUS_OK) {
         t->failed = true;
@@ -234,6 +217,17 @@ static enum status own_arguments(const char *const *arguments, char **own)
     return STATUS_OK;
 }
 
+/* The address that is judged: one of the host's own names stands for the first of our domains. */
+static struct address judged_address(const struct recipient *r)
+{
+    struct address address = r->address;
+    if (r->facts.own_name) {
+        address.domain = r->rules->name;
+        address.ascii = r->rules->name;
+    }
+    return address;
+}
+
 /* Looks at the tag by this ring and fills in all that depends on it. */
 static enum status look_at_tag(struct transaction *t, struct recipient *r, const struct ring *ring,
                                time_t now)
@@ -241,8 +235,9 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
     const struct settings *settings = t->snapshot->settings;
     struct recipient_facts *facts = &r->facts;
     char *local = NULL;
+    struct address address = judged_address(r);
     enum status status =
-        tag_verify(ring, &r->address, settings->keys.lifetime_days, now, &facts->check, &local);
+        tag_verify(ring, &address, settings->keys.lifetime_days, now, &facts->check, &local);
     if (status != STATUS_OK) {
         return status;
     }
@@ -261,7 +256,7 @@ static enum status fold_recipient(struct recipient *r)
     struct tag tag;
     tag_split(r->local, &tag);
     char *local = strndup(tag.plain, tag.plain_length);
-    r->folded = local != NULL ? evidence_address(local, r->address.ascii) : NULL;
+    r->folded = local != NULL ? evidence_address(local, judged_address(r).ascii) : NULL;
     free(local);
     return r->folded != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -273,15 +268,17 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     if (status != STATUS_OK) {
         return status;
     }
-    r->plain = address_plain(r->local, r->address.ascii);
+    r->plain = address_plain(r->local, judged_address(r).ascii);
+    r->mailbox = address_plain(r->local, r->address.ascii);
     r->restored = address_format(r->local, r->address.domain);
-    if (r->plain == NULL || r->restored == NULL) {
+    if (r->plain == NULL || r->mailbox == NULL || r->restored == NULL) {
         return STATUS_NO_MEMORY;
     }
     r->facts.lifetime_days = settings->keys.lifetime_days;
     r->facts.untaggable = tag_would_not_fit(r->local, r->address.domain);
     r->facts.excluded = pattern_list_match(settings->exclude_recipients, r->plain);
-    r->facts.auto_state = snapshot_auto(t->snapshot, r->rules, now, NULL);
+    r->facts.auto_state =
+        r->facts.own_name ? AUTO_NOT_SIGNING : snapshot_auto(t->snapshot, r->rules, now, NULL);
     if (!t->facts.bounce) {
         return STATUS_OK;
     }
@@ -309,16 +306,35 @@ static struct recipient *recipient_add(struct transaction *t)
 }
 
 /* An address that did not come as a plain <local@domain>, but with a source route, a comment or the
- * like: the MTA keeps what it made of that, and takes a deletion by that name only. */
+ * like: the MTA keeps what it made of that, and takes a deletion by that name only. Where it does
+ * not say what, it is what we read. */
 static enum status keep_other_name(struct recipient *r, const char *resolved)
 {
     char *plain = address_format(r->address.local, r->address.domain);
     if (plain == NULL) {
         return STATUS_NO_MEMORY;
     }
-    bool odd = strcmp(plain, r->text) != 0 && strcmp(resolved, r->text) != 0;
+    const char *name = resolved != NULL && *resolved != '\0' ? resolved : plain;
+    bool odd = strcmp(plain, r->text) != 0 && strcmp(name, r->text) != 0;
+    enum status status =
+        odd && asprintf(&r->other, "<%s>", name) < 0 ? STATUS_NO_MEMORY : STATUS_OK;
     free(plain);
-    return odd && asprintf(&r->other, "<%s>", resolved) < 0 ? STATUS_NO_MEMORY : STATUS_OK;
+    return status;
+}
+
+/* True where the address that is judged is not what one reads in the address that came. */
+static enum status compare_reading(struct recipient *r)
+{
+    char *written = address_format(r->address.local, r->address.domain);
+    if (written == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    size_t length = strlen(written);
+    bool same = strncmp(r->text, written, length) == 0 && strspn(r->text + length, ".") < 2 &&
+                r->text[length + strspn(r->text + length, ".")] == '\0';
+    r->reads_otherwise = r->facts.own_name || !same;
+    free(written);
+    return STATUS_OK;
 }
 
 /* Stripped: the MTA has taken the tag off by itself, as Sendmail does by a rule of its own. */
@@ -335,39 +351,6 @@ static enum status keep_known(struct recipient *r, const char *resolved)
         address_free(&mailbox);
     }
     return r->known != NULL ? status : STATUS_NO_MEMORY;
-}
-
-static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
-                                  const char *resolved, const char *const *arguments, time_t now)
-{
-    r->raw = strdup(raw);
-    r->text = without_brackets(raw);
-    if (r->raw == NULL || r->text == NULL ||
-        parse_as_mta(t, raw, resolved, &r->address) != STATUS_OK) {
-        return STATUS_NO_MEMORY;
-    }
-    if (resolved != NULL && *resolved != '\0' &&
-        (keep_other_name(r, resolved) != STATUS_OK || keep_known(r, resolved) != STATUS_OK)) {
-        return STATUS_NO_MEMORY;
-    }
-    if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {
-        return STATUS_NO_MEMORY;
-    }
-    r->rules = settings_rules(t->snapshot->settings, r->address.ascii);
-    if (r->rules != NULL) {
-        return find_recipient_facts(t, r, now);
-    }
-    r->plain = address_plain(r->address.local, r->address.ascii);
-    return r->plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
-}
-
-void transaction_rcpt(struct transaction *t, const char *recipient, const char *resolved,
-                      const char *const *arguments, time_t now)
-{
-    struct recipient *r = t->failed ? NULL : recipient_add(t);
-    if (r == NULL || recipient_fill(t, r, recipient, resolved, arguments, now) != STATUS_OK) {
-        t->failed = true;
-    }
 }
 
 static bool is_among(const char *const names[], size_t count, const char *name)
@@ -396,20 +379,84 @@ static bool is_error_mailer(const char *mailer)
     return is_among(names, sizeof names / sizeof *names, mailer);
 }
 
+/* Mailers of Postfix's that deliver to mailboxes of this host; Sendmail's have no host. */
+static bool is_delivered_here(const char *host, const char *mailer)
+{
+    static const char *const names[] = {"local", "virtual", "lmtp"};
+    return is_among(names, sizeof names / sizeof *names, mailer) || (host != NULL && *host == '\0');
+}
+
 void transaction_next_hop(struct transaction *t, const char *host, const char *mailer)
 {
+    t->next_host = host;
+    t->next_mailer = mailer;
+}
+
+/* Where the mail for r goes, if that may matter. */
+static enum status keep_next_hop(const struct transaction *t, struct recipient *r)
+{
+    const char *host = t->next_host;
     bool matters = transaction_goes_out(t) &&
                    !network_list_is_empty(t->snapshot->settings->exclude_sign_recipient_networks);
-    if (t->failed || t->count == 0 || !matters) {
-        return;
+    if (!matters) {
+        return STATUS_OK;
     }
-    struct recipient *r = &t->recipients[t->count - 1];
-    r->stays = is_local_mailer(mailer);
-    if (host != NULL && !r->stays && !is_error_mailer(mailer)) {
-        free(r->next_hop);
+    r->stays = is_local_mailer(t->next_mailer);
+    if (host != NULL && *host != '\0' && !r->stays && !is_error_mailer(t->next_mailer)) {
         r->next_hop = strdup(host);
-        t->failed = r->next_hop == NULL;
+        return r->next_hop != NULL ? STATUS_OK : STATUS_NO_MEMORY;
     }
+    return STATUS_OK;
+}
+
+/* Whose rules judge r. A submission may also name another host's mailbox by such a name. */
+static void find_rules(const struct transaction *t, struct recipient *r)
+{
+    const struct settings *settings = t->snapshot->settings;
+    bool here = !t->facts.submission || is_delivered_here(t->next_host, t->next_mailer);
+    r->rules = settings_rules(settings, r->address.ascii);
+    if (here && transaction_is_own_name(t, &r->address)) {
+        r->rules = settings_first(settings);
+        r->facts.own_name = true;
+    }
+}
+
+static enum status recipient_fill(struct transaction *t, struct recipient *r, const char *raw,
+                                  const char *resolved, const char *const *arguments, time_t now)
+{
+    r->raw = strdup(raw);
+    r->text = without_brackets(raw);
+    if (r->raw == NULL || r->text == NULL ||
+        address_settle(raw, resolved, t->client->server, &r->address) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    if (keep_other_name(r, resolved) != STATUS_OK ||
+        (resolved != NULL && *resolved != '\0' && keep_known(r, resolved) != STATUS_OK)) {
+        return STATUS_NO_MEMORY;
+    }
+    if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    find_rules(t, r);
+    if (compare_reading(r) != STATUS_OK || keep_next_hop(t, r) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    if (r->rules != NULL) {
+        return find_recipient_facts(t, r, now);
+    }
+    r->plain = address_plain(r->address.local, r->address.ascii);
+    r->mailbox = r->plain != NULL ? strdup(r->plain) : NULL;
+    return r->mailbox != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void transaction_rcpt(struct transaction *t, const char *recipient, const char *resolved,
+                      const char *const *arguments, time_t now)
+{
+    struct recipient *r = t->failed ? NULL : recipient_add(t);
+    if (r == NULL || recipient_fill(t, r, recipient, resolved, arguments, now) != STATUS_OK) {
+        t->failed = true;
+    }
+    transaction_next_hop(t, NULL, NULL);
 }
 
 /* ---------------------------------------------------------------- judging */
@@ -443,6 +490,7 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     }
     d->rules = r->rules;
     d->recipient = r->text;
+    d->judged = r->reads_otherwise ? r->plain : NULL;
     d->result = r->rules != NULL ? r->facts.check.result : RESULT_NOT_OURS;
     d->bounce = t->facts.bounce;
     d->class = t->facts.class;

@@ -19,16 +19,18 @@ struct recipient {
     char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
     struct address address;
     char *local;               /* less the tag */
-    char *plain;               /* local@ascii, for patterns */
+    char *plain;               /* local@ascii as it is judged, for patterns */
+    char *mailbox;             /* local@ascii as the MTA knows it */
     char *restored;            /* the plain address on the wire */
     char *next_hop;            /* where the MTA sends it, if that may matter; else NULL */
     char *folded;              /* of a bounce: the plain address as evidence knows it */
     const struct rules *rules; /* NULL: not ours */
     struct recipient_facts facts;
     struct verdict verdict;
-    uint64_t generation; /* of the ring that judged */
-    bool stays;          /* the MTA delivers to it on its own host, if that may matter */
-    bool stripped;       /* the MTA delivers to it without its tag, whatever we do */
+    uint64_t generation;  /* of the ring that judged */
+    bool stays;           /* the MTA delivers to it on its own host, if that may matter */
+    bool stripped;        /* the MTA delivers to it without its tag, whatever we do */
+    bool reads_otherwise; /* the address that is judged is not what one sees in raw */
     bool judged;
     bool refused; /* at RCPT: no recipient of the message */
 };
@@ -42,6 +44,7 @@ struct transaction {
     char *sender_text; /* without brackets */
     struct address sender;
     const struct rules *sender_rules; /* NULL: not ours */
+    bool sender_is_own_name;          /* root@localhost: evidence is made for it, and no tag */
     bool null_sender;
     bool bounce_sender; /* matches bounce_senders */
     bool has_user;      /* the client has authenticated */
@@ -51,6 +54,8 @@ struct transaction {
     struct received hop;
     struct message_facts facts;
 
+    const char *next_host;   /* of the recipient that comes next, borrowed */
+    const char *next_mailer; /* likewise */
     struct recipient *recipients;
     size_t count, room;
     size_t settled;           /* of them, those before are judged: the end need not look again */
@@ -70,6 +75,10 @@ struct transaction {
 
 /* A new record, to be filled in; NULL: no memory, and the transaction has failed. */
 struct decision *transaction_record(struct transaction *t, enum decision_kind kind);
+
+/* A name that every host has for its own mailboxes (localhost, an address literal, {j}, none); one
+ * that stands in `domains` is like others. */
+bool transaction_is_own_name(const struct transaction *t, const struct address *address);
 
 /* The tag comes off an address that we made: of a valid one always; of an expired one too, since
  * people answer a Return-Path long after. */

@@ -261,6 +261,11 @@ static void print_recipient(const struct explanation *e, const struct explain_re
     print_label("recipient");
     print_address(d->recipient);
     printf(": %s\n", result_name(d->result));
+    if (d->judged != NULL) {
+        fputs("  judged as ", stdout);
+        print_address(d->judged);
+        putchar('\n');
+    }
     if (d->rules == NULL) {
         puts("  not judged: its domain is not in `domains`");
     } else {

@@ -365,9 +365,9 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     time_t now = time(NULL);
     struct reply reply;
+    transaction_next_hop(s->transaction, symbol(ctx, next_hop_symbol), macro(ctx, mailer_symbol));
     transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
                      (const char *const *)(arguments + 1), now);
-    transaction_next_hop(s->transaction, macro(ctx, next_hop_symbol), macro(ctx, mailer_symbol));
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "batv/address.h"
 #include "batv/match.h"
 #include "fixture.h"
 
@@ -653,6 +654,29 @@ START_TEST(test_domain_find)
 }
 END_TEST
 
+/* An address literal may be a domain of ours, however its address is written. */
+START_TEST(test_literals_are_domains)
+{
+    static const char *const written[] = {"[192.0.2.1]", "[IPv6:2001:DB8:0::1]"};
+    static const char *const others[] = {"[192.0.2.1]", "[ipv6:2001:db8:0:0::1]", "[192.0.2.2]",
+                                         "192.0.2.1"};
+    static const long found[] = {0, 1, -1, -1};
+    char *keys[] = {address_domain_key(written[0]), address_domain_key(written[1])};
+    const char *const entries[] = {keys[0], keys[1]};
+    struct domain_list *list = NULL;
+    size_t bad = 0;
+    ck_assert_int_eq(domain_list_new(entries, COUNT_OF(entries), &list, &bad), STATUS_OK);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        char *ascii = address_domain_ascii(others[i]);
+        ck_assert_int_eq(domain_list_find(list, ascii), found[i]);
+        free(ascii);
+    }
+    domain_list_free(list);
+    free(keys[0]);
+    free(keys[1]);
+}
+END_TEST
+
 START_TEST(test_domains_given_twice)
 {
     static const char *const entries[] = {"c.test", "b.test", ".b.test", "b.test", "c.test"};
@@ -694,8 +718,9 @@ END_TEST
 
 START_TEST(test_bad_domains)
 {
-    static const char *const rows[] = {"",  ".",   "..a", "a..b",        "a.",  "*.a",
-                                       " ", "a b", "a@b", "b\xc3\xbc.a", "a/b", "[192.0.2.1]"};
+    static const char *const rows[] = {
+        "",    ".",           "..a", "a..b",          "a.",    "*.a",        " ",           "a b",
+        "a@b", "b\xc3\xbc.a", "a/b", "[192.0.2.300]", "[::1]", "[192.0.2.1", ".[192.0.2.1]"};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const char *const entries[] = {"a.example", rows[i], "a.example"};
         struct domain_list *list = NULL;
@@ -838,6 +863,7 @@ int main(void)
     tcase_add_test(names, test_bad_hosts);
     tcase_add_loop_test(names, test_domain_find, 0, COUNT_OF(domain_finds));
     tcase_add_test(names, test_domains_given_twice);
+    tcase_add_test(names, test_literals_are_domains);
     tcase_add_test(names, test_names_may_be_long_but_not_too_long);
     tcase_add_test(names, test_bad_domains);
     suite_add_tcase(suite, names);

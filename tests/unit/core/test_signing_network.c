@@ -31,8 +31,8 @@ static struct transaction *begin(const struct client *client, const char *sender
 static void add(struct transaction *t, const char *recipient, const char *host, const char *mailer)
 {
     struct reply reply;
-    transaction_rcpt(t, recipient, NULL, NULL, now_of_site());
     transaction_next_hop(t, host, mailer);
+    transaction_rcpt(t, recipient, NULL, NULL, now_of_site());
     transaction_rcpt_reply(t, &reply);
 }
 

@@ -996,11 +996,11 @@ static const struct conversation bounces[] = {
          BOUNCE("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
     {.name = "for other domains only", .who = OUTSIDE, .sender = "<>",
-     .recipients = {"<" BOB ">", "<alice>"},
+     .recipients = {"<" BOB ">", "<carol@other.test>"},
      .expected =
          "wants nothing\naccept\n"
          NOT_OURS(OUT, "", BOB)
-         NOT_OURS(OUT, "", "alice")
+         NOT_OURS(OUT, "", "carol@other.test")
          NULL_SENDER},
 };
 /* clang-format on */
@@ -1882,7 +1882,8 @@ static const struct conversation ordinary[] = {
          "reject 550 5.1.1 "
          WRITE_TO("\"j????x\"@b??cher.example")
          "verify client=" OUT " from=<" BOB "> rcpt=\"<prvs=3785a1b2c3=j\\xC3\\xBC\\x01\\x7Fx@"
-         BUECHER_QUOTED ">\" result=unknown-key action=reject rule=tag-unauthentic\n"},
+         BUECHER_QUOTED ">\" judged=\"<j\\xC3\\xBC\\x01\\x7Fx@xn--bcher-kva.example>\" "
+         "result=unknown-key action=reject rule=tag-unauthentic\n"},
     {.name = "to a forged tag while the domain waits", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@example.net}>"},
      .expected =
@@ -2275,13 +2276,12 @@ static const struct {
     {"a bare name", "<alice>", ALICE, ALICE},
     {"a bare name without brackets", "alice", ALICE, ALICE},
     {"a bare name elsewhere", "<alice>", BOB, NULL},
-    {"a bare name of which the MTA says nothing", "<alice>", NULL, NULL},
     {"a route by %", "<alice%example.com>", ALICE, ALICE},
     {"a route by !", "<example.com!alice>", ALICE, ALICE},
     {"a comment", "<alice@example.com (Alice)>", ALICE, ALICE},
     {"whole", "<" ALICE ">", BOB, ALICE},
     {"whole, elsewhere", "<" BOB ">", ALICE, NULL},
-    {"an address literal", "<a@[192.0.2.1]>", ALICE, NULL},
+    {"an address literal of another host", "<a@[192.0.2.1]>", "a@c.example", NULL},
     {"a route over a host", "<alice%example.com@mx.example.test>", ALICE, ALICE},
     {"a route in quotes", "<\"" ALICE "\"@mx.example.test>", ALICE, ALICE},
     {"a route of which the MTA says nothing", "<alice%example.com@mx.example.test>", NULL, NULL},
@@ -2325,6 +2325,170 @@ START_TEST(test_meaning_of_a_recipient)
                   "%s: %s", meanings[_i].name, result_name(decisions[0].result));
     ck_assert_int_eq(transaction_reply(t)->kind,
                      meanings[_i].plain != NULL ? REPLY_REJECT : REPLY_ACCEPT);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+/* The same mailbox without the MTA's word, tagged or not, as a recipient and as a sender. */
+static const struct {
+    const char *before, *after; /* the tag */
+} spelled[] = {
+    {"<(x)", "alice@example.com>"},  {"<", "alice(50 x)@example.com>"},
+    {"<", "alice @example.com>"},    {"< ", "alice@example.com>"},
+    {"<", "al\\ice@example.com>"},   {"<", "alice\t@example.com>"},
+    {"<\\", "alice@example.com>"},   {"<\"", "al\\ice\"@example.com>"},
+    {"<x <", "alice@example.com>>"}, {"<", "alice@example.com (c)>"},
+    {"<", "alice@(c)example.com>"},  {"<@r.test:", "alice@example.com>"},
+    {"<", "alice@\\example.com>"},   {"<x: ", "alice@example.com;>"},
+    {"<", "alice@\"example.com\">"}, {"<", "alice%example.com@[192.0.2.1]>"},
+};
+
+START_TEST(test_spelled_recipient)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    char raw[200];
+    size_t count;
+    for (int tagged = 0; tagged < 2; tagged++) {
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        snprintf(raw, sizeof raw, "%s%s%s", spelled[_i].before, tagged ? "prvs=1234abcdef=" : "",
+                 spelled[_i].after);
+        transaction_mail(t, tagged ? "<" BOB ">" : "<>", NULL, NULL);
+        transaction_rcpt(t, raw, NULL, NULL, now_of_site());
+        decide(t, site);
+        const struct decision *d = transaction_decisions(t, &count);
+        ck_assert_uint_ge(count, 1);
+        ck_assert_msg(d->judged != NULL && strcmp(d->judged, ALICE) == 0, "%s", raw);
+        ck_assert_int_ne(transaction_reply(t)->kind, REPLY_ACCEPT);
+        ck_assert_str_eq(d->verdict.rule, tagged ? "tag-unauthentic" : "verify.action");
+        transaction_free(t);
+    }
+    site_free(site);
+}
+END_TEST
+
+START_TEST(test_spelled_sender)
+{
+    struct site *site = site_make();
+    struct client client = client_of(INSIDE);
+    struct text tagged = {.used = 0};
+    char raw[200];
+    size_t count;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    snprintf(raw, sizeof raw, "%s%s", spelled[_i].before, spelled[_i].after);
+    transaction_mail(t, raw, NULL, NULL);
+    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    decide(t, site);
+    const struct effect *effects = transaction_effects(t, &count);
+    add_tagged(&tagged, site, "0", ALICE);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(effects[0].kind, EFFECT_CHANGE_SENDER);
+    ck_assert_str_eq(effects[0].value, tagged.out);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+static const char *const daemons[][2] = {
+    {"<mailer-daemon(x)@", ">"}, {"<mailer-daemon @", ">"},  {"<(x)mailer-daemon@", ">"},
+    {"<\\mailer-daemon@", ">"},  {"<Mailer-Daemon\t@", ">"}, {"<\"mailer\\-daemon\"@", " (x)>"},
+};
+
+/* From outside and inside, of a domain of ours and another, with Postfix's word for it or not. */
+START_TEST(test_spelled_mailer_daemon)
+{
+    static const char *const domains[] = {"example.com", "other.test"};
+    struct site *site = site_make();
+    char raw[200], resolved[200];
+    for (unsigned i = 0; i < 8; i++) {
+        struct client client = client_of((i & 1) != 0 ? INSIDE : OUTSIDE);
+        const char *domain = domains[i >> 1 & 1];
+        size_t count;
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        snprintf(raw, sizeof raw, "%s%s%s", daemons[_i][0], domain, daemons[_i][1]);
+        snprintf(resolved, sizeof resolved, "mailer-daemon@%s", domain);
+        transaction_mail(t, raw, (i & 4) != 0 ? resolved : NULL, NULL);
+        transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
+        decide(t, site);
+        const struct decision *decisions = transaction_decisions(t, &count);
+        ck_assert(decisions[0].bounce);
+        for (size_t k = 0; k < count; k++) {
+            ck_assert_int_ne(decisions[k].kind, DECISION_SIGN);
+        }
+        transaction_free(t);
+    }
+    site_free(site);
+}
+END_TEST
+
+/* Names that every host has for its own mailboxes. */
+static const struct {
+    const char *name, *raw, *host, *mailer;
+    int who;
+    bool judged;
+} own_names[] = {
+    {"localhost", "<alice@localhost>", NULL, NULL, OUTSIDE, true},
+    {"a literal", "<alice@[192.0.2.1]>", NULL, NULL, OUTSIDE, true},
+    {"the MTA's name", "<alice@mx.example.test>", NULL, NULL, OUTSIDE, true},
+    {"none", "<alice>", NULL, NULL, OUTSIDE, true},
+    {"in a spelling", "<al\\ice(x)@LOCALHOST>", NULL, NULL, OUTSIDE, true},
+    {"another host's name", "<alice@mx2.example.test>", NULL, NULL, OUTSIDE, false},
+    {"from inside to local(8)", "<alice@localhost>", "localhost", "local", INSIDE, true},
+    {"from inside to virtual(8)", "<alice@[192.0.2.1]>", "x", "virtual", INSIDE, true},
+    {"from inside to lmtp(8)", "<alice@[192.0.2.1]>", "x", "lmtp", INSIDE, true},
+    {"from inside, Sendmail", "<alice@[192.0.2.1]>", "", "local", INSIDE, true},
+    {"from inside, Sendmail without its mailer", "<alice>", "", NULL, INSIDE, true},
+    {"from inside to another host", "<alice@[198.51.100.1]>", "[198.51.100.1]", "smtp", INSIDE,
+     false},
+    {"from inside, who knows where", "<alice@[198.51.100.1]>", NULL, NULL, INSIDE, false},
+};
+
+START_TEST(test_own_names)
+{
+    struct site *site = site_make();
+    struct client client = client_of(own_names[_i].who);
+    size_t count;
+    client.server = "mx.example.test";
+    site->settings->exclude_mail_servers = false;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_next_hop(t, own_names[_i].host, own_names[_i].mailer);
+    transaction_rcpt(t, own_names[_i].raw, NULL, NULL, now_of_site());
+    decide(t, site);
+    const struct decision *d = transaction_decisions(t, &count);
+    ck_assert_int_eq(transaction_reply(t)->kind, REPLY_ACCEPT);
+    ck_assert_int_eq(d->result, own_names[_i].judged ? RESULT_MISSING : RESULT_NOT_OURS);
+    ck_assert(d->debug != own_names[_i].judged);
+    if (own_names[_i].judged) {
+        ck_assert_str_eq(d->judged, ALICE);
+        ck_assert_str_eq(d->verdict.rule, "sign.enabled");
+        ck_assert_int_eq(d->verdict.action, ACTION_LOG);
+    }
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+/* A tag of the first domain counts, and stays: the MTA's tables know the address as it came. */
+START_TEST(test_own_name_keeps_its_tag)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text tagged = {.used = 0};
+    char raw[200];
+    size_t count;
+    add_tagged(&tagged, site, "0", ALICE);
+    snprintf(raw, sizeof raw, "<%.*s@localhost>", (int)strcspn(tagged.out, "@"), tagged.out);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<" BOB ">", NULL, NULL);
+    transaction_rcpt(t, raw, NULL, NULL, now_of_site());
+    transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
+    decide(t, site);
+    const struct decision *decisions = transaction_decisions(t, &count);
+    ck_assert_int_eq(decisions[0].result, RESULT_VALID);
+    transaction_effects(t, &count);
+    ck_assert_uint_eq(count, 0);
     transaction_free(t);
     site_free(site);
 }
@@ -2797,6 +2961,10 @@ int main(void)
     add_table(suite, "doubts", test_doubtful, COUNT_OF(doubts));
     add_table(suite, "senders' meaning", test_meaning_of_a_sender, COUNT_OF(meanings));
     add_table(suite, "recipients' meaning", test_meaning_of_a_recipient, COUNT_OF(meanings));
+    add_table(suite, "recipients' spellings", test_spelled_recipient, COUNT_OF(spelled));
+    add_table(suite, "senders' spellings", test_spelled_sender, COUNT_OF(spelled));
+    add_table(suite, "spellings of mailer-daemon", test_spelled_mailer_daemon, COUNT_OF(daemons));
+    add_table(suite, "names of the host itself", test_own_names, COUNT_OF(own_names));
     add_table(suite, "errors", test_errors, COUNT_OF(errors));
 
     TCase *tcase = tcase_create("events");
@@ -2804,6 +2972,7 @@ int main(void)
     tcase_add_test(tcase, test_newer_ring_after_rcpt);
     tcase_add_test(tcase, test_newer_ring_between_questions);
     tcase_add_test(tcase, test_meaning_of_no_sender);
+    tcase_add_test(tcase, test_own_name_keeps_its_tag);
     tcase_add_test(tcase, test_tag_without_a_domain);
     tcase_add_test(tcase, test_tag_that_the_mta_takes_off);
     tcase_add_test(tcase, test_failure_from_outside);

@@ -4,6 +4,8 @@
  */
 #include "conversation.h"
 
+#include "batv/address_meaning.h"
+
 #define ALICE "alice@example.com"
 #define BOB   "bob@other.test"
 
@@ -193,7 +195,7 @@ static char *mailbox_of(const struct site *site, const char *raw, enum result *r
     struct address address;
     struct tag_check check;
     char *local = NULL;
-    ck_assert_int_eq(address_parse(raw, &address), STATUS_OK);
+    ck_assert_int_eq(address_settle(raw, NULL, NULL, &address), STATUS_OK);
     ck_assert_int_eq(tag_verify(site->ring, &address, LIFETIME, now_of_site(), &check, &local),
                      STATUS_OK);
     *result =
@@ -259,7 +261,9 @@ static void check_recipient(const struct chat *chat, const struct site *site, si
     bool authentic = result == RESULT_VALID || result == RESULT_EXPIRED;
     bool keeps = action_keeps(d->verdict.action);
     bool accepted = transaction_reply(chat->t)->kind == REPLY_ACCEPT;
-    ck_assert_int_eq(d->result, result);
+    /* By a name of the host itself: by what client it came is not looked at here. */
+    ck_assert(d->result == result ||
+              (result == RESULT_NOT_OURS && strchr(mailbox, '@') == NULL && d->judged != NULL));
     if (chat->refused[index]) {
         ck_assert(!keeps);
     } else if (accepted && !keeps) {
