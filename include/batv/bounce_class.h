@@ -1,5 +1,5 @@
-/* What kind of bounce a message is: what speaks for each kind is gathered while it is read, and the
- * first kind in the order of enum bounce_class wins. Pure. */
+/* The class of a bounce: the signs of each are gathered while it is read, and the first class that
+ * matches is it: by structure, then by its header. Pure. */
 #ifndef BATV_BOUNCE_CLASS_H
 #define BATV_BOUNCE_CLASS_H
 
@@ -10,12 +10,16 @@
 
 /* Starts as all zero. */
 struct bounce_signs {
-    bool dsn;
-    bool disposition_report; /* multipart/report of a read receipt */
-    bool disposition;        /* the part that tells what became of the message */
+    bool status;  /* a part of a delivery status */
+    bool receipt; /* a part that tells what became of a message */
+    bool refusal; /* it was denied, deleted or failed */
     bool calendar;
     bool report;
+    bool complaint_subject, complaint_copy; /* Outlook.com's */
+    bool failed_recipients, from_daemon;
+    bool opening; /* qmail's */
     bool autoreply;
+    bool auto_generated, away_subject;
     bool inner_dsn; /* there is one in a message within: a gateway wrapped it up */
 };
 
@@ -29,9 +33,11 @@ struct bounce_part {
 
 /* A field of the message's own header. */
 void bounce_signs_field(struct bounce_signs *signs, const struct field *field);
-/* A part; content is decoded, and empty for a multipart. */
+/* A part; content is decoded, without NULs where it is text, and empty for a multipart. */
 void bounce_signs_part(struct bounce_signs *signs, const struct bounce_part *part,
                        struct octets content);
+/* The header of a message in a part. */
+void bounce_signs_returned(struct bounce_signs *signs, struct octets header);
 /* The text that a message begins with. */
 void bounce_signs_opening(struct bounce_signs *signs, struct octets text);
 

@@ -1,13 +1,15 @@
 /*
- * The kinds of bounces. A read receipt and an answer to an invitation are let in without proof
- * unless the configuration says otherwise, so the header alone, which costs a forger nothing, never
- * makes one of a message: the part with its proper fields has to be there. No state.
+ * The classes of bounces. What a message is made of decides before what its header says: a receipt
+ * stays one if a person's address is postmaster@, and a header alone, which costs a forger nothing,
+ * makes no receipt, no answer to an invitation and no report. The part with its proper content has
+ * to be there. No state.
  */
 #include "batv/bounce_class.h"
 
 #include <string.h>
 
 #include "batv/address.h"
+#include "bounce_forms.h"
 
 static const char *const daemons[] = {"mailer-daemon", "postmaster"};
 
@@ -113,91 +115,76 @@ static bool value_is(struct octets value, const char *word)
     return octets_equal((struct octets){value.start, length}, word);
 }
 
-void bounce_signs_field(struct bounce_signs *signs, const struct field *field)
+/* The beginnings of subjects of mail that a program sends because somebody is away. */
+static bool is_away_subject(struct octets subject)
 {
-    if (octets_equal(field->name, "X-Failed-Recipients")) {
-        signs->dsn = true;
-    } else if (octets_equal(field->name, "From")) {
-        signs->dsn = signs->dsn || is_from_daemon(field->value);
-    } else if (octets_equal(field->name, "X-Autoreply") ||
-               octets_equal(field->name, "X-Autorespond") ||
-               octets_equal(field->name, "X-Auto-Response-Suppress")) {
-        signs->autoreply = true;
-    } else if (octets_equal(field->name, "Auto-Submitted")) {
-        signs->autoreply = signs->autoreply || value_is(field->value, "auto-replied");
-    } else if (octets_equal(field->name, "Precedence")) {
-        signs->autoreply = signs->autoreply || value_is(field->value, "auto_reply");
-    }
-}
-
-/* True where the text has this field, and it is not empty. */
-static bool has_field(struct octets text, const char *name)
-{
-    while (text.length > 0) {
-        const char *before = text.start;
-        struct field field;
-        struct octets line;
-        if (!field_next(&text, &field)) {
-            if (text.start == before) {
-                line_next(&text, &line);
-            }
-        } else if (octets_equal(field.name, name) && octets_trim(field.value).length > 0) {
+    static const char *const beginnings[] = {
+        "automatic reply",
+        "auto-reply",
+        "autoreply",
+        "auto reply",
+        "out of office",
+        "out of the office",
+        "out-of-office",
+        "automatische antwort",
+        "abwesenheitsnotiz",
+        "automatisch antwoord",
+        "risposta automatica",
+        "respuesta autom",
+        "resposta autom",
+        "r\xc3\xa9ponse automatique",
+        "autosvar",
+        "automatiskt svar",
+        "automaattinen vastaus",
+    };
+    subject = octets_trim(subject);
+    for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++) {
+        if (octets_begin(subject, beginnings[i])) {
             return true;
         }
     }
     return false;
 }
 
-/* METHOD:REPLY, in an iCalendar object (RFC 5545 section 3.7.2). */
-static bool is_calendar_answer(struct octets text)
+/* Fields that only programs write which answer by themselves, whatever their value. */
+static bool is_autoreply_name(struct octets name)
 {
-    bool begun = false;
-    bool answers = false;
-    struct octets line;
-    while (line_next(&text, &line)) {
-        begun = begun || octets_equal(octets_trim(line), "BEGIN:VCALENDAR");
-        if (begun && octets_begin(line, "METHOD")) {
-            const char *colon = memchr(line.start, ':', line.length);
-            size_t before = colon != NULL ? (size_t)(colon + 1 - line.start) : line.length;
-            struct octets method = {line.start + before, line.length - before};
-            method = octets_trim(method);
-            answers = answers || octets_equal(method, "REPLY") || octets_equal(method, "COUNTER");
+    static const char *const names[] = {
+        "X-Autoreply",      "X-Autorespond",
+        "X-Autoreply-From", "X-Auto-Response-Suppress",
+        "X-Mail-Autoreply", "X-MS-Exchange-Inbox-Rules-Loop",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (octets_equal(name, names[i])) {
+            return true;
         }
     }
-    return answers;
+    return false;
 }
 
-static bool is_number(struct octets octets)
+static void take_subject(struct bounce_signs *signs, struct octets subject)
 {
-    for (size_t i = 0; i < octets.length; i++) {
-        if (octets.start[i] < '0' || octets.start[i] > '9') {
-            return false;
-        }
-    }
-    return octets.length > 0;
+    signs->away_subject = signs->away_subject || is_away_subject(subject);
+    signs->complaint_subject = signs->complaint_subject ||
+                               octets_begin(octets_trim(subject), "complaint about message from");
 }
 
-/* receiver!domain!begin!end[!id].xml or .zip and the like (RFC 7489 section 7.2.1.1). */
-static bool is_dmarc_name(const char *name)
+void bounce_signs_field(struct bounce_signs *signs, const struct field *field)
 {
-    struct octets pieces[5] = {{NULL, 0}};
-    size_t count = 0;
-    const char *dot = strrchr(name, '!');
-    dot = dot != NULL ? strchr(dot, '.') : NULL;
-    if (dot == NULL || !(ascii_equal(dot, ".xml") || ascii_equal(dot, ".xml.gz") ||
-                         ascii_equal(dot, ".gz") || ascii_equal(dot, ".zip"))) {
-        return false;
+    if (octets_equal(field->name, "X-Failed-Recipients")) {
+        signs->failed_recipients = true;
+    } else if (octets_equal(field->name, "From")) {
+        signs->from_daemon = signs->from_daemon || is_from_daemon(field->value);
+    } else if (octets_equal(field->name, "Subject")) {
+        take_subject(signs, field->value);
+    } else if (is_autoreply_name(field->name)) {
+        signs->autoreply = true;
+    } else if (octets_equal(field->name, "Auto-Submitted")) {
+        signs->autoreply = signs->autoreply || value_is(field->value, "auto-replied");
+        signs->auto_generated = signs->auto_generated || value_is(field->value, "auto-generated");
+    } else if (octets_equal(field->name, "Precedence")) {
+        signs->autoreply = signs->autoreply || value_is(field->value, "auto_reply");
     }
-    for (const char *from = name; from <= dot && count < 5;) {
-        size_t length = strcspn(from, "!");
-        if (from + length > dot) {
-            length = (size_t)(dot - from);
-        }
-        pieces[count++] = (struct octets){from, length};
-        from += length + 1;
-    }
-    return count >= 4 && pieces[0].length > 0 && pieces[1].length > 0 && is_number(pieces[2]) &&
-           is_number(pieces[3]);
 }
 
 static bool is_one_of(const char *text, const char *const list[])
@@ -218,14 +205,63 @@ static bool is_status(const struct bounce_part *part)
                                             strcmp(part->report_type, "delivery-status") == 0);
 }
 
-static bool is_report(const struct bounce_part *part)
+/* "manual-action/MDN-sent-automatically; deleted/error": what became of the message (RFC 8098
+ * section 3.2.6). */
+static bool is_refusal(struct octets disposition)
 {
-    static const char *const types[] = {"message/feedback-report", "application/tlsrpt+json",
-                                        "application/tlsrpt+gzip", NULL};
-    static const char *const reports[] = {"feedback-report", "tlsrpt", NULL};
-    return is_one_of(part->type, types) ||
-           (strcmp(part->type, "multipart/report") == 0 && is_one_of(part->report_type, reports)) ||
-           is_dmarc_name(part->file_name);
+    static const char *const words[] = {"denied", "deleted", "failed"};
+    const char *mark = memchr(disposition.start, ';', disposition.length);
+    if (mark == NULL) {
+        return false;
+    }
+    struct octets what = {mark + 1, (size_t)(disposition.start + disposition.length - (mark + 1))};
+    what = octets_trim(what);
+    size_t length = 0;
+    while (length < what.length && strchr("/, \t\r\n;(", what.start[length]) == NULL) {
+        length++;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (octets_equal((struct octets){what.start, length}, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A DMARC aggregate is sent as XML, packed or not, and never as text with such a name. */
+static bool is_dmarc(const struct bounce_part *part, struct octets content)
+{
+    static const char *const any[] = {"application/octet-stream", NULL};
+    static const char *const xml[] = {"text/xml", "application/xml", NULL};
+    static const char *const packed[] = {"application/zip",
+                                         "application/x-zip",
+                                         "application/x-zip-compressed",
+                                         "application/gzip",
+                                         "application/x-gzip",
+                                         "application/x-gzip-compressed",
+                                         "application/gzip-compressed",
+                                         NULL};
+    bool is_any = is_one_of(part->type, any);
+    return form_is_dmarc_name(part->file_name) &&
+           (((is_any || is_one_of(part->type, xml)) && form_is_xml(content)) ||
+            ((is_any || is_one_of(part->type, packed)) && form_is_archive(content)));
+}
+
+static bool is_report(const struct bounce_part *part, struct octets content)
+{
+    if (strcmp(part->type, "message/feedback-report") == 0) {
+        return form_field(form_text(content), "Feedback-Type").length > 0;
+    }
+    return (strcmp(part->type, "application/tlsrpt+json") == 0 && form_is_json(content)) ||
+           (strcmp(part->type, "application/tlsrpt+gzip") == 0 && form_is_archive(content)) ||
+           is_dmarc(part, content);
+}
+
+static void take_tnef(struct bounce_signs *signs, struct octets content)
+{
+    enum form_tnef tnef = form_tnef(content);
+    signs->receipt = signs->receipt || tnef == FORM_TNEF_RECEIPT;
+    signs->calendar = signs->calendar || tnef == FORM_TNEF_CALENDAR;
 }
 
 void bounce_signs_part(struct bounce_signs *signs, const struct bounce_part *part,
@@ -233,26 +269,34 @@ void bounce_signs_part(struct bounce_signs *signs, const struct bounce_part *par
 {
     static const char *const dispositions[] = {"message/disposition-notification",
                                                "message/global-disposition-notification", NULL};
+    static const char *const calendars[] = {"text/calendar", "application/ics", NULL};
+    static const char *const tnefs[] = {"application/ms-tnef", "application/vnd.ms-tnef", NULL};
     if (part->in_message) {
         signs->inner_dsn = signs->inner_dsn || is_status(part);
         return;
     }
-    signs->dsn = signs->dsn || is_status(part);
-    signs->report = signs->report || is_report(part);
-    if (strcmp(part->type, "multipart/report") == 0 &&
-        strcmp(part->report_type, "disposition-notification") == 0) {
-        signs->disposition_report = true;
-    } else if (is_one_of(part->type, dispositions)) {
-        signs->disposition = signs->disposition || (has_field(content, "Disposition") &&
-                                                    has_field(content, "Final-Recipient"));
-    } else if (strcmp(part->type, "text/calendar") == 0) {
-        signs->calendar = signs->calendar || is_calendar_answer(content);
+    signs->status = signs->status || is_status(part);
+    signs->report = signs->report || is_report(part, content);
+    if (is_one_of(part->type, dispositions)) {
+        struct octets disposition = form_field(form_text(content), "Disposition");
+        signs->receipt = signs->receipt || disposition.length > 0;
+        signs->refusal = signs->refusal || is_refusal(disposition);
+    } else if (is_one_of(part->type, calendars)) {
+        signs->calendar = signs->calendar || form_is_calendar_answer(content);
+    } else if (is_one_of(part->type, tnefs)) {
+        take_tnef(signs, content);
     }
+}
+
+void bounce_signs_returned(struct bounce_signs *signs, struct octets header)
+{
+    signs->complaint_copy =
+        signs->complaint_copy || form_field(header, "X-HmXmrOriginalRecipient").length > 0;
 }
 
 void bounce_signs_opening(struct bounce_signs *signs, struct octets text)
 {
-    signs->dsn = signs->dsn || octets_begin(octets_trim(text), "Hi. This is the ");
+    signs->opening = signs->opening || octets_begin(octets_trim(text), "Hi. This is the ");
 }
 
 enum bounce_class bounce_signs_class(const struct bounce_signs *signs)
@@ -261,11 +305,12 @@ enum bounce_class bounce_signs_class(const struct bounce_signs *signs)
         bool matches;
         enum bounce_class class;
     } table[] = {
-        {signs->dsn, BOUNCE_DSN},
-        {signs->disposition_report && signs->disposition, BOUNCE_MDN},
+        {signs->status || (signs->refusal && signs->from_daemon), BOUNCE_DSN},
+        {signs->receipt, BOUNCE_MDN},
         {signs->calendar, BOUNCE_CALENDAR},
-        {signs->report, BOUNCE_REPORT},
-        {signs->autoreply, BOUNCE_AUTOREPLY},
+        {signs->report || (signs->complaint_subject && signs->complaint_copy), BOUNCE_REPORT},
+        {signs->failed_recipients || signs->from_daemon || signs->opening, BOUNCE_DSN},
+        {signs->autoreply || (signs->auto_generated && signs->away_subject), BOUNCE_AUTOREPLY},
         {signs->inner_dsn, BOUNCE_DSN},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -20,7 +20,7 @@ enum {
 };
 
 /* Steps, beside the one of the character that begins it. */
-enum { REFERENCE_STEPS = 10, TAG_STEPS = 8, LINE_STEPS = 4 };
+enum { REFERENCE_STEPS = 7, TAG_STEPS = 8, LINE_STEPS = 4 };
 
 /* Tags that stand within or around text. A Message-ID in brackets may look like another. */
 static const struct {

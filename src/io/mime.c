@@ -192,17 +192,19 @@ static void search(struct reading *reading, struct octets text, const char *wher
     }
 }
 
-static void search_decoded(struct reading *reading, struct octets text, const char *where)
+static bool has_nuls(struct octets text)
 {
-    struct buffer buffer = {NULL, 0};
-    if (text.length > 0 && memchr(text.start, '\0', text.length) != NULL) {
-        if (drop_nuls(reading, text, &buffer)) {
-            search(reading, buffer_octets(&buffer), where);
-        }
-        buffer_free(&buffer);
-    } else {
-        search(reading, text, where);
+    return text.length > 0 && memchr(text.start, '\0', text.length) != NULL;
+}
+
+static void search_raw(struct reading *reading, struct octets text)
+{
+    struct buffer plain = {NULL, 0};
+    if (has_nuls(text) && drop_nuls(reading, text, &plain)) {
+        text = buffer_octets(&plain);
     }
+    search(reading, text, "raw text");
+    buffer_free(&plain);
 }
 
 /* -------------------------------------------------------------------- parts */
@@ -343,6 +345,7 @@ static void judge_text(struct reading *reading, const struct part *part,
 {
     struct bounce_part signs = {description->type, description->report_type, description->file_name,
                                 part->in_message};
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
     if (!reading->opened && !part->in_message) {
         bounce_signs_opening(&reading->signs, text);
         reading->opened = true;
@@ -350,29 +353,59 @@ static void judge_text(struct reading *reading, const struct part *part,
     bounce_signs_part(&reading->signs, &signs, text);
 }
 
+/* Octets that mean something as they are; everything else is text. */
+static bool is_binary(const char *type)
+{
+    return strncmp(type, "application/", 12) == 0 && strcmp(type, "application/ics") != 0;
+}
+
+/* What came, with the encoding and the character set undone that the header names: in made, if that
+ * is something else. True in *converted: it was in another character set. */
+static struct octets undo(struct reading *reading, const struct description *description,
+                          struct octets came, struct buffer *made, bool *converted)
+{
+    struct octets text = came;
+    struct buffer other = {NULL, 0};
+    if (is_encoded(description) && decode(reading, description->encoding, text, made)) {
+        text = buffer_octets(made);
+    }
+    *converted = is_foreign_charset(description->charset) &&
+                 convert(reading, description->charset, text, &other);
+    if (*converted) {
+        buffer_free(made);
+        *made = other;
+        text = buffer_octets(made);
+    }
+    return text;
+}
+
 static void take_leaf(struct reading *reading, const struct part *part,
                       const struct description *description)
 {
-    const char *where = place_name(part, description);
-    struct octets text = parts_leaf(&reading->parts);
-    struct buffer decoded = {NULL, 0};
-    struct buffer converted = {NULL, 0};
-    if (is_encoded(description) && decode(reading, description->encoding, text, &decoded)) {
-        text = buffer_octets(&decoded);
-    }
-    if (is_foreign_charset(description->charset) &&
-        convert(reading, description->charset, text, &converted)) {
-        buffer_free(&decoded);
-        text = buffer_octets(&converted);
+    struct octets came = parts_leaf(&reading->parts);
+    struct buffer made = {NULL, 0};
+    struct buffer plain = {NULL, 0};
+    bool converted;
+    struct octets text = undo(reading, description, came, &made, &converted);
+    bool binary = is_binary(description->type);
+    reading->whole = part->depth == 0 && text.start == came.start;
+    if (binary) {
         judge_text(reading, part, description, text);
-        bounce_scan_text(&reading->reader, text, where);
+    }
+    if (has_nuls(text) && drop_nuls(reading, text, &plain)) {
+        buffer_free(&made);
+        text = buffer_octets(&plain);
+    }
+    if (!binary) {
+        judge_text(reading, part, description, text);
+    }
+    if (converted) {
+        bounce_scan_text(&reading->reader, text, place_name(part, description));
     } else {
-        judge_text(reading, part, description, text);
-        search_decoded(reading, text, where);
-        reading->whole = part->depth == 0 && decoded.text == NULL;
+        search(reading, text, place_name(part, description));
     }
-    buffer_free(&converted);
-    buffer_free(&decoded);
+    buffer_free(&plain);
+    buffer_free(&made);
 }
 
 /* False: it has to be taken as a leaf. */
@@ -399,6 +432,9 @@ static void take_part(struct reading *reading, const struct part *part)
     describe(part, reading->reader.budget, &description);
     struct bounce_part signs = {description.type, description.report_type, description.file_name,
                                 part->in_message};
+    if (part->of_message && part->depth > 0) {
+        bounce_signs_returned(&reading->signs, part->header);
+    }
     if (part->depth > 0) {
         bounce_scan_text(&reading->reader, part->header, place_name(part, &description));
     }
@@ -492,7 +528,7 @@ static void read_message(struct reading *reading, struct octets message)
         take_part(reading, &part);
     }
     if (!reading->whole) {
-        search_decoded(reading, message, "raw text");
+        search_raw(reading, message);
     }
     /* An own Message-ID in the content has to be that of the returned copy. */
     drop_own_ids(reading, header, BOUNCE_REFERENCE);

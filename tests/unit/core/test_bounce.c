@@ -166,7 +166,11 @@ static const struct {
     {"Auto-Submitted", " auto-replied", BOUNCE_AUTOREPLY},
     {"Auto-Submitted", " Auto-Replied (vacation)", BOUNCE_AUTOREPLY},
     {"auto-submitted", "auto-replied; owner-email=\"a@example.com\"", BOUNCE_AUTOREPLY},
+    {"X-MS-Exchange-Inbox-Rules-Loop", " bob@example.net", BOUNCE_AUTOREPLY},
+    {"X-Mail-Autoreply", " ", BOUNCE_AUTOREPLY},
     {"Auto-Submitted", " auto-generated", BOUNCE_OTHER},
+    {"Subject", " Automatic reply: Offer", BOUNCE_OTHER},
+    {"Subject", " complaint about message from 192.0.2.5", BOUNCE_OTHER},
     {"Auto-Submitted", " auto-replied-not", BOUNCE_OTHER},
     {"Auto-Submitted", " no", BOUNCE_OTHER},
     {"X-Autoreply", " yes", BOUNCE_AUTOREPLY},
@@ -240,7 +244,7 @@ START_TEST(sender)
     struct bounce_signs signs = {0};
     struct field from = {octets_of("From"), octets_of(senders[_i].value)};
     bounce_signs_field(&signs, &from);
-    ck_assert_msg(signs.dsn == senders[_i].daemon, "From:%s", senders[_i].value);
+    ck_assert_msg(signs.from_daemon == senders[_i].daemon, "From:%s", senders[_i].value);
 }
 END_TEST
 
@@ -248,86 +252,222 @@ END_TEST
 
 #define RECEIPT                                                                                    \
     "Final-Recipient: rfc822; bob@example.net\nDisposition: manual-action/x; displayed\n"
+#define CALENDAR(lines) "BEGIN:VCALENDAR\r\n" lines "END:VCALENDAR\r\n"
+#define EVENT                                                                                      \
+    "BEGIN:VEVENT\nUID:u1@example.com\nATTENDEE;CN=\"B: c\";PARTSTAT=ACCEPTED:mailto:b@x\n"        \
+    "DESCRIPTION:long\n  and\\nfolded: x\nEND:VEVENT\n"
+#define FAILURE "This is the mail system at host x.\n\nUser unknown\n"
+#define DMARC   "x!example.com!1013662812!1013749130"
 
 static const struct {
     const char *type, *report_type, *file_name, *content;
     bool in_message;
-    enum bounce_class class; /* beside a multipart/report of a read receipt */
+    enum bounce_class class;
 } parts[] = {
     {"message/delivery-status", "", "", "", false, BOUNCE_DSN},
     {"message/global-delivery-status", "", "", "", false, BOUNCE_DSN},
     {"multipart/report", "delivery-status", "", "", false, BOUNCE_DSN},
     {"multipart/mixed", "delivery-status", "", "", false, BOUNCE_OTHER},
+    {"message/delivery-status", "", "", "", true, BOUNCE_DSN},
+    /* receipts */
     {"message/disposition-notification", "", "", RECEIPT, false, BOUNCE_MDN},
     {"message/global-disposition-notification", "", "", "\r\n" RECEIPT, false, BOUNCE_MDN},
     {"message/disposition-notification", "", "", "junk\n\n" RECEIPT, false, BOUNCE_MDN},
+    {"message/disposition-notification", "", "", "Disposition: x\n", false, BOUNCE_MDN},
+    {"message/disposition-notification", "", "",
+     "\xef\xbb\xbf"
+     "Disposition: x\n",
+     false, BOUNCE_MDN},
+    {"message/disposition-notification", "", "",
+     "\xff\xfe"
+     "Disposition: x\n",
+     false, BOUNCE_MDN},
+    {"message/disposition-notification", "", "", "Disposition: x; deleted\n", false, BOUNCE_MDN},
     {"message/disposition-notification", "", "", RECEIPT, true, BOUNCE_OTHER},
     {"message/disposition-notification", "", "", "", false, BOUNCE_OTHER},
-    {"message/disposition-notification", "", "", "Disposition: x\n", false, BOUNCE_OTHER},
+    {"message/disposition-notification", "", "", FAILURE, false, BOUNCE_OTHER},
     {"message/disposition-notification", "", "", "Disposition:\nFinal-Recipient: x\n", false,
      BOUNCE_OTHER},
+    {"multipart/report", "disposition-notification", "", "", false, BOUNCE_OTHER},
     {"text/plain", "", "", RECEIPT, false, BOUNCE_OTHER},
-    {"text/calendar", "", "", "BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\n", false, BOUNCE_CALENDAR},
-    {"text/calendar", "", "", "BEGIN:VCALENDAR\nmethod;x=y:counter \n", false, BOUNCE_CALENDAR},
-    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REPLY\nMETHOD:X\n", false, BOUNCE_CALENDAR},
-    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REQUEST\n", false, BOUNCE_OTHER},
-    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHODX\n", false, BOUNCE_OTHER},
+    /* answers to invitations */
+    {"text/calendar", "", "", CALENDAR("METHOD:REPLY\r\n"), false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", CALENDAR("METHOD:REPLY\r\n" EVENT), false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", CALENDAR("method;x=y:counter \n" EVENT), false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", CALENDAR("METHOD:REPLY\nMETHOD:X\n"), false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", CALENDAR("METH\r\n OD:REPLY\r\n"), false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", CALENDAR("METHOD:RE\r\n\tPLY\r\n"), false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", "\r\n" CALENDAR("METHOD:REPLY\r\n") "\r\n", false, BOUNCE_CALENDAR},
+    {"text/calendar", "", "", "\xef\xbb\xbf" CALENDAR("METHOD:REPLY\r\n"), false, BOUNCE_CALENDAR},
+    {"application/ics", "", "", CALENDAR("METHOD:REPLY\r\n"), false, BOUNCE_CALENDAR},
+    {"text/plain", "", "", CALENDAR("METHOD:REPLY\r\n"), false, BOUNCE_OTHER},
+    {"text/calendar", "", "", CALENDAR("METHOD:REQUEST\n"), false, BOUNCE_OTHER},
+    {"text/calendar", "", "", CALENDAR("METHODX\n"), false, BOUNCE_OTHER},
+    {"text/calendar", "", "", CALENDAR("BEGIN:VEVENT\nMETHOD:REPLY\nEND:VEVENT\n"), false,
+     BOUNCE_OTHER},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REPLY\n", false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REPLY\n" FAILURE, false, BOUNCE_OTHER},
+    {"text/calendar", "", "", FAILURE CALENDAR("METHOD:REPLY\n"), false, BOUNCE_OTHER},
+    {"text/calendar", "", "", CALENDAR("METHOD:REPLY\n") FAILURE, false, BOUNCE_OTHER},
+    {"text/calendar", "", "", CALENDAR("METHOD:REPLY\n" FAILURE), false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "METHOD:REPLY\n\n" FAILURE, false, BOUNCE_OTHER},
     {"text/calendar", "", "", "METHOD:REPLY\n", false, BOUNCE_OTHER},
+    {"text/calendar", "", "", "END:VCALENDAR\nMETHOD:REPLY\n", false, BOUNCE_OTHER},
     {"text/calendar", "", "", "", false, BOUNCE_OTHER},
-    {"text/calendar", "", "", "BEGIN:VCALENDAR\nMETHOD:REPLY\n", true, BOUNCE_OTHER},
-    {"message/feedback-report", "", "", "", false, BOUNCE_REPORT},
-    {"multipart/report", "feedback-report", "", "", false, BOUNCE_REPORT},
-    {"multipart/report", "tlsrpt", "", "", false, BOUNCE_REPORT},
-    {"application/tlsrpt+gzip", "", "", "", false, BOUNCE_REPORT},
-    {"application/zip", "", "mx.example.net!example.com!1013662812!1013749130.zip", "", false,
-     BOUNCE_REPORT},
-    {"application/gzip", "", "x!example.com!1013662812!1013749130!id.xml.gz", "", false,
-     BOUNCE_REPORT},
-    {"text/xml", "", "x!example.com!1013662812!1013749130.xml", "", false, BOUNCE_REPORT},
-    {"text/xml", "", "x!example.com!now!1013749130.xml", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "x!example.com!1013662812.xml", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "x!example.com!1013662812!1013749130.exe", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "x!example.com!1013662812!1013749130!id!again.xml", "", false, BOUNCE_REPORT},
-    {"text/xml", "", "!!!.xml", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "!example.com!1013662812!1013749130.xml", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "x!!1013662812!1013749130.xml", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "x!example.com!1013662812!-1.xml", "", false, BOUNCE_OTHER},
-    {"text/xml", "", "invoice.xml", "", false, BOUNCE_OTHER},
-    {"message/feedback-report", "", "", "", true, BOUNCE_OTHER},
-    {"message/delivery-status", "", "", "", true, BOUNCE_DSN},
+    {"text/calendar", "", "", CALENDAR("METHOD:REPLY\n"), true, BOUNCE_OTHER},
+    /* reports */
+    {"message/feedback-report", "", "", "Feedback-Type: abuse\n", false, BOUNCE_REPORT},
+    {"message/feedback-report", "", "", "Feedback-Type: abuse\n", true, BOUNCE_OTHER},
+    {"message/feedback-report", "", "", FAILURE, false, BOUNCE_OTHER},
+    {"multipart/report", "feedback-report", "", "", false, BOUNCE_OTHER},
+    {"multipart/report", "tlsrpt", "", "", false, BOUNCE_OTHER},
+    {"application/tlsrpt+gzip", "", "", "\x1f\x8b\x08", false, BOUNCE_REPORT},
+    {"application/tlsrpt+json", "", "", "\r\n{\"policies\":[]}", false, BOUNCE_REPORT},
+    {"application/tlsrpt+gzip", "", "", FAILURE, false, BOUNCE_OTHER},
+    {"application/zip", "", DMARC ".zip", "PK\x03\x04", false, BOUNCE_REPORT},
+    {"application/gzip", "", DMARC "!id.xml.gz", "\x1f\x8b\x08", false, BOUNCE_REPORT},
+    {"application/octet-stream", "", DMARC ".xml.gz", "\x1f\x8b\x08", false, BOUNCE_REPORT},
+    {"text/xml", "", DMARC ".xml", "<?xml version='1.0'?>", false, BOUNCE_REPORT},
+    {"text/xml", "", DMARC "!id!again.xml", "<feedback>", false, BOUNCE_REPORT},
+    {"text/html", "", "a!b!1!2.zip", "<?xml version='1.0'?>", false, BOUNCE_OTHER},
+    {"text/html", "", DMARC ".zip", "PK\x03\x04", false, BOUNCE_OTHER},
+    {"text/plain", "", DMARC ".xml", "<feedback>", false, BOUNCE_OTHER},
+    {"application/zip", "", DMARC ".zip", FAILURE, false, BOUNCE_OTHER},
+    {"application/zip", "", DMARC ".zip", "PK\x03\x04", true, BOUNCE_OTHER},
+    {"text/xml", "", "x!example.com!now!1013749130.xml", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", "x!example.com!1013662812.xml", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", DMARC ".exe", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", "!!!.xml", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", "!example.com!1013662812!1013749130.xml", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", "x!!1013662812!1013749130.xml", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", "x!example.com!1013662812!-1.xml", "<?xml", false, BOUNCE_OTHER},
+    {"text/xml", "", "invoice.xml", "<?xml", false, BOUNCE_OTHER},
 };
 
 START_TEST(part)
 {
-    struct bounce_signs signs = {.disposition_report = true};
+    struct bounce_signs signs = {0};
     struct bounce_part described = {parts[_i].type, parts[_i].report_type, parts[_i].file_name,
                                     parts[_i].in_message};
     bounce_signs_part(&signs, &described, octets_of(parts[_i].content));
-    ck_assert_int_eq(bounce_signs_class(&signs), parts[_i].class);
+    ck_assert_msg(bounce_signs_class(&signs) == parts[_i].class, "%s: %s\n%s", parts[_i].type,
+                  bounce_class_name(bounce_signs_class(&signs)), parts[_i].content);
 }
 END_TEST
 
-START_TEST(a_receipt_is_both_the_report_and_the_part)
+/* What Outlook sends: the surer of two message classes counts. Cut off anywhere it is none. */
+#define TNEF                      "\x78\x9f\x3e\x22\x01\x00"
+#define TNEF_CLASS(length, class) "\x01\x08\x80\x07\x00" length "\x00\x00\x00" class "\x00\x00"
+#define TNEF_PROPERTY(all, length, class)                                                          \
+    "\x01\x03\x90\x06\x00" all                                                                     \
+    "\x00\x00\x00\x01\x00\x00\x00\x1e\x00\x1a\x00\x01\x00\x00\x00" length                          \
+    "\x00\x00\x00" class "\x00\x00"
+
+START_TEST(outlooks_own_form)
 {
-    struct bounce_signs signs = {.disposition = true};
-    struct bounce_part report = {"multipart/report", "disposition-notification", "", false};
-    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
-    bounce_signs_part(&signs, &report, octets_of(""));
-    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_MDN);
+    static const char receipt[] = TNEF TNEF_PROPERTY("\x26", "\x16", "REPORT.IPM.Note.IPNRN\0");
+    static const char answer[] = TNEF TNEF_CLASS("\x20", "IPM.Microsoft Mail.Read Receipt\0")
+        TNEF_PROPERTY("\x2e", "\x1e", "IPM.Schedule.Meeting.Resp.Pos\0");
+    static const char old_answer[] = TNEF TNEF_CLASS("\x20", "IPM.Microsoft Schedule.MtgRespP\0");
+    static const char note[] = TNEF TNEF_CLASS("\x14", "IPM.Microsoft Mail.N\0");
+    static const struct {
+        const char *octets;
+        size_t length;
+        enum bounce_class class;
+    } forms[] = {
+        {receipt, sizeof receipt - 1, BOUNCE_MDN},
+        {answer, sizeof answer - 1, BOUNCE_CALENDAR},
+        {old_answer, sizeof old_answer - 1, BOUNCE_CALENDAR},
+        {note, sizeof note - 1, BOUNCE_OTHER},
+    };
+    struct bounce_part tnef = {"application/ms-tnef", "", "winmail.dat", false};
+    struct bounce_part plain = {"text/plain", "", "winmail.dat", false};
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        struct bounce_signs signs = {0};
+        struct octets whole = {forms[i].octets, forms[i].length};
+        bounce_signs_part(&signs, &plain, whole);
+        ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+        bounce_signs_part(&signs, &tnef, whole);
+        ck_assert_msg(bounce_signs_class(&signs) == forms[i].class, "form %zu", i);
+        for (size_t length = 0; length < 20; length++) {
+            struct bounce_signs cut = {0};
+            char *exact = malloc(length + 1);
+            memcpy(exact, forms[i].octets, length);
+            bounce_signs_part(&cut, &tnef, (struct octets){exact, length});
+            ck_assert_int_eq(bounce_signs_class(&cut), BOUNCE_OTHER);
+            free(exact);
+        }
+    }
 }
 END_TEST
 
+/* A Sieve reject is a receipt by its form and a bounce by its nature. */
+START_TEST(a_refusal_of_a_daemon_is_a_dsn)
+{
+    static const char *const words[] = {"deleted",   "denied",    "failed",   "Deleted/error",
+                                        "displayed", "processed", "deletedly"};
+    struct bounce_part described = {"message/disposition-notification", "", "", false};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        for (int daemon = 0; daemon < 2; daemon++) {
+            struct bounce_signs signs = {.from_daemon = daemon == 1};
+            char text[100];
+            snprintf(text, sizeof text, "Disposition: automatic-action/x; %s\n", words[i]);
+            bounce_signs_part(&signs, &described, octets_of(text));
+            ck_assert_msg(bounce_signs_class(&signs) ==
+                              (daemon == 1 && i < 4 ? BOUNCE_DSN : BOUNCE_MDN),
+                          "%s", words[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_complaint_in_its_makers_form)
+{
+    struct bounce_signs signs = {0};
+    struct field subject = {octets_of("Subject"),
+                            octets_of(" complaint about message from 192.0.2.5")};
+    bounce_signs_returned(&signs, octets_of("X-HmXmrOriginalRecipient: <carol@outlook.test>\n"));
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+    bounce_signs_field(&signs, &subject);
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_REPORT);
+}
+END_TEST
+
+START_TEST(somebody_is_away)
+{
+    struct bounce_signs signs = {.auto_generated = true};
+    struct field subject = {octets_of("Subject"), octets_of(" Automatic reply: Offer")};
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+    bounce_signs_field(&signs, &subject);
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_AUTOREPLY);
+}
+END_TEST
+
+/* Structure before header. */
 START_TEST(the_first_class_wins)
 {
-    struct bounce_signs signs = {true, true, true, true, true, true, true};
+    struct bounce_signs signs = {
+        .status = true,
+        .receipt = true,
+        .calendar = true,
+        .report = true,
+        .failed_recipients = true,
+        .from_daemon = true,
+        .autoreply = true,
+        .inner_dsn = true,
+    };
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
-    signs.dsn = false;
+    signs.status = false;
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_MDN);
-    signs.disposition = false;
+    signs.receipt = false;
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_CALENDAR);
     signs.calendar = false;
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_REPORT);
     signs.report = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
+    signs.failed_recipients = false;
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
+    signs.from_daemon = false;
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_AUTOREPLY);
     signs.autoreply = false;
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
@@ -364,7 +504,10 @@ int main(void)
     tcase_add_loop_test(class, field, 0, COUNT_OF(fields));
     tcase_add_loop_test(class, sender, 0, COUNT_OF(senders));
     tcase_add_loop_test(class, part, 0, COUNT_OF(parts));
-    tcase_add_test(class, a_receipt_is_both_the_report_and_the_part);
+    tcase_add_test(class, outlooks_own_form);
+    tcase_add_test(class, a_refusal_of_a_daemon_is_a_dsn);
+    tcase_add_test(class, a_complaint_in_its_makers_form);
+    tcase_add_test(class, somebody_is_away);
     tcase_add_test(class, the_first_class_wins);
     tcase_add_test(class, qmail_is_known_by_its_opening);
     suite_add_tcase(suite, class);

@@ -254,7 +254,27 @@ static const struct {
     {"MDN as a single part",
      FROM_USER "Content-Type: message/disposition-notification\n\n"
                "Final-Recipient: rfc822; bob@example.net\nDisposition: x; displayed\n",
-     BOUNCE_OTHER, NULL},
+     BOUNCE_MDN, NULL},
+    {"MDN as a single part, and a delivery failure in it",
+     FROM_USER "Content-Type: message/disposition-notification\n\nUser unknown\n", BOUNCE_OTHER,
+     NULL},
+    {"MDN in UTF-16",
+     FROM_USER "Content-Type: multipart/mixed; boundary=m\n\n--m\n"
+               "Content-Type: message/disposition-notification; charset=utf-16\n"
+               "Content-Transfer-Encoding: base64\n\n"
+               "//5EAGkAcwBwAG8AcwBpAHQAaQBvAG4AOgAgAHgACgA=\n--m--\n",
+     BOUNCE_MDN, NULL},
+    {"MDN of a person whose address is postmaster@",
+     FROM_DAEMON "Content-Type: multipart/mixed; boundary=m\n\n--m\n"
+                 "Content-Type: message/disposition-notification\n\n"
+                 "Disposition: manual-action/MDN-sent-manually; displayed\n--m--\n",
+     BOUNCE_MDN, NULL},
+    {"a Sieve reject",
+     FROM_DAEMON "Content-Type: multipart/report; report-type=disposition-notification;\n"
+                 " boundary=m\n\n--m\n\nrejected\n--m\n"
+                 "Content-Type: message/disposition-notification\n\n"
+                 "Disposition: automatic-action/MDN-sent-automatically; deleted\n--m--\n",
+     BOUNCE_DSN, NULL},
     {"answer to an invitation",
      FROM_USER "In-Reply-To: <" ID ">\nContent-Type: multipart/alternative; boundary=c\n\n--c\n"
                "Content-Type: text/plain\n\nyes\n--c\n"
@@ -265,6 +285,14 @@ static const struct {
      BOUNCE_CALENDAR, ID},
     {"answer to an invitation by its header alone",
      FROM_USER "Content-Type: text/calendar; method=REPLY\n\n", BOUNCE_OTHER, NULL},
+    {"a delivery failure that calls itself an answer to an invitation",
+     FROM_USER "Content-Type: text/calendar; METHOD:REPLY\n\n"
+               "BEGIN:VCALENDAR\nMETHOD:REPLY\n\nYour message was not delivered.\n",
+     BOUNCE_OTHER, NULL},
+    {"an answer to an invitation, From postmaster",
+     FROM_DAEMON "Content-Type: text/calendar; method=REPLY\n\n"
+                 "BEGIN:VCALENDAR\nMETH\n OD:REPLY\nEND:VCALENDAR\n",
+     BOUNCE_CALENDAR, NULL},
     {"an invitation",
      FROM_USER "Content-Type: text/calendar; method=REQUEST\n\n"
                "BEGIN:VCALENDAR\nMETHOD:REQUEST\nEND:VCALENDAR\n",
@@ -287,9 +315,21 @@ static const struct {
                " name=\"x.example!example.com!1013662812!1013749130.zip\"\n"
                "Content-Transfer-Encoding: base64\n\nUEsDBBQAAAAIAA==\n",
      BOUNCE_REPORT, NULL},
+    {"text with the name of a DMARC report",
+     FROM_USER "Content-Type: text/html; name=\"a!b!1!2.zip\"\n\n<p>not delivered</p>\n",
+     BOUNCE_OTHER, NULL},
+    {"text with the type and the name of a DMARC report",
+     FROM_USER "Content-Type: application/zip; name=\"a!b!1!2.zip\"\n\nnot delivered\n",
+     BOUNCE_OTHER, NULL},
+    {"complaint of Outlook.com",
+     FROM_USER "Subject: complaint about message from 192.0.2.5\n" MIXED
+               "------=_b1\nContent-Type: message/rfc822\n\n"
+               "X-HmXmrOriginalRecipient: <carol@outlook.test>\n" ORIGINAL "\n------=_b1--\n",
+     BOUNCE_REPORT, ID},
     {"TLS report",
      FROM_USER "Content-Type: multipart/report; report-type=\"tlsrpt\"; boundary=t\n\n--t\n"
-               "Content-Type: application/tlsrpt+gzip\n\nx\n--t--\n",
+               "Content-Type: application/tlsrpt+gzip\nContent-Transfer-Encoding: base64\n\n"
+               "H4sIAA==\n--t--\n",
      BOUNCE_REPORT, NULL},
     {"a gateway wraps up a DSN",
      FROM_USER MIXED "------=_b1\nContent-Type: message/rfc822\n\nSubject: x\n" REPORT "--b/1\n"
