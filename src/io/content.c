@@ -1,20 +1,23 @@
 /*
  * Memory is reserved from the pool before it is taken. A collection that gets none gives back what
  * it had and is overloaded for good; so a flood of large bounces is deferred, and a single one
- * passes. What a reading takes beside is bounded by the number of those who may read at a time.
+ * passes. No client's network gets more than a quarter, and a quarter is for small bounces alone,
+ * so that whoever holds slow ones open stands in the way of none but himself. What a reading takes
+ * beside is bounded by the number of those who may read at a time.
  *
  * A content's budget bounds the work beside: its reading and all that is matched with what was
  * read, each in a turn of the pool's.
  *
- * The pool counts with an atomic; only the wait for a turn to read has a lock.
+ * Two locks, never both at a time: one for what is reserved, held for moments, a few times a
+ * bounce; one for the wait for a turn to read.
  */
 #include "io/content.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <time.h>
 
 #include "batv/address.h"
@@ -27,12 +30,27 @@ enum {
     FIELDS_MAX = 1000,
     TURN_SECONDS = 10, /* far below the MTA's patience (milter_content_timeout: 300 s) */
     LOOKUPS_MAX = 4000,
-    MATCHES_KEPT = 16 /* lists of regular expressions whose answer is remembered */
+    MATCHES_KEPT = 16, /* lists of regular expressions whose answer is remembered */
+    SMALL = 64 * 1024, /* octets that a small bounce reserves at most */
+    BUCKETS = 256
 };
+
+/* What the bounces of one network have reserved. */
+struct share {
+    LIST_ENTRY(share) others;
+    struct ip network;
+    size_t used; /* never 0 */
+};
+LIST_HEAD(share_list, share);
 
 struct content_pool {
     size_t max_memory;
-    atomic_size_t used;
+    size_t quarter;
+    pthread_mutex_t memory;
+    size_t used;
+    size_t large;                      /* of that, by bounces that are not small */
+    struct share_list shares[BUCKETS]; /* no more than there are reservations */
+
     pthread_mutex_t lock;
     pthread_cond_t turn;
     unsigned turns; /* free ones */
@@ -74,8 +92,9 @@ struct content_pool *content_pool_new(size_t max_memory, unsigned parsers)
     }
     pthread_condattr_t monotonic;
     pool->max_memory = max_memory;
+    pool->quarter = max_memory / 4;
     pool->turns = parsers;
-    atomic_init(&pool->used, 0);
+    pthread_mutex_init(&pool->memory, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -89,24 +108,99 @@ void content_pool_free(struct content_pool *pool)
     if (pool != NULL) {
         pthread_cond_destroy(&pool->turn);
         pthread_mutex_destroy(&pool->lock);
+        pthread_mutex_destroy(&pool->memory);
         free(pool);
     }
 }
 
-static bool pool_reserve(struct content_pool *pool, size_t octets)
+static struct share_list *bucket_of(struct content_pool *pool, const struct ip *network)
 {
-    size_t used = atomic_load(&pool->used);
-    do {
-        if (octets > pool->max_memory - used) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak(&pool->used, &used, used + octets));
-    return true;
+    unsigned hash = 0;
+    for (size_t i = 0; i < sizeof network->octets; i++) {
+        hash = hash * 31 + network->octets[i];
+    }
+    return &pool->shares[hash % BUCKETS];
 }
 
-static void pool_release(struct content_pool *pool, size_t octets)
+/* Under the lock. NULL: it has reserved nothing. */
+static struct share *find_share(struct content_pool *pool, const struct ip *network)
 {
-    atomic_fetch_sub(&pool->used, octets);
+    struct share *share;
+    LIST_FOREACH(share, bucket_of(pool, network), others)
+    {
+        if (memcmp(&share->network, network, sizeof *network) == 0) {
+            return share;
+        }
+    }
+    return NULL;
+}
+
+/* Under the lock. NULL: no memory. */
+static struct share *need_share(struct content_pool *pool, const struct ip *network)
+{
+    struct share *share = find_share(pool, network);
+    if (share == NULL) {
+        share = calloc(1, sizeof *share);
+        if (share != NULL) {
+            share->network = *network;
+            LIST_INSERT_HEAD(bucket_of(pool, network), share, others);
+        }
+    }
+    return share;
+}
+
+static size_t large_of(size_t reserved)
+{
+    return reserved > SMALL ? reserved : 0;
+}
+
+/* Under the lock. */
+static bool has_room(struct content_pool *pool, const struct content *content, size_t more)
+{
+    const struct share *share = find_share(pool, &content->network);
+    size_t held = share != NULL ? share->used : 0;
+    size_t others = pool->large - large_of(content->reserved);
+    return more <= pool->max_memory - pool->used && more <= pool->quarter - held &&
+           large_of(content->reserved + more) <= pool->max_memory - pool->quarter - others;
+}
+
+/* False: content has become overloaded, or failed. */
+static bool pool_reserve(struct content *content, size_t more)
+{
+    struct content_pool *pool = content->pool;
+    pthread_mutex_lock(&pool->memory);
+    content->overloaded = !has_room(pool, content, more);
+    if (!content->overloaded) {
+        struct share *share = need_share(pool, &content->network);
+        content->failed = share == NULL;
+        if (share != NULL) {
+            pool->large += large_of(content->reserved + more) - large_of(content->reserved);
+            pool->used += more;
+            share->used += more;
+            content->reserved += more;
+        }
+    }
+    pthread_mutex_unlock(&pool->memory);
+    return !content->overloaded && !content->failed;
+}
+
+static void pool_release(struct content *content)
+{
+    struct content_pool *pool = content->pool;
+    if (content->reserved == 0) {
+        return;
+    }
+    pthread_mutex_lock(&pool->memory);
+    struct share *share = find_share(pool, &content->network);
+    share->used -= content->reserved;
+    pool->used -= content->reserved;
+    pool->large -= large_of(content->reserved);
+    if (share->used == 0) {
+        LIST_REMOVE(share, others);
+        free(share);
+    }
+    pthread_mutex_unlock(&pool->memory);
+    content->reserved = 0;
 }
 
 static bool pool_take_turn(struct content_pool *pool)
@@ -162,8 +256,7 @@ static void drop_octets(struct content *content)
     free(content->octets);
     content->octets = NULL;
     content->length = content->capacity = 0;
-    pool_release(content->pool, content->reserved);
-    content->reserved = 0;
+    pool_release(content);
 }
 
 void content_free(struct content *content)
@@ -183,13 +276,12 @@ static bool make_room(struct content *content, size_t more)
     while (capacity - content->length < more) {
         capacity *= 2;
     }
+    size_t most = HEADERS_MAX + content->max_body; /* hardly any comes to more */
+    capacity = capacity > most && content->length + more <= most ? most : capacity;
     if (capacity == content->capacity) {
         return true;
     }
-    size_t added = capacity - content->capacity;
-    content->overloaded = !pool_reserve(content->pool, added);
-    if (!content->overloaded) {
-        content->reserved += added;
+    if (pool_reserve(content, capacity - content->capacity)) {
         char *grown = realloc(content->octets, capacity);
         content->failed = grown == NULL;
         content->octets = grown != NULL ? grown : content->octets;

@@ -46,7 +46,9 @@ def test_a_thousand_bounces_of_a_mebibyte_at_once(batvd):
     body += (b"Filling, and some more of it, line after line after line.\r\n" * (MIB // 59))
     chunks = [body[at:at + CHUNK] for at in range(0, MIB, CHUNK)]
     with contextlib.ExitStack() as stack:
-        sessions = [stack.enter_context(MilterSession(instance.milter)) for _ in range(count)]
+        sessions = [stack.enter_context(MilterSession(
+            instance.milter, client=("x.test", f"198.18.{n % 256}.{n // 256}", 4711)))
+            for n in range(count)]
         before = anonymous_memory(instance.pid)
         most = 0
         collecting = 0
@@ -73,6 +75,36 @@ def test_a_thousand_bounces_of_a_mebibyte_at_once(batvd):
         # Once the flood is over all is as before.
         assert sessions[0].message("<>", [ALICE], headers=bounce_headers(),
                                    body=body[:MIB]).verdict == "reject"
+
+
+def test_slow_bounces_of_one_sender_are_in_nobody_elses_way(batvd):
+    """64 of a MiB, held open; a genuine one is proven meanwhile, small or large."""
+    instance = batvd({"verify": {"action": "reject"}}).start()
+    with MilterSession(instance.milter, client=("in.example.com", "127.0.0.2", 4711)) as s:
+        assert s.message(ALICE, ["<far@other.test>"],
+                         [("From", ALICE), ("Message-ID", "<sent@example.com>")]).verdict == "accept"
+    filling = b"Filling, and some more of it, line after line after line.\r\n" * (MIB // 59)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(MilterSession(
+            instance.milter, client=("flood.test", f"203.0.113.{n}", 4711))) for n in range(64)]
+        complete = 0
+        for s in held:
+            s.mail("<>")
+            s.rcpt(ALICE)
+            s.data()
+            for name, value in bounce_headers():
+                s.header(name, value)
+            s.eoh()
+            kinds = [s.body(filling[at:at + CHUNK]).kind for at in range(0, 15 * CHUNK, CHUNK)]
+            complete += set(kinds) == {"continue"}
+        assert 8 <= complete <= 16, complete
+        for size in (0, 300 * 1024, MIB):
+            with MilterSession(instance.milter) as s:
+                fields = [*bounce_headers(), ("In-Reply-To", "<sent@example.com>")]
+                out = s.message("<>", [ALICE], fields, b"Sorry.\r\n" + filling[:size])
+                assert out.verdict == "accept", (size, out)
+        verdicts = {s.eom().kind for s in held}
+    assert verdicts == {"reject", "tempfail"}
 
 
 ABSURD = {

@@ -234,7 +234,8 @@ def test_more_bounces_at_once_than_there_is_memory_for(running):
     flood = b"w" * (60 * KIB)
     verdicts = []
     with contextlib.ExitStack() as stack:
-        sessions = [stack.enter_context(session(running)) for _ in range(40)]
+        sessions = [stack.enter_context(session(running, client=("x.test", f"198.18.{n}.9", 4711)))
+                    for n in range(40)]
         for s in sessions:
             s.mail("<>")
             s.rcpt(f"<{ALICE}>")

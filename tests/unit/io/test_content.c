@@ -374,13 +374,30 @@ static enum content_state state_of(struct content *content)
     return state;
 }
 
-/* A bounce that needs about all of a pool: as long as it can be had, nothing is missing. */
+/* A client of its own network for each number. */
+static struct ip network(unsigned number)
+{
+    struct ip ip;
+    char text[40];
+    snprintf(text, sizeof text, "2001:db8:0:%x::25", number);
+    ck_assert(ip_parse(text, &ip));
+    return ip;
+}
+
+/* Bounces that need all of a pool of a MiB: as long as they can be had, nothing is missing. */
 static void check_pool_is_empty(struct content_pool *small)
 {
-    struct content *content = content_new(small, MAX_BODY, &nobody);
-    ck_assert(fill(content, 250 * KIB));
-    ck_assert_int_eq(state_of(content), CONTENT_READ);
-    content_free(content);
+    enum { LARGE = 3, ALL = LARGE + 4 };
+    struct content *contents[ALL];
+    for (unsigned i = 0; i < ALL; i++) {
+        struct ip ip = network(i);
+        contents[i] = content_new(small, MAX_BODY, &ip);
+        ck_assert(fill(contents[i], i < LARGE ? 240 * KIB : 60 * KIB));
+    }
+    for (unsigned i = 0; i < ALL; i++) {
+        ck_assert_int_eq(state_of(contents[i]), CONTENT_READ);
+        content_free(contents[i]);
+    }
 }
 
 START_TEST(test_too_large_for_the_pool)
@@ -410,7 +427,7 @@ START_TEST(test_many_at_once)
     struct content *first = content_new(small, 2 * MIB, &nobody);
     struct content *second = content_new(small, 2 * MIB, &nobody);
     struct content *late = content_new(small, 2 * MIB, &nobody);
-    ck_assert(fill(first, 900 * KIB));
+    ck_assert(fill(first, 240 * KIB));
     content_header(second, "In-Reply-To", "<" ORIGINAL ">");
     ck_assert(!body_text(second, body));
     content_free(first);
@@ -421,6 +438,63 @@ START_TEST(test_many_at_once)
     ck_assert_int_eq(state_of(late), CONTENT_READ);
     content_free(second);
     content_free(late);
+    check_pool_is_empty(small);
+    content_pool_free(small);
+}
+END_TEST
+
+/* A network has a quarter, whatever it sends: another's bounce is read meanwhile. */
+START_TEST(test_share_of_a_network)
+{
+    struct content_pool *small = content_pool_new(4 * MIB, PARSERS);
+    struct content *held[64];
+    unsigned full = 0;
+    for (unsigned i = 0; i < 64; i++) {
+        struct ip ip = network(7);
+        ip.octets[15] = (uint8_t)i; /* a host of it */
+        held[i] = content_new(small, MAX_BODY, &ip);
+        full += fill(held[i], 200 * KIB);
+    }
+    ck_assert_uint_eq(full, 4);
+    struct ip other = network(8);
+    struct content *large = content_new(small, MAX_BODY, &other);
+    ck_assert(fill(large, 600 * KIB));
+    ck_assert_int_eq(state_of(large), CONTENT_READ);
+    content_free(large);
+    for (unsigned i = 0; i < 64; i++) {
+        content_free(held[i]);
+    }
+    check_pool_is_empty(small);
+    content_pool_free(small);
+}
+END_TEST
+
+/* However many networks send large ones, a quarter is left to small ones, which may have more. */
+START_TEST(test_room_for_small_ones)
+{
+    enum { LARGE = 12, SMALL = 16 };
+    struct content_pool *small = content_pool_new(4 * MIB, PARSERS);
+    struct content *held[LARGE + 1 + SMALL];
+    for (unsigned i = 0; i < LARGE + 1 + SMALL; i++) {
+        struct ip ip = network(i);
+        held[i] = content_new(small, MAX_BODY, &ip);
+        bool is_small = i > LARGE;
+        ck_assert(fill(held[i], is_small ? 60 * KIB : 200 * KIB) == (i != LARGE));
+    }
+    for (unsigned i = 0; i < LARGE + 1 + SMALL; i++) {
+        ck_assert_int_eq(state_of(held[i]), i == LARGE ? CONTENT_OVERLOADED : CONTENT_READ);
+        content_free(held[i]);
+    }
+    for (unsigned i = 0; i < 60; i++) {
+        struct ip ip = network(i);
+        held[i % SMALL] = content_new(small, MAX_BODY, &ip);
+        ck_assert(fill(held[i % SMALL], 60 * KIB));
+        if (i % SMALL == SMALL - 1 || i == 59) {
+            for (unsigned k = 0; k <= i % SMALL; k++) {
+                content_free(held[k]);
+            }
+        }
+    }
     check_pool_is_empty(small);
     content_pool_free(small);
 }
@@ -503,18 +577,20 @@ END_TEST
 
 /* ----------------------------------------------------------------- threads */
 
-enum { THREADS = 12, ROUNDS = 25 };
+enum { THREADS = 12, ROUNDS = 25, NETWORKS = 5 };
 
 struct crowd {
     struct content_pool *pool;
     atomic_int read, overloaded;
+    atomic_uint begun;
 };
 
 static void *work(void *context)
 {
     struct crowd *crowd = context;
     for (int i = 0; i < ROUNDS; i++) {
-        struct content *content = content_new(crowd->pool, MAX_BODY, &nobody);
+        struct ip ip = network(atomic_fetch_add(&crowd->begun, 1) % NETWORKS);
+        struct content *content = content_new(crowd->pool, MAX_BODY, &ip);
         const struct bounce *bounce;
         give_fields(content);
         body_text(content, body);
@@ -660,6 +736,8 @@ int main(void)
     tcase_add_test(tcase, test_look_ups);
     tcase_add_test(tcase, test_too_large_for_the_pool);
     tcase_add_test(tcase, test_many_at_once);
+    tcase_add_test(tcase, test_share_of_a_network);
+    tcase_add_test(tcase, test_room_for_small_ones);
     tcase_add_test(tcase, test_no_memory_at_all);
     tcase_add_loop_test(tcase, test_turns, 1, 3);
     tcase_add_test(tcase, test_crowd);
