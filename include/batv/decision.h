@@ -34,11 +34,16 @@ struct decision {
     int key;            /* sign */
     int64_t expires;    /* sign: a day */
     bool first_signed;  /* sign: the ring has no record yet that this domain signs */
-    bool unanswered;    /* sign: DNS did not say whether a network forbids it */
-    const char *reason; /* sign-skip */
-    const char *entry;  /* sign-skip: the list entry */
-    enum result result; /* verify */
-    bool bounce;        /* verify */
+    bool first_tag;     /* verify: likewise, that a valid tag of it came back from outside */
+    bool proves_relay;  /* verify: the client in relays has now handed in a valid tag */
+    const char *hosted; /* verify: a domain whose mail is taken from outside and sent on */
+    const char *elsewhere;   /* relayed-unsigned: the recipient's domain */
+    bool holds;              /* relayed-unsigned: `auto` does not reject yet for rules */
+    bool unanswered;         /* sign: DNS did not say whether a network forbids it */
+    const char *reason;      /* sign-skip */
+    const char *entry;       /* sign-skip: the list entry */
+    enum result result;      /* verify */
+    bool bounce;             /* verify */
     enum bounce_class class; /* verify, of a bounce */
     struct verdict verdict;  /* verify */
     const char *applied;     /* verify: what became of the recipient, where not what action says */

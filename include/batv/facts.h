@@ -40,6 +40,7 @@ struct client {
     const char *address; /* as text; NULL: none */
     struct ip ip;        /* all zero where address is NULL */
     bool local;          /* a local process, see client_is_local */
+    bool sendmail;       /* the MTA names its interface, which Postfix does not */
     const char *server;  /* the MTA's name for itself, NULL: it has not said */
 };
 
@@ -49,10 +50,11 @@ struct client {
 bool client_is_local(const char *name, const struct ip *ip, unsigned port);
 
 struct message_facts {
-    bool bounce;        /* null sender, or one that matches bounce_senders */
-    bool submission;    /* by a local process, an authenticated or an internal client, no relay */
-    bool local;         /* by a local process */
-    bool authenticated; /* by an authenticated client, and exclude.authenticated is on */
+    bool bounce;         /* null sender, or one that matches bounce_senders */
+    bool submission;     /* by a local process, an authenticated or an internal client, no relay */
+    bool local;          /* by a local process */
+    bool relay_unproven; /* by a client in relays that has not handed in a valid tag yet */
+    bool authenticated;  /* by an authenticated client, and exclude.authenticated is on */
     bool paused;
     bool at_rcpt;                 /* judged before the content: no evidence */
     bool asks[FACT_COUNT];        /* by the configuration */

@@ -1,6 +1,7 @@
 /*
  * The key ring: ten slots (the digit K of a tag), the evidence secrets, and for each signing domain
- * the moment of its first signed message. One object, replaced as a whole; the generation counts
+ * the moment of its first signed message, and of the first valid tag that came back from outside.
+ * One object, replaced as a whole; the generation counts
  * the replacements. A ring that others can see is never changed: copy, change, commit
  * (io/ring_file.h).
  *
@@ -55,6 +56,7 @@ struct ring_key {
 struct ring_domain {
     char *name; /* as in the configuration's domains: A-labels, a leading dot for subdomains */
     time_t first_signed;
+    time_t tag_seen; /* when a valid tag first came back from outside; 0: never */
 };
 
 struct ring {
@@ -115,6 +117,8 @@ time_t ring_newest_time(const struct ring *ring);
 
 /* When slot's domain signed first; false: never. name as in ring_domain. */
 bool ring_first_signed(const struct ring *ring, const char *name, time_t *out);
+/* True once a valid tag of the domain has come back from outside. */
+bool ring_tag_seen(const struct ring *ring, const char *name);
 
 /*
  * Changes, on a copy. octets are SECRET_SIZE random octets; they are copied and the caller wipes
@@ -151,6 +155,9 @@ bool ring_raise_lifetime(struct ring *ring, unsigned lifetime_days, time_t now);
  * ASCII characters without a space. */
 enum status ring_domain_add(struct ring *ring, const char *name, time_t first_signed,
                             bool *changed);
+/* Records that a valid tag came back. False: nothing changed, because the domain has that record
+ * already or is not in the ring. */
+bool ring_domain_tag_seen(struct ring *ring, const char *name, time_t when);
 /* Drops every domain for which keep answers false. True: something changed. */
 bool ring_domain_filter(struct ring *ring, bool (*keep)(void *context, const char *name),
                         void *context);

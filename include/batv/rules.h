@@ -108,9 +108,14 @@ bool settings_may_sign(const struct settings *settings);
 struct snapshot {
     const struct settings *settings;
     const struct ring *ring;
-    time_t journal_birth;  /* what was sent before is not in the journal; 0: there is none */
-    const time_t *relayed; /* for each of settings->rules, when unsigned mail was last relayed; 0:
-                              never. NULL: none */
+    time_t journal_birth;      /* what was sent before is not in the journal; 0: there is none */
+    const time_t *relayed;     /* for each of settings->rules, when unsigned mail was last relayed
+                                  while `auto` did not reject yet; 0: never. NULL: none */
+    const char *const *hosted; /* domains whose mail from outside the MTA accepts and sends on: no
+                                  other host's, as far as `auto` is concerned. By strcmp */
+    size_t hosted_count;
+    bool hosted_full; /* there are more than can be kept: nothing is held to be another host's */
+    const struct network_list *proven; /* addresses in relays that handed in a valid tag */
     bool paused;
     bool clock_wrong; /* the clock cannot be trusted: auto acts as log */
 };
@@ -122,11 +127,17 @@ enum auto_state {
     AUTO_NEVER_SIGNED, /* no message signed yet */
     AUTO_WAITING,      /* until *until */
     AUTO_RELAYED,      /* unsigned mail of the domain passed: until *until */
+    AUTO_NO_TAG,       /* the time is over, but no valid tag has come back from outside yet */
     AUTO_CLOCK
 };
 /* until may be NULL; set for WAITING and RELAYED. */
 enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
                               time_t now, time_t *until);
+/* True once `auto` rejects for the domain, whatever the clock says of itself: what is relayed
+ * unsigned from then on does not hold it any more. */
+bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct rules *rules, time_t now);
+/* True for one of hosted, and for every domain where there are too many. */
+bool snapshot_is_hosted(const struct snapshot *snapshot, const char *ascii);
 /* max(7, lifetime_days) days, in seconds. */
 time_t settings_wait(const struct settings *settings);
 /* True where all that was sent within the last settings_wait is in the journal. */

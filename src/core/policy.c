@@ -176,8 +176,8 @@ static enum rule_answer rule_class(const struct question *q)
     return decide(q, action, NULL);
 }
 
-/* By what the domain says, where that is not `auto`; else by its waiting time, and by the journal's
- * where that may not know yet what the bounce names. */
+/* By what the domain says, where that is not `auto`; else by its waiting time, by the journal's
+ * where that may not know yet what the bounce names, and by whether tags come back at all. */
 static enum rule_answer decide_auto(const struct question *q)
 {
     if (q->rules->action != ACTION_AUTO) {
@@ -185,9 +185,12 @@ static enum rule_answer decide_auto(const struct question *q)
     }
     decide(q, ACTION_REJECT, NULL);
     bool journal_waits = q->recipient->journal_young && q->message->names_message_id;
-    if (q->recipient->auto_state != AUTO_ENFORCES || journal_waits) {
+    enum auto_state state = q->recipient->auto_state;
+    bool unseen = state == AUTO_NO_TAG || q->message->relay_unproven;
+    bool waits = (state != AUTO_ENFORCES && state != AUTO_NO_TAG) || journal_waits;
+    if (waits || unseen) {
         q->verdict->action = ACTION_LOG;
-        q->verdict->rule = "auto.warm-up";
+        q->verdict->rule = waits ? "auto.warm-up" : "auto.no-tag-seen";
     }
     return RULE_APPLIES;
 }
@@ -302,11 +305,14 @@ static enum policy_state judge_bounce(const struct question *q, enum fact *need)
     return POLICY_DECIDED; /* not reached: the last rule always applies */
 }
 
-/* The domain lets forged bounces in for now. */
+/* The domain lets forged bounces in for now. Whether a tag has come back yet is no matter of
+ * time: a tag that no key of ours made is forged either way. */
 static bool acts_as_log(const struct question *q)
 {
+    enum auto_state state = q->recipient->auto_state;
+    bool waits = state != AUTO_ENFORCES && state != AUTO_NO_TAG;
     return q->message->paused || q->rules->action == ACTION_LOG ||
-           (q->rules->action == ACTION_AUTO && q->recipient->auto_state != AUTO_ENFORCES);
+           (q->rules->action == ACTION_AUTO && waits);
 }
 
 /* The MTA's map makes every tagged address look existing. To accept mail for a tag that we did not

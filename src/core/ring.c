@@ -341,6 +341,9 @@ time_t ring_newest_time(const struct ring *ring)
         if (ring->domains[i].first_signed > newest) {
             newest = ring->domains[i].first_signed;
         }
+        if (ring->domains[i].tag_seen > newest) {
+            newest = ring->domains[i].tag_seen;
+        }
     }
     return newest;
 }
@@ -376,6 +379,13 @@ bool ring_first_signed(const struct ring *ring, const char *name, time_t *out)
         *out = ring->domains[position].first_signed;
     }
     return found;
+}
+
+bool ring_tag_seen(const struct ring *ring, const char *name)
+{
+    bool found;
+    size_t position = domain_position(ring, name, &found);
+    return found && ring->domains[position].tag_seen != 0;
 }
 
 /* What a change may need before it begins. */
@@ -766,6 +776,17 @@ enum status ring_domain_add(struct ring *ring, const char *name, time_t first_si
     ring->domain_count++;
     *changed = true;
     return STATUS_OK;
+}
+
+bool ring_domain_tag_seen(struct ring *ring, const char *name, time_t when)
+{
+    bool found;
+    size_t position = domain_position(ring, name, &found);
+    if (!found || ring->domains[position].tag_seen != 0 || when <= 0 || when > clock_max) {
+        return false;
+    }
+    ring->domains[position].tag_seen = when;
+    return true;
 }
 
 bool ring_domain_filter(struct ring *ring, bool (*keep)(void *context, const char *name),

@@ -8,6 +8,7 @@
  *   key 3 algorithm=hmac-sha256 lifetime=7 compromised=no created=2026-11-21T12:00:00Z
  *       signs-from=... signs-until=- verifies-until=- tags-until=- secret=HEX     (one line, a key
  * each) domain example.com first-signed=2026-11-21T12:00:00Z                          (by name)
+ *       tag-seen=...                    on the same line, only once one was seen
  *   digest HEX                            SHA-256 of all lines before it
  *
  * One ring has one spelling: items in this order, one space between words, `-` for what is open or
@@ -31,7 +32,7 @@
 enum {
     HEAD_ROOM = 256 + 2 * SECRET_HEX, /* all lines but keys and domains */
     KEY_ROOM = 384 + SECRET_HEX,
-    DOMAIN_ROOM = 64 /* beside the name */
+    DOMAIN_ROOM = 128 /* beside the name */
 };
 
 struct writer {
@@ -106,6 +107,9 @@ static void put_ring(struct writer *writer, const struct ring *ring)
     for (size_t i = 0; i < ring->domain_count; i++) {
         put(writer, "domain %s", ring->domains[i].name);
         put_time(writer, "first-signed", ring->domains[i].first_signed);
+        if (ring->domains[i].tag_seen != 0) {
+            put_time(writer, "tag-seen", ring->domains[i].tag_seen);
+        }
         put(writer, "\n");
     }
 }
@@ -412,11 +416,18 @@ static bool take_domain(struct reader *reader, struct ring *ring)
 {
     char name[1024];
     time_t first_signed;
+    time_t tag_seen = 0;
     bool added;
     if (!take_word(reader, "domain ", "`domain`") ||
         !take_value(reader, name, sizeof name, "a domain's name") ||
-        !take_time(reader, " first-signed=", &first_signed, "first-signed= a time") ||
-        !take_end(reader)) {
+        !take_time(reader, " first-signed=", &first_signed, "first-signed= a time")) {
+        return false;
+    }
+    bool seen = reader->at != reader->stop;
+    if (seen && !take_time(reader, " tag-seen=", &tag_seen, "tag-seen= a time, or the end")) {
+        return false;
+    }
+    if (!take_end(reader)) {
         return false;
     }
     if (ring->domain_count > 0 && strcmp(ring->domains[ring->domain_count - 1].name, name) >= 0) {
@@ -425,6 +436,9 @@ static bool take_domain(struct reader *reader, struct ring *ring)
     enum status status = ring_domain_add(ring, name, first_signed, &added);
     if (status == STATUS_INVALID) {
         return refuse(reader, "a domain's name and a time");
+    }
+    if (status == STATUS_OK && seen && !ring_domain_tag_seen(ring, name, tag_seen)) {
+        return refuse(reader, "tag-seen= a time");
     }
     return status == STATUS_OK || give_up(reader, status);
 }

@@ -123,29 +123,58 @@ bool snapshot_journal_is_old(const struct snapshot *snapshot, time_t now)
            now >= snapshot->journal_birth + settings_wait(snapshot->settings);
 }
 
+/* By the domain's records alone. *until as for snapshot_auto. */
+static enum auto_state domain_state(const struct snapshot *snapshot, const struct rules *rules,
+                                    time_t now, time_t *until)
+{
+    const struct settings *settings = snapshot->settings;
+    time_t relayed = snapshot->relayed != NULL ? snapshot->relayed[rules - settings->rules] : 0;
+    time_t first = 0;
+    *until = 0;
+    if (!rules->sign) {
+        return AUTO_NOT_SIGNING;
+    }
+    if (!ring_first_signed(snapshot->ring, rules->name, &first)) {
+        return AUTO_NEVER_SIGNED;
+    }
+    if (now < first + settings_wait(settings)) {
+        *until = first + settings_wait(settings);
+        return AUTO_WAITING;
+    }
+    if (relayed != 0 && now < relayed + settings_wait(settings)) {
+        *until = relayed + settings_wait(settings);
+        return AUTO_RELAYED;
+    }
+    return ring_tag_seen(snapshot->ring, rules->name) ? AUTO_ENFORCES : AUTO_NO_TAG;
+}
+
 enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
                               time_t now, time_t *until)
 {
-    const struct settings *settings = snapshot->settings;
-    time_t first = 0;
     time_t end = 0;
-    enum auto_state state = AUTO_ENFORCES;
-    if (snapshot->clock_wrong) {
-        state = AUTO_CLOCK;
-    } else if (!rules->sign) {
-        state = AUTO_NOT_SIGNING;
-    } else if (!ring_first_signed(snapshot->ring, rules->name, &first)) {
-        state = AUTO_NEVER_SIGNED;
-    } else if (now < first + settings_wait(settings)) {
-        state = AUTO_WAITING;
-        end = first + settings_wait(settings);
-    } else if (snapshot->relayed != NULL && snapshot->relayed[rules - settings->rules] != 0 &&
-               now < snapshot->relayed[rules - settings->rules] + settings_wait(settings)) {
-        state = AUTO_RELAYED;
-        end = snapshot->relayed[rules - settings->rules] + settings_wait(settings);
-    }
+    enum auto_state state =
+        snapshot->clock_wrong ? AUTO_CLOCK : domain_state(snapshot, rules, now, &end);
     if (until != NULL) {
         *until = end;
     }
     return state;
+}
+
+static int compare_names(const void *key, const void *element)
+{
+    const char *const *name = element;
+    return strcmp(key, *name);
+}
+
+bool snapshot_is_hosted(const struct snapshot *snapshot, const char *ascii)
+{
+    return snapshot->hosted_full ||
+           (snapshot->hosted_count > 0 && bsearch(ascii, snapshot->hosted, snapshot->hosted_count,
+                                                  sizeof *snapshot->hosted, compare_names) != NULL);
+}
+
+bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct rules *rules, time_t now)
+{
+    time_t until;
+    return domain_state(snapshot, rules, now, &until) == AUTO_ENFORCES;
 }

@@ -3,6 +3,7 @@
  * has one sender for all of its recipients, so one excluded recipient decides for all.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "batv/day.h"
 #include "transaction_parts.h"
@@ -206,20 +207,50 @@ enum status signing_decide(struct transaction *t, time_t now)
     return status;
 }
 
-/* Mail in our name that the MTA lets out for a client which we do not count as submitting: it stays
- * unsigned, so its bounces will come untagged. Not what a filter hands in again that we signed. */
-void signing_note_relayed(struct transaction *t)
+/* A name that can be another host's: with a dot in it, and not this host's own. Literals, localhost
+ * and bare names are this host's, or nobody can say whose. */
+static bool is_name_elsewhere(const struct transaction *t, const char *ascii)
 {
+    size_t length = strspn(ascii, "abcdefghijklmnopqrstuvwxyz0123456789-._");
+    const char *server = t->client->server;
+    return ascii[length] == '\0' && strchr(ascii, '.') != NULL &&
+           strncmp(ascii, "localhost.", sizeof "localhost." - 1) != 0 &&
+           (server == NULL || !ascii_equal(server, ascii)) &&
+           host_list_match(t->snapshot->settings->own_names, ascii) == NULL;
+}
+
+static bool goes_elsewhere(const struct transaction *t, const struct recipient *r)
+{
+    return r->rules == NULL && !r->refused && r->leaves && is_name_elsewhere(t, r->address.ascii);
+}
+
+const char *signing_hosted(const struct transaction *t, const struct recipient *r)
+{
+    bool from_strangers = !t->facts.submission && t->sender_rules == NULL;
+    return from_strangers && goes_elsewhere(t, r) ? r->address.ascii : NULL;
+}
+
+/* Mail in our name that the MTA lets out for a client which we do not count as submitting: it stays
+ * unsigned, so its bounces will come untagged. Not what a filter hands in again that we signed, and
+ * not what a stranger can send: the MTA takes his mail only for domains of its own, and for those
+ * that mail in other names comes for as well. */
+void signing_note_relayed(struct transaction *t, time_t now)
+{
+    const struct snapshot *snapshot = t->snapshot;
     bool ours_unsigned = t->sender_rules != NULL && t->sender_rules->sign && !t->facts.submission &&
                          !t->facts.bounce && !tag_is_rewritten(t->sender.local);
     for (size_t i = 0; ours_unsigned && i < t->count; i++) {
-        if (t->recipients[i].rules != NULL || t->recipients[i].refused) {
+        const struct recipient *r = &t->recipients[i];
+        if (!goes_elsewhere(t, r) || snapshot_is_hosted(snapshot, r->address.ascii)) {
             continue;
         }
         struct decision *d = transaction_record(t, DECISION_RELAYED_UNSIGNED);
         if (d != NULL) {
             d->rules = t->sender_rules;
-            d->recipient = t->recipients[i].text;
+            d->recipient = r->text;
+            d->elsewhere = r->address.ascii;
+            d->holds =
+                !snapshot->clock_wrong && !snapshot_auto_in_force(snapshot, t->sender_rules, now);
         }
         return;
     }

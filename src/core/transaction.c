@@ -121,10 +121,11 @@ static void find_client_facts(struct transaction *t, const char *user)
     const struct settings *settings = t->snapshot->settings;
     const struct client *client = t->client;
     struct message_facts *facts = &t->facts;
-    bool relay =
-        list_has_client(settings->relays, client) || (client->local && settings->relays_local);
+    bool listed = list_has_client(settings->relays, client);
+    bool relay = listed || (client->local && settings->relays_local);
     facts->authenticated = settings->exclude_authenticated && user != NULL;
     facts->local = client->local;
+    facts->relay_unproven = listed && user == NULL && !list_has_client(t->snapshot->proven, client);
     facts->submission =
         user != NULL ||
         (!relay && (client->local || list_has_client(settings->internal_networks, client)));
@@ -386,6 +387,15 @@ static bool is_delivered_here(const char *host, const char *mailer)
     return is_among(names, sizeof names / sizeof *names, mailer) || (host != NULL && *host == '\0');
 }
 
+/* Mailers by which mail certainly leaves for another host. Postfix's relay carries mail to the
+ * domains that it is a backup or a gateway for, Sendmail's all that a smart host takes. */
+static bool is_leaving_mailer(const struct client *client, const char *mailer)
+{
+    static const char *const names[] = {"smtp", "esmtp", "smtp8", "dsmtp"};
+    return is_among(names, sizeof names / sizeof *names, mailer) ||
+           (client->sendmail && mailer != NULL && ascii_equal(mailer, "relay"));
+}
+
 void transaction_next_hop(struct transaction *t, const char *host, const char *mailer)
 {
     t->next_host = host;
@@ -396,6 +406,7 @@ void transaction_next_hop(struct transaction *t, const char *host, const char *m
 static enum status keep_next_hop(const struct transaction *t, struct recipient *r)
 {
     const char *host = t->next_host;
+    r->leaves = is_leaving_mailer(t->client, t->next_mailer);
     bool matters = transaction_goes_out(t) &&
                    !network_list_is_empty(t->snapshot->settings->exclude_sign_recipient_networks);
     if (!matters) {
@@ -496,6 +507,12 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     d->class = t->facts.class;
     d->verdict = r->verdict;
     d->applied = applied;
+    if (r->rules == NULL) {
+        d->hosted = signing_hosted(t, r);
+    } else if (d->result == RESULT_VALID && !t->facts.submission) {
+        d->first_tag = r->rules->sign && !ring_tag_seen(t->snapshot->ring, r->rules->name);
+        d->proves_relay = t->facts.relay_unproven;
+    }
     d->generation = r->generation;
     d->debug = d->result == RESULT_NOT_OURS || (!d->bounce && d->result == RESULT_MISSING);
 }
@@ -692,7 +709,7 @@ static enum status conclude(struct transaction *t, time_t now)
         return STATUS_OK;
     }
     status = signing_decide(t, now);
-    signing_note_relayed(t);
+    signing_note_relayed(t, now);
     if (status == STATUS_OK) {
         status = outgoing_decide(t, now);
     }

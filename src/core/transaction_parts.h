@@ -29,6 +29,7 @@ struct recipient {
     struct verdict verdict;
     uint64_t generation;  /* of the ring that judged */
     bool stays;           /* the MTA delivers to it on its own host, if that may matter */
+    bool leaves;          /* the MTA certainly sends it on to another host */
     bool stripped;        /* the MTA delivers to it without its tag, whatever we do */
     bool reads_otherwise; /* the address that is judged is not what one sees in raw */
     bool judged;
@@ -101,7 +102,10 @@ enum status signing_decide(struct transaction *t, time_t now);
 
 /* Records mail in our name that the MTA lets out for a client which we do not count as submitting:
  * it stays unsigned, so its bounces will come untagged. */
-void signing_note_relayed(struct transaction *t);
+void signing_note_relayed(struct transaction *t, time_t now);
+/* The recipient's domain where the MTA takes mail of strangers for it and sends it on; else NULL.
+ */
+const char *signing_hosted(const struct transaction *t, const struct recipient *r);
 
 /* The refusal of a message, or at RCPT of a recipient, for this recipient's verdict. */
 void effects_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,

@@ -10,6 +10,7 @@
 
 #include "batv/day.h"
 #include "ctl/check.h"
+#include "ctl/postfix_trust.h"
 #include "ctl/print.h"
 #include "ctl/running.h"
 #include "ctl/words.h"
@@ -232,6 +233,7 @@ static void load_status(struct check *check, struct reason *why)
         status = status_file_read(check->config->state_dir, report, why);
     }
     if (status == STATUS_OK) {
+        status_relayed_merge(report);
         check->status = report;
     } else {
         free(report);
@@ -333,15 +335,24 @@ void check_clock(struct check *check)
 
 /* Mail of ours that goes out unsigned. */
 
+/* Only an address that the MTA itself trusts may be ours: what strangers bring about must never
+ * become advice to take their mail for ours. */
 static void tell_relayed(struct check *check, const struct status_relayed *relayed)
 {
     char when[PRINT_TIME];
+    bool trusted = check->postfix != NULL && postfix_trusts(check->postfix, relayed->client);
     format_moment(relayed->last, when);
-    check_add(
-        check, CHECK_WARN, mend_config(check, "add \"%s\" to internal_networks,", relayed->client),
-        "%llu messages of %s came from %s, which is not in internal_networks, and left without a "
-        "tag, the last on %s: `auto` refuses nothing for the domain",
-        (unsigned long long)relayed->count, relayed->domain, relayed->client, when);
+    check_add(check, CHECK_WARN,
+              trusted ? mend_text("if, and only if, this host is yours: in %s: add \"%s\" to "
+                                  "internal_networks, then systemctl reload batvd",
+                                  check->ctl->config_path, relayed->client)
+                      : mend_text("find out why the MTA sends mail of %s to %s", relayed->client,
+                                  relayed->recipient),
+              "%llu messages of %s came from %s, which is not in internal_networks, and left "
+              "without a tag, the last on %s to %s: their bounces will be rejected, and `auto` "
+              "waits for a domain that it does not reject for yet",
+              (unsigned long long)relayed->count, relayed->domain, relayed->client, when,
+              relayed->recipient);
 }
 
 /* True where the configuration counts the client's mail as ours by now. */
@@ -408,6 +419,15 @@ void check_warm_up(struct check *check)
         format_moment(until, when);
         check_ok(check, "forged bounces are logged only, until %s at the latest: %s", when,
                  listing_end(&listing));
+        told = true;
+    }
+    if (list_domains(status, "no-tag-seen", &listing, &until)) {
+        check_add(check, CHECK_WARN,
+                  mend_text("send a message from each of them to an address elsewhere that does "
+                            "not exist, and look for `result=valid` in the log"),
+                  "no valid tag has come back from outside yet, so that bounces are logged, not "
+                  "rejected: %s",
+                  listing_end(&listing));
         told = true;
     }
     if (list_domains(status, "enforcing", &listing, &until) || !told) {

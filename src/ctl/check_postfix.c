@@ -12,6 +12,7 @@
 #include "ctl/check_postfix.h"
 #include "ctl/milter_address.h"
 #include "ctl/postfix_needs.h"
+#include "ctl/postfix_trust.h"
 #include "ctl/words.h"
 #include "io/config_file.h"
 
@@ -336,23 +337,11 @@ struct networks {
     struct listing unknown;
 };
 
-/* A network without the brackets that Postfix puts around IPv6. */
-static void strip_brackets(char *text)
-{
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        if (*from != '[' && *from != ']') {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-}
-
 static void take_network(struct networks *networks, char *item)
 {
     struct check *check = networks->check;
     const struct settings *settings = check->config->settings;
-    strip_brackets(item);
+    postfix_strip_brackets(item);
     if (!network_list_covers(settings->internal_networks, item) &&
         !network_list_covers(settings->relays, item)) {
         check_add(

@@ -189,32 +189,62 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
     return status;
 }
 
-/* What the daemon's last report adds: where unsigned mail was let out, and its view of the clock.
- * No report is no error: then nothing was seen. NULL: no memory. The caller frees. */
-static time_t *read_report(const struct ctl *ctl, bool *clock_wrong)
+/* What the daemon has observed of mail, by its last report. */
+struct observations {
+    struct status_report report;
+    time_t *relayed;
+    struct network_list *proven;
+    bool clock_wrong;
+};
+
+static void observations_free(struct observations *o)
+{
+    status_report_free(&o->report);
+    network_list_free(o->proven);
+    free(o->relayed);
+}
+
+static void take_relayed(const struct settings *settings, struct observations *o)
+{
+    for (size_t i = 0; i < o->report.relayed_count; i++) {
+        const struct status_relayed *seen = &o->report.relayed[i];
+        const struct rules *rules = settings_rules_named(settings, seen->domain);
+        if (rules != NULL && o->relayed[rules - settings->rules] < seen->held) {
+            o->relayed[rules - settings->rules] = seen->held;
+        }
+    }
+}
+
+/* A damaged line proves nothing. */
+static void take_proven(struct observations *o)
+{
+    size_t count = o->report.relay_count;
+    const char **clients = calloc(count + 1, sizeof *clients);
+    size_t bad;
+    for (size_t i = 0; clients != NULL && i < count; i++) {
+        clients[i] = o->report.relays[i].client;
+    }
+    if (clients == NULL || network_list_new(clients, count, &o->proven, &bad) != STATUS_OK) {
+        o->proven = NULL;
+    }
+    free(clients);
+}
+
+/* No report is no error: then nothing was seen. */
+static void read_observations(const struct ctl *ctl, struct observations *o)
 {
     const struct settings *settings = ctl->config->settings;
-    time_t *relayed = calloc(settings->rules_count + 1, sizeof *relayed);
-    struct status_report report;
     struct reason why;
-    enum status status = status_file_read_brief(ctl->config->state_dir, &report, &why);
+    *o = (struct observations){.relayed = calloc(settings->rules_count + 1, sizeof *o->relayed)};
+    enum status status = status_file_read_brief(ctl->config->state_dir, &o->report, &why);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         ctl_error("%s", why.text);
     }
-    if (status != STATUS_OK || relayed == NULL) {
-        status_report_free(&report);
-        return relayed;
+    if (status == STATUS_OK && o->relayed != NULL) {
+        o->clock_wrong = o->report.clock_wrong && daemon_is_running(ctl->config->state_dir);
+        take_relayed(settings, o);
+        take_proven(o);
     }
-    *clock_wrong = report.clock_wrong && daemon_is_running(ctl->config->state_dir);
-    for (size_t i = 0; i < report.relayed_count; i++) {
-        const struct status_relayed *seen = &report.relayed[i];
-        const struct rules *rules = settings_rules_named(settings, seen->domain);
-        if (rules != NULL && relayed[rules - settings->rules] < seen->last) {
-            relayed[rules - settings->rules] = seen->last;
-        }
-    }
-    status_report_free(&report);
-    return relayed;
 }
 
 static int explain_by_files(const struct ctl *ctl, const struct explain_request *request)
@@ -231,20 +261,21 @@ static int explain_by_files(const struct ctl *ctl, const struct explain_request 
         return CTL_UNABLE;
     }
     time_t now = time(NULL);
-    bool clock_wrong = false;
-    time_t *relayed = read_report(ctl, &clock_wrong);
+    struct observations observed;
+    read_observations(ctl, &observed);
     struct snapshot snapshot = {
         .settings = ctl->config->settings,
         .ring = ring,
         .journal_birth =
             witnesses.returned.journal != NULL ? journal_birth(witnesses.returned.journal) : 0,
-        .relayed = relayed,
+        .relayed = observed.relayed,
+        .proven = observed.proven,
         .paused = pause_is_on(ctl->config->state_dir),
-        .clock_wrong = clock_wrong || now < ring_newest_time(ring) - DAY_SECONDS,
+        .clock_wrong = observed.clock_wrong || now < ring_newest_time(ring) - DAY_SECONDS,
     };
     int status = explain(ctl, request, &snapshot, &witnesses, now);
     witnesses_dismiss(&witnesses);
-    free(relayed);
+    observations_free(&observed);
     ring_free(ring);
     return status;
 }

@@ -12,6 +12,8 @@
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
+#include "ctl/postfix.h"
+#include "ctl/postfix_trust.h"
 #include "ctl/print.h"
 #include "ctl/running.h"
 #include "io/pause.h"
@@ -25,6 +27,7 @@ enum {
 
 struct view {
     const struct settings *settings;
+    struct postfix *postfix; /* NULL: none here, or it does not matter */
     bool running;
     bool paused;
     time_t paused_since; /* 0: cannot be told */
@@ -144,9 +147,13 @@ static void print_keys(const struct view *v)
 static bool find_auto(const char *name, enum auto_state *out)
 {
     static const char *const names[] = {
-        [AUTO_ENFORCES] = "enforcing",        [AUTO_NOT_SIGNING] = "not-signing",
-        [AUTO_NEVER_SIGNED] = "never-signed", [AUTO_WAITING] = "waiting",
-        [AUTO_RELAYED] = "relayed",           [AUTO_CLOCK] = "clock",
+        [AUTO_ENFORCES] = "enforcing",
+        [AUTO_NOT_SIGNING] = "not-signing",
+        [AUTO_NEVER_SIGNED] = "never-signed",
+        [AUTO_WAITING] = "waiting",
+        [AUTO_RELAYED] = "relayed",
+        [AUTO_NO_TAG] = "no-tag-seen",
+        [AUTO_CLOCK] = "clock",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -183,7 +190,8 @@ static bool is_listed_before(const struct status_report *r, size_t index)
 }
 
 /* The line for the configuration that makes submitters of these clients. Hosts in `relays` are none
- * whatever else they are in, and what is internal by now need not be added. */
+ * whatever else they are in, what is internal by now need not be added, and one that the MTA does
+ * not trust must not be. */
 static void print_remedy(const struct view *v)
 {
     const struct status_report *r = &v->report;
@@ -193,10 +201,14 @@ static void print_remedy(const struct view *v)
         const char *client = r->relayed[i].client;
         if (is_listed_before(r, i) || !ip_parse(client, &ip) ||
             network_list_match(v->settings->relays, &ip) != NULL ||
-            network_list_match(v->settings->internal_networks, &ip) != NULL) {
+            network_list_match(v->settings->internal_networks, &ip) != NULL || v->postfix == NULL ||
+            !postfix_trusts(v->postfix, client)) {
             continue;
         }
-        fputs(any ? "" : "  where these may submit mail:\n    internal_networks = [ ...", stdout);
+        fputs(any ? ""
+                  : "  if, and only if, each of these hosts is yours (else take the others out):\n"
+                    "    internal_networks = [ ...",
+              stdout);
         printf(", \"%s/%d\"", client, strchr(client, ':') != NULL ? 128 : 32);
         any = true;
     }
@@ -217,8 +229,8 @@ static void print_relayed(const struct view *v)
         return;
     }
     printf(
-        "\nmail in our name that was let out unsigned, which keeps `auto` from rejecting for %lld "
-        "days:\n",
+        "\nmail in our name that was let out unsigned; where `auto` does not reject yet, it waits "
+        "for %lld days more:\n",
         (long long)settings_wait(v->settings) / DAY_SECONDS);
     for (size_t i = 0; i < r->relayed_count; i++) {
         const struct status_relayed *relayed = &r->relayed[i];
@@ -226,6 +238,8 @@ static void print_relayed(const struct view *v)
         print_text(stdout, relayed->domain);
         fputs(" from ", stdout);
         print_text(stdout, relayed->client);
+        fputs(" to ", stdout);
+        print_text(stdout, relayed->recipient);
         print_times(relayed->count, "message", "messages", relayed->last);
     }
     print_remedy(v);
@@ -339,6 +353,7 @@ static void json_relayed(struct json *json, const struct status_report *r)
         json_open_object(json, NULL);
         json_text(json, "domain", r->relayed[i].domain);
         json_text(json, "client", r->relayed[i].client);
+        json_text(json, "recipient_domain", r->relayed[i].recipient);
         json_unsigned(json, "count", r->relayed[i].count);
         json_time_or_null(json, "last", r->relayed[i].last);
         json_close(json);
@@ -437,10 +452,16 @@ static bool show(const struct ctl *ctl)
     if (v.known || status == STATUS_NOT_FOUND) {
         v.why.text[0] = '\0';
     }
+    status_relayed_merge(&v.report);
+    if (v.report.relayed_count > 0 && !ctl->json) {
+        struct reason ignored;
+        postfix_open(&v.postfix, &ignored);
+    }
     (ctl->json ? print_json : print_view)(&v);
     if (ctl->json && v.why.text[0] != '\0') {
         ctl_error("%s", v.why.text);
     }
+    postfix_free(v.postfix);
     status_report_free(&v.report);
     return v.running;
 }

@@ -153,10 +153,6 @@ static void print_sender(const struct explanation *e)
         const char *reason = unsigned_reason(e);
         printf("not signed: %s: %s\n", reason, explain_skip(reason));
     }
-    if (find_decision(e, DECISION_RELAYED_UNSIGNED) != NULL) {
-        print_label("");
-        puts("it goes out unsigned in our name, which makes `auto` log for this domain");
-    }
 }
 
 /* ---------------------------------------------------------- the recipients */
@@ -178,7 +174,7 @@ static void print_domain(const struct explanation *e, const struct rules *rules)
 /* The row of the table of rules that decided. Under `auto` it can have been called otherwise. */
 static const char *deciding_row(const struct decision *d)
 {
-    if (strcmp(d->verdict.rule, "auto.warm-up") != 0) {
+    if (strncmp(d->verdict.rule, "auto.", 5) != 0) {
         return d->verdict.rule;
     }
     return d->result == RESULT_EXPIRED ? "verify.expired" : "verify.action";

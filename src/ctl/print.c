@@ -110,6 +110,11 @@ void print_auto(FILE *out, enum auto_state state, time_t until, time_t wait)
         fprintf(out, "logging until %s: mail in its name was let out unsigned, last %s", end,
                 first);
         break;
+    case AUTO_NO_TAG:
+        fputs("logging until a valid tag has come back from outside: send a message from it to an "
+              "address elsewhere that does not exist",
+              out);
+        break;
     case AUTO_CLOCK:
         fputs("logging: the clock cannot be trusted", out);
         break;

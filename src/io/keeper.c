@@ -63,6 +63,7 @@ struct keeper {
     struct file_stamp stamp;
     bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
     time_t *relayed;  /* for each of the settings' rules */
+    uint64_t observations; /* the tally's, of the version in force */
     time_t journal_birth;
     char *state_dir; /* as at the start: a reload does not change it */
     bool paused;
@@ -109,11 +110,43 @@ static void remember(char **place, const char *text)
 
 /* --------------------------------------------------------------- publishing */
 
+static void free_names(char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(names[i]);
+    }
+    free(names);
+}
+
+/* A version of what is here; NULL: no memory. */
+static struct version *make_version(struct keeper *k)
+{
+    char **hosted = NULL;
+    char **relays = NULL;
+    size_t hosted_count = 0;
+    size_t relay_count = 0;
+    struct version *version = NULL;
+    k->observations = tally_observations(k->tally);
+    if (tally_hosted(k->tally, &hosted, &hosted_count) == STATUS_OK &&
+        tally_relays(k->tally, &relays, &relay_count) == STATUS_OK) {
+        const struct observed observed = {k->relayed,
+                                          (const char *const *)hosted,
+                                          hosted_count,
+                                          hosted_count >= TALLY_HOSTED_MAX,
+                                          (const char *const *)relays,
+                                          relay_count};
+        version =
+            version_new(k->config, k->ring, &observed, k->journal_birth, k->paused, k->clock_wrong);
+    }
+    free_names(hosted, hosted_count);
+    free_names(relays, relay_count);
+    return version;
+}
+
 /* With the lock held. Without memory the old version stays in force; the next look tries again. */
 static void publish(struct keeper *k)
 {
-    struct version *version =
-        version_new(k->config, k->ring, k->relayed, k->journal_birth, k->paused, k->clock_wrong);
+    struct version *version = make_version(k);
     k->unpublished = version == NULL;
     if (version == NULL) {
         log_line(LOG_ERR, "out of memory: the former settings and keys stay in force");
@@ -222,28 +255,50 @@ static bool look_at_clock(struct keeper *k, time_t now)
 }
 
 struct relayed_look {
-    struct keeper *keeper;
-    bool changed;
+    const struct settings *settings;
+    time_t *relayed;
 };
 
 static void note_relayed(void *context, const char *domain, time_t last)
 {
-    struct relayed_look *look = context;
-    struct keeper *k = look->keeper;
-    const struct settings *settings = config_of(k)->settings;
-    const struct rules *rules = settings_rules_named(settings, domain);
-    if (rules != NULL && last > k->relayed[rules - settings->rules] + RELAYED_GAP) {
-        k->relayed[rules - settings->rules] = last;
-        look->changed = true;
+    const struct relayed_look *look = context;
+    const struct rules *rules = settings_rules_named(look->settings, domain);
+    if (rules != NULL) {
+        look->relayed[rules - look->settings->rules] = last;
     }
 }
 
-/* Whether and until when a domain is held back need not be known to the second. */
+/* Whether and until when a domain is held back need not be known to the second; what was taken back
+ * holds it no more. */
 static bool look_at_relayed(struct keeper *k)
 {
-    struct relayed_look look = {k, false};
+    const struct settings *settings = config_of(k)->settings;
+    struct relayed_look look = {settings, calloc(settings->rules_count + 1, sizeof *look.relayed)};
+    bool changed = false;
+    if (look.relayed == NULL) {
+        return false; /* the next look tries again */
+    }
     tally_relayed(k->tally, note_relayed, &look);
-    return look.changed;
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        if (look.relayed[i] < k->relayed[i] || look.relayed[i] > k->relayed[i] + RELAYED_GAP) {
+            k->relayed[i] = look.relayed[i];
+            changed = true;
+        }
+    }
+    free(look.relayed);
+    return changed;
+}
+
+static bool look_at_observations(struct keeper *k)
+{
+    return tally_observations(k->tally) != k->observations;
+}
+
+static bool is_relay(void *context, const char *client)
+{
+    const struct settings *settings = context;
+    struct ip ip;
+    return ip_parse(client, &ip) && network_list_match(settings->relays, &ip) != NULL;
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -288,17 +343,23 @@ static void add_domain(void *context, const char *domain)
     first->status = first->status == STATUS_OK ? status : first->status;
 }
 
+static void add_tag(void *context, const char *domain)
+{
+    struct first_signed *first = context;
+    first->added = ring_domain_tag_seen(first->ring, domain, first->now) || first->added;
+}
+
 struct keys_change {
     struct keeper *keeper;
     time_t now;
 };
 
-static enum status change_first_signed(void *context, struct ring *ring, bool *changed,
-                                       struct reason *why)
+static enum status change_first(void *context, struct ring *ring, bool *changed, struct reason *why)
 {
     struct keys_change *c = context;
     struct first_signed first = {ring, c->now, false, STATUS_OK};
     tally_first_signed(c->keeper->tally, add_domain, &first);
+    tally_first_tags(c->keeper->tally, add_tag, &first);
     *changed = first.added;
     return first.status == STATUS_OK ? STATUS_OK : reason_set(why, first.status, "out of memory");
 }
@@ -391,9 +452,9 @@ static void job_keys(void *self, time_t now)
     }
     if (!k->clock_wrong) {
         struct keys_change context = {k, now};
-        if (tally_has_first_signed(k->tally) &&
-            change_ring(k, change_first_signed, &context, "record of the first signed message")) {
-            tally_forget_first_signed(k->tally);
+        if (tally_has_first(k->tally) &&
+            change_ring(k, change_first, &context, "record of the first signed message")) {
+            tally_forget_first(k->tally);
         }
         rotate_when_due(k, now);
     }
@@ -422,9 +483,13 @@ static void job_tidy(void *self, time_t now)
 static const char *auto_name(enum auto_state state)
 {
     static const char *const names[] = {
-        [AUTO_ENFORCES] = "enforcing",        [AUTO_NOT_SIGNING] = "not-signing",
-        [AUTO_NEVER_SIGNED] = "never-signed", [AUTO_WAITING] = "waiting",
-        [AUTO_RELAYED] = "relayed",           [AUTO_CLOCK] = "clock",
+        [AUTO_ENFORCES] = "enforcing",
+        [AUTO_NOT_SIGNING] = "not-signing",
+        [AUTO_NEVER_SIGNED] = "never-signed",
+        [AUTO_WAITING] = "waiting",
+        [AUTO_RELAYED] = "relayed",
+        [AUTO_NO_TAG] = "no-tag-seen",
+        [AUTO_CLOCK] = "clock",
     };
     return names[state];
 }
@@ -584,6 +649,7 @@ static void job_look(void *self, time_t now)
     changed = look_at_pause(k) || changed;
     changed = look_at_clock(k, now) || changed;
     changed = look_at_relayed(k) || changed;
+    changed = look_at_observations(k) || changed;
     if (changed || k->unpublished) {
         publish(k);
     }
@@ -594,8 +660,8 @@ static void job_look(void *self, time_t now)
     }
 }
 
-/* What the daemon before us had seen relayed holds `auto` back still. */
-static void load_relayed(struct keeper *k)
+/* What the daemon before us had seen holds `auto` back still, or no more. */
+static void load_observed(struct keeper *k)
 {
     struct status_report report = {0};
     struct reason why;
@@ -603,8 +669,9 @@ static void load_relayed(struct keeper *k)
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         log_line(LOG_WARNING, "status file: %s", why.text);
     }
-    for (size_t i = 0; status == STATUS_OK && i < report.relayed_count; i++) {
-        tally_relayed_add(k->tally, &report.relayed[i]);
+    if (status == STATUS_OK) {
+        tally_restore(k->tally, &report);
+        tally_forget_relays(k->tally, is_relay, config_of(k)->settings);
     }
     status_report_free(&report);
 }
@@ -694,6 +761,7 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
     remember(&k->reload_error, "");
     log_open(config->log_target, config->log_facility, config->log_level);
     look_at_relayed(k);
+    tally_forget_relays(k->tally, is_relay, config->settings);
     publish(k);
     hasten_domains(k);
     log_line(LOG_NOTICE, "configuration %s reloaded", config->path);
@@ -759,12 +827,11 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     }
     k->ring = status == STATUS_OK ? shared_ring_new(ring) : NULL;
     if (k->ring != NULL) {
-        load_relayed(k);
+        load_observed(k);
         look_at_relayed(k);
         look_at_clock(k, k->started);
         look_at_pause(k);
-        k->current.version = version_new(k->config, k->ring, k->relayed, k->journal_birth,
-                                         k->paused, k->clock_wrong);
+        k->current.version = make_version(k);
     }
     if (k->current.version == NULL) {
         keeper_free(k);

@@ -24,6 +24,9 @@ struct version {
     struct shared_config *config;
     struct shared_ring *ring;
     time_t *relayed;
+    char **hosted;
+    size_t hosted_count;
+    struct network_list *proven;
     struct snapshot snapshot;
 };
 
@@ -88,21 +91,49 @@ void shared_ring_release(struct shared_ring *shared)
     }
 }
 
+static void version_free(struct version *version)
+{
+    for (size_t i = 0; i < version->hosted_count; i++) {
+        free(version->hosted[i]);
+    }
+    free(version->hosted);
+    network_list_free(version->proven);
+    free(version->relayed);
+    free(version);
+}
+
+static bool copy_observed(struct version *version, const struct observed *observed, size_t rules)
+{
+    size_t bad;
+    if (observed->relayed != NULL && rules > 0) {
+        version->relayed = calloc(rules, sizeof *version->relayed);
+        if (version->relayed == NULL) {
+            return false;
+        }
+        memcpy(version->relayed, observed->relayed, rules * sizeof *version->relayed);
+    }
+    version->hosted = calloc(observed->hosted_count + 1, sizeof *version->hosted);
+    for (size_t i = 0; version->hosted != NULL && i < observed->hosted_count; i++) {
+        version->hosted[i] = strdup(observed->hosted[i]);
+        if (version->hosted[i] == NULL) {
+            return false;
+        }
+        version->hosted_count++;
+    }
+    return version->hosted != NULL && network_list_new(observed->proven, observed->proven_count,
+                                                       &version->proven, &bad) == STATUS_OK;
+}
+
 struct version *version_new(struct shared_config *config, struct shared_ring *ring,
-                            const time_t *relayed, time_t journal_birth, bool paused,
+                            const struct observed *observed, time_t journal_birth, bool paused,
                             bool clock_wrong)
 {
     struct version *version = calloc(1, sizeof *version);
-    size_t count = config->config->settings->rules_count;
-    if (version != NULL && relayed != NULL && count > 0) {
-        version->relayed = calloc(count, sizeof *relayed);
-        if (version->relayed == NULL) {
-            free(version);
-            return NULL;
-        }
-        memcpy(version->relayed, relayed, count * sizeof *relayed);
-    }
     if (version == NULL) {
+        return NULL;
+    }
+    if (!copy_observed(version, observed, config->config->settings->rules_count)) {
+        version_free(version);
         return NULL;
     }
     atomic_init(&version->references, 1);
@@ -114,6 +145,10 @@ struct version *version_new(struct shared_config *config, struct shared_ring *ri
                                           .ring = ring->ring,
                                           .journal_birth = journal_birth,
                                           .relayed = version->relayed,
+                                          .hosted = (const char *const *)version->hosted,
+                                          .hosted_count = version->hosted_count,
+                                          .hosted_full = observed->hosted_full,
+                                          .proven = version->proven,
                                           .paused = paused,
                                           .clock_wrong = clock_wrong};
     return version;
@@ -135,8 +170,7 @@ void version_release(struct version *version)
     if (version != NULL && drop_reference(&version->references)) {
         shared_config_release(version->config);
         shared_ring_release(version->ring);
-        free(version->relayed);
-        free(version);
+        version_free(version);
     }
 }
 

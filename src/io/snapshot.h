@@ -23,11 +23,20 @@ const struct ring *shared_ring_get(const struct shared_ring *shared);
 void shared_config_release(struct shared_config *shared);
 void shared_ring_release(struct shared_ring *shared);
 
+/* What has been seen of mail, by which `auto` goes. The snapshot's members of these names. */
+struct observed {
+    const time_t *relayed;     /* one for each of the settings' rules; NULL: none */
+    const char *const *hosted; /* sorted by strcmp */
+    size_t hosted_count;
+    bool hosted_full;
+    const char *const *proven; /* addresses as text */
+    size_t proven_count;
+};
+
 struct version;
-/* Takes references of its own to config and ring, and copies relayed (one for each of the settings'
- * rules, may be NULL). NULL: no memory. */
+/* Takes references of its own to config and ring, and copies what was observed. NULL: no memory. */
 struct version *version_new(struct shared_config *config, struct shared_ring *ring,
-                            const time_t *relayed, time_t journal_birth, bool paused,
+                            const struct observed *observed, time_t journal_birth, bool paused,
                             bool clock_wrong);
 /* Valid as long as the reference is held. */
 const struct snapshot *version_snapshot(const struct version *version);

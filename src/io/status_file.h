@@ -23,17 +23,29 @@
 struct status_domain {
     char *name;   /* as in the configuration */
     char *state;  /* "enforcing" or why `auto` holds back: "never-signed", "waiting", "relayed",
-                     "not-signing", "clock"; "" for an explicit action */
+                     "no-tag-seen", "not-signing", "clock"; "" for an explicit action */
     char *action; /* verify_action */
     time_t until; /* of waiting and relayed; 0: no end is known */
 };
 
-/* Mail in a domain's name that passed unsigned: one line a domain and client. */
+/* Mail in a domain's name that passed unsigned: one line a domain, client and recipient domain. */
 struct status_relayed {
     char *domain;
-    char *client; /* address as text */
+    char *client;    /* address as text */
+    char *recipient; /* a domain */
     uint64_t count;
     time_t last;
+    time_t held; /* the last that came before `auto` rejected for the domain; 0: none */
+};
+
+/* A domain that the MTA takes mail of strangers for and sends it on. */
+struct status_hosted {
+    char *name;
+};
+
+/* A client in `relays` that has handed in a valid tag. */
+struct status_relay {
+    char *client; /* address as text */
 };
 
 /* A client that tried tags which no key of ours made. */
@@ -70,6 +82,10 @@ struct status_report {
     size_t domain_count;
     struct status_relayed *relayed;
     size_t relayed_count;
+    struct status_hosted *hosted;
+    size_t hosted_count;
+    struct status_relay *relays;
+    size_t relay_count;
     struct status_forged *forged;
     size_t forged_count;
     struct status_counter *counters;
@@ -90,6 +106,8 @@ enum status status_file_read(const char *state_dir, struct status_report *out, s
 /* The same without the domains. */
 enum status status_file_read_brief(const char *state_dir, struct status_report *out,
                                    struct reason *why);
+/* Makes one line a domain and client of what was relayed: recipient is the latest's. */
+void status_relayed_merge(struct status_report *report);
 /* Frees what a read report holds. */
 void status_report_free(struct status_report *report);
 

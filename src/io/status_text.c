@@ -12,7 +12,7 @@
 
 #include "batv/day.h"
 
-enum { COLUMNS_MAX = 4, FORMAT = 1 };
+enum { COLUMNS_MAX = 6, FORMAT = 1 };
 
 enum type { TYPE_TEXT, TYPE_TIME, TYPE_COUNT, TYPE_LONG, TYPE_INT, TYPE_BOOL };
 
@@ -62,13 +62,23 @@ static const struct item items[] = {
       {TYPE_TEXT, OF(status_domain, state)},
       {TYPE_TEXT, OF(status_domain, action)},
       {TYPE_TIME, OF(status_domain, until)}}},
-    {"relayed",
+    {"relayed-to",
      ARRAY(status_relayed, relayed, relayed_count),
-     4,
+     6,
      {{TYPE_TEXT, OF(status_relayed, domain)},
       {TYPE_TEXT, OF(status_relayed, client)},
+      {TYPE_TEXT, OF(status_relayed, recipient)},
       {TYPE_COUNT, OF(status_relayed, count)},
-      {TYPE_TIME, OF(status_relayed, last)}}},
+      {TYPE_TIME, OF(status_relayed, last)},
+      {TYPE_TIME, OF(status_relayed, held)}}},
+    {"hosted",
+     ARRAY(status_hosted, hosted, hosted_count),
+     1,
+     {{TYPE_TEXT, OF(status_hosted, name)}}},
+    {"relay-proven",
+     ARRAY(status_relay, relays, relay_count),
+     1,
+     {{TYPE_TEXT, OF(status_relay, client)}}},
     {"forged",
      ARRAY(status_forged, forged, forged_count),
      3,
@@ -544,4 +554,30 @@ void status_report_free(struct status_report *report)
         free(array);
     }
     *report = (struct status_report){.active_key = -1};
+}
+
+void status_relayed_merge(struct status_report *report)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < report->relayed_count; i++) {
+        struct status_relayed *row = &report->relayed[i];
+        struct status_relayed *former = kept > 0 ? &report->relayed[kept - 1] : NULL;
+        if (former == NULL || strcmp(former->domain, row->domain) != 0 ||
+            strcmp(former->client, row->client) != 0) {
+            report->relayed[kept++] = *row;
+            continue;
+        }
+        if (row->last >= former->last) {
+            char *recipient = former->recipient;
+            former->recipient = row->recipient;
+            row->recipient = recipient;
+            former->last = row->last;
+        }
+        former->count += row->count;
+        former->held = row->held > former->held ? row->held : former->held;
+        free(row->domain);
+        free(row->client);
+        free(row->recipient);
+    }
+    report->relayed_count = kept;
 }

@@ -168,6 +168,7 @@ static char recipient_symbol[] = "{rcpt_addr}";
 static char next_hop_symbol[] = "{rcpt_host}";
 static char mailer_symbol[] = "{rcpt_mailer}";
 static char host_symbol[] = "j";
+static char interface_symbol[] = "{if_name}";
 
 /* As the MTA gave it, perhaps empty; NULL: it gave none. */
 static const char *symbol(SMFICTX *ctx, char *name)
@@ -228,6 +229,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
         unsigned port = set_address(s, address);
         set_name(s, name);
         set_server(s, macro(ctx, host_symbol));
+        s->client.sendmail = macro(ctx, interface_symbol) != NULL;
         s->client.local =
             client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
     }

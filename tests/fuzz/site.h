@@ -127,6 +127,7 @@ static inline void site_make_rings(void)
     require(ring_rotate_evidence(first, evidence) == STATUS_OK);
     ring_domain_add(first, "example.com", site_noon(-30), &changed);
     ring_domain_add(first, "example.net", site_noon(-1), &changed);
+    ring_domain_tag_seen(first, "example.com", site_noon(-20));
     struct ring *second = ring_copy(first);
     require(second != NULL);
     site_turn(second, site_noon(0) - 60, 3);
@@ -158,7 +159,8 @@ static inline struct version *site_version(const struct site_state *state)
     require(site_settings(state->config)->rules_count <= COUNT_OF(relayed));
     relayed[0] = state->relayed ? site_noon(-1) : 0;
     struct version *version = version_new(site.configs[state->config], site.rings[state->ring],
-                                          relayed, birth, state->paused, state->clock_wrong);
+                                          &(struct observed){.relayed = relayed}, birth,
+                                          state->paused, state->clock_wrong);
     require(version != NULL);
     return version;
 }

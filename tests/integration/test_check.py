@@ -11,7 +11,7 @@ import pytest
 
 from batvtest import util
 from batvtest.daemon import Batvd
-from batvtest.milter import MilterSession
+from batvtest.milter import LEAVING, MilterSession
 from batvtest.settings import MASTER_CF, PostfixSettings
 
 DOMAINS = ("example.com", ".example.org", "bücher.example")
@@ -587,10 +587,27 @@ def test_a_report_that_cannot_be_read(own):
 
 
 def test_unsigned_mail_that_is_relayed(own):
-    with MilterSession(own.batvd.milter, client=("app.example.com", "192.0.2.77", 4711)) as session:
+    with MilterSession(own.batvd.milter, client=("app.example.com", "192.0.2.77", 4711),
+                       macros=LEAVING) as session:
         session.message("<alice@example.com>", ["<joe@other.test>"])
     util.wait_for(lambda: bad(of(own.check(), "relayed-unsigned")), 25, "it in the status")
-    expect(own, "relayed-unsigned", "warn", r"192\.0\.2\.77", r'"192\.0\.2\.77" to internal_networks')
+
+    def advice():
+        mend = expect(own, "relayed-unsigned", "warn", r"192\.0\.2\.77.*to other\.test")["mend"]
+        told = own.batvd.ctl("status", env=own.postfix.env()).out
+        assert ('"192.0.2.77' in mend) == ('"192.0.2.77/32" ]' in told), (mend, told)
+        return mend.startswith("if, and only if, this host is yours: in ")
+    assert not advice(), "Postfix does not trust it"
+    trusting = own.postfix.folder / "networks"
+    for networks, trusted in (("127.0.0.0/8 192.0.2.77", True), ("192.0.2.0/24", True),
+                              ("!192.0.2.77 192.0.2.0/24", False), ("192.0.2.76/31, [::1]", True),
+                              ("192.0.2.0/24 !192.0.2.77", True), ("!/nonexistent 0.0.0.0/0", False),
+                              ("hash:/nonexistent", False), (f"{trusting}", True),
+                              (f"cidr:{trusting}", True), (f"!{trusting} 192.0.2.77", False),
+                              ("/nonexistent 192.0.2.77", False)):
+        trusting.write_text("192.0.2.77 x\n", encoding="ascii")
+        own.postfix.write({"mynetworks": networks})
+        assert advice() == trusted, networks
     own.batvd.configure({"domains": DOMAINS, "internal_networks": ["127.0.0.2", "192.0.2.77"]})
     assert not bad(of(own.check(), "relayed-unsigned"))
 

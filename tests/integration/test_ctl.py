@@ -548,6 +548,10 @@ def test_explain_waits_as_the_daemon_does(keyed):
     last[-1] = hashlib.sha256(body.encode()).hexdigest()
     keyring.write_text(body + " ".join(last) + "\n")
     assert rule() == ("log", "auto.warm-up")
+    assert rule(offset=DAY + 60) == ("log", "auto.no-tag-seen")
+    body = body.replace(signed, f"{signed.strip()} tag-seen={iso(time.time() - 5 * DAY)}\n")
+    last[-1] = hashlib.sha256(body.encode()).hexdigest()
+    keyring.write_text(body + " ".join(last) + "\n")
     assert rule(offset=DAY + 60) == ("reject", "verify.action")
     keyed.write_state("status", report(relayed=[("example.com", "192.0.2.77", 3, time.time())]))
     assert rule(offset=DAY + 60) == ("log", "auto.warm-up")
@@ -568,7 +572,7 @@ def report(*, written=None, started=None, relayed=(), forged=(), domains=(), cou
              f"ring-error {ring_error}"]
     lines += [f"domain {name} {state} {action} {iso(until) if until else '-'}"
               for name, state, action, until in domains]
-    lines += [f"relayed {domain} {client} {count} {iso(last)}"
+    lines += [f"relayed-to {domain} {client} far.test {count} {iso(last)} {iso(last)}"
               for domain, client, count, last in relayed]
     lines += [f"forged {client} {count} {iso(last)}" for client, count, last in forged]
     lines += [f"counter {name} {value}" for name, value in counters]
@@ -606,7 +610,8 @@ def test_status_for_people(running):
         rotation=now + 6 * DAY + 600,
         domains=[("example.com", "waiting", "auto", now + 2 * DAY), ("a.test", "enforcing", "auto", 0),
                  ("b.test", "never-signed", "auto", 0), ("c.test", '""', "reject", 0),
-                 ("d.test", "relayed", "auto", now + DAY), ("e.test", "not-signing", "auto", 0)],
+                 ("d.test", "relayed", "auto", now + DAY), ("e.test", "not-signing", "auto", 0),
+                 ("f.test", "no-tag-seen", "auto", 0)],
         relayed=[("example.com", "203.0.113.7", 2, now), ("a.test", "203.0.113.7", 1, now),
                  ("d.test", "2001:db9::1", 1, now), ("d.test", "192.0.2.3", 1, now)],
         counters=[("signed", 5), ("verify.missing", 7)],
@@ -623,8 +628,8 @@ def test_status_for_people(running):
             f"(signed first {moment(now - 5 * DAY)})",
             "a.test: rejecting\n", "b.test: logging until 7 days after the first",
             "c.test: reject, as configured", f"d.test: logging until {moment(now + DAY)}: ",
-            "e.test: logging", "example.com from 203.0.113.7: 2 messages",
-            'internal_networks = [ ..., "203.0.113.7/32", "2001:db9::1/128" ];',
+            "e.test: logging", "example.com from 203.0.113.7 to far.test: 2 messages",
+            "f.test: logging until a valid tag has come back from outside: ",
             "5  signed\n", "7  verify.missing\n"):
         assert expected in text or expected == "the clock" and "clock" in text, expected
     assert "\x1b" not in text and "PAUSED" not in text
@@ -701,8 +706,8 @@ def test_status_as_json(running):
         "domains": [{"name": "example.com", "action": "auto", "state": "waiting",
                      "until": iso(now + DAY)},
                     {"name": "c.test", "action": "reject", "state": None, "until": None}],
-        "relayed": [{"domain": "example.com", "client": "203.0.113.7", "count": 2,
-                     "last": iso(now)}],
+        "relayed": [{"domain": "example.com", "client": "203.0.113.7",
+                     "recipient_domain": "far.test", "count": 2, "last": iso(now)}],
         "forged": [],
         "counters": {"signed": 2**64 - 1}}
 

@@ -171,6 +171,7 @@ def test_auto_waits_for_the_journal_too(batvd):
     submit(instance)
     keyring = instance.state / "keyring"
     util.wait_for(lambda: "domain example.com" in keyring.read_text("ascii"), 5, "a signed domain")
+    instance.tag_comes_back()
     instance.kill9()
     for path in instance.state.glob("journal*"):
         path.unlink()

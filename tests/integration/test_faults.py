@@ -19,7 +19,7 @@ import pytest
 
 from batvtest import tag, util
 from batvtest.daemon import StartFailure
-from batvtest.milter import MilterSession, connect_socket
+from batvtest.milter import LEAVING, MilterSession, connect_socket
 
 ALICE = "alice@example.com"
 INSIDE = {"client": ("inside.example.com", "127.0.0.2", 4711)}
@@ -149,7 +149,8 @@ def test_a_report_whose_domains_cannot_be_written(batvd):
     instance.start()
     util.wait_for((instance.state / "status").exists, 15)
     way.mkdir()
-    with MilterSession(instance.milter, client=("app.example.com", "192.0.2.77", 4711)) as s:
+    with MilterSession(instance.milter, client=("app.example.com", "192.0.2.77", 4711),
+                       macros=LEAVING) as s:
         s.message(f"<{ALICE}>", ["<far@other.test>"])
 
     def report():
@@ -212,7 +213,7 @@ def test_a_clock_that_jumps_refuses_no_genuine_bounce(batvd):
     past its waiting time, under `auto`."""
     instance = batvd({"keys": {"rotate_days": 0}}, fake_time=True).start()
     sign(instance)
-    instance.wait_text("keyring generation .* in force")
+    instance.tag_comes_back()
     instance.stop()
     instance.travel(days=8)
     instance.start()

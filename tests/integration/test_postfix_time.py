@@ -2,6 +2,7 @@
 rotation by the calendar. Postfix lives in real time, batvd and batvctl in libfaketime's."""
 
 import datetime
+import re
 import time
 
 import pytest
@@ -45,17 +46,23 @@ def at(site, days=0, *, seconds=0):
     site.batvd.start()
 
 
-def sign(site, sender=ALICE):
-    """A message from there, and the ring knows of it; returns the tag and when it was signed."""
+def sign(site, sender=ALICE, *, back=True):
+    """A message from there, and the ring knows of it, and that a tag comes `back`; returns the tag
+    and when it was signed."""
     tagged = site.tagged(sender)
     when = site.batvd.now()
     domain = sender.rpartition("@")[2]
     util.wait_for(lambda: ring_knows(site, domain), 5, "the first signed message in the ring")
+    if back:
+        assert site.bounce(tagged).accepted
+        util.wait_for(lambda: "tag-seen=" in ring_knows(site, domain), 5, "the tag in the ring")
     return tagged, when
 
 
 def ring_knows(site, domain):
-    return domain in (site.batvd.state / "keyring").read_text("ascii")
+    """What it says of the domain."""
+    lines = (site.batvd.state / "keyring").read_text("ascii").splitlines()
+    return "".join(line for line in lines if line.startswith(f"domain {domain} "))
 
 
 def judged_as(site, result, action, rule, rcpt=ALICE, **fields):
@@ -134,8 +141,10 @@ def test_the_wait_begins_anew_after_an_interruption(site, without):
     warming_up(site)
     at(site, 10)
     warming_up(site)
-    sign(site)
+    sign(site, back=False)
     at(site, 17, seconds=120)
+    judged_as(site, "missing", "log", "auto.no-tag-seen", would="reject")
+    sign(site)
     refusing(site)
 
 
@@ -186,23 +195,169 @@ def test_a_clock_behind_the_ring_makes_auto_log(site):
     judged_as(site, "valid", "accept", "tag", rcpt=tagged)
 
 
+def relay(site, sender="bob@example.com", rcpt="far@other.test"):
+    """A message that Postfix lets out for a host that batvd does not know as ours."""
+    mark = site.batvd.mark()
+    sent = site.postfix.send(sender, rcpt, source=RELAYED_FOR)
+    assert sent.accepted, sent
+    assert site.sink.wait_one(subject=sent.subject).mail_from == sender
+    return mark
+
+
+def held_until(site, day):
+    at(site, day, seconds=-300)
+    warming_up(site)
+    at(site, day, seconds=300)
+    refusing(site)
+
+
 def test_relayed_unsigned_mail_holds_auto(site):
     """Mail in our name that Postfix relays for a client that batvd does not know as ours: its
-    bounces would come without a tag."""
+    bounces would come without a tag. It holds while the domain waits, and for a wait more after the
+    last of it; a restart forgets none of it."""
+    sign(site)
+    at(site, 3)
+    entry = site.batvd.wait_entry("relayed-unsigned", since=relay(site))
+    assert entry["from"] == "<bob@example.com>" and RELAYED_FOR in entry["client"]
+    util.wait_for(lambda: RELAYED_FOR in site.batvd.ctl("status").out, 15,
+                  "the client in the status", interval=0.5)
+    at(site, 9)
+    warming_up(site)
+    site.batvd.wait_entry("relayed-unsigned", since=relay(site))
+    site.batvd.stop()
+    held_until(site, 16)
+
+
+def test_relayed_unsigned_mail_does_not_undo_rejecting(site):
     sign(site)
     at(site, 7, seconds=120)
     refusing(site)
-    mark = site.batvd.mark()
-    sent = site.postfix.send("bob@example.com", "far@other.test", source=RELAYED_FOR)
-    assert sent.accepted, sent
-    assert site.sink.wait_one(subject=sent.subject).mail_from == "bob@example.com"
-    entry = site.batvd.wait_entry("relayed-unsigned", since=mark)
-    assert entry["from"] == "<bob@example.com>"
+    entry = site.batvd.wait_entry("relayed-unsigned", since=relay(site))
     assert RELAYED_FOR in entry["client"]
-    util.wait_for(lambda: site.bounce(ALICE).accepted, 5, "auto held at log", interval=0.2)
-    warming_up(site)
-    util.wait_for(lambda: RELAYED_FOR in site.batvd.ctl("status").out, 15,
-                  "the client in the status", interval=0.5)
+    util.wait_for(lambda: RELAYED_FOR in site.ctl("status").out, 15, "a warning", interval=0.5)
+    refusing(site)
+    warned, = [one for one in site.ctl("check", "--json").json if one["name"] == "relayed-unsigned"]
+    assert warned["level"] == "warn" and RELAYED_FOR in warned["text"]
+    site.batvd.restart()
+    refusing(site)
+
+
+def test_the_advice_for_relayed_unsigned_mail(site):
+    """Followed to the letter it makes a submitter of the host."""
+    sign(site)
+    site.batvd.wait_entry("relayed-unsigned", since=relay(site))
+    util.wait_for(lambda: RELAYED_FOR in site.ctl("status").out, 15, "it in the status")
+    text = site.ctl("status").out
+    line = re.search(r"if, and only if, each of these hosts is yours.*\n +internal_networks = "
+                     r"\[ \.\.\., (.*) \];", text)
+    mend = [one["mend"] for one in site.ctl("check", "--json").json
+            if one["name"] == "relayed-unsigned"]
+    assert mend == [f'if, and only if, this host is yours: in {site.batvd.conf}: add "{RELAYED_FOR}"'
+                    " to internal_networks, then systemctl reload batvd"]
+    networks = ["127.0.0.2/32", *(one.strip('" ') for one in line[1].split(","))]
+    site.batvd.reload({**site.base, "internal_networks": networks})
+    sent = site.postfix.send(ALICE, "far@other.test", source=RELAYED_FOR)
+    site.batvd.check_tag(site.sink.wait_one(subject=sent.subject).mail_from, ALICE)
+    assert "only if" not in site.ctl("status").out
+    assert not [one for one in site.ctl("check", "--json").json
+                if one["name"] == "relayed-unsigned" and one["level"] != "ok"]
+
+
+def test_an_outsider_holds_nothing_by_mail_to_this_host(site):
+    """Once a week, in the name of ours, to every name that this host has for itself."""
+    sign(site)
+    mark = site.batvd.mark()
+    for day in (0, 3, 6):
+        at(site, day)
+        for own in ("localhost", "mail.example.com", "localhost.localdomain", "[127.0.0.1]"):
+            site.receive("x@example.com", f"postmaster@{own}")
+        site.receive("x@example.com", "postmaster")
+    at(site, 7, seconds=120)
+    refusing(site)
+    assert not site.batvd.log("relayed-unsigned", since=mark)
+    assert site.ctl("status", "--json").json["relayed"] == []
+
+
+def test_everyday_spam_to_hosted_domains_holds_nothing(hosting):
+    """Domains that Postfix takes mail for and sends on by transport_maps: what strangers send there
+    in our name is no mail of ours that leaves unsigned."""
+    site = hosting
+    sign(site)
+    assert site.receive("friend@far.test", "x@hosted.test").accepted
+    time.sleep(1.5 * util.PATIENCE)
+    mark = site.batvd.mark()
+    for day in (1, 4):
+        at(site, day)
+        spam = site.receive("bob@example.com", "x@hosted.test")
+        assert site.sink.wait_one(subject=spam.subject).mail_from == "bob@example.com"
+        # one that nobody else has written to yet counts, until somebody does
+        new = site.receive("bob@example.com", f"x@new{day}.test")
+        assert site.sink.wait_one(subject=new.subject)
+    assert {entry["rcpt"] for entry in site.batvd.log("relayed-unsigned", since=mark)} == {
+        "<x@new1.test>", "<x@new4.test>"}
+    for day in (1, 4):
+        assert site.receive("<>", f"x@new{day}.test").accepted
+    site.batvd.stop()
+    at(site, 7, seconds=120)
+    refusing(site)
+    assert site.ctl("status", "--json").json["relayed"] == []
+
+
+@pytest.fixture
+def hosting():
+    names = ("hosted.test", "new1.test", "new4.test")
+    made = Site({"verify": {"action": "auto"}}, fake_time=True,
+                main={"relay_domains": " ".join(names), "relay_recipient_maps": ""})
+    routes = " ".join(f"{{ {name} = smtp:{made.sink.relayhost} }}" for name in names)
+    made.postfix.add_main_lines(f"transport_maps = inline:{{ {routes} }}\n")
+    with made as site:
+        at(site, 0)
+        yield site
+
+
+# -- a tag that comes back --------------------------------------------------------------------------
+
+def test_auto_waits_for_a_tag_that_comes_back(site):
+    sign(site, back=False)
+    at(site, 8)
+    judged_as(site, "missing", "log", "auto.no-tag-seen", would="reject")
+    status = site.batvd.ctl("status").out
+    found = [one for one in site.ctl("check", "--json").json if one["name"] == "warm-up"]
+    assert "does not exist" in status and "example.com: logging until a valid tag" in status
+    assert any(one["level"] == "warn" and "does not exist" in one["mend"]
+               and "example.com" in one["text"] for one in found), found
+    # by a submission a tag shows nothing, a forged one neither
+    tagged, _ = sign(site, back=False)
+    forged = tagged.replace(tagged[9:15], f"{int(tagged[9:15], 16) ^ 1:06x}")
+    assert site.bounce(forged).accepted
+    assert site.submit("bob@example.com", tagged).accepted
+    time.sleep(2 * util.PATIENCE)
+    judged_as(site, "missing", "log", "auto.no-tag-seen", would="reject")
+    assert site.bounce(tagged).accepted
+    util.wait_for(lambda: "tag-seen=" in ring_knows(site, "example.com"), 5, "the record")
+    refusing(site)
+    site.batvd.restart()
+    refusing(site)
+    assert "example.com: rejecting" in site.batvd.ctl("status").out
+
+
+def test_a_relay_is_rejected_once_it_handed_in_a_valid_tag(site):
+    """One that takes tags off would have every bounce rejected."""
+    relays = {"relays": [STRANGER["ADDR"]]}
+    tagged, _ = sign(site)
+    site.batvd.configure({**site.base, **relays})
+    at(site, 8)
+    tagged, _ = sign(site, back=False)
+    judged_as(site, "missing", "log", "auto.no-tag-seen", would="reject")
+    assert site.bounce(tagged).accepted
+    util.wait_for(lambda: site.bounce(ALICE).code == 550, 10, "the relay rejected", interval=0.3)
+    util.wait_for(lambda: f"relay-proven {STRANGER['ADDR']}" in
+                  (site.batvd.state / "status").read_text("ascii"), 15, "it in the report")
+    site.batvd.restart()
+    refusing(site)
+    site.batvd.reload(site.base)
+    site.batvd.reload({**site.base, **relays})
+    judged_as(site, "missing", "log", "auto.no-tag-seen", would="reject")
 
 
 def test_mail_between_own_users_is_not_relayed(site):

@@ -21,6 +21,7 @@ import subprocess
 import time
 
 from . import tag, util
+from .milter import MilterSession
 from .postfix import where
 
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|WARNING: \w*Sanitizer|runtime error:")
@@ -499,6 +500,20 @@ class Batvd:
         """The tag that an outsider with the keys would make: `days` from today to its expiry."""
         key = self.active_key() if key is None else key
         return tag.sign(self.secret(key), key, self.today() + days, address)
+
+    def tag_comes_back(self, sender="alice@example.com"):
+        """A bounce from outside to a valid tag of a domain that has signed, without which `auto`
+        does not reject; returns when the keyring has both records."""
+        domain = re.escape(sender.rpartition("@")[2])
+        keyring = self.state / "keyring"
+
+        def knows(what):
+            util.wait_for(lambda: re.search(rf"(?m)^domain {domain} .*{what}=",
+                                            keyring.read_text("ascii")), 5, what)
+        knows("first-signed")
+        with MilterSession(self.milter) as session:
+            session.message("<>", [f"<{self.tagged(sender)}>"])
+        knows("tag-seen")
 
     def check_tag(self, tagged, plain, *, days=7, key=None, when=None):
         """Fails unless `tagged` is exactly what this ring makes of `plain` at the time `when` (real

@@ -47,6 +47,9 @@ POSTFIX_MACROS = {
     "data": {}, "header": {}, "eoh": {}, "body": {}, "eom": {}, "unknown": {},
 }
 
+# macros of a MilterSession whose recipients the MTA sends on to another host.
+LEAVING = {"rcpt": {"{rcpt_host}": "[127.0.0.1]:25", "{rcpt_mailer}": "smtp"}}
+
 # Options for a MilterSession that comes from sendmail(1): MilterSession(where, **SENDMAIL), and
 # paths without brackets.
 SENDMAIL = {"client": ("localhost", "127.0.0.1", 0), "helo": "localhost", "early_id": True,

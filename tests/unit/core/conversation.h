@@ -54,6 +54,7 @@ struct site {
     size_t network_recipient; /* whose mail goes to a network that forbids signing */
     bool renews;              /* the newer ring is looked at before the end */
     bool no_nonce;            /* there is no randomness */
+    const char *mailer;       /* by which the MTA delivers to every recipient */
 };
 
 static inline time_t now_of_site(void)
@@ -96,6 +97,7 @@ static inline struct ring *site_ring(void)
     bool changed;
     ring_domain_add(ring, "example.com", noon_of(TODAY - 30), &changed);
     ring_domain_add(ring, "example.net", noon_of(TODAY - 1), &changed);
+    ring_domain_tag_seen(ring, "example.com", noon_of(TODAY - 20));
     add_evidence_secret(ring, FORMER_SECRET);
     add_evidence_secret(ring, PRESENT_SECRET);
     ring->generation = 12;
@@ -128,7 +130,9 @@ static inline struct site *site_make(void)
     }
     site->former = evidence_ring(FORMER_SECRET);
     site->forger = evidence_ring(FORGED_SECRET);
-    site->snapshot = (struct snapshot){.settings = settings, .ring = site->ring};
+    site->snapshot =
+        (struct snapshot){.settings = settings, .ring = site->ring, .proven = settings->relays};
+    site->mailer = "smtp";
     return site;
 }
 
@@ -348,6 +352,7 @@ static inline void give_recipient(struct transaction *t, const struct site *site
         ck_assert_uint_lt(count, COUNT_OF(arguments) - 1);
         arguments[count++] = strsep(&rest, "|");
     }
+    transaction_next_hop(t, NULL, site->mailer);
     transaction_rcpt(t, address, NULL, count > 0 ? arguments : NULL, now_of_site());
     if (site->renews && site->settings->reject_at_rcpt && transaction_doubtful(t)) {
         transaction_renew(t, site->newer, now_of_site());

@@ -625,6 +625,29 @@ START_TEST(test_auto_states)
 }
 END_TEST
 
+/* The time is over. Bounces wait for a tag that comes back; forged tags of ordinary mail do not. */
+START_TEST(test_auto_without_a_tag_seen)
+{
+    struct facts facts = facts_make();
+    facts.rules.action = ACTION_AUTO;
+    facts.recipient.auto_state = AUTO_NO_TAG;
+    check_cell(&facts, "log auto.no-tag-seen would=reject", "missing", "no tag seen");
+    facts.message.bounce = false;
+    set_result(&facts, RESULT_BAD_SIGNATURE, TAG_PREFIX, 0);
+    check_cell(&facts, "reject tag-unauthentic forged", "bad signature", "no tag seen");
+
+    facts = facts_make();
+    facts.rules.action = ACTION_AUTO;
+    facts.recipient.auto_state = AUTO_ENFORCES;
+    facts.message.relay_unproven = true;
+    check_cell(&facts, "log auto.no-tag-seen would=reject", "missing", "unproven relay");
+    facts.recipient.auto_state = AUTO_WAITING;
+    check_cell(&facts, "log auto.warm-up would=reject", "missing", "unproven relay that waits");
+    facts.rules.action = ACTION_REJECT;
+    check_cell(&facts, "reject verify.action", "missing", "explicit");
+}
+END_TEST
+
 START_TEST(test_expired_said_explicitly)
 {
     for (int action = ACTION_ACCEPT; action < ACTION_COUNT; action++) {
@@ -1253,6 +1276,7 @@ int main(void)
     tcase_add_test(tcase, test_exclusions_and_results);
     tcase_add_loop_test(tcase, test_without_signing, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_auto_states);
+    tcase_add_test(tcase, test_auto_without_a_tag_seen);
     tcase_add_loop_test(tcase, test_expired_said_explicitly, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_grace_of_the_expired);
     tcase_add_loop_test(tcase, test_pause, 0, (int)COUNT_OF(bounces));

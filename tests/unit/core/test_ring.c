@@ -609,7 +609,19 @@ START_TEST(test_domains)
     ck_assert(!ring_first_signed(ring, "A.COM", &when));
     ck_assert_int_eq(ring_newest_time(ring), noon + 5);
 
+    ck_assert(!ring_tag_seen(ring, "n.com"));
+    ck_assert(!ring_domain_tag_seen(ring, "n.com", 0));
+    ck_assert(!ring_domain_tag_seen(ring, "n.com", RING_OPEN));
+    ck_assert(ring_domain_tag_seen(ring, "n.com", noon + 7));
+    ck_assert(!ring_domain_tag_seen(ring, "n.com", noon + 8));
+    ck_assert(!ring_domain_tag_seen(ring, "never-signed.com", noon + 8));
+    ck_assert(ring_tag_seen(ring, "n.com"));
+    ck_assert(!ring_tag_seen(ring, "a.com"));
+    ck_assert(!ring_tag_seen(ring, "never-signed.com"));
+    ck_assert_int_eq(ring_newest_time(ring), noon + 7);
+
     struct ring *copy = ring_copy(ring);
+    ck_assert(ring_tag_seen(copy, "n.com"));
     int asked = 0;
     ck_assert(ring_domain_filter(ring, keep_com, &asked));
     ck_assert_int_eq(asked, COUNT(names));

@@ -145,23 +145,29 @@ static const struct {
     time_t signed_ago, relayed_ago;
     enum auto_state state;
     time_t until_in; /* seconds from now; 0: not said */
+    bool no_tag;     /* came back yet */
 } autos[] = {
-    {"nothing signed yet", true, false, 7, 0, 0, AUTO_NEVER_SIGNED, 0},
-    {"just begun", true, false, 7, 1, 0, AUTO_WAITING, WEEK - 1},
-    {"an hour to go", true, false, 7, WEEK - HOUR, 0, AUTO_WAITING, HOUR},
-    {"a second to go", true, false, 7, WEEK - 1, 0, AUTO_WAITING, 1},
-    {"on the second", true, false, 7, WEEK, 0, AUTO_ENFORCES, 0},
-    {"long since", true, false, 7, 50 * WEEK, 0, AUTO_ENFORCES, 0},
-    {"a short lifetime waits a week too", true, false, 1, WEEK - 1, 0, AUTO_WAITING, 1},
-    {"a long one waits longer", true, false, 60, WEEK, 0, AUTO_WAITING, 53 * 24 * HOUR},
-    {"and ends", true, false, 60, 60 * 24 * HOUR, 0, AUTO_ENFORCES, 0},
-    {"unsigned mail was relayed", true, false, 7, 50 * WEEK, HOUR, AUTO_RELAYED, WEEK - HOUR},
-    {"a week ago", true, false, 7, 50 * WEEK, WEEK, AUTO_ENFORCES, 0},
-    {"relayed while it waits", true, false, 7, HOUR, 1, AUTO_WAITING, WEEK - HOUR},
-    {"not signing", false, false, 7, 50 * WEEK, 0, AUTO_NOT_SIGNING, 0},
-    {"not signing, never signed", false, false, 7, 0, 0, AUTO_NOT_SIGNING, 0},
-    {"the clock is wrong", true, true, 7, 50 * WEEK, 0, AUTO_CLOCK, 0},
-    {"the clock is wrong, not signing", false, true, 7, 0, 0, AUTO_CLOCK, 0},
+    {"nothing signed yet", true, false, 7, 0, 0, AUTO_NEVER_SIGNED, 0, false},
+    {"time over, no tag came back", true, false, 7, WEEK, 0, AUTO_NO_TAG, 0, true},
+    {"no tag came back, and it waits", true, false, 7, 1, 0, AUTO_WAITING, WEEK - 1, true},
+    {"no tag came back, and mail was relayed", true, false, 7, 50 * WEEK, HOUR, AUTO_RELAYED,
+     WEEK - HOUR, true},
+    {"just begun", true, false, 7, 1, 0, AUTO_WAITING, WEEK - 1, false},
+    {"an hour to go", true, false, 7, WEEK - HOUR, 0, AUTO_WAITING, HOUR, false},
+    {"a second to go", true, false, 7, WEEK - 1, 0, AUTO_WAITING, 1, false},
+    {"on the second", true, false, 7, WEEK, 0, AUTO_ENFORCES, 0, false},
+    {"long since", true, false, 7, 50 * WEEK, 0, AUTO_ENFORCES, 0, false},
+    {"a short lifetime waits a week too", true, false, 1, WEEK - 1, 0, AUTO_WAITING, 1, false},
+    {"a long one waits longer", true, false, 60, WEEK, 0, AUTO_WAITING, 53 * 24 * HOUR, false},
+    {"and ends", true, false, 60, 60 * 24 * HOUR, 0, AUTO_ENFORCES, 0, false},
+    {"unsigned mail was relayed", true, false, 7, 50 * WEEK, HOUR, AUTO_RELAYED, WEEK - HOUR,
+     false},
+    {"a week ago", true, false, 7, 50 * WEEK, WEEK, AUTO_ENFORCES, 0, false},
+    {"relayed while it waits", true, false, 7, HOUR, 1, AUTO_WAITING, WEEK - HOUR, false},
+    {"not signing", false, false, 7, 50 * WEEK, 0, AUTO_NOT_SIGNING, 0, false},
+    {"not signing, never signed", false, false, 7, 0, 0, AUTO_NOT_SIGNING, 0, false},
+    {"the clock is wrong", true, true, 7, 50 * WEEK, 0, AUTO_CLOCK, 0, false},
+    {"the clock is wrong, not signing", false, true, 7, 0, 0, AUTO_CLOCK, 0, false},
 };
 
 START_TEST(test_snapshot_auto)
@@ -176,6 +182,7 @@ START_TEST(test_snapshot_auto)
     if (autos[_i].signed_ago != 0) {
         ck_assert_int_eq(ring_domain_add(ring, "example.com", now - autos[_i].signed_ago, &changed),
                          STATUS_OK);
+        ck_assert(autos[_i].no_tag || ring_domain_tag_seen(ring, "example.com", now));
     }
     /* Another domain's relayed mail is no business of this one. */
     time_t relayed[COUNT_OF(some_domains)] = {0, now, now, now};
@@ -193,6 +200,9 @@ START_TEST(test_snapshot_auto)
         ck_assert_int_eq(until, now + autos[_i].until_in);
     }
     ck_assert_int_eq(snapshot_auto(&snapshot, &settings->rules[0], now, NULL), state);
+    /* A clock that is wrong undoes nothing. */
+    bool in_force = state == AUTO_ENFORCES || (state == AUTO_CLOCK && autos[_i].sign);
+    ck_assert_int_eq(snapshot_auto_in_force(&snapshot, &settings->rules[0], now), in_force);
 
     if (autos[_i].relayed_ago == 0) {
         snapshot.relayed = NULL;
@@ -214,9 +224,24 @@ START_TEST(test_subdomains_wait_together)
     struct snapshot snapshot = {.settings = settings, .ring = ring};
     const struct rules *rules = settings_rules(settings, "any.example.org");
     ck_assert_ptr_nonnull(rules);
+    ck_assert_int_eq(snapshot_auto(&snapshot, rules, now, NULL), AUTO_NO_TAG);
+    ck_assert(ring_domain_tag_seen(ring, ".example.org", now));
     ck_assert_int_eq(snapshot_auto(&snapshot, rules, now, NULL), AUTO_ENFORCES);
     ring_free(ring);
     settings_free(settings);
+}
+END_TEST
+
+START_TEST(test_hosted)
+{
+    static const char *const names[] = {"a.test", "b.test", "d.test"};
+    struct snapshot snapshot = {.hosted = names, .hosted_count = COUNT_OF(names)};
+    ck_assert(snapshot_is_hosted(&snapshot, "a.test"));
+    ck_assert(snapshot_is_hosted(&snapshot, "d.test"));
+    ck_assert(!snapshot_is_hosted(&snapshot, "c.test"));
+    snapshot.hosted_full = true;
+    ck_assert(snapshot_is_hosted(&snapshot, "c.test"));
+    ck_assert(!snapshot_is_hosted(&(struct snapshot){0}, "c.test"));
 }
 END_TEST
 
@@ -263,6 +288,7 @@ int main(void)
     tcase_add_test(tcase, test_settings_free);
     tcase_add_test(tcase, test_settings_may_mark);
     tcase_add_test(tcase, test_settings_wait);
+    tcase_add_test(tcase, test_hosted);
     tcase_add_loop_test(tcase, test_snapshot_auto, 0, (int)COUNT_OF(autos));
     tcase_add_test(tcase, test_subdomains_wait_together);
     tcase_add_loop_test(tcase, test_snapshot_journal_is_old, 0, (int)COUNT_OF(journals));

@@ -708,6 +708,178 @@ START_TEST(test_relayed)
 }
 END_TEST
 
+/* Who has sent to whom, by which mailer, and whether that is mail of ours that left unsigned. */
+static const struct {
+    const char *name;
+    enum who who;
+    const char *sender, *recipient, *mailer;
+    bool sendmail, hosted, full;
+    const char *elsewhere; /* that it is recorded for; NULL: not at all */
+    const char *taken;     /* a domain that mail of strangers is taken for; NULL: none */
+} leavings[] = {
+    {"by smtp", OUTSIDE, ALICE, BOB, "smtp", false, false, false, "other.test", NULL},
+    {"by esmtp", OUTSIDE, ALICE, BOB, "esmtp", true, false, false, "other.test", NULL},
+    {"by Sendmail's smart host", OUTSIDE, ALICE, BOB, "relay", true, false, false, "other.test",
+     NULL},
+    {"by Postfix's relay", OUTSIDE, ALICE, BOB, "relay", false, false, false, NULL, NULL},
+    {"by nobody knows what", OUTSIDE, ALICE, BOB, NULL, false, false, false, NULL, NULL},
+    {"by a mailer of the site", OUTSIDE, ALICE, BOB, "pager", false, false, false, NULL, NULL},
+    {"delivered here", OUTSIDE, ALICE, BOB, "local", false, false, false, NULL, NULL},
+    {"to a domain that strangers' mail comes for", OUTSIDE, ALICE, BOB, "smtp", false, true, false,
+     NULL, NULL},
+    {"there are too many such domains", OUTSIDE, ALICE, BOB, "smtp", false, false, true, NULL,
+     NULL},
+    {"to this host's own name", OUTSIDE, ALICE, "postmaster@mail.example.org", "smtp", false, false,
+     false, NULL, NULL},
+    {"the same in capitals", OUTSIDE, ALICE, "postmaster@MAIL.example.org", "smtp", false, false,
+     false, NULL, NULL},
+    {"to another of its names", OUTSIDE, ALICE, "postmaster@own.test", "smtp", false, false, false,
+     NULL, NULL},
+    {"to localhost", OUTSIDE, ALICE, "postmaster@localhost", "smtp", false, false, false, NULL,
+     NULL},
+    {"to localhost of a domain", OUTSIDE, ALICE, "postmaster@localhost.test", "smtp", false, false,
+     false, NULL, NULL},
+    {"to a literal", OUTSIDE, ALICE, "postmaster@[192.0.2.1]", "smtp", false, false, false, NULL,
+     NULL},
+    {"to a bare name", OUTSIDE, ALICE, "postmaster", "smtp", false, false, false, NULL, NULL},
+    {"to a name without a dot", OUTSIDE, ALICE, "postmaster@mail", "smtp", false, false, false,
+     NULL, NULL},
+    {"a submission", INSIDE, ALICE, BOB, "smtp", false, false, false, NULL, NULL},
+    {"a bounce", OUTSIDE, "", BOB, "smtp", false, false, false, NULL, "other.test"},
+    {"a stranger's", OUTSIDE, "carol@third.test", BOB, "smtp", false, false, false, NULL,
+     "other.test"},
+    {"a stranger's, a hosted domain", OUTSIDE, "carol@third.test", BOB, "smtp", false, true, false,
+     NULL, "other.test"},
+    {"a stranger's, delivered here", OUTSIDE, "carol@third.test", BOB, "virtual", false, false,
+     false, NULL, NULL},
+    {"a stranger's, submitted", INSIDE, "carol@third.test", BOB, "smtp", false, false, false, NULL,
+     NULL},
+    {"a stranger's, to us", OUTSIDE, "carol@third.test", ALICE, "smtp", false, false, false, NULL,
+     NULL},
+    {"of a domain that does not sign", OUTSIDE, "alice@off.example", BOB, "smtp", false, false,
+     false, NULL, NULL},
+};
+
+START_TEST(test_leaving)
+{
+    static const char *const hosted[] = {"other.test"};
+    struct site *site = site_make();
+    struct client client = client_of(leavings[_i].who);
+    client.server = "mail.example.org";
+    host_list_free(site->settings->own_names);
+    site->settings->own_names = HOSTS("own.test");
+    client.sendmail = leavings[_i].sendmail;
+    site->snapshot.hosted = hosted;
+    site->snapshot.hosted_count = leavings[_i].hosted;
+    site->snapshot.hosted_full = leavings[_i].full;
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    char sender[64], recipient[64];
+    snprintf(sender, sizeof sender, "<%s>", leavings[_i].sender);
+    snprintf(recipient, sizeof recipient, "<%s>", leavings[_i].recipient);
+    transaction_mail(t, sender, NULL, NULL);
+    transaction_next_hop(t, NULL, leavings[_i].mailer);
+    transaction_rcpt(t, recipient, NULL, NULL, now_of_site());
+    decide(t, site);
+    size_t count;
+    const struct decision *decisions = transaction_decisions(t, &count);
+    const char *elsewhere = NULL;
+    for (size_t i = 0; i < count; i++) {
+        elsewhere = decisions[i].elsewhere != NULL ? decisions[i].elsewhere : elsewhere;
+    }
+    ck_assert_msg((elsewhere == NULL) == (leavings[_i].elsewhere == NULL), "%s", leavings[_i].name);
+    ck_assert(elsewhere == NULL || strcmp(elsewhere, leavings[_i].elsewhere) == 0);
+    ck_assert_msg((decisions[0].hosted == NULL) == (leavings[_i].taken == NULL), "%s",
+                  leavings[_i].name);
+    ck_assert(decisions[0].hosted == NULL || strcmp(decisions[0].hosted, leavings[_i].taken) == 0);
+    transaction_free(t);
+    site_free(site);
+}
+END_TEST
+
+/* The second recipient's domain can be another host's where the first's is not; and of what is
+ * relayed, what comes before `auto` rejects holds it. */
+START_TEST(test_relayed_holds_until_auto_rejects)
+{
+    static const char *const hosted[] = {"other.test"};
+    static const struct {
+        const char *sender;
+        bool clock_wrong, holds;
+    } rows[] = {
+        {"<" ALICE ">", false, false},        /* it rejects */
+        {"<alice@example.net>", false, true}, /* it waits */
+        {"<alice@log.example>", false, true}, /* it has not even begun */
+        {"<alice@example.net>", true, false}, /* nobody knows when this was */
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct site *site = site_make();
+        struct client client = client_of(OUTSIDE);
+        size_t count;
+        site->snapshot.hosted = hosted;
+        site->snapshot.hosted_count = 1;
+        site->snapshot.clock_wrong = rows[i].clock_wrong;
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, rows[i].sender, NULL, NULL);
+        transaction_next_hop(t, NULL, "smtp");
+        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+        transaction_next_hop(t, NULL, "smtp");
+        transaction_rcpt(t, "<carol@Third.test>", NULL, NULL, now_of_site());
+        decide(t, site);
+        const struct decision *last = transaction_decisions(t, &count);
+        last += count - 1;
+        ck_assert_int_eq(last->kind, DECISION_RELAYED_UNSIGNED);
+        ck_assert_str_eq(last->elsewhere, "third.test");
+        ck_assert_msg(last->holds == rows[i].holds, "%s", rows[i].sender);
+        transaction_free(t);
+        site_free(site);
+    }
+}
+END_TEST
+
+/* Which valid tags show that `auto` can reject: of the domain, and of the relay. */
+START_TEST(test_tags_that_come_back)
+{
+    static const struct {
+        enum who who;
+        const char *recipient, *user;
+        bool proven, first_tag, proves_relay;
+    } rows[] = {
+        {OUTSIDE, "{0 alice@example.net}", NULL, false, true, false},
+        {OUTSIDE, "{0 " ALICE "}", NULL, false, false, false}, /* has come back before */
+        {OUTSIDE, "{-30 alice@example.net}", NULL, false, false, false},
+        {OUTSIDE, "{bad alice@example.net}", NULL, false, false, false},
+        {OUTSIDE, "alice@example.net", NULL, false, false, false},
+        {INSIDE, "{0 alice@example.net}", NULL, false, false, false},
+        {LOCAL, "{0 alice@example.net}", NULL, false, false, false},
+        {OUTSIDE, "{0 alice@example.net}", "alice", false, false, false},
+        {RELAY, "{0 alice@example.net}", NULL, false, true, true},
+        {RELAY, "{0 " ALICE "}", NULL, false, false, true},
+        {RELAY, "{0 " ALICE "}", NULL, true, false, false},
+        {RELAY, "{bad " ALICE "}", NULL, false, false, false},
+        {RELAY, "{0 " ALICE "}", "alice", false, false, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct site *site = site_make();
+        struct client client = client_of(rows[i].who);
+        struct text raw = {.used = 0};
+        size_t count;
+        site->snapshot.proven = rows[i].proven ? site->settings->relays : NULL;
+        text_add(&raw, "<");
+        expand(&raw, site, rows[i].recipient);
+        text_add(&raw, ">");
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, "<>", NULL, rows[i].user);
+        transaction_rcpt(t, raw.out, NULL, NULL, now_of_site());
+        decide(t, site);
+        const struct decision *decisions = transaction_decisions(t, &count);
+        ck_assert_int_eq(decisions[0].kind, DECISION_VERIFY);
+        ck_assert_msg(decisions[0].first_tag == rows[i].first_tag, "%zu", i);
+        ck_assert_msg(decisions[0].proves_relay == rows[i].proves_relay, "%zu", i);
+        transaction_free(t);
+        site_free(site);
+    }
+}
+END_TEST
+
 /* ---------------------------------------------------------------- bounces */
 
 #define NULL_SENDER "debug sign-skip from=<> reason=null-sender\n"
@@ -2947,6 +3119,9 @@ int main(void)
     Suite *suite = suite_create("transaction");
     add_table(suite, "signing", test_signing, COUNT_OF(signing));
     add_table(suite, "relayed unsigned", test_relayed, COUNT_OF(relayed));
+    add_table(suite, "leaving", test_leaving, COUNT_OF(leavings));
+    add_table(suite, "relayed holds", test_relayed_holds_until_auto_rejects, 1);
+    add_table(suite, "tags that come back", test_tags_that_come_back, 1);
     add_table(suite, "bounces", test_bounces, COUNT_OF(bounces));
     add_table(suite, "exclusions", test_exclusions, COUNT_OF(exclusions));
     add_table(suite, "several recipients", test_several, COUNT_OF(several));

@@ -20,6 +20,8 @@ static char hostile[256];
 
 static struct status_domain domains[3];
 static struct status_relayed relayed[3];
+static struct status_hosted hosted[2];
+static struct status_relay relays[1];
 static struct status_forged forged[3];
 static struct status_counter counters[5];
 
@@ -33,9 +35,12 @@ static void setup(void)
     domains[0] = (struct status_domain){plain, waiting, action, 1796299200};
     domains[1] = (struct status_domain){hostile, empty, quotes, 0};
     domains[2] = (struct status_domain){end, end, end, 1};
-    relayed[0] = (struct status_relayed){plain, address, 1, 1796299200};
-    relayed[1] = (struct status_relayed){quotes, hostile, UINT64_MAX, 0};
-    relayed[2] = (struct status_relayed){empty, empty, 0, -1};
+    relayed[0] = (struct status_relayed){plain, address, plain, 1, 1796299200, 1796299100};
+    relayed[1] = (struct status_relayed){quotes, hostile, hostile, UINT64_MAX, 0, 0};
+    relayed[2] = (struct status_relayed){empty, empty, empty, 0, -1, -1};
+    hosted[0] = (struct status_hosted){plain};
+    hosted[1] = (struct status_hosted){hostile};
+    relays[0] = (struct status_relay){address};
     forged[0] = (struct status_forged){address, 12, 1796299200};
     forged[1] = (struct status_forged){hostile, UINT64_MAX, 0};
     forged[2] = (struct status_forged){empty, 0, -1};
@@ -67,6 +72,10 @@ static struct status_report full_report(void)
         .domain_count = 3,
         .relayed = relayed,
         .relayed_count = 3,
+        .hosted = hosted,
+        .hosted_count = 2,
+        .relays = relays,
+        .relay_count = 1,
         .forged = forged,
         .forged_count = 3,
         .counters = counters,
@@ -89,6 +98,16 @@ static void assert_lists_equal(const struct status_report *a, const struct statu
         ck_assert_str_eq(a->relayed[i].client, b->relayed[i].client);
         ck_assert_uint_eq(a->relayed[i].count, b->relayed[i].count);
         ck_assert_int_eq(a->relayed[i].last, b->relayed[i].last);
+        ck_assert_str_eq(a->relayed[i].recipient, b->relayed[i].recipient);
+        ck_assert_int_eq(a->relayed[i].held, b->relayed[i].held);
+    }
+    ck_assert_uint_eq(a->hosted_count, b->hosted_count);
+    for (size_t i = 0; i < a->hosted_count; i++) {
+        ck_assert_str_eq(a->hosted[i].name, b->hosted[i].name);
+    }
+    ck_assert_uint_eq(a->relay_count, b->relay_count);
+    for (size_t i = 0; i < a->relay_count; i++) {
+        ck_assert_str_eq(a->relays[i].client, b->relays[i].client);
     }
     ck_assert_uint_eq(a->forged_count, b->forged_count);
     for (size_t i = 0; i < a->forged_count; i++) {

@@ -12,7 +12,7 @@
 #include "../suite.h"
 #include "io/tally.h"
 
-enum { RELAYED_MAX = 500, FORGED_MAX = 100 };
+enum { RELAYED_MAX = 500, RECIPIENTS_MAX = 8, FORGED_MAX = 100 };
 
 #define COUNT(table) (int)(sizeof(table) / sizeof *(table))
 
@@ -85,7 +85,8 @@ static const struct {
      {"signed", "dns-unanswered"}},
     {{.kind = DECISION_SIGN_SKIP}, {"sign-skip"}},
     {{.kind = DECISION_SIGN_SKIP, .debug = true}, {NULL}},
-    {{.kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com}, {"relayed-unsigned"}},
+    {{.kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .elsewhere = "other.test"},
+     {"relayed-unsigned"}},
     {{.kind = DECISION_VERIFY, .result = RESULT_VALID, .verdict = {.action = ACTION_ACCEPT}},
      {"verified", "result.valid", "action.accept"}},
     {{.kind = DECISION_VERIFY, .result = RESULT_MISSING, .verdict = {.action = ACTION_REJECT}},
@@ -154,8 +155,34 @@ static void assert_first(const char *expected)
     struct names names = {""};
     tally_first_signed(tally, take_name, &names);
     ck_assert_str_eq(names.text, expected);
-    ck_assert(tally_has_first_signed(tally) == (expected[0] != '\0'));
+    ck_assert(tally_has_first(tally) == (expected[0] != '\0'));
 }
+
+static void assert_first_tags(const char *expected)
+{
+    struct names names = {""};
+    tally_first_tags(tally, take_name, &names);
+    ck_assert_str_eq(names.text, expected);
+}
+
+START_TEST(test_first_tags)
+{
+    const struct decision back = {
+        .kind = DECISION_VERIFY, .result = RESULT_VALID, .rules = &rules_com, .first_tag = true};
+    struct decision known = back;
+    known.first_tag = false;
+    decide(known);
+    assert_first_tags("");
+    ck_assert(!tally_has_first(tally));
+    decide(back);
+    decide(back);
+    assert_first_tags("example.com ");
+    ck_assert(tally_has_first(tally));
+    tally_forget_first(tally);
+    assert_first_tags("");
+    ck_assert(!tally_has_first(tally));
+}
+END_TEST
 
 static void sign(const struct rules *rules, bool first)
 {
@@ -172,7 +199,7 @@ START_TEST(test_first_signed)
     sign(&rules_com, true);
     assert_first("example.com example.net ");
     assert_first("example.com example.net "); /* looking does not forget */
-    tally_forget_first_signed(tally);
+    tally_forget_first(tally);
     assert_first("");
     sign(&rules_net, true);
     assert_first("example.net ");
@@ -180,6 +207,8 @@ START_TEST(test_first_signed)
 END_TEST
 
 /* ----------------------------------------------------------------- relayed */
+
+static const char far[] = "other.test";
 
 static const struct status_relayed *relayed(const char *domain, const char *client)
 {
@@ -194,10 +223,12 @@ static const struct status_relayed *relayed(const char *domain, const char *clie
 
 static void add(const char *domain, const char *client, uint64_t count, time_t last)
 {
-    struct status_relayed seen = {strdup(domain), strdup(client), count, last};
-    tally_relayed_add(tally, &seen);
+    struct status_relayed seen = {strdup(domain), strdup(client), strdup(far), count, last, last};
+    const struct status_report seen_all = {.relayed = &seen, .relayed_count = 1};
+    tally_restore(tally, &seen_all);
     free(seen.domain);
     free(seen.client);
+    free(seen.recipient);
 }
 
 struct wanted {
@@ -226,7 +257,8 @@ static time_t last_relayed(const char *domain)
 
 START_TEST(test_relayed_rows_are_by_domain_and_client)
 {
-    const struct decision relay = {.kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com};
+    const struct decision relay = {
+        .kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .elsewhere = far, .holds = true};
     struct decision other = relay;
     time_t before = time(NULL);
     ck_assert_int_eq(last_relayed(com), 0);
@@ -259,7 +291,8 @@ START_TEST(test_relayed_goes_on_from_an_earlier_daemon)
     ck_assert_uint_eq(report.relayed_count, 2);
     ck_assert_uint_eq(relayed(com, "192.0.2.2")->count, 3);
     ck_assert_int_eq(relayed(com, "192.0.2.2")->last, 3000);
-    decide((struct decision){.kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com});
+    decide((struct decision){
+        .kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .elsewhere = far});
     look();
     ck_assert_uint_eq(relayed(com, "192.0.2.1")->count, 41);
     ck_assert_int_gt(relayed(com, "192.0.2.1")->last, 3000);
@@ -357,6 +390,146 @@ START_TEST(test_relayed_of_very_many_domains)
 }
 END_TEST
 
+static void relay_to(const char *elsewhere, bool holds)
+{
+    decide((struct decision){.kind = DECISION_RELAYED_UNSIGNED,
+                             .rules = &rules_com,
+                             .elsewhere = elsewhere,
+                             .holds = holds});
+}
+
+static void take_hosted(const char *domain)
+{
+    decide((struct decision){
+        .kind = DECISION_VERIFY, .result = RESULT_NOT_OURS, .debug = true, .hosted = domain});
+}
+
+/* What came after `auto` rejected is counted, and holds nothing. */
+START_TEST(test_relayed_in_force_only_warns)
+{
+    relay_to(far, false);
+    look();
+    ck_assert_uint_eq(relayed(com, "192.0.2.1")->count, 1);
+    ck_assert_int_eq(last_relayed(com), 0);
+    relay_to(far, true);
+    time_t held = last_relayed(com);
+    ck_assert_int_ne(held, 0);
+    relay_to(far, false);
+    ck_assert_int_eq(last_relayed(com), held);
+}
+END_TEST
+
+START_TEST(test_hosted_domains_take_back)
+{
+    uint64_t before = tally_observations(tally);
+    char **names;
+    size_t count;
+    relay_to("hosted.test", true);
+    relay_to(far, false);
+    relay_to("hosted.test", true);
+    take_hosted("hosted.test");
+    ck_assert_uint_eq(tally_observations(tally), before + 1);
+    look();
+    ck_assert_uint_eq(report.relayed_count, 1);
+    ck_assert_str_eq(relayed(com, "192.0.2.1")->recipient, far);
+    ck_assert_int_eq(last_relayed(com), 0);
+    relay_to("hosted.test", true);
+    take_hosted("hosted.test");
+    look();
+    ck_assert_uint_eq(report.relayed_count, 1);
+    ck_assert_uint_eq(tally_observations(tally), before + 1);
+    ck_assert_int_eq(tally_hosted(tally, &names, &count), STATUS_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(names[0], "hosted.test");
+    free(names[0]);
+    free(names);
+    /* All of the domain's rows gone, and the table counts its domains right. */
+    take_hosted(far);
+    look();
+    ck_assert_uint_eq(report.relayed_count, 0);
+    ck_assert_uint_eq(report.hosted_count, 2);
+}
+END_TEST
+
+/* A stranger who can choose endless domains makes nothing be counted, rather than too much. */
+START_TEST(test_hosted_when_full_nothing_counts)
+{
+    char name[32];
+    for (unsigned i = 0; i < 2 * TALLY_HOSTED_MAX; i++) {
+        take_hosted(client_name(i, name));
+    }
+    relay_to(far, true);
+    look();
+    ck_assert_uint_eq(report.hosted_count, TALLY_HOSTED_MAX);
+    ck_assert_uint_eq(report.relayed_count, 0);
+    ck_assert_int_eq(last_relayed(com), 0);
+}
+END_TEST
+
+/* One that writes to many leaves the others their rows, and keeps its count. */
+START_TEST(test_relayed_to_many_domains)
+{
+    char name[32];
+    add(com, "192.0.2.2", 1, 1);
+    for (unsigned i = 0; i < 2 * RELAYED_MAX; i++) {
+        relay_to(client_name(i, name), true);
+    }
+    look();
+    ck_assert_uint_eq(report.relayed_count, RECIPIENTS_MAX + 1);
+    status_relayed_merge(&report);
+    ck_assert_uint_eq(report.relayed_count, 2);
+    ck_assert_uint_eq(relayed(com, "192.0.2.1")->count, 2 * RELAYED_MAX);
+    ck_assert_int_ge(relayed(com, "192.0.2.1")->held, 1000);
+    ck_assert_uint_eq(relayed(com, "192.0.2.2")->count, 1);
+}
+END_TEST
+
+static bool is_not_first(void *context, const char *client)
+{
+    (void)context;
+    return strcmp(client, "198.51.0.0") != 0;
+}
+
+START_TEST(test_relays_that_prove_themselves)
+{
+    char name[32];
+    char **names;
+    size_t count;
+    for (unsigned i = 0; i < 2 * TALLY_RELAYS_MAX; i++) {
+        const struct client client = {.address = client_name(i, name)};
+        decide((struct decision){.kind = DECISION_VERIFY,
+                                 .result = RESULT_VALID,
+                                 .client = &client,
+                                 .proves_relay = true});
+    }
+    ck_assert_int_eq(tally_relays(tally, &names, &count), STATUS_OK);
+    ck_assert_uint_eq(count, TALLY_RELAYS_MAX);
+    ck_assert_str_eq(names[0], "198.51.0.0");
+    for (size_t i = 0; i < count; i++) {
+        free(names[i]);
+    }
+    free(names);
+    tally_forget_relays(tally, is_not_first, NULL);
+    look();
+    ck_assert_uint_eq(report.relay_count, TALLY_RELAYS_MAX - 1);
+}
+END_TEST
+
+START_TEST(test_observed_goes_on_from_an_earlier_daemon)
+{
+    static char good[] = "192.0.2.7", bad[] = "x", name[] = "hosted.test";
+    struct status_hosted hosted[] = {{name}};
+    struct status_relay relays[] = {{good}, {bad}};
+    const struct status_report seen = {
+        .hosted = hosted, .hosted_count = 1, .relays = relays, .relay_count = 2};
+    tally_restore(tally, &seen);
+    look();
+    ck_assert_uint_eq(report.hosted_count, 1);
+    ck_assert_uint_eq(report.relay_count, 1);
+    ck_assert_str_eq(report.relays[0].client, good);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ forged */
 
 static const struct status_forged *forged(const char *client)
@@ -414,8 +587,10 @@ START_TEST(test_other_decisions_are_no_tries)
     decide((struct decision){
         .kind = DECISION_SIGN, .rules = &rules_com, .result = RESULT_BAD_SIGNATURE});
     decide((struct decision){.kind = DECISION_SIGN_SKIP, .result = RESULT_UNKNOWN_KEY});
-    decide((struct decision){
-        .kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .result = RESULT_BAD_SIGNATURE});
+    decide((struct decision){.kind = DECISION_RELAYED_UNSIGNED,
+                             .rules = &rules_com,
+                             .elsewhere = far,
+                             .result = RESULT_BAD_SIGNATURE});
     look();
     ck_assert_uint_eq(report.forged_count, 0);
 }
@@ -472,12 +647,19 @@ int main(void)
                         COUNT(countings));
     tcase_add_test(tests, test_every_result_and_action_has_a_counter);
     tcase_add_test(tests, test_first_signed);
+    tcase_add_test(tests, test_first_tags);
     tcase_add_test(tests, test_relayed_rows_are_by_domain_and_client);
     tcase_add_test(tests, test_relayed_goes_on_from_an_earlier_daemon);
     tcase_add_test(tests, test_relayed_when_full_loses_the_oldest_but_no_domains_latest);
     tcase_add_test(tests, test_relayed_of_one_second_keeps_the_later);
     tcase_add_test(tests, test_relayed_of_more_domains_than_rows_keeps_a_row_of_each);
     tcase_add_test(tests, test_relayed_of_very_many_domains);
+    tcase_add_test(tests, test_relayed_in_force_only_warns);
+    tcase_add_test(tests, test_hosted_domains_take_back);
+    tcase_add_test(tests, test_hosted_when_full_nothing_counts);
+    tcase_add_test(tests, test_relayed_to_many_domains);
+    tcase_add_test(tests, test_relays_that_prove_themselves);
+    tcase_add_test(tests, test_observed_goes_on_from_an_earlier_daemon);
     tcase_add_loop_test(tests, test_which_tries_count, 0, COUNT(tries));
     tcase_add_test(tests, test_other_decisions_are_no_tries);
     tcase_add_test(tests, test_tries_are_counted_by_client);

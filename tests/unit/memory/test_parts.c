@@ -513,9 +513,18 @@ static enum memory_run tell_status(void *context)
     tally_decision(tally, &decision);
     struct status_relayed seen = {.domain = (char[]){"example.com"},
                                   .client = (char[]){"192.0.2.1"},
+                                  .recipient = (char[]){"other.test"},
                                   .count = 3,
                                   .last = moment};
-    tally_relayed_add(tally, &seen);
+    struct status_hosted hosted = {(char[]){"hosted.test"}};
+    struct status_relay relay = {(char[]){"192.0.2.1"}};
+    const struct status_report former = {.relayed = &seen,
+                                         .relayed_count = 1,
+                                         .hosted = &hosted,
+                                         .hosted_count = 1,
+                                         .relays = &relay,
+                                         .relay_count = 1};
+    tally_restore(tally, &former);
     bool filled = tally_report(tally, &report);
     enum status status =
         filled ? status_format(&report, STATUS_PART_MOMENT, &text, &length) : STATUS_NO_MEMORY;
