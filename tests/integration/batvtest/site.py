@@ -101,13 +101,15 @@ class AnySite:
 class Site(AnySite):
     """Batvd, Postfix and Sink together. `config` goes upon CONFIG, `main` upon main.cf."""
 
+    POSTFIX = Postfix
+
     def __init__(self, config=None, *, mailboxes=MAILBOXES, main=None, master_lines="",
                  listen="unix", **batvd_options):
         super().__init__(daemon.merge(CONFIG, config or {}), listen=listen, **batvd_options)
-        self.postfix = self.mta = Postfix(users=dict([USER]), mailboxes=mailboxes,
-                                          relayhost=self.sink.relayhost,
-                                          main={"recipient_delimiter": "+", **(main or {})},
-                                          master_lines=master_lines)
+        self.postfix = self.mta = self.POSTFIX(users=dict([USER]), mailboxes=mailboxes,
+                                               relayhost=self.sink.relayhost,
+                                               main={"recipient_delimiter": "+", **(main or {})},
+                                               master_lines=master_lines)
 
     def apply_settings(self):
         """What an administrator does with the two parts."""
