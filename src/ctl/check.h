@@ -105,6 +105,10 @@ void check_map(struct check *check);
 void check_map_classes(struct check *check);
 void check_sender_stripped(struct check *check);
 
+/* check_handed.c: what comes in again by a host or a program of ours */
+void check_own_names(struct check *check);
+void check_pipe_filters(struct check *check);
+
 /* check_master.c: master.cf */
 void check_listeners(struct check *check);
 void check_reinjection(struct check *check);

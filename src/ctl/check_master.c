@@ -202,7 +202,7 @@ void check_reinjection(struct check *check)
         }
     }
     if (!told) {
-        check_ok(check, "where the content filter hands mail back, batvd is not asked again");
+        check_ok(check, "where a content filter hands mail back by SMTP, batvd is not asked again");
     }
 }
 

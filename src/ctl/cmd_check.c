@@ -50,6 +50,8 @@ static const struct {
     {"postfix.non_smtpd_milters", check_non_smtpd_milters, POSTFIX, false},
     {"postfix.listeners", check_listeners, POSTFIX, false},
     {"postfix.re-injection", check_reinjection, POSTFIX, false},
+    {"postfix.pipe_filters", check_pipe_filters, POSTFIX, false},
+    {"postfix.own_names", check_own_names, POSTFIX, false},
     {"postfix.smtpd_proxy_filter", check_proxy_filter, POSTFIX, false},
     {"postfix.chroot", check_chroot, POSTFIX, false},
     {"postfix.smtpd_milter_maps", check_milter_maps, POSTFIX, false},

@@ -167,17 +167,21 @@ static bool chroot_by_default(const struct postfix *postfix)
     return strtol(postfix_get(postfix, "compatibility_level"), NULL, 10) < 1;
 }
 
-static bool service_fill(struct postfix_service *service, const struct words *fields,
-                         bool by_default)
+static bool service_fill(struct postfix_service *service, const char *line,
+                         const struct words *fields, bool by_default)
 {
     /* service type private unprivileged chroot wakeup processes command ... */
     enum { NAME, TYPE, CHROOT = 4, COMMAND = 7 };
     const char *chroot = fields->items[CHROOT];
+    const char *argv = strstr(line, " argv=");
+    bool runs = argv != NULL && strcmp(fields->items[COMMAND], "pipe") == 0;
     service->name = strdup(fields->items[NAME]);
     service->type = strdup(fields->items[TYPE]);
     service->command = strdup(fields->items[COMMAND]);
+    service->argv = runs ? strdup(argv + strlen(" argv=")) : NULL;
     service->chroot = chroot[0] == '-' ? by_default : chroot[0] == 'y';
-    return service->name != NULL && service->type != NULL && service->command != NULL;
+    return service->name != NULL && service->type != NULL && service->command != NULL &&
+           (service->argv != NULL || !runs);
 }
 
 /* Takes in a line of master.cf. False: no memory. */
@@ -190,7 +194,7 @@ static bool service_add(struct postfix *postfix, const char *line)
             grown(postfix->services, postfix->service_count, sizeof *services);
         if (services != NULL) {
             postfix->services = services;
-            done = service_fill(&services[postfix->service_count++], &fields,
+            done = service_fill(&services[postfix->service_count++], line, &fields,
                                 chroot_by_default(postfix));
         } else {
             done = false;
@@ -282,6 +286,7 @@ void postfix_free(struct postfix *postfix)
         free(postfix->services[i].name);
         free(postfix->services[i].type);
         free(postfix->services[i].command);
+        free(postfix->services[i].argv);
     }
     free(postfix->services);
     settings_clear(&postfix->raw);
@@ -313,6 +318,24 @@ bool postfix_is_yes(const struct postfix *postfix, const char *name)
 const char *postfix_place(const struct postfix *postfix)
 {
     return postfix->place;
+}
+
+char *postfix_instance_get(const struct postfix *postfix, const char *folder, const char *name)
+{
+    const char *const argv[] = {postfix->postconf, "-c", folder, "-xh", name, NULL};
+    struct program_output output;
+    struct reason why;
+    if (program_run(argv, NULL, &output, &why) != STATUS_OK) {
+        return NULL;
+    }
+    char *value = NULL;
+    if (output.exit == 0) {
+        output.out[strcspn(output.out, "\n")] = '\0';
+        value = output.out;
+        output.out = NULL;
+    }
+    program_output_free(&output);
+    return value;
 }
 
 const struct postfix_service *postfix_services(const struct postfix *postfix, size_t *count)

@@ -19,6 +19,7 @@ struct postfix_service {
     char *name;    /* "smtp", "127.0.0.1:10025" */
     char *type;    /* "inet", "unix", ... */
     char *command; /* "smtpd" */
+    char *argv;    /* of pipe(8): the command that it runs, with its arguments; else NULL */
     bool chroot;
 };
 
@@ -32,6 +33,10 @@ const char *postfix_get(const struct postfix *postfix, const char *name);
 const char *postfix_get_raw(const struct postfix *postfix, const char *name);
 /* True where postfix_get answers yes. */
 bool postfix_is_yes(const struct postfix *postfix, const char *name);
+
+/* A parameter of another instance, by its configuration's folder; NULL: it cannot be asked. The
+ * caller frees. */
+char *postfix_instance_get(const struct postfix *postfix, const char *folder, const char *name);
 
 const struct postfix_service *postfix_services(const struct postfix *postfix, size_t *count);
 /* What the service's own `-o name=value` says, $name replaced; NULL: it has none. */

@@ -18,6 +18,8 @@ DOMAINS = ("example.com", ".example.org", "bücher.example")
 NAMES = {"ok", "warn", "fail"}
 REINJECT = "127.0.0.1:10025 inet n - n - - smtpd\n"
 FILTER = "scan unix - - n - 2 smtp\n"
+PIPE = ("scan unix - n n - 10 pipe flags=Rq user=nobody argv=/usr/bin/spamc -e /usr/sbin/sendmail -oi "
+        "-f ${sender} ${recipient}\n")
 
 
 class Site:
@@ -150,6 +152,22 @@ def greedy_map(site):
     site.map.write_text(r'/^("?)prvs=[0-9]{4}[0-9A-Fa-f]{6}=(.+)$/ $1$2' + "\n", encoding="utf-8")
 
 
+def script_filter(site):
+    """As in Postfix's FILTER_README, named by a table."""
+    script = site.postfix.file("filter", '#!/bin/sh\nSENDMAIL="/usr/sbin/sendmail -G -i"\n')
+    table = site.postfix.file("checks", "/^Subject: x/ FILTER scan:dummy\n")
+    site.postfix.write({"header_checks": f"regexp:{table}"}, master=MASTER_CF + "scan unix - n n - 10 pipe "
+                       f"flags=Rq user=nobody argv={script} -f ${{sender}} -- ${{recipient}}\n")
+
+
+def second_instance(site):
+    other = site.postfix.folder / "other"
+    other.mkdir(exist_ok=True)
+    (other / "main.cf").write_text("myhostname = in.example.net\n", encoding="ascii")
+    (other / "master.cf").write_text("", encoding="ascii")
+    site.postfix.write({"multi_instance_directories": str(other)})
+
+
 def no_map(site):
     site.map.unlink()
 
@@ -190,6 +208,22 @@ FAULTS = [
     Fault("postfix.re-injection", "fail", "127.0.0.1:10025", r"-P .*10025/inet/smtpd_milters=",
           master=MASTER_CF.replace("- - smtpd\n", "- - smtpd -o content_filter=scan:x\n", 1) + FILTER
           + REINJECT),
+    Fault("postfix.pipe_filters", "warn", "^scan .*sendmail", r'relays = \[ "local" \];',
+          {"content_filter": "scan:x"}, master=MASTER_CF + PIPE,
+          cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.pipe_filters", "warn", "^scan .*sendmail", r'relays = \[ "local" \];',
+          master=MASTER_CF.replace("- - smtpd\n", "- - smtpd -o content_filter=scan:\n", 1) + PIPE,
+          cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.pipe_filters", "warn", "^scan .*sendmail", r'relays = \[ "local" \];',
+          {"smtpd_sender_restrictions": "check_sender_access static:{FILTER scan:x}"},
+          master=MASTER_CF + PIPE, cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.pipe_filters", "warn", "^scan .*sendmail", r'relays = \[ "local" \];',
+          make=script_filter, cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.own_names", "warn", r"^out\.example\.net .*submission", r'"out.example.net" to own_names',
+          master=submission("myhostname=out.example.net"),
+          cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.own_names", "warn", r"^in\.example\.net .*/other", r'"in.example.net" to own_names',
+          make=second_instance, cure=lambda site: site.postfix.write()),
     Fault("postfix.smtpd_proxy_filter", "fail", "smtp .*127.0.0.1:10024",
           r"smtp/inet/smtpd_proxy_filter=.* .*smtp/inet/content_filter=smtp:127\.0\.0\.1:10024",
           master=MASTER_CF.replace("- - smtpd\n",
@@ -348,12 +382,22 @@ def test_every_check_of_postfix_is_in_the_table(site):
     assert untried == {"postfix.recipient_delimiter"}
 
 
+def test_names_and_a_relay_that_are_told(ended_well):
+    """What the two findings on mail that is handed in again ask for ends them."""
+    with Site({"own_names": ["*.example.net"], "relays": ["local"]}) as site:
+        site.postfix.write({"content_filter": "scan:x"}, master=submission(
+            "myhostname=out.example.net") + PIPE)
+        found = site.check()
+        assert not bad(of(found, "postfix.pipe_filters") + of(found, "postfix.own_names"))
+
+
 WELL = [
     ("postfix.smtpd_milters", {"smtpd_milters": "inet:localhost:1, { @SOCKET@, connect_timeout=3s }"}),
     ("postfix.smtpd_milters", {"batv": "@SOCKET@", "smtpd_milters": "${batv}"}),
     ("postfix.smtpd_milters", {"smtpd_milters": "local:@PATH@"}),
     ("postfix.milter_default_action", {"smtpd_milters": "{ @SOCKET@, default_action=tempfail }"}),
     ("postfix.re-injection", {"content_filter": "scan:[127.0.0.1]:10024"}),
+    ("postfix.pipe_filters", {"content_filter": "scan:[127.0.0.1]:10024"}),
     ("postfix.mynetworks", {"mynetworks": "127.0.0.2"}),
     ("postfix.mynetworks", {"mynetworks": "127.0.0.2/32 !10.0.0.1 [::ffff:127.0.0.2]/128"}),
     ("postfix.masquerade_domains", {"masquerade_domains": "example.com",
