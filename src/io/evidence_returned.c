@@ -92,7 +92,8 @@ static enum answer ask_tag(void *self, const struct question *q)
         return answer;
     }
     answer = ANSWER_NO;
-    for (size_t i = 0; i < bounce->tag_count && answer != ANSWER_YES; i++) {
+    for (size_t i = 0;
+         i < bounce->tag_count && answer != ANSWER_YES && content_may_look_up(q->content); i++) {
         enum answer one = tag_proves(&asked, bounce->tags[i].address, q->now);
         answer = one != ANSWER_NO ? one : answer;
     }

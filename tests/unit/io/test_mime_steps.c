@@ -17,7 +17,7 @@
 
 enum {
     KIB = 1024,
-    ROUNDS = 1000,
+    ROUNDS = 2000,
     SIZE = 16 * KIB,
     UNITS = 6,        /* pieces in what is repeated */
     SHOWN = 200,      /* octets, of each end */
