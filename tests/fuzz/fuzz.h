@@ -1,6 +1,7 @@
 /*
- * What the fuzz targets share: the check that ends a run as a finding, and an input that is eaten
- * from the front. An input that is used up goes on as zeros, so every input means something.
+ * What the fuzz targets share: the check that ends a run as a finding, an input that is eaten from
+ * the front, and a watch on the time for each octet. An input that is used up goes on as zeros, so
+ * every input means something.
  */
 #ifndef BATV_FUZZ_H
 #define BATV_FUZZ_H
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,6 +24,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
             abort();                                                                               \
         }                                                                                          \
     } while (0)
+
+/* An input that takes long for its length is a finding. That is CPU time, and a hundred times what
+ * an octet of a bounce may take: a sanitizer is at work. What is quadratic shows all the same. */
+enum { WATCH_MICROSECONDS = 2000000, WATCH_MICROSECONDS_PER_OCTET = 30 };
+
+static inline uint64_t watch_start(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static inline void watch_end(uint64_t start, size_t octets)
+{
+    require(watch_start() - start <
+            WATCH_MICROSECONDS + WATCH_MICROSECONDS_PER_OCTET * (uint64_t)octets);
+}
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

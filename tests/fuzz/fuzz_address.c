@@ -75,6 +75,7 @@ static void check_forms(const struct address *address)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, data + size};
+    uint64_t start = watch_start();
     struct address address;
     char *raw = take_rest(&input);
     require(address_parse(raw, &address) == STATUS_OK);
@@ -88,5 +89,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_forms(&address);
     address_free(&address);
     free(raw);
+    watch_end(start, size);
     return 0;
 }

@@ -242,6 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct out out;
     struct input input = {data, data + size};
+    uint64_t start = watch_start();
     struct site_state state = {.now = site_noon(0), .random = true};
     site_configure(0, &input);
     site_begin(&state);
@@ -257,5 +258,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     converse(fd, &out);
     close(fd);
     site_end();
+    watch_end(start, size);
     return 0;
 }

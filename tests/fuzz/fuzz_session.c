@@ -1193,6 +1193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct smfi_str sessions[SESSIONS];
     struct input input = {data, data + size};
+    uint64_t start = watch_start();
     struct site_state state = {.now = site_noon(0), .random = true};
     take_script(&input);
     take_state(&input, &state);
@@ -1212,5 +1213,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(script.evidence);
     script.evidence = NULL;
     site_end();
+    watch_end(start, size);
     return 0;
 }
