@@ -210,7 +210,8 @@ static bool is_status(const struct bounce_part *part)
 static bool is_refusal(struct octets disposition)
 {
     static const char *const words[] = {"denied", "deleted", "failed"};
-    const char *mark = memchr(disposition.start, ';', disposition.length);
+    const char *mark =
+        disposition.length > 0 ? memchr(disposition.start, ';', disposition.length) : NULL;
     if (mark == NULL) {
         return false;
     }
