@@ -290,6 +290,26 @@ static bool is_among(const struct words *words, size_t count, const char *word)
     return false;
 }
 
+/* A domain in which mail arrives and that is not ours. The host's own name is judged all the same.
+ */
+static void tell_domain(struct check *check, const char *parameter, const char *name)
+{
+    char *mend = mend_config(check, "add \"%s\" to domains,", name);
+    const char *host = postfix_get(check->postfix, "myhostname");
+    if (host != NULL && strcasecmp(name, host) == 0) {
+        check_add(check, CHECK_WARN, mend,
+                  "%s (%s) is in no entry of domains, and this host sends as root@%s: that mail is "
+                  "not signed, and its bounces are judged as those to a domain that does not sign",
+                  name, parameter, name);
+        return;
+    }
+    check_add(check, CHECK_WARN, mend,
+              "%s (%s) receives mail, but is in no entry of domains: its senders are not "
+              "signed, its bounces not judged, and a mailbox of ours that has an address "
+              "there too gets forged bounces by it",
+              name, parameter);
+}
+
 /* Tells of the list's domains that are not ours, from the one at index first on; those before it
  * have been told. */
 static void take_domains(struct check *check, const char *parameter, const struct words *words,
@@ -298,11 +318,7 @@ static void take_domains(struct check *check, const char *parameter, const struc
     for (size_t i = first; i < words->count; i++) {
         const char *name = words->items[i];
         if (is_literal(name) && !is_among(words, i, name) && !is_ours(check, name)) {
-            check_add(check, CHECK_WARN, mend_config(check, "add \"%s\" to domains,", name),
-                      "%s (%s) receives mail, but is in no entry of domains: its senders are not "
-                      "signed, its bounces not judged, and a mailbox of ours that has an address "
-                      "there too gets forged bounces by it",
-                      name, parameter);
+            tell_domain(check, parameter, name);
         }
     }
 }

@@ -337,10 +337,8 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     request.message = path != NULL ? &message : NULL;
-    if (path != NULL) {
-        find_server(server, sizeof server);
-        request.client.server = server;
-    }
+    find_server(server, sizeof server);
+    request.client.server = server;
     int status = ctl_become_owner(ctl) ? explain_by_files(ctl, &request) : CTL_UNABLE;
     message_file_free(&message);
     return status;

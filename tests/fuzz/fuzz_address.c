@@ -1,12 +1,14 @@
 /*
  * Envelope addresses under libFuzzer: the input is one as an MTA gives it. Whatever it is, it has
  * one meaning: written out and read again it is the same, with brackets or without, and so is each
- * of its forms.
+ * of its forms. The form that the MTA delivers to is settled too, with the MTA's word for it (all
+ * that stands behind a first NUL) and without.
  */
 #include "batv/address.h"
 
 #include "fuzz.h"
 
+#include "batv/address_meaning.h"
 #include "batv/address_unicode.h"
 #include "batv/evidence.h"
 #include "batv/tag.h"
@@ -72,11 +74,71 @@ static void check_forms(const struct address *address)
     free(plain);
 }
 
+/* No octets but letters, digits, single dots within, and one @: nothing to read otherwise. */
+static bool is_simple(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    for (size_t at = 0;; text++) {
+        size_t length = strspn(text, letters);
+        text += length;
+        if (length == 0 || *text == '\0' || (*text == '@' && at > 0)) {
+            return length > 0 && *text == '\0' && at == 1;
+        }
+        at += *text == '@';
+        if (*text != '.' && *text != '@') {
+            return false;
+        }
+    }
+}
+
+/* It is not longer than what it was read from, and where all of it is plain it means itself. */
+static void check_settled(const char *raw, const char *resolved, const char *host)
+{
+    struct address address;
+    size_t length = strlen(raw) + (resolved != NULL ? strlen(resolved) : 0) + 1;
+    require(address_settle(raw, resolved, host, &address) == STATUS_OK);
+    size_t local = strlen(address.local);
+    size_t domain = strlen(address.domain);
+    require(local + domain <= length + (host != NULL ? strlen(host) : 0));
+    check_ascii(&address);
+    check_forms(&address);
+    if (is_simple(raw)) {
+        same_as(raw, &address);
+    }
+    char *written = address_format(address.local, address.domain);
+    require(written != NULL);
+    if (is_simple(written)) {
+        struct address again;
+        require(address_settle(written, "x@x.example", host, &again) == STATUS_OK);
+        require(strcmp(again.local, address.local) == 0);
+        require(strcmp(again.domain, address.domain) == 0);
+        address_free(&again);
+    }
+    free(written);
+    address_free(&address);
+}
+
+static void check_meanings(const uint8_t *data, size_t size)
+{
+    const uint8_t *nul = size > 0 ? memchr(data, '\0', size) : NULL;
+    size_t length = nul != NULL ? (size_t)(nul - data) : size;
+    char *raw = text_of(data, length);
+    char *resolved = nul != NULL ? text_of(nul + 1, size - length - 1) : NULL;
+    const char *const words[] = {NULL, "", "alice", "alice@example.com", resolved, raw};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        check_settled(raw, words[i], "mx.example");
+        check_settled(raw, words[i], NULL);
+    }
+    free(resolved);
+    free(raw);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, data + size};
     uint64_t start = watch_start();
     struct address address;
+    check_meanings(data, size);
     char *raw = take_rest(&input);
     require(address_parse(raw, &address) == STATUS_OK);
     if (address_is_null(raw)) {

@@ -201,3 +201,10 @@ def test_explain_shows_the_address_that_it_judges(site):
     done = site.batvd.ctl("explain", "--client", "192.0.2.9", "--from", "",
                                   "--rcpt", ALICE, rc=1)
     assert "judged as" not in done.out
+
+
+@on_postfix
+def test_explain_knows_the_hosts_own_name(site):
+    done = site.ctl("explain", "--client", "192.0.2.9", "--from", "", "--rcpt", f"alice@{HOST}",
+                    rc=0)
+    assert f"judged as <{ALICE}>" in done.out and "sign.enabled" in done.out

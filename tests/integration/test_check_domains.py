@@ -97,3 +97,11 @@ def test_adding_it_mends_it(batvd, postfix, look):
         assert look({"relay_domains": "relay.test"})[0]["level"] == "ok"
     finally:
         batvd.conf.write_text(before, encoding="utf-8")
+
+
+def test_the_hosts_own_name_sends_as_root(look):
+    """Mail to it is judged all the same; what this host sends by it is not signed."""
+    finding, = look({"mydestination": "$myhostname", "myhostname": "mx.other.test"})
+    assert "this host sends as root@mx.other.test" in finding["text"], finding
+    assert finding["level"] == "warn"
+    assert 'add "mx.other.test" to domains' in finding["mend"]

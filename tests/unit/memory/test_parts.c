@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../core/fixture.h"
+#include "batv/address_meaning.h"
 #include "batv/evidence.h"
 #include "batv/ring_text.h"
 #include "ctl/explain.h"
@@ -130,6 +131,25 @@ static enum memory_run make_domains(void *context)
     MEMORY_REQUIRE((status == STATUS_OK) == (list != NULL));
     MEMORY_REQUIRE(list == NULL || domain_list_find(list, "b.example.org") == 1);
     domain_list_free(list);
+    return told(status);
+}
+
+/* By each of the ways in which an address is settled. */
+static enum memory_run settle_addresses(void *context)
+{
+    static const char *const rows[][2] = {{"<alice@example.com>", NULL},
+                                          {"<al\\ice(x)@example.com>", NULL},
+                                          {"<alice(x)@example.com>", "alice@example.com"},
+                                          {"<alice%example.com@mx.example>", "alice"},
+                                          {"<(x)>", ""}};
+    (void)context;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < COUNT_OF(rows); i++) {
+        struct address address;
+        status = address_settle(rows[i][0], rows[i][1], "mx.example", &address);
+        MEMORY_REQUIRE((status == STATUS_OK) == (address.ascii != NULL));
+        address_free(&address);
+    }
     return told(status);
 }
 
@@ -640,13 +660,10 @@ static const struct {
     memory_scenario *scenario;
     unsigned calls;
 } parts[] = {
-    {"patterns", make_patterns, 3},
-    {"networks", make_networks, 3},
-    {"hosts", make_hosts, 3},
-    {"expressions", make_regexes, 6},
-    {"domains", make_domains, 3},
-    {"status", tell_status, 8},
-    {"both status files", tell_domains, 30},
+    {"patterns", make_patterns, 3},  {"networks", make_networks, 3},
+    {"hosts", make_hosts, 3},        {"expressions", make_regexes, 6},
+    {"domains", make_domains, 3},    {"addresses", settle_addresses, 8},
+    {"status", tell_status, 8},      {"both status files", tell_domains, 30},
     {"a rule's name", name_rule, 1},
 };
 
