@@ -191,6 +191,15 @@ def test_bounce_of_cron_mail_is_proven(site):
     assert entry["proof"] == "header" and entry["rule"] == "evidence.header", entry.line
 
 
+@on_postfix
+def test_answer_to_cron_mail_is_proven_by_the_journal(site):
+    site.use({"evidence": {"header": False}})
+    message = cron_mail(site)
+    sent, entry = site.answer(answers.vacation, message.data, ROOT)
+    assert sent.accepted, sent
+    assert (entry["proof"], entry["judged"]) == ("journal", "<root@example.com>"), entry.line
+
+
 # -- what explain says ----------------------------------------------------------------------------
 
 @on_postfix

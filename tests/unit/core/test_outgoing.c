@@ -610,6 +610,41 @@ static struct transaction *submission(const struct site *site, const struct clie
     return t;
 }
 
+/* Names that the host has for itself are known by the first of our domains, and get no tag. */
+static const char *const own_names[] = {"<root@localhost>", "<root@[192.0.2.1]>",
+                                        "<root@mx.example.test>", "<root>",
+                                        "<ro\\ot(x)@LOCALHOST>"};
+
+START_TEST(test_own_names)
+{
+    struct site *site = site_make();
+    site_evidence(site);
+    for (int inside = 0; inside < 2; inside++) {
+        struct client client = client_of(inside != 0 ? INSIDE : OUTSIDE);
+        size_t count;
+        client.server = "mx.example.test";
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, own_names[_i], NULL, NULL);
+        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+        ck_assert_int_eq(transaction_goes_out(t), inside != 0);
+        if (inside != 0) {
+            transaction_header_address(t, true, "alice@localhost");
+            transaction_header_address(t, false, "root@example.com");
+            decide(t, site);
+            const struct outgoing *outgoing = transaction_outgoing(t);
+            ck_assert_uint_eq(outgoing->address_count, 2);
+            ck_assert_str_eq(outgoing->addresses[0], "root@example.com");
+            ck_assert_str_eq(outgoing->addresses[1], "alice@example.com");
+            const struct effect *effects = transaction_effects(t, &count);
+            ck_assert_uint_eq(count, 1);
+            ck_assert_int_eq(effects[0].kind, EFFECT_ADD_HEADER);
+        }
+        transaction_free(t);
+    }
+    site_free(site);
+}
+END_TEST
+
 /* However many copies a stranger writes, the first few that are not ours go. Those beyond the ones
  * that are looked at stay, be they ours or not, and prove nothing. */
 START_TEST(test_very_many_copies)
@@ -795,6 +830,7 @@ int main(void)
     add_table(suite, "what it is known by", test_known, COUNT_OF(known));
 
     TCase *tcase = tcase_create("events");
+    tcase_add_loop_test(tcase, test_own_names, 0, (int)COUNT_OF(own_names));
     tcase_add_test(tcase, test_very_many_copies);
     tcase_add_test(tcase, test_the_last_copy);
     tcase_add_test(tcase, test_absurd_value);
