@@ -23,6 +23,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "batv/address_meaning.h"
 #include "batv/evidence.h"
 #include "batv/message_id.h"
 
@@ -720,9 +721,23 @@ static bool is_canonical(const char *raw, const char *resolved)
     return same && resolved == NULL;
 }
 
+/* True where the address means what one sees in it, and no name that every host has for itself. */
+static bool is_meant_so(const char *raw)
+{
+    struct address seen;
+    struct address meant;
+    require(address_parse(raw, &seen) == STATUS_OK);
+    require(address_settle(raw, NULL, NULL, &meant) == STATUS_OK);
+    bool same = strcmp(seen.local, meant.local) == 0 && strcmp(seen.ascii, meant.ascii) == 0;
+    bool host = address_names_host(&meant, NULL);
+    address_free(&meant);
+    address_free(&seen);
+    return same && !host;
+}
+
 static void know_recipient(const struct message *m, const struct event *event, struct recipient *r)
 {
-    *r = (struct recipient){.raw = strdup(event->first), .sure = true};
+    *r = (struct recipient){.raw = strdup(event->first), .sure = is_meant_so(event->first)};
     free(mailbox_of(m, event->first, site.state.now, &r->result, &r->ours));
     r->canonical = is_canonical(event->first, event->resolved);
     if (event->resolved != NULL) { /* the MTA may know better whose it is */
@@ -730,7 +745,8 @@ static void know_recipient(const struct message *m, const struct event *event, s
         bool ours;
         free(mailbox_of(m, event->resolved, site.state.now, &result, &ours));
         /* of a mailbox alone the domain is found out by what the raw address means to Sendmail */
-        r->sure = result == r->result && ours == r->ours && strchr(event->resolved, '@') != NULL;
+        r->sure = r->sure && result == r->result && ours == r->ours &&
+                  strchr(event->resolved, '@') != NULL;
     }
 }
 
