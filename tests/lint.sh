@@ -61,7 +61,7 @@ check_layers() {
         $1 ~ /^src\/io\// && $3 ~ /^"(milter|ctl)\// { bad("io is below milter and ctl") }
         $1 ~ /^src\/milter\// && $3 ~ /^"ctl\// { bad("milter and ctl stand side by side") }
         $1 ~ /^src\/ctl\// && $3 ~ /^"milter\// { bad("milter and ctl stand side by side") }
-        $3 ~ /^<libmilter\// && $1 != "src/milter/adapter.c" { bad("for src/milter/adapter.c only") }
+        $3 ~ /^<libmilter\// && $1 !~ /^src\/milter\/(adapter|guard)\.c$/ { bad("for src/milter/ only") }
         $3 == "<libconfig.h" && $1 != "src/io/config.c" { bad("for src/io/config.c only") }
         $3 ~ /^<gmime\// && $1 != "src/io/mime.c" { bad("for src/io/mime.c only") }
         $3 == "<unbound.h" && $1 != "src/io/resolver.c" { bad("for src/io/resolver.c only") }

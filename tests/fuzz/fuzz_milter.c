@@ -5,10 +5,9 @@
  * end anywhere. Whatever comes, what is answered is made of whole packets that the protocol knows,
  * changes come before the answer to the end of a message only, and the connection ends.
  *
- * One thing is kept from libmilter, which takes it on trust: macros whose names and values are not
- * pairs, at which it reads beyond them. And about once in fifty thousand connections it forgets to
- * look at one until something else happens (its pool of workers misses a wake-up); so another
- * connection is made where nothing has happened for a while.
+ * About once in fifty thousand connections libmilter forgets to look at one until something else
+ * happens (its pool of workers misses a wake-up); so another connection is made where nothing has
+ * happened for a while.
  */
 #include "site.h"
 
@@ -112,36 +111,6 @@ static void put_line(struct out *out, const uint8_t *line, size_t length)
     free(copy);
 }
 
-static bool are_pairs(const uint8_t *strings, size_t length)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < length; i++) {
-        count += strings[i] == 0;
-    }
-    return length == 0 || (count % 2 == 0 && strings[length - 1] == 0);
-}
-
-/* Makes another command of macros that are no pairs; found as libmilter finds packets. */
-static void spare_libmilter(struct out *out)
-{
-    size_t at = 0;
-    while (out->used - at > sizeof(uint32_t)) {
-        uint32_t size;
-        memcpy(&size, out->octets + at, sizeof size);
-        size = ntohl(size);
-        at += sizeof size;
-        size_t left = out->used - at;
-        if (size == 0 || size > left) {
-            return;
-        }
-        bool macros = out->octets[at] == SMFIC_MACRO;
-        if (macros && (size < 2 || !are_pairs(out->octets + at + 2, size - 2))) {
-            out->octets[at] = SMFIC_UNKNOWN;
-        }
-        at += size;
-    }
-}
-
 static void write_input(struct input *input, struct out *out)
 {
     out->used = 0;
@@ -155,7 +124,6 @@ static void write_input(struct input *input, struct out *out)
         put_line(out, input->at, length);
         input->at += length + (newline != NULL);
     }
-    spare_libmilter(out);
 }
 
 /* ------------------------------------------------------------------- reading */

@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 import socket
+import subprocess
 import time
 
 import pytest
@@ -27,6 +28,48 @@ CONFIG = {"domains": ("example.com", {"name": "marked.example", "verify_action":
 def running():
     with Batvd(CONFIG) as instance:
         yield instance
+
+
+# -- macros that libmilter takes on trust ---------------------------------------------------------
+
+NO_PAIRS = {"one name": b"Mname\0", "three strings": b"Mi\0id\0name\0", "not ended": b"Mi\0id",
+            "not ended, even": b"Mi\0id\0a\0b", "one NUL": b"C\0", "thousands": b"R" + b"a\0" * 9999}
+PAIRS = {"a step alone": b"M", "empty strings": b"M\0\0", "an empty value": b"Mi\0\0",
+         "an unknown step": b"?a\0b\0", "thousands": b"R" + b"a\0" * 10000}
+
+
+@pytest.mark.parametrize("packet", NO_PAIRS.values(), ids=NO_PAIRS)
+def test_macros_that_are_no_pairs_end_their_session_alone(running, packet):
+    with MilterSession(running.milter, **INSIDE) as other:
+        other.mail("<alice@example.com>")
+        with MilterSession(running.milter) as s:
+            s.send_packet(b"D", packet)
+            with pytest.raises((EOFError, ConnectionError)):
+                s.send_packet(b"R", b"<alice@example.com>\0")
+                s.read_packet()
+        assert other.rcpt("<far@other.test>").kind == "continue"
+    assert running.process.poll() is None
+
+
+@pytest.mark.parametrize("packet", PAIRS.values(), ids=PAIRS)
+def test_macros_that_are_pairs_are_read(running, packet):
+    with MilterSession(running.milter, **INSIDE) as s:
+        s.send_packet(b"D", packet)
+        assert s.message("<alice@example.com>", ["<far@other.test>"]).new_sender
+
+
+def test_libmilter_calls_the_guard():
+    """The name is in libmilter's procedure linkage table, and batvd defines it for everybody."""
+    batvd = util.binary("batvd")
+    linked = subprocess.run(["ldd", batvd], capture_output=True, text=True, check=True).stdout
+    library = re.search(r"libmilter\.so\S* => (\S+)", linked)[1]
+    table = subprocess.run(["readelf", "-rW", library], capture_output=True, text=True,
+                           check=True).stdout
+    assert re.search(r"JUMP_SLO.* mi_rd_cmd", table)
+    names = subprocess.run(["nm", "-D", "--defined-only", batvd], capture_output=True, text=True,
+                           check=True).stdout
+    assert re.search(r" T mi_rd_cmd$", names, re.M)
+
 
 
 def session(instance, **options):
