@@ -76,8 +76,9 @@ static void print_stat(const struct ctl *ctl, const struct journal_stat *stat)
         print_moment(", the last on ", stat->forced_at);
     }
     if (stat->damaged_aside) {
-        printf("an earlier journal was damaged and is set aside as %s/journal.damaged\n",
-               ctl->config->state_dir);
+        print_format(stdout,
+                     "an earlier journal was damaged and is set aside as %s/journal.damaged\n",
+                     ctl->config->state_dir);
     }
     if (!ctl->config->settings->evidence.journal) {
         puts("it is off by the configuration: nothing is added to it, or asked of it");

@@ -15,6 +15,7 @@
 #include "ctl/commands.h"
 #include "ctl/postfix.h"
 #include "ctl/postfix_needs.h"
+#include "ctl/print.h"
 #include "ctl/running.h"
 #include "ctl/sendmail.h"
 #include "ctl/setup.h"
@@ -130,7 +131,7 @@ static int print_postfix(struct ctl *ctl, const struct found *found)
     char *folder = setup_folder_command(ctl, found->postfix);
     puts("What Postfix needs, to be applied by hand, or by this command with --apply:\n");
     if (folder != NULL) {
-        printf("# The folder for the socket.\n%s &&\n\n", folder);
+        print_format(stdout, "# The folder for the socket.\n%s &&\n\n", folder);
     }
     free(folder);
     fflush(stdout);
@@ -156,20 +157,22 @@ static int print_sendmail(struct ctl *ctl, bool apply)
 static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
 {
     if (found->postfix != NULL) {
-        printf("mail server: Postfix %s, configured in %s\n",
-               postfix_get(found->postfix, "mail_version"),
-               postfix_get(found->postfix, "config_directory"));
+        print_format(stdout, "mail server: Postfix %s, configured in %s\n",
+                     postfix_get(found->postfix, "mail_version"),
+                     postfix_get(found->postfix, "config_directory"));
         if (found->sendmail != NULL) {
-            printf("    Sendmail is here as well, configured in %s. If that is what takes mail:\n"
-                   "    batvctl mta sendmail\n",
-                   sendmail_cf(found->sendmail));
+            print_format(
+                stdout,
+                "    Sendmail is here as well, configured in %s. If that is what takes mail:\n"
+                "    batvctl mta sendmail\n",
+                sendmail_cf(found->sendmail));
         }
         return apply ? setup_postfix(ctl, found->postfix, found->map_path)
                      : print_postfix(ctl, found);
     }
     if (found->sendmail != NULL) {
-        printf("mail server: Sendmail %s, configured in %s\n", sendmail_version(found->sendmail),
-               sendmail_cf(found->sendmail));
+        print_format(stdout, "mail server: Sendmail %s, configured in %s\n",
+                     sendmail_version(found->sendmail), sendmail_cf(found->sendmail));
         return print_sendmail(ctl, apply);
     }
     puts("mail server: neither Postfix nor Sendmail is here. On the host that has it, batvctl mta "

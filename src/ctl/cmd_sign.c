@@ -75,7 +75,7 @@ static void print_signing(struct json *json, const char *address, const struct s
     } else {
         fputs("batvctl: ", stderr);
         print_text(stderr, address);
-        fprintf(stderr, ": %s: %s\n", reason, explain_skip(s->reason));
+        print_format(stderr, ": %s: %s\n", reason, explain_skip(s->reason));
     }
 }
 

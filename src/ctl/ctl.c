@@ -5,9 +5,11 @@
 #include "ctl/ctl.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/owner.h"
+#include "ctl/print.h"
 #include "io/privileges.h"
 #include "io/ring_file.h"
 
@@ -16,9 +18,11 @@ static void complain(const char *format, va_list arguments) __attribute__((forma
 static void complain(const char *format, va_list arguments)
 {
     fflush(stdout); /* in one file, in the order in which it happened */
+    char *text = format_text(format, arguments);
     fputs("batvctl: ", stderr);
-    vfprintf(stderr, format, arguments);
+    print_text(stderr, text != NULL ? text : "out of memory");
     fputc('\n', stderr);
+    free(text);
 }
 
 void ctl_error(const char *format, ...)

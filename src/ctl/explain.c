@@ -110,8 +110,8 @@ static const struct decision *find_decision(const struct explanation *e, enum de
 
 static void print_skip(const struct decision *skip)
 {
-    printf("not signed: %s%s%s: %s", skip->reason, skip->entry != NULL ? ":" : "",
-           skip->entry != NULL ? skip->entry : "", explain_skip(skip->reason));
+    print_format(stdout, "not signed: %s%s%s: %s", skip->reason, skip->entry != NULL ? ":" : "",
+                 skip->entry != NULL ? skip->entry : "", explain_skip(skip->reason));
     if (skip->recipient != NULL) {
         fputs(", ", stdout);
         print_address(skip->recipient);
@@ -161,7 +161,7 @@ static void print_domain(const struct explanation *e, const struct rules *rules)
 {
     time_t until;
     enum auto_state state = snapshot_auto(e->snapshot, rules, e->now, &until);
-    printf("  domain %s: ", rules->name);
+    print_format(stdout, "  domain %s: ", rules->name);
     if (rules->action == ACTION_AUTO) {
         fputs("auto, ", stdout);
         print_auto(stdout, state, until, settings_wait(e->snapshot->settings));
@@ -245,7 +245,7 @@ static void print_reply(const struct reply *reply)
         break;
     case REPLY_TEMPFAIL:
     case REPLY_REJECT:
-        printf("%s %s %s\n", reply->code, reply->enhanced, reply->text);
+        print_format(stdout, "%s %s %s\n", reply->code, reply->enhanced, reply->text);
         break;
     }
 }
@@ -304,10 +304,10 @@ static void print_effect(const struct effect *effect)
         print_address(effect->value);
         break;
     case EFFECT_REMOVE_HEADER:
-        printf("header %s removed", effect->name);
+        print_format(stdout, "header %s removed", effect->name);
         break;
     case EFFECT_ADD_HEADER:
-        printf("header added: %s: ", effect->name);
+        print_format(stdout, "header added: %s: ", effect->name);
         print_text(stdout, effect->value);
         break;
     case EFFECT_QUARANTINE:

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "batv/day.h"
+#include "io/visible.h"
 
 void json_begin(struct json *json, FILE *out)
 {
@@ -43,37 +44,9 @@ void json_end_list(struct json *json)
     }
 }
 
-/* The octets of the UTF-8 character (RFC 3629) that text begins with; 0: it begins with none. */
-static size_t utf8_length(const unsigned char *text)
-{
-    static const struct {
-        unsigned char from, to;  /* of the first octet */
-        unsigned char low, high; /* of the second */
-        size_t length;
-    } forms[] = {
-        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (text[0] < forms[i].from || text[0] > forms[i].to) {
-            continue;
-        }
-        size_t n = 1;
-        if (forms[i].length > 1 && text[1] >= forms[i].low && text[1] <= forms[i].high) {
-            n = 2;
-            while (n < forms[i].length && (text[n] & 0xc0) == 0x80) {
-                n++;
-            }
-        }
-        return n == forms[i].length ? n : 0;
-    }
-    return 0;
-}
-
 static bool is_utf8(const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const char *p = text;
     size_t length = 1;
     while (*p != '\0' && length > 0) {
         length = utf8_length(p);
@@ -95,7 +68,7 @@ static void put_escaped(FILE *out, const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
     while (*p != '\0') {
-        size_t length = utf8_length(p);
+        size_t length = utf8_length((const char *)p);
         unsigned code;
         if (length == 0) {
             fputs("\xef\xbf\xbd", out); /* U+FFFD */

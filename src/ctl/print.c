@@ -2,20 +2,25 @@
 #include "ctl/print.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "batv/day.h"
+#include "io/visible.h"
 
 void print_text(FILE *out, const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f; /* U+0080 to U+009F in UTF-8 */
-        if (*p < 0x20 || *p == 0x7f || c1) {
-            fprintf(out, "\\x%02X", *p);
-        } else {
-            fputc(*p, out);
-        }
-    }
+    visible_print(out, text, "");
+}
+
+void print_format(FILE *out, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = format_text(format, arguments);
+    va_end(arguments);
+    visible_print(out, text != NULL ? text : "out of memory\n", "\n");
+    free(text);
 }
 
 void print_ip(FILE *out, const struct ip *ip)

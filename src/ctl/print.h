@@ -10,11 +10,14 @@
 
 enum { PRINT_TIME = sizeof "2026-11-28 12:00 UTC", PRINT_SPAN = 48 };
 
-/* Text that a terminal may be given: control characters become \xHH. */
+/* Text of whatever origin, as io/visible.h has it. */
 void print_text(FILE *out, const char *text);
 
 /* An IPv4 address as such, though it is held as an IPv6 one. */
 void print_ip(FILE *out, const struct ip *ip);
+
+/* As fprintf, of text of whatever origin, in lines of ours. */
+void print_format(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* As vasprintf. NULL: no memory. The caller frees. */
 char *format_text(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));

@@ -313,8 +313,8 @@ static int write_anew(struct ctl *ctl, const char *former, const struct setup_wi
     for (size_t i = 0; i < wish->count; i++) {
         listing_add(&listing, wish->domains[i]);
     }
-    printf("configuration: %s %s: ", ctl->config_path,
-           former != NULL ? "was there; domains set in it" : "written; domains");
+    print_format(stdout, "configuration: %s %s: ", ctl->config_path,
+                 former != NULL ? "was there; domains set in it" : "written; domains");
     print_text(stdout, listing_end(&listing));
     putchar('\n');
     return CTL_YES;
@@ -337,7 +337,7 @@ int setup_configuration(struct ctl *ctl, const struct setup_wish *wish)
     } else if (!has_domains(ctl->config, wish)) {
         exit = refuse_other(ctl);
     } else if (state_dir_fits(ctl->config)) {
-        printf("configuration: %s has these domains already\n", ctl->config_path);
+        print_format(stdout, "configuration: %s has these domains already\n", ctl->config_path);
         exit = CTL_YES;
     }
     free(text);
@@ -363,7 +363,7 @@ static bool make_state_dir(const struct config *config, struct identity *owner)
         ctl_error("state_dir %s", why.text);
         return false;
     }
-    printf("state_dir: %s made\n", path);
+    print_format(stdout, "state_dir: %s made\n", path);
     return true;
 }
 
@@ -380,10 +380,10 @@ static int make_ring(struct ctl *ctl)
                                         : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
     int exit = CTL_UNABLE;
     if (status == STATUS_OK) {
-        printf("keyring: %s is there and stays\n", ring_source_path(source));
+        print_format(stdout, "keyring: %s is there and stays\n", ring_source_path(source));
         exit = CTL_YES;
     } else if (status == STATUS_NOT_FOUND) {
-        printf("keyring: %s: ", ring_source_path(source));
+        print_format(stdout, "keyring: %s: ", ring_source_path(source));
         fflush(stdout);
         exit = cmd_key(ctl, 2, argv);
     } else {

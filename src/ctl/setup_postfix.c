@@ -17,6 +17,7 @@
 #include "ctl/milter_address.h"
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
+#include "ctl/print.h"
 #include "ctl/program.h"
 #include "ctl/running.h"
 #include "ctl/setup.h"
@@ -122,7 +123,7 @@ static int make_folder(const struct work *work)
                     group != NULL ? group->gr_gid : (gid_t)-1, &why) != STATUS_OK) {
         exit = fail(&why);
     } else {
-        printf("socket: %s made for it\n", folder);
+        print_format(stdout, "socket: %s made for it\n", folder);
     }
     free(folder);
     return exit;
@@ -139,7 +140,7 @@ static enum status keep_map(const struct work *work, struct reason *why)
     }
     enum status status = file_copy(work->map_path, copy, why);
     if (status == STATUS_OK) {
-        printf("map: the former %s is kept as %s\n", work->map_path, copy);
+        print_format(stdout, "map: the former %s is kept as %s\n", work->map_path, copy);
     }
     free(copy);
     return status;
@@ -160,7 +161,8 @@ static int write_map(const struct work *work)
         status = draft_replace(work->map_path, text, 0644, &why);
     }
     if (status == STATUS_OK) {
-        printf("map: %s %s\n", work->map_path, same ? "is as it should be" : "written");
+        print_format(stdout, "map: %s %s\n", work->map_path,
+                     same ? "is as it should be" : "written");
     }
     free(former);
     free(text);
@@ -194,9 +196,11 @@ static void print_way_back(const struct work *work)
     char *copy = program_quote(work->copy);
     char *main_cf = program_quote(work->main_cf);
     const char *place = postfix_place(work->postfix);
-    printf("main.cf: the former one is kept; this puts it back:\n"
-           "    cp -p %s %s && postfix%s reload\n",
-           copy != NULL ? copy : work->copy, main_cf != NULL ? main_cf : work->main_cf, place);
+    print_format(stdout,
+                 "main.cf: the former one is kept; this puts it back:\n"
+                 "    cp -p %s %s && postfix%s reload\n",
+                 copy != NULL ? copy : work->copy, main_cf != NULL ? main_cf : work->main_cf,
+                 place);
     free(copy);
     free(main_cf);
 }
@@ -248,7 +252,7 @@ static int edit_main(struct work *work)
         return put_back(work);
     }
     for (size_t i = 0; i < work->count; i++) {
-        printf("main.cf: set %s\n", work->settings[i]);
+        print_format(stdout, "main.cf: set %s\n", work->settings[i]);
         if (strncmp(work->settings[i], need_name(NEED_MAPS), strlen(need_name(NEED_MAPS))) == 0 &&
             strchr(work->settings[i], ',') != NULL) {
             puts("main.cf: the other maps there work on envelope recipients only from now on, not "
@@ -299,7 +303,7 @@ static int apply(struct work *work)
         return exit;
     }
     if (work->count == 0) {
-        printf("main.cf: %s has all of it already\n", work->main_cf);
+        print_format(stdout, "main.cf: %s has all of it already\n", work->main_cf);
         return reload(work);
     }
     exit = edit_main(work);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/visible.h"
+
 /* A file of garbage may have a fault in each of its lines; nobody reads more than this. */
 enum { MESSAGES_MAX = 500 };
 
@@ -79,7 +81,8 @@ void config_messages_print(const struct config_messages *messages, FILE *stream)
 {
     for (size_t i = 0; i < messages->count; i++) {
         char *line = config_message_format(&messages->items[i]);
-        fprintf(stream, "%s\n", line == NULL ? messages->items[i].text : line);
+        visible_print(stream, line == NULL ? messages->items[i].text : line, "");
+        fputc('\n', stream);
         free(line);
     }
     if (messages->left_out > 0) {
