@@ -95,6 +95,7 @@ void check_default_action(struct check *check);
 void check_milter_macros(struct check *check);
 void check_filter_classes(struct check *check);
 void check_received(struct check *check);
+void check_own_names(struct check *check);
 void check_mynetworks(struct check *check);
 void check_masquerade(struct check *check);
 void check_sender_maps(struct check *check);
@@ -129,6 +130,7 @@ void check_sendmail_submission(struct check *check);
 /* check_backscatter.c: settings by which this host makes backscatter of its own */
 void check_relay_recipients(struct check *check);
 void check_catch_all(struct check *check);
+void check_srs(struct check *check);
 void check_luser_relay(struct check *check);
 void check_unlisted(struct check *check);
 void check_local_recipients(struct check *check);

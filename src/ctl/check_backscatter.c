@@ -62,19 +62,32 @@ void check_relay_recipients(struct check *check)
     }
 }
 
-/* Two addresses of a domain that only a catch-all knows: its key, and nobody's. */
-static size_t make_keys(const struct settings *settings, const char *keys[])
+/* Two addresses of a domain that only a catch-all knows: its key, and one of this local part. */
+static size_t make_keys(const struct settings *settings, const char *local, const char *keys[])
 {
     size_t count = 0;
     for (size_t i = 0; i < settings->rules_count && i < DOMAINS_ASKED; i++) {
         const char *name = settings->rules[i].name;
         if (name[0] != '.') {
             keys[count] = mend_text("@%s", name);
-            keys[count + 1] = mend_text(NOBODY "@%s", name);
+            keys[count + 1] = mend_text("%s@%s", local, name);
             count += keys[count] != NULL && keys[count + 1] != NULL ? 2 : 0;
         }
     }
     return count;
+}
+
+static void free_keys(const char **keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        /* mend_text made them for us. */
+        union {
+            const char *in;
+            char *out;
+        } key = {.in = keys[i]};
+        free(key.out);
+    }
+    free(keys);
 }
 
 static void tell_unasked(struct check *check, const char *parameter, const char *table,
@@ -84,29 +97,42 @@ static void tell_unasked(struct check *check, const char *parameter, const char 
               parameter, why->text);
 }
 
-/* Looks for catch-alls in one table. True: something was told. */
-static bool check_table(struct check *check, const char *parameter, const char *table,
-                        const char *const keys[], size_t count)
+/* Adds the domains of which a table knows one of the two keys. */
+static enum status ask_table(struct check *check, const char *table, const char *const keys[],
+                             size_t count, struct listing *found, struct reason *why)
 {
-    struct listing found = {.count = 0};
-    struct reason why = {""};
     char **answers = calloc(count + 1, sizeof *answers);
-    /* Through proxymap only what Postfix itself may open is reached, and only while it runs. */
-    const char *direct = strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
     if (answers == NULL) {
         check->no_memory = true;
-        return true;
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
-    enum status status = postfix_lookup(check->postfix, direct, keys, count, answers, &why);
+    enum status status = postfix_lookup(check->postfix, table, keys, count, answers, why);
     for (size_t i = 0; i + 1 < count; i += 2) {
         if (answers[i] != NULL || answers[i + 1] != NULL) {
-            listing_add(&found, keys[i] + 1);
+            listing_add(found, keys[i] + 1);
         }
     }
     for (size_t i = 0; i < count; i++) {
         free(answers[i]);
     }
     free(answers);
+    return status;
+}
+
+/* Through proxymap only what Postfix itself may open is reached, and only while it runs. */
+static const char *without_proxy(const char *table)
+{
+    return strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
+}
+
+/* Looks for catch-alls in one table. True: something was told. */
+static bool check_table(struct check *check, const char *parameter, const char *table,
+                        const char *const keys[], size_t count)
+{
+    struct listing found = {.count = 0};
+    struct reason why = {""};
+    const char *direct = without_proxy(table);
+    enum status status = ask_table(check, direct, keys, count, &found, &why);
     if (status != STATUS_OK) {
         tell_unasked(check, parameter, direct, &why);
     } else if (found.count > 0) {
@@ -150,22 +176,88 @@ void check_catch_all(struct check *check)
         check->no_memory = true;
         return;
     }
-    size_t count = make_keys(check->config->settings, keys);
+    size_t count = make_keys(check->config->settings, NOBODY, keys);
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0] && count > 0; i++) {
         told = check_tables(check, parameters[i], keys, count) || told;
     }
-    for (size_t i = 0; i < count; i++) {
-        /* mend_text made them for us. */
-        union {
-            const char *in;
-            char *out;
-        } key = {.in = keys[i]};
-        free(key.out);
-    }
-    free(keys);
+    free_keys(keys, count);
     if (!told) {
         check_ok(check, "no table knows every address of a domain of ours");
     }
+}
+
+/* Bounces to SRS addresses are accepted as they come (exclude.recipients): a domain that knows
+ * every address delivers them to a mailbox. */
+
+static bool takes_srs(const struct check *check, const char *domain)
+{
+    char *address = mend_text("SRS0=" NOBODY "@%s", domain);
+    bool takes = address != NULL &&
+                 pattern_list_match(check->config->settings->exclude_recipients, address) != NULL;
+    free(address);
+    return takes;
+}
+
+static void find_srs(struct check *check, const char *parameter, const char *const keys[],
+                     size_t count, struct listing *out)
+{
+    struct words tables = {.items = NULL};
+    struct reason ignored; /* check_catch_all tells of a table that cannot be asked */
+    if (!words_split(postfix_get(check->postfix, parameter), &tables)) {
+        check->no_memory = true;
+    }
+    for (size_t i = 0; i < tables.count; i++) {
+        (void)ask_table(check, without_proxy(tables.items[i]), keys, count, out, &ignored);
+    }
+    words_free(&tables);
+}
+
+/* Local domains of ours: all that nobody has goes to luser_relay. */
+static void find_local_srs(const struct check *check, struct listing *out)
+{
+    const char *local = postfix_get(check->postfix, "mydestination");
+    const struct settings *settings = check->config->settings;
+    if (list_is_empty(postfix_get(check->postfix, "luser_relay"))) {
+        return;
+    }
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        if (list_has(local, settings->rules[i].name)) {
+            listing_add(out, settings->rules[i].name);
+        }
+    }
+}
+
+void check_srs(struct check *check)
+{
+    static const char *const parameters[] = {"virtual_alias_maps", "virtual_mailbox_maps"};
+    const struct settings *settings = check->config->settings;
+    struct listing found = {.count = 0};
+    const char **keys = calloc(2 * settings->rules_count + 1, sizeof *keys);
+    if (keys == NULL) {
+        check->no_memory = true;
+        return;
+    }
+    if (takes_srs(check, "example.com")) {
+        size_t count = make_keys(settings, "SRS0=" NOBODY, keys);
+        for (size_t i = 0; i < sizeof parameters / sizeof parameters[0] && count > 0; i++) {
+            find_srs(check, parameters[i], keys, count, &found);
+        }
+        find_local_srs(check, &found);
+        free_keys(keys, count);
+    } else {
+        free(keys);
+    }
+    if (found.count == 0) {
+        check_ok(check, "no mailbox gets what is sent to an SRS address that nobody made");
+        return;
+    }
+    check_add(check, CHECK_WARN,
+              mend_config(check, "unless SRS addresses are made here, in which case end the "
+                                 "catch-all, exclude: { recipients = [ \"postmaster@*\", "
+                                 "\"abuse@*\" ]; };"),
+              "a forged bounce to SRS0=anything reaches a mailbox unjudged, by exclude.recipients "
+              "and a catch-all, for %s",
+              listing_end(&found));
 }
 
 void check_luser_relay(struct check *check)

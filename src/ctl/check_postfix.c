@@ -15,6 +15,7 @@
 #include "ctl/postfix_trust.h"
 #include "ctl/words.h"
 #include "io/config_file.h"
+#include "io/file.h"
 
 enum { LIST_FILE_MAX = 1 << 20 };
 
@@ -343,6 +344,42 @@ void check_received(struct check *check)
     if (check->count == before) {
         check_ok(check, "every domain that main.cf names as receiving mail is in domains");
     }
+}
+
+/* What local processes send as, cron for one. The value may be the path of a file with the name in
+ * its first line, as on Debian. NULL: unknown. */
+static char *find_origin(struct check *check)
+{
+    struct reason why;
+    char *text = NULL;
+    const char *origin = postfix_get(check->postfix, "myorigin");
+    if (origin[0] != '/') {
+        text = strdup(origin);
+        check->no_memory = check->no_memory || text == NULL;
+    } else if (file_read(origin, &text, &why) != STATUS_OK) {
+        return NULL;
+    }
+    if (text != NULL) {
+        text[strcspn(text, " \t\r\n")] = '\0';
+    }
+    return text;
+}
+
+void check_own_names(struct check *check)
+{
+    const struct settings *settings = check->config->settings;
+    char *origin = find_origin(check);
+    if (origin == NULL || origin[0] == '\0' || settings->rules_count == 0) {
+        check_ok(check, "nothing to compare with domains");
+    } else if (is_ours(check, origin)) {
+        check_ok(check, "this host sends as root@%s, which is in domains", origin);
+    } else {
+        check_add(check, CHECK_WARN, mend_config(check, "add \"%s\" to domains,", origin),
+                  "this host sends as root@%s (myorigin), which is in no entry of domains: that "
+                  "mail has no tag, and its bounces are judged by their content only",
+                  origin);
+    }
+    free(origin);
 }
 
 /* Networks. */

@@ -327,6 +327,17 @@ FAULTS = [
           lines="relay_recipient_maps = regexp:@DIR@/all.regexp\n", cure=ordinary),
     Fault("backscatter.catch-all", "warn", "cannot be asked.*nowhere", r"^postmap .*texthash:/nowhere",
           {"virtual_alias_maps": "texthash:/nowhere"}, cure=ordinary),
+    Fault("backscatter.srs", "warn", "SRS0=anything .*for example.com", r"exclude: \{ recipients =",
+          {"virtual_alias_maps": "inline:{@example.com=alice@example.com}"}, cure=ordinary),
+    Fault("backscatter.srs", "warn", "for example.com", r"exclude: \{ recipients =",
+          {"virtual_mailbox_maps": "static:all"}, cure=ordinary),
+    Fault("backscatter.srs", "warn", "for example.com", r"exclude: \{ recipients =",
+          {"mydestination": "example.com", "luser_relay": "all@other.test"},
+          cure=lambda site: site.postfix.write({"mydestination": "example.com"})),
+    Fault("postfix.myorigin", "warn", r"sends as root@host\.test", r'add "host\.test" to domains,',
+          {"myorigin": "host.test"}, cure=ordinary),
+    Fault("postfix.myorigin", "warn", r"sends as root@mailname\.test",
+          r'add "mailname\.test" to domains,', lines="myorigin = @DIR@/mailname\n", cure=ordinary),
     Fault("backscatter.luser_relay", "warn", "other.test", r"-X luser_relay",
           {"luser_relay": "$user@other.test"}),
     Fault("backscatter.unlisted_recipients", "warn", "expected yes",
@@ -349,6 +360,7 @@ def break_it(site, fault):
     folder = site.postfix.folder
     site.postfix.file("networks", "# ours\n127.0.0.2/32 # here\n192.0.2.0/24\n")
     site.postfix.file("networks.cidr", "127.0.0.2/32 OK\n198.51.100.0/24 OK\n")
+    site.postfix.file("mailname", "mailname.test\n")
     site.postfix.file("all.regexp", "/@example\\.com$/ x\n")
     lines = fault.lines.replace("@DIR@", str(folder)).replace("@MAP@", str(site.map))
     main = dict(fault.main or {})
@@ -434,6 +446,25 @@ def test_a_map_for_domains_that_came_later(site):
         assert not bad(of(site.check(), "postfix.recipient_canonical_maps"))
     finally:
         site.batvd.configure({"domains": DOMAINS})
+
+
+@pytest.mark.parametrize("name, main, config", [
+    ("postfix.myorigin", {"myorigin": "host.test"}, {"domains": (*DOMAINS, "host.test")}),
+    ("backscatter.srs", {"virtual_alias_maps": "inline:{@example.com=alice@example.com}"}, None),
+])
+def test_what_check_says_of_the_configuration_mends_it(site, name, main, config):
+    site.postfix.write(main)
+    found, = bad(of(site.check(), name))
+    mend = re.search(r"exclude: .*\};", found["mend"])
+    before = site.batvd.conf.read_text(encoding="utf-8")
+    try:
+        if config:
+            site.batvd.configure(config)
+        else:
+            site.batvd.conf.write_text(before + mend[0] + "\n", encoding="utf-8")
+        assert not bad(of(site.check(), name))
+    finally:
+        site.batvd.conf.write_text(before, encoding="utf-8")
 
 
 def test_every_service_may_name_batvd_itself(site):
