@@ -134,3 +134,35 @@ def test_a_submission_from_an_srs_address_is_not_signed(home):
     assert sent.accepted, sent
     assert home.batvd.wait_entry("sign-skip", since=mark)["reason"] == "already-tagged"
     assert "prvs=" not in home.sink.wait_one(subject=sent.subject).mail_from
+
+
+# -- forged, with a catch-all ---------------------------------------------------------------------
+
+def test_an_srs_address_that_nobody_made_reaches_no_mailbox(srs_checked):
+    """A catch-all delivers it, and check says so; with what it says, it is rejected."""
+    site, mend = srs_checked
+    bounce, entry = site.judged_bounce("SRS0=x@example.com")
+    assert entry["rule"] == "exclude.recipients:SRS0=*@*"
+    site.assert_delivered(bounce, ALICE)
+    recipients = re.search(r"exclude: \{ recipients = \[ (.*) \]; \};", mend)[1]
+    site.use({"exclude": {"recipients": re.findall(r'"(.+?)"', recipients)}})
+    try:
+        sent, entry = site.judged_bounce("SRS0=x@example.com")
+        assert not sent.accepted and entry["action"] == "reject", entry.line
+        assert srs_finding(site)["level"] == "ok"
+        assert site.bounce(site.tagged()).accepted
+    finally:
+        site.reset()
+
+
+def srs_finding(site):
+    found = site.batvd.ctl("check", "--json", env=site.postfix.env).json
+    return next(one for one in found if one["name"] == "backscatter.srs")
+
+
+@pytest.fixture
+def srs_checked():
+    with Site(main={"virtual_alias_maps": f"inline:{{@example.com={ALICE}}}"}) as site:
+        finding = srs_finding(site)
+        assert finding["level"] == "warn", finding
+        yield site, finding["mend"]
