@@ -95,7 +95,7 @@ void check_default_action(struct check *check);
 void check_milter_macros(struct check *check);
 void check_filter_classes(struct check *check);
 void check_received(struct check *check);
-void check_own_names(struct check *check);
+void check_origin(struct check *check);
 void check_mynetworks(struct check *check);
 void check_masquerade(struct check *check);
 void check_sender_maps(struct check *check);

@@ -365,7 +365,7 @@ static char *find_origin(struct check *check)
     return text;
 }
 
-void check_own_names(struct check *check)
+void check_origin(struct check *check)
 {
     const struct settings *settings = check->config->settings;
     char *origin = find_origin(check);

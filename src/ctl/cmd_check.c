@@ -62,7 +62,7 @@ static const struct {
     {"postfix.recipient_canonical_classes", check_map_classes, POSTFIX, false},
     {"postfix.sender_rewriting", check_sender_stripped, POSTFIX, false},
     {"postfix.domains", check_received, POSTFIX, false},
-    {"postfix.myorigin", check_own_names, POSTFIX, false},
+    {"postfix.myorigin", check_origin, POSTFIX, false},
     {"postfix.mynetworks", check_mynetworks, POSTFIX, false},
     {"postfix.masquerade_domains", check_masquerade, POSTFIX, false},
     {"postfix.sender_maps", check_sender_maps, POSTFIX, false},
