@@ -13,10 +13,12 @@
 /*
  * raw as it came; resolved is the MTA's own word for it ({mail_addr}, {rcpt_addr}): NULL where it
  * gave none, and of a local mailer of Sendmail the mailbox alone; host is the MTA's name, or NULL.
- * An address whose parts stand for themselves is taken as it came; any other as the MTA says; any
- * other without the MTA's word as RFC 5322 reads it. A missing domain is host. Both parts are ""
- * where the MTA sees the null sender. Takes time linear in the texts. STATUS_NO_MEMORY: out is
- * empty.
+ * An address whose parts stand for themselves is taken as it came; any other as RFC 5322 reads it,
+ * along its routes as far as the MTA says, or as the MTA says where that is no place on its way.
+ * But what Sendmail says is what its tables made of the address: a reading that leaves no doubt
+ * counts then. Without the MTA's word routes are followed over the host itself. A missing domain is
+ * host. Both parts are "" where the MTA sees the null sender. Takes time linear in the texts.
+ * STATUS_NO_MEMORY: out is empty.
  */
 enum status address_settle(const char *raw, const char *resolved, const char *host,
                            struct address *out);

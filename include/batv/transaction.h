@@ -49,7 +49,7 @@ enum effect_kind {
 enum { EFFECT_REMOVALS = 20 };
 /* The effects of a message: its sender, two headers with what they replace, a quarantine; and for
  * each recipient two removals and an addition. */
-enum { EFFECTS_FIXED = 1 + 2 * (EFFECT_REMOVALS + 1) + 1, EFFECTS_PER_RECIPIENT = 3 };
+enum { EFFECTS_FIXED = 1 + 2 * (EFFECT_REMOVALS + 1) + 1, EFFECTS_PER_RECIPIENT = 4 };
 
 struct effect {
     enum effect_kind kind;

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "batv/tag.h"
 
@@ -123,13 +124,15 @@ static const char *skip_comment(const char *p)
 static const char *read_quoted(struct reader *r, const char *p)
 {
     bool blank = r->blank;
+    bool word = r->word;
     for (p++; *p != '\0' && *p != '"'; p++) {
         p += *p == '\\' && p[1] != '\0';
         r->blank = blank;
         put_word(r, *p);
         blank = false;
+        word = true;
     }
-    r->word = true;
+    r->word = word;
     r->blank = blank;
     return *p == '\0' ? p - 1 : p;
 }
@@ -184,8 +187,10 @@ static const char *read_some(struct reader *r, const char *p)
     case '>':
         return NULL;
     case ';':
-        if (r->group > 0) {
-            return NULL;
+        return NULL; /* of a group, or of nothing: MTAs take that too */
+    case ',':
+        if (r->used == 0 || strspn(p, ",> \t") == strlen(p)) {
+            return p; /* of a list, whose other members are empty */
         }
         break;
     case ':':
@@ -219,6 +224,22 @@ static void end_group(struct reader *r)
     r->domain = r->domain > r->group ? r->domain - r->group : 0;
 }
 
+/* Without what quotes may have kept, which MTAs take out all the same, and without dots at the
+ * end. */
+static void trim_domain(char *domain)
+{
+    size_t used = 0;
+    for (const char *p = domain + strspn(domain, " \t"); *p != '\0'; p++) {
+        if (*p != '"' && *p != '\\') {
+            domain[used++] = *p;
+        }
+    }
+    while (used > 0 && strchr(". \t", domain[used - 1]) != NULL) {
+        used--;
+    }
+    domain[used] = '\0';
+}
+
 /* Writes local and domain; the two lie in *buffer, which the caller frees. STATUS_NO_MEMORY. */
 static enum status read_address(const char *raw, char **buffer, char **local, char **domain)
 {
@@ -245,6 +266,7 @@ static enum status read_address(const char *raw, char **buffer, char **local, ch
     if (r.domain > 0) {
         r.text[r.domain - 1] = '\0';
         *domain = r.text + r.domain;
+        trim_domain(*domain);
     }
     return STATUS_OK;
 }
@@ -262,26 +284,33 @@ bool address_names_host(const struct address *address, const char *host)
     return names_host(address->ascii, host);
 }
 
-/* True where the local part, its tag taken off or not, is the mailbox; never for NULL. */
-static bool is_mailbox(const char *local, const char *mailbox)
-{
-    struct tag tag;
-    if (mailbox == NULL) {
-        return false;
-    }
-    tag_split(local, &tag);
-    char *plain = strndup(tag.plain, tag.plain_length);
-    bool same = ascii_equal(local, mailbox) || (plain != NULL && ascii_equal(plain, mailbox));
-    free(plain);
-    return same;
-}
-
 /* A place along the routes of an address: two texts within a copy of it. */
 struct place {
     char *local;
     char *domain;
     unsigned routes; /* followed */
 };
+
+/* What the MTA says of an address: the mailbox, "" for the domain where it says that alone. */
+struct word {
+    const char *local;
+    const char *domain;
+};
+
+/* True where the MTA means this place, its tag taken off or not; never where it says nothing. */
+static bool is_meant(const struct place *place, const struct word *word)
+{
+    struct tag tag;
+    if (word == NULL || (*word->domain != '\0' && !ascii_equal(place->domain, word->domain))) {
+        return false;
+    }
+    tag_split(place->local, &tag);
+    char *plain = strndup(tag.plain, tag.plain_length);
+    bool same = ascii_equal(place->local, word->local) ||
+                (plain != NULL && ascii_equal(plain, word->local));
+    free(plain);
+    return same;
+}
 
 /* The last of these octets in text, or NULL. */
 static char *last_of(char *text, const char *octets)
@@ -298,7 +327,7 @@ static bool follow_route(struct place *place)
 {
     char *bang = strchr(place->local, '!');
     char *mark = bang != NULL ? bang : last_of(place->local, "%@");
-    if (mark == NULL || place->routes == ROUTES_MAX) {
+    if (mark == NULL || mark == place->local || place->routes == ROUTES_MAX) {
         return false;
     }
     place->routes++;
@@ -308,23 +337,37 @@ static bool follow_route(struct place *place)
     return true;
 }
 
-/* Follows the routes of local@domain, the former in place. */
-static enum status find_place(char *local, char *domain, const char *mailbox, const char *host,
-                              struct place *out)
+/* True for dom!user@dom, user%dom@dom and user@dom@dom: where the domain is the host's, user@dom is
+ * meant. */
+static bool leads_to_itself(const struct place *place)
+{
+    size_t length = strlen(place->domain);
+    size_t local_length = strlen(place->local);
+    if (length == 0 || local_length <= length + 1) {
+        return false;
+    }
+    const char *last = place->local + local_length - length;
+    return (place->local[length] == '!' && strncasecmp(place->local, place->domain, length) == 0) ||
+           ((last[-1] == '%' || last[-1] == '@') && ascii_equal(last, place->domain));
+}
+
+/* Follows the routes of local@domain, the former in place. *found: the MTA means that place. */
+static enum status find_place(char *local, char *domain, const struct word *word, const char *host,
+                              struct place *out, bool *found)
 {
     char *copy = strdup(local);
     if (copy == NULL) {
         return STATUS_NO_MEMORY;
     }
     *out = (struct place){local, domain, 0};
-    bool there = is_mailbox(out->local, mailbox);
-    while (mailbox != NULL && !there && follow_route(out)) {
-        there = is_mailbox(out->local, mailbox);
+    *found = is_meant(out, word);
+    while (word != NULL && !*found && follow_route(out)) {
+        *found = is_meant(out, word);
     }
-    if (!there) {
+    if (!*found) {
         memcpy(local, copy, strlen(copy) + 1);
         *out = (struct place){local, domain, 0};
-        while (names_host(out->domain, host) && follow_route(out)) {
+        while ((names_host(out->domain, host) || leads_to_itself(out)) && follow_route(out)) {
         }
     }
     free(copy);
@@ -348,23 +391,51 @@ static enum status take_parts(const char *local, const char *domain, struct addr
     return STATUS_OK;
 }
 
-/* As RFC 5322 reads raw; mailbox is what the MTA says of it, or NULL. */
-static enum status settle_by_reading(const char *raw, const char *mailbox, const char *host,
-                                     struct address *out)
+/* True where all MTAs read the same: there is no route, and the domain is no name of the host's. */
+static bool is_beyond_doubt(const struct place *place, const char *host)
+{
+    return *place->local != '\0' && strpbrk(place->local, "%!@:") == NULL &&
+           is_plain_domain(place->domain, strlen(place->domain)) &&
+           !names_host(place->domain, host);
+}
+
+/* local@domain, as RFC 5322 reads an address, along its routes; word is what the MTA says of it, or
+ * NULL. A word that leads elsewhere is what Sendmail's tables made of the address. */
+static enum status settle_by_routes(char *local, char *domain, const struct word *word,
+                                    const char *host, struct address *out)
+{
+    struct place place;
+    bool found = false;
+    if (*local == '\0' && *domain == '\0') {
+        bool nobody = word == NULL || *word->domain == '\0'; /* Sendmail says MAILER-DAEMON */
+        return nobody ? take_parts("", "", out) : take_parts(word->local, word->domain, out);
+    }
+    enum status status = find_place(local, domain, word, host, &place, &found);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    bool whole = word != NULL && (*word->domain != '\0' || *word->local == '\0');
+    bool followed = word != NULL && strpbrk(word->local, "%!@") == NULL;
+    if (whole && !found && !(followed && is_beyond_doubt(&place, host))) {
+        return take_parts(word->local, word->domain, out);
+    }
+    bool bare = *place.domain == '\0' && host != NULL;
+    return take_parts(place.local, bare ? host : place.domain, out);
+}
+
+/* By the reading local@domain and the MTA's word for it. */
+static enum status settle_by_word(char *local, char *domain, const char *resolved, const char *host,
+                                  struct address *out)
 {
     char *buffer = NULL;
-    char *local = NULL;
-    char *domain = NULL;
-    struct place place;
-    enum status status = read_address(raw, &buffer, &local, &domain);
-    bool nobody = status == STATUS_OK && *local == '\0' && *domain == '\0';
-    if (nobody) {
-        status = take_parts("", "", out);
-    } else if (status == STATUS_OK) {
-        status = find_place(local, domain, mailbox, host, &place);
-        bool bare = status == STATUS_OK && *place.domain == '\0' && host != NULL;
+    char *mailbox = NULL;
+    char *of = NULL;
+    enum status status = read_address(resolved, &buffer, &mailbox, &of);
+    if (status == STATUS_OK) {
+        struct word word = {mailbox, of};
+        bool nobody = *mailbox == '\0' && *of == '\0';
         status =
-            status == STATUS_OK ? take_parts(place.local, bare ? host : place.domain, out) : status;
+            nobody ? take_parts("", "", out) : settle_by_routes(local, domain, &word, host, out);
     }
     free(buffer);
     return status;
@@ -380,14 +451,10 @@ enum status address_settle(const char *raw, const char *resolved, const char *ho
     if (address_is_null(raw) || stands_for_itself(raw)) {
         return address_parse(raw, out);
     }
-    if (resolved == NULL) {
-        return settle_by_reading(raw, NULL, host, out);
-    }
-    enum status status = read_address(resolved, &buffer, &local, &domain);
+    enum status status = read_address(raw, &buffer, &local, &domain);
     if (status == STATUS_OK) {
-        bool mailbox_alone = *local != '\0' && *domain == '\0';
-        status = mailbox_alone ? settle_by_reading(raw, local, host, out)
-                               : take_parts(local, domain, out);
+        status = resolved == NULL ? settle_by_routes(local, domain, NULL, host, out)
+                                  : settle_by_word(local, domain, resolved, host, out);
     }
     free(buffer);
     return status;

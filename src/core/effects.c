@@ -117,6 +117,9 @@ static void remove_recipient(struct transaction *t, const struct recipient *r)
     if (r->other != NULL) {
         effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->other);
     }
+    if (r->written != NULL) {
+        effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->written);
+    }
 }
 
 /* True where the MTA knows r and one that is delivered to by the same name, as Sendmail knows all

@@ -33,6 +33,7 @@ static void recipient_free(struct recipient *r)
 {
     free(r->raw);
     free(r->other);
+    free(r->written);
     free(r->known);
     free(r->text);
     free(r->arguments);
@@ -307,20 +308,40 @@ static struct recipient *recipient_add(struct transaction *t)
 }
 
 /* An address that did not come as a plain <local@domain>, but with a source route, a comment or the
- * like: the MTA keeps what it made of that, and takes a deletion by that name only. Where it does
- * not say what, it is what we read. */
-static enum status keep_other_name(struct recipient *r, const char *resolved)
+ * like: the MTA keeps what it made of that, and takes a deletion by that name only. It may be what
+ * the MTA says, or, where it says nothing or (as Postfix) says it without case, what we read. */
+static enum status keep_other_names(struct recipient *r, const char *resolved)
 {
     char *plain = address_format(r->address.local, r->address.domain);
     if (plain == NULL) {
         return STATUS_NO_MEMORY;
     }
-    const char *name = resolved != NULL && *resolved != '\0' ? resolved : plain;
-    bool odd = strcmp(plain, r->text) != 0 && strcmp(name, r->text) != 0;
-    enum status status =
-        odd && asprintf(&r->other, "<%s>", name) < 0 ? STATUS_NO_MEMORY : STATUS_OK;
+    bool odd = strcmp(plain, r->text) != 0;
+    bool said = resolved != NULL && *resolved != '\0' && strcmp(resolved, r->text) != 0;
+    enum status status = STATUS_OK;
+    if (odd && said && asprintf(&r->other, "<%s>", resolved) < 0) {
+        r->other = NULL;
+        status = STATUS_NO_MEMORY;
+    }
+    if (odd && !(said && strcmp(resolved, plain) == 0) &&
+        asprintf(&r->written, "<%s>", plain) < 0) {
+        r->written = NULL;
+        status = STATUS_NO_MEMORY;
+    }
     free(plain);
     return status;
+}
+
+/* With comments, phrases, lists, quoted pairs or route upon route. It may be that no deletion takes
+ * out such a recipient: which name the MTA keeps depends on the MTA. */
+static bool is_odd(const char *text)
+{
+    const char *end = *text == '"' ? strchr(text + 1, '"') : NULL;
+    if (end != NULL && end[1] == '@' && memchr(text, '\\', (size_t)(end - text)) == NULL) {
+        text = end + 1;
+    }
+    const char *colon = *text == '@' ? strchr(text, ':') : NULL;
+    return strpbrk(text, "()<>,;\\\" \t") != NULL || (colon != NULL && colon[1] == '@');
 }
 
 /* True where the address that is judged is not what one reads in the address that came. */
@@ -343,7 +364,7 @@ static enum status keep_known(struct recipient *r, const char *resolved)
 {
     struct address mailbox;
     struct tag ours, theirs;
-    enum status status = address_parse(resolved, &mailbox);
+    enum status status = address_settle(resolved, NULL, NULL, &mailbox);
     r->known = strdup(resolved);
     if (status == STATUS_OK) {
         tag_split(r->address.local, &ours);
@@ -441,13 +462,14 @@ static enum status recipient_fill(struct transaction *t, struct recipient *r, co
         address_settle(raw, resolved, t->client->server, &r->address) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
-    if (keep_other_name(r, resolved) != STATUS_OK ||
+    if (keep_other_names(r, resolved) != STATUS_OK ||
         (resolved != NULL && *resolved != '\0' && keep_known(r, resolved) != STATUS_OK)) {
         return STATUS_NO_MEMORY;
     }
     if (arguments != NULL && own_arguments(arguments, &r->arguments) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
+    r->odd = is_odd(r->text);
     find_rules(t, r);
     if (compare_reading(r) != STATUS_OK || keep_next_hop(t, r) != STATUS_OK) {
         return STATUS_NO_MEMORY;
@@ -542,7 +564,8 @@ void transaction_rcpt_reply(struct transaction *t, struct reply *reply)
         return;
     }
     struct recipient *r = &t->recipients[t->count - 1];
-    if (!t->snapshot->settings->reject_at_rcpt || r->rules == NULL) {
+    bool at_once = t->snapshot->settings->reject_at_rcpt || (r->odd && !t->facts.bounce);
+    if (!at_once || r->rules == NULL) {
         return;
     }
     t->facts.at_rcpt = true;
@@ -691,6 +714,17 @@ static enum status combine(struct transaction *t, struct outcome *outcome)
     return STATUS_OK;
 }
 
+/* What must go and perhaps cannot be taken out takes the whole message with it. */
+static void refuse_for_odd(const struct transaction *t, struct outcome *outcome)
+{
+    for (size_t i = 0; outcome->disposition == DISPOSITION_KEEP && i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (!r->refused && r->odd && r->verdict.action == ACTION_REJECT) {
+            outcome->disposition = DISPOSITION_REJECT;
+        }
+    }
+}
+
 static enum status conclude(struct transaction *t, time_t now)
 {
     struct outcome outcome;
@@ -698,6 +732,7 @@ static enum status conclude(struct transaction *t, time_t now)
     if (status != STATUS_OK) {
         return status;
     }
+    refuse_for_odd(t, &outcome);
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         if (!r->refused) {

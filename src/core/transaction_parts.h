@@ -14,6 +14,8 @@
 struct recipient {
     char *raw;       /* as it came: what delrcpt wants */
     char *other;     /* how the MTA may know it instead, where it came oddly written; else NULL */
+    char *written;   /* the same by the address that is judged */
+    bool odd;        /* written so that the MTA may know it by neither name */
     char *known;     /* what the MTA says that it made of it; NULL: nothing */
     char *text;      /* without brackets: for the log */
     char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */

@@ -125,6 +125,13 @@ static const struct {
     {"<(x)>", ""},
     {"< >", ""},
     {"<(alice@" D ">", ""},
+    {"<alice@" D "..>", "alice@" D},
+    {"<alice@" D ";>", "alice@" D},
+    {"<alice@" D ",>", "alice@" D},
+    {"<,alice@" D ">", "alice@" D},
+    {"<()\"\"alice@" D ">", "alice@" D},
+    {"<alice@\"  " D "\">", "alice@" D},
+    {"<alice@\\\"" D "\\\">", "alice@" D},
 };
 
 static void check_meaning(const char *raw, const char *resolved, const char *host,
@@ -158,12 +165,36 @@ END_TEST
 /* The MTA's word counts where the address does not stand for itself. */
 START_TEST(test_macro_wins)
 {
-    check_meaning("<alice(x)@" D ">", "carol@c.example", "mx.example", "carol@c.example");
+    check_meaning("<alice(x)@mx.example>", "carol@c.example", "mx.example", "carol@c.example");
+    check_meaning("<mx.example!alice%" D ">", "mx.example!alice@" D, "mx.example",
+                  "mx.example!alice@" D);
     check_meaning("<alice%" D "@mx.example>", "\"alice%" D "\"@mx.example", "mx.example",
                   "alice%" D "@mx.example");
     check_meaning("<a b@" D ">", "a.b", "mx.example", "a.b@" D);
     check_meaning("<al\\ice@" D ">", "al\\ice", "mx.example", "alice@" D);
     check_meaning("<alice@[127.0.0.1] >", "alice", "mx.example", "alice@[127.0.0.1]");
+}
+END_TEST
+
+/* Sendmail's word is what a table of virtual users made of an address that leaves no doubt. */
+START_TEST(test_table_of_virtual_users)
+{
+    check_meaning("<alice(x)@" D ">", "carol@c.example", "mx.example", "alice@" D);
+    check_meaning("<prvs=3785a1b2c3=alice @" D ">", "alice@c.example", "mx.example",
+                  "prvs=3785a1b2c3=alice@" D);
+    check_meaning("<alice%" D "@mx.example>", "carol@c.example", "mx.example", "alice@" D);
+    check_meaning("<" D "!alice@" D ">", "carol@c.example", "mx.example", "alice@" D);
+}
+END_TEST
+
+/* Without the MTA's word: the host of a domain takes out a route that leads to itself. */
+START_TEST(test_route_to_itself)
+{
+    check_meaning("<" D "!alice@" D ">", NULL, "mx.example", "alice@" D);
+    check_meaning("<alice%" D "@" D ">", NULL, "mx.example", "alice@" D);
+    check_meaning("<alice@" D "@" D ">", NULL, "mx.example", "alice@" D);
+    check_meaning("<alice%c.example@" D ">", NULL, "mx.example", "alice%c.example@" D);
+    check_meaning("<!alice@" D ">", NULL, "mx.example", "!alice@" D);
 }
 END_TEST
 
@@ -247,6 +278,8 @@ int main(void)
     tcase_add_loop_test(tcase, test_meaning, 0, (int)COUNT_OF(meanings));
     tcase_add_loop_test(tcase, test_reading, 0, (int)COUNT_OF(spellings));
     tcase_add_test(tcase, test_macro_wins);
+    tcase_add_test(tcase, test_table_of_virtual_users);
+    tcase_add_test(tcase, test_route_to_itself);
     tcase_add_loop_test(tcase, test_own_names, 0, (int)COUNT_OF(own_names));
     tcase_add_test(tcase, test_any_octets_have_a_meaning);
     tcase_add_loop_test(tcase, test_takes_linear_time, 0, 11);

@@ -2725,6 +2725,42 @@ START_TEST(test_tag_without_a_domain)
 }
 END_TEST
 
+/* Whose deletion the MTA may not understand: refused at once where the content cannot prove
+ * anything, else it takes the message with it. */
+START_TEST(test_odd_recipient_that_must_go)
+{
+    static const struct {
+        const char *sender, *rcpt;
+        enum reply_kind at_once, at_end;
+    } rows[] = {
+        {"<" BOB ">", "<prvs=3785a1b2c3=nobody@example.com>", REPLY_CONTINUE, REPLY_ACCEPT},
+        {"<" BOB ">", "<(x)prvs=3785a1b2c3=nobody@example.com>", REPLY_REJECT, REPLY_ACCEPT},
+        {"<" BOB ">", "<@a:@b:prvs=3785a1b2c3=nobody@example.com>", REPLY_REJECT, REPLY_ACCEPT},
+        {"<" BOB ">", "<(x)" ALICE ">", REPLY_CONTINUE, REPLY_ACCEPT},
+        {"<>", "<" ALICE ">", REPLY_CONTINUE, REPLY_ACCEPT},
+        {"<>", "<\"a b\"@example.com>", REPLY_CONTINUE, REPLY_ACCEPT},
+        {"<>", "<(x)" ALICE ">", REPLY_CONTINUE, REPLY_REJECT},
+        {"<>", "<al\\ice@example.com>", REPLY_CONTINUE, REPLY_REJECT},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct site *site = site_make();
+        struct client client = client_of(OUTSIDE);
+        struct reply reply;
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, rows[i].sender, NULL, NULL);
+        transaction_rcpt(t, "<postmaster@example.com>", NULL, NULL, now_of_site());
+        transaction_rcpt(t, rows[i].rcpt, NULL, NULL, now_of_site());
+        transaction_rcpt_reply(t, &reply);
+        ck_assert_msg(reply.kind == rows[i].at_once, "%s: %d", rows[i].rcpt, reply.kind);
+        decide(t, site);
+        ck_assert_msg(transaction_reply(t)->kind == rows[i].at_end, "%s: %d", rows[i].rcpt,
+                      transaction_reply(t)->kind);
+        transaction_free(t);
+        site_free(site);
+    }
+}
+END_TEST
+
 /* Sendmail's rule has taken the tag off: it knows the recipient by its mailbox, and so the plain
  * one by the same name. Neither is touched, and whoever goes takes nobody along. */
 START_TEST(test_tag_that_the_mta_takes_off)
@@ -3149,6 +3185,7 @@ int main(void)
     tcase_add_test(tcase, test_meaning_of_no_sender);
     tcase_add_test(tcase, test_own_name_keeps_its_tag);
     tcase_add_test(tcase, test_tag_without_a_domain);
+    tcase_add_test(tcase, test_odd_recipient_that_must_go);
     tcase_add_test(tcase, test_tag_that_the_mta_takes_off);
     tcase_add_test(tcase, test_failure_from_outside);
     tcase_add_test(tcase, test_failure_ends_all_else);
