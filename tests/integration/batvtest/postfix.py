@@ -25,6 +25,8 @@ OUTSIDE = "127.0.0.9"      # a client in no list
 INSIDE = "127.0.0.2"       # mynetworks of the private instance
 STRANGER = {"ADDR": "192.0.2.9", "NAME": "mx.other.test", "PORT": "4711"}
 
+PIPELINED = 25             # commands at a time: their replies fit into the socket's buffer
+
 WHERE_KEYS = ("command_directory", "daemon_directory", "shlib_directory", "meta_directory",
               "mail_owner", "setgid_group")
 
@@ -184,6 +186,15 @@ class Session:
     def command(self, line):
         return Reply(*_decode(self.smtp.docmd(line)))
 
+    def say_all(self, lines):
+        """Commands many at a time (RFC 2920); a Reply for each."""
+        replies = []
+        for at in range(0, len(lines), PIPELINED):
+            some = lines[at:at + PIPELINED]
+            self.smtp.send("".join(f"{line}\r\n" for line in some).encode("utf-8"))
+            replies += [Reply(*_decode(self.smtp.getreply())) for _ in some]
+        return replies
+
     def mail(self, sender, *args):
         return self.command(" ".join([f"MAIL FROM:{_path(sender)}", *args]))
 
@@ -196,8 +207,10 @@ class Session:
     def data(self, octets):
         """DATA, the message and the dot; the Reply of whichever came last."""
         reply = self.command("DATA")
-        if reply.code != 354:
-            return reply
+        return reply if reply.code != 354 else self.finish_data(octets)
+
+    def finish_data(self, octets):
+        """The message and the dot, after a 354."""
         octets = re.sub(rb"\r?\n", b"\r\n", octets)
         octets = re.sub(rb"(?m)^\.", b"..", octets)
         if not octets.endswith(b"\r\n"):

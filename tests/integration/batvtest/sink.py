@@ -1,6 +1,6 @@
 """The far end of outgoing mail.
 
-Sink is a small ESMTP server that keeps, to the letter, what it was told: MAIL and RCPT with their
+Sink is a small ESMTP and LMTP server that keeps, to the letter, what it was told: MAIL and RCPT with their
 arguments, and the message. It refuses by script. One thread a connection; `messages` only grows,
 under a lock, and readers get copies. (smtp-sink(1) does not keep arguments of RCPT.)
 """
@@ -64,13 +64,14 @@ def split_path(text):
     for at, char in enumerate(text):
         if skip:
             skip = False
-        elif quoted and char == "\\":
+        elif char == "\\":
             skip = True
         elif char == '"':
             quoted = not quoted
         elif char == ">" and not quoted:
             return text[1:at], text[at + 1:].split()
-    raise ValueError(f"no end of path: {text!r}")
+    path, _, rest = text[1:].rpartition(">")    # an odd one, with an open quote
+    return path, rest.split()
 
 
 class _Conversation(socketserver.StreamRequestHandler):
@@ -81,6 +82,7 @@ class _Conversation(socketserver.StreamRequestHandler):
     def setup(self):
         super().setup()
         self.helo = ""
+        self.lmtp = False
         self.reset()
 
     def reset(self):
@@ -109,8 +111,9 @@ class _Conversation(socketserver.StreamRequestHandler):
     def dispatch(self, sink, text):
         verb, _, rest = text.partition(" ")
         verb = verb.upper()
-        if verb == "EHLO":
+        if verb in ("EHLO", "LHLO"):
             self.helo = rest
+            self.lmtp = verb == "LHLO"
             lines = ["sink.test", *sink.extensions]
             for line in lines[:-1]:
                 self.reply(f"250-{line}")
@@ -161,15 +164,16 @@ class _Conversation(socketserver.StreamRequestHandler):
             if line in (b".\r\n", b".\n"):
                 break
             body += line[1:] if line.startswith(b".") else line
+        replies = len(self.rcpts) if self.lmtp else 1    # RFC 2033: one for each recipient
         refusal = sink.refusal("data", self.sender[0])
         if refusal:
             self.reset()
-            return self.reply(refusal)
+            return self.reply("\r\n".join([refusal] * replies))
         sink.keep(SunkMessage(self.helo, self.sender[0], self.sender[1],
                               [path for path, _ in self.rcpts], [args for _, args in self.rcpts],
                               bytes(body), time.time()))
         self.reset()
-        return self.reply("250 2.0.0 kept")
+        return self.reply("\r\n".join(["250 2.0.0 kept"] * replies))
 
 
 class _Server(socketserver.ThreadingTCPServer):
