@@ -13,14 +13,16 @@
 #include "batv/tag.h"
 
 /* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking; the
- * bounce's class (whose value stands in message_facts once the answer is yes); and of a message
- * that is to be signed, whether it goes to one of exclude_sign.recipient_networks. */
+ * bounce's class (whose value stands in message_facts once the answer is yes); whether the mailbox
+ * has sent mail that was too long to tag; and of a message that is to be signed, whether it goes to
+ * one of exclude_sign.recipient_networks. */
 enum fact {
     FACT_TAG_IN_BODY,
     FACT_HEADER,
     FACT_JOURNAL,
     FACT_PATTERN,
     FACT_CLASS,
+    FACT_UNTAGGABLE,
     FACT_RCPT_NETWORK,
     FACT_COUNT
 };
@@ -69,7 +71,7 @@ struct message_facts {
 struct recipient_facts {
     struct tag_check check;
     const char *excluded; /* exclude.recipients; NULL: none */
-    bool untaggable;      /* its tagged form would be too long, so it never gets a tag */
+    bool too_long;        /* its tagged form would be, so it never gets a tag */
     bool own_name;       /* of the host: judged as in the first of `domains`, which does not sign */
     bool key_missed;     /* the tag's key was revoked before its tags expired: rule key-gone */
     bool journal_young;  /* the journal does not reach back as far as `auto` waits */

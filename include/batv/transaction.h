@@ -78,8 +78,10 @@ void transaction_next_hop(struct transaction *transaction, const char *host, con
  * the tag. resolved is {rcpt_addr}, or NULL. */
 void transaction_rcpt(struct transaction *transaction, const char *recipient, const char *resolved,
                       const char *const *arguments, time_t now);
-/* The reply to the RCPT just given: a refusal only by an error of ours or with reject_at = "rcpt".
- */
+/* Judges the recipient just given, with reject_at = "rcpt". True: answer and call again. */
+bool transaction_rcpt_needs(struct transaction *transaction, enum fact *need, size_t *recipient);
+/* The reply to that RCPT, once nothing is needed: a refusal only by an error of ours or with
+ * reject_at = "rcpt". */
 void transaction_rcpt_reply(struct transaction *transaction, struct reply *reply);
 
 /* True where a recipient's tag is other than valid in a way that a newer ring might see otherwise.
@@ -127,6 +129,9 @@ struct outgoing {
     bool authentic[OUTGOING_COPIES];
     size_t copy_count; /* those that come after are not looked at and stay as they are */
 };
+/* The sender, as evidence_address makes it, of a message that is let through and was too long to
+ * tag; NULL for others. After the end. */
+const char *transaction_untaggable(const struct transaction *transaction);
 /* After the end; NULL for a message that does not go out in our name or is not let through. */
 const struct outgoing *transaction_outgoing(const struct transaction *transaction);
 
@@ -136,6 +141,7 @@ struct asked {
     const struct rules *rules;
     const struct ring *ring;
     const char *address; /* as evidence_address makes it */
+    bool too_long;       /* to be tagged */
 };
 void transaction_asked(const struct transaction *transaction, size_t recipient, struct asked *out);
 

@@ -65,8 +65,7 @@ static const char *evidence_domain(const struct transaction *t, const struct add
     return ours ? address->ascii : NULL;
 }
 
-/* Answers go to the address behind a tag. NULL: no memory. The caller frees. */
-static char *answer_form(const struct address *address, const char *domain)
+char *outgoing_answer_form(const struct address *address, const char *domain)
 {
     struct tag tag;
     tag_split(address->local, &tag);
@@ -78,7 +77,7 @@ static char *answer_form(const struct address *address, const char *domain)
 
 enum status outgoing_add_sender(struct transaction *t)
 {
-    char *folded = answer_form(&t->sender, evidence_domain(t, &t->sender));
+    char *folded = outgoing_answer_form(&t->sender, evidence_domain(t, &t->sender));
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -94,7 +93,7 @@ static enum status take_address(struct transaction *t, bool from, const struct a
     if (domain == NULL) {
         return STATUS_OK;
     }
-    char *folded = answer_form(address, domain);
+    char *folded = outgoing_answer_form(address, domain);
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }

@@ -84,9 +84,22 @@ static enum rule_answer rule_unsigned_host(const struct question *q)
     return accept_entry(q, q->message->unsigned_host);
 }
 
+/* Mail without a tag comes back without one. What a bounce names has to be proven all the same. Of
+ * an address that never gets a tag nothing is known before the journal is old enough. */
 static enum rule_answer rule_untaggable(const struct question *q)
 {
-    return accept_if(q, q->recipient->untaggable && is_untagged(q));
+    enum answer answer = q->recipient->answers[FACT_UNTAGGABLE];
+    if (!is_untagged(q)) {
+        return RULE_PASSES;
+    }
+    if (answer == ANSWER_UNASKED) {
+        return RULE_NEEDS;
+    }
+    if (answer == ANSWER_YES && !q->message->names_message_id) {
+        return decide(q, ACTION_ACCEPT, NULL);
+    }
+    bool may_not_be_known = q->recipient->too_long && q->recipient->journal_young;
+    return may_not_be_known ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
 }
 
 static enum rule_answer rule_key_gone(const struct question *q)
@@ -240,7 +253,7 @@ static const struct {
     {"evidence.header", NULL, FACT_HEADER, "header"},
     {"evidence.journal", NULL, FACT_JOURNAL, "journal"},
     {"evidence.pattern", NULL, FACT_PATTERN, "pattern"},
-    {"untaggable", rule_untaggable, FACT_COUNT, NULL},
+    {"untaggable", rule_untaggable, FACT_UNTAGGABLE, NULL},
     {"key-gone", rule_key_gone, FACT_COUNT, NULL},
     {"verify.class", rule_class, FACT_CLASS, NULL},
     {"verify.expired", rule_expired, FACT_COUNT, NULL},

@@ -13,6 +13,7 @@ struct skip {
     const char *entry;
     const struct recipient *recipient; /* whose entry it is */
     bool debug;
+    bool too_long;
 };
 
 /* What is known without asking anybody. */
@@ -70,12 +71,13 @@ static enum status sign_address(const struct transaction *t, const struct addres
     if (skipped) {
         return STATUS_OK;
     }
-    *skip = (struct skip){NULL, NULL, NULL, false};
+    *skip = (struct skip){.reason = NULL};
     enum status status = tag_sign(t->snapshot->ring, plain, t->sender_rules->syntax,
                                   t->snapshot->settings->keys.lifetime_days, now, &out->tagged,
                                   &out->key, &out->expires);
     if (status == STATUS_INVALID) {
         skip->reason = "too-long";
+        skip->too_long = true;
         return STATUS_OK;
     }
     return status;
@@ -116,7 +118,7 @@ static bool is_mailer_daemon(const struct transaction *t)
 static enum status consider(const struct transaction *t, time_t now, struct skip *skip,
                             struct signature *out)
 {
-    *skip = (struct skip){NULL, NULL, NULL, false};
+    *skip = (struct skip){.reason = NULL};
     *out = (struct signature){NULL, RING_NO_SLOT, 0};
     if (!t->facts.submission) {
         skip->reason = "not-a-submission";
@@ -203,6 +205,10 @@ enum status signing_decide(struct transaction *t, time_t now)
     free(signature.tagged);
     if (skip.reason != NULL) {
         record_skip(t, &skip);
+    }
+    if (skip.too_long) {
+        t->untaggable = outgoing_answer_form(&t->sender, t->sender.ascii);
+        status = t->untaggable != NULL ? status : STATUS_NO_MEMORY;
     }
     return status;
 }

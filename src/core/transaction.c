@@ -59,6 +59,7 @@ void transaction_free(struct transaction *t)
     address_free(&t->sender);
     outgoing_free(&t->outgoing);
     free(t->tagged);
+    free(t->untaggable);
     free(t->mark_value);
     free(t->effects);
     free(t->decisions);
@@ -277,7 +278,7 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
         return STATUS_NO_MEMORY;
     }
     r->facts.lifetime_days = settings->keys.lifetime_days;
-    r->facts.untaggable = tag_would_not_fit(r->local, r->address.domain);
+    r->facts.too_long = tag_would_not_fit(r->local, r->address.domain);
     r->facts.excluded = pattern_list_match(settings->exclude_recipients, r->plain);
     r->facts.auto_state =
         r->facts.own_name ? AUTO_NOT_SIGNING : snapshot_auto(t->snapshot, r->rules, now, NULL);
@@ -552,6 +553,27 @@ static enum policy_state judge(struct transaction *t, struct recipient *r, enum 
     return state;
 }
 
+/* Judged at RCPT: the one just given. */
+static bool is_judged_at_rcpt(const struct transaction *t)
+{
+    if (t->failed) {
+        return false;
+    }
+    const struct recipient *r = &t->recipients[t->count - 1];
+    bool at_once = t->snapshot->settings->reject_at_rcpt || (r->odd && !t->facts.bounce);
+    return at_once && r->rules != NULL;
+}
+
+bool transaction_rcpt_needs(struct transaction *t, enum fact *need, size_t *recipient)
+{
+    if (!is_judged_at_rcpt(t)) {
+        return false;
+    }
+    t->facts.at_rcpt = true;
+    *recipient = t->count - 1;
+    return judge(t, &t->recipients[*recipient], need) == POLICY_NEEDS;
+}
+
 void transaction_rcpt_reply(struct transaction *t, struct reply *reply)
 {
     *reply = (struct reply){.kind = REPLY_CONTINUE};
@@ -563,16 +585,11 @@ void transaction_rcpt_reply(struct transaction *t, struct reply *reply)
         }
         return;
     }
-    struct recipient *r = &t->recipients[t->count - 1];
-    bool at_once = t->snapshot->settings->reject_at_rcpt || (r->odd && !t->facts.bounce);
-    if (!at_once || r->rules == NULL) {
+    if (!is_judged_at_rcpt(t)) {
         return;
     }
-    t->facts.at_rcpt = true;
-    enum fact need;
-    enum policy_state state = judge(t, r, &need);
-    assert(state == POLICY_DECIDED);
-    (void)state;
+    struct recipient *r = &t->recipients[t->count - 1];
+    assert(r->judged);
     if (r->verdict.action != ACTION_REJECT && r->verdict.action != ACTION_TEMPFAIL) {
         return;
     }
@@ -627,7 +644,8 @@ static bool needs_content(const struct transaction *t, const struct recipient *r
 {
     enum fact need;
     struct verdict verdict;
-    return policy_next(r->rules, &t->facts, &r->facts, &need, &verdict) == POLICY_NEEDS;
+    return policy_next(r->rules, &t->facts, &r->facts, &need, &verdict) == POLICY_NEEDS &&
+           need != FACT_UNTAGGABLE;
 }
 
 unsigned transaction_wants(const struct transaction *t)
@@ -788,7 +806,7 @@ void transaction_asked(const struct transaction *t, size_t recipient, struct ask
 {
     assert(recipient < t->count && t->recipients[recipient].folded != NULL);
     const struct recipient *r = &t->recipients[recipient];
-    *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->folded};
+    *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->folded, r->facts.too_long};
 }
 
 bool transaction_destination(const struct transaction *t, size_t recipient, struct destination *out)
@@ -802,6 +820,11 @@ bool transaction_destination(const struct transaction *t, size_t recipient, stru
         *out = (struct destination){r->address.ascii, r->next_hop};
     }
     return true;
+}
+
+const char *transaction_untaggable(const struct transaction *t)
+{
+    return t->reply.kind == REPLY_ACCEPT && !t->failed ? t->untaggable : NULL;
 }
 
 const struct settings *transaction_settings(const struct transaction *t)

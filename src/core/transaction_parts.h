@@ -68,6 +68,7 @@ struct transaction {
     struct outgoing outgoing;
 
     char *tagged;
+    char *untaggable; /* the sender, where it is too long to be signed; else NULL */
     char *mark_value;
     struct effect *effects;
     size_t effect_count, effect_room;
@@ -95,6 +96,9 @@ bool outgoing_asks_hops(const struct transaction *t);
 void outgoing_header(struct transaction *t, const char *name, const char *value);
 /* Makes the evidence header of a message that goes out and is let through. */
 enum status outgoing_decide(struct transaction *t, time_t now);
+/* Answers go to the address behind a tag. domain as evidence has it. NULL: no memory. The caller
+ * frees. */
+char *outgoing_answer_form(const struct address *address, const char *domain);
 void outgoing_free(struct outgoing *outgoing);
 
 /* True where FACT_RCPT_NETWORK has to be known, and is not: nothing else stands against signing. */

@@ -106,7 +106,7 @@ static bool passage_run(const struct explain_request *request, const struct snap
     for (size_t i = 0; i < request->count; i++) {
         struct reply *reply = &passage->recipients[i].refused;
         transaction_rcpt(passage->transaction, request->recipients[i], NULL, NULL, now);
-        transaction_rcpt_reply(passage->transaction, reply);
+        oracle_decide_rcpt(&witnesses->oracles, passage->transaction, now, reply);
         passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
     }
     if (passage->ended && !passage_message(request, snapshot, witnesses, passage)) {
@@ -255,7 +255,7 @@ static int explain_by_files(const struct ctl *ctl, const struct explain_request 
         return CTL_UNABLE;
     }
     if (!witnesses_call_network(&witnesses) ||
-        (request->message != NULL && !witnesses_call(ctl, &witnesses))) {
+        !witnesses_call(ctl, &witnesses, request->message != NULL)) {
         witnesses_dismiss(&witnesses);
         ring_free(ring);
         return CTL_UNABLE;

@@ -89,6 +89,7 @@ static bool is_on(const struct inspection *in, enum fact fact, size_t recipient)
     case FACT_PATTERN:
         return policy->enabled && asked.rules->message_ids != NULL;
     case FACT_CLASS:
+    case FACT_UNTAGGABLE:
     case FACT_RCPT_NETWORK:
     case FACT_COUNT:
         break;
@@ -266,7 +267,7 @@ static int inspect(const struct ctl *ctl, const struct message_file *message)
     struct inspection in = {
         .settings = ctl->config->settings, .ring = ring, .now = time(NULL), .message = message};
     int status = CTL_UNABLE;
-    if (witnesses_call(ctl, &in.witnesses) && begin(&in, &snapshot, &nobody)) {
+    if (witnesses_call(ctl, &in.witnesses, true) && begin(&in, &snapshot, &nobody)) {
         bool proven = ctl->json ? print_json(&in) : print_lines(&in);
         status = proven ? CTL_YES : CTL_NO;
     }

@@ -213,7 +213,8 @@ static void print_rules(const struct explanation *e, const struct explain_recipi
     const char *deciding = deciding_row(d);
     size_t row = 1;
     for (size_t i = 0; policy_rule(i) != NULL && !is_row(policy_rule(i), deciding); i++) {
-        if (policy_rule_fact(i) == FACT_COUNT || e->request->message != NULL) {
+        enum fact fact = policy_rule_fact(i);
+        if (fact == FACT_COUNT || fact == FACT_UNTAGGABLE || e->request->message != NULL) {
             print_row(row++, policy_rule(i));
             puts("no");
         }

@@ -13,18 +13,22 @@ static enum status open_journal(const struct config *config, struct journal **ou
     return journal_open_reader(config->state_dir, out, why);
 }
 
-bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses)
+bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses, bool content)
 {
     struct reason why;
+    if (open_journal(ctl->config, &witnesses->returned.journal, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+    }
+    evidence_returned_oracles_at_rcpt(&witnesses->returned, &witnesses->oracles);
+    if (!content) {
+        return true;
+    }
     witnesses->pool = content_pool_new(ctl->config->evidence_max_memory, 1);
     if (witnesses->pool == NULL) {
         ctl_error("out of memory");
         return false;
     }
     mime_init();
-    if (open_journal(ctl->config, &witnesses->returned.journal, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-    }
     evidence_returned_oracles(&witnesses->returned, &witnesses->oracles);
     return true;
 }

@@ -20,9 +20,9 @@ struct witnesses {
 };
 
 /* A journal that cannot be read has its reason on stderr and is as one that cannot be asked; where
- * there is none it answers no. The process owns state_dir. False: no memory, which is on stderr.
- * witnesses stays where it is. */
-bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses);
+ * there is none it answers no. content: what reads it is called too. The process owns state_dir.
+ * False: no memory, which is on stderr. witnesses stays where it is. */
+bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses, bool content);
 /* The same for what depends on where a message goes. */
 bool witnesses_call_network(struct witnesses *witnesses);
 void witnesses_dismiss(struct witnesses *witnesses);

@@ -247,8 +247,35 @@ static enum answer ask_pattern(void *self, const struct question *q)
     return answers[content_match(q->content, asked.rules->message_ids)];
 }
 
+/* --------------------------------------------------------------- untaggable */
+
+/* Without a journal file, or one that can be read, nothing can be denied of an address that never
+ * gets a tag; of others it says nothing. */
+static enum answer ask_untaggable(void *context, const struct question *q)
+{
+    const struct evidence_returned *self = context;
+    struct asked asked;
+    enum journal_answer answer = JOURNAL_UNAVAILABLE;
+    transaction_asked(q->transaction, q->recipient, &asked);
+    if (self->journal != NULL) {
+        answer = journal_note_look(self->journal, asked.ring, asked.address, EVIDENCE_UNTAGGABLE,
+                                   q->now, NULL);
+    }
+    if (answer == JOURNAL_YES) {
+        return ANSWER_YES;
+    }
+    bool knows = answer == JOURNAL_NO && asked.settings->evidence.journal;
+    return asked.too_long && !knows ? ANSWER_UNAVAILABLE : ANSWER_NO;
+}
+
+void evidence_returned_oracles_at_rcpt(struct evidence_returned *self, struct oracle_set *out)
+{
+    out->by_fact[FACT_UNTAGGABLE] = (struct oracle){ask_untaggable, self};
+}
+
 void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out)
 {
+    evidence_returned_oracles_at_rcpt(self, out);
     out->by_fact[FACT_TAG_IN_BODY] = (struct oracle){ask_tag, self};
     out->by_fact[FACT_HEADER] = (struct oracle){ask_header, self};
     out->by_fact[FACT_JOURNAL] = (struct oracle){ask_journal, self};

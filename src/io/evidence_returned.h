@@ -11,6 +11,11 @@ struct evidence_returned {
 
 /* Fills in the rows that self answers; self must outlive the set. */
 void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out);
+/* Only the rows that need no content. */
+void evidence_returned_oracles_at_rcpt(struct evidence_returned *self, struct oracle_set *out);
+
+/* The name of the note that an address has sent mail that was too long to tag. */
+#define EVIDENCE_UNTAGGABLE "untaggable"
 
 /* The name of the note by which a header proof's uses are counted where the message's Message-ID is
  * not known: "evidence:" and the nonce in hexadecimal. */

@@ -61,12 +61,24 @@ static void nonce_to_hex(const uint8_t nonce[static EVIDENCE_NONCE],
     }
 }
 
+/* Its bounces will have no tag: its sender is noted down, and that alone. */
+static void record_untaggable(struct journal *journal, const struct transaction *transaction,
+                              const struct snapshot *snapshot, time_t now)
+{
+    const char *sender = transaction_untaggable(transaction);
+    if (sender != NULL) {
+        journal_note_put(journal, snapshot->ring, sender, EVIDENCE_UNTAGGABLE, 1,
+                         day_of(now) + snapshot->settings->evidence.retain_days + 1);
+    }
+}
+
 /* One without a Message-ID of ours is known by its header alone, whose uses are counted by the
  * nonce. */
 void evidence_sent_record(struct journal *journal, const struct transaction *transaction,
                           const struct snapshot *snapshot, time_t now)
 {
     const struct outgoing *outgoing = transaction_outgoing(transaction);
+    record_untaggable(journal, transaction, snapshot, now);
     if (outgoing == NULL || !snapshot->settings->evidence.journal) {
         return;
     }

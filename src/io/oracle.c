@@ -23,3 +23,15 @@ void oracle_decide(const struct oracle_set *oracles, struct transaction *transac
                            oracle_ask(oracles, need, &question));
     }
 }
+
+void oracle_decide_rcpt(const struct oracle_set *oracles, struct transaction *transaction,
+                        time_t now, struct reply *reply)
+{
+    enum fact need;
+    struct question question = {transaction, 0, NULL, NULL, now};
+    while (transaction_rcpt_needs(transaction, &need, &question.recipient)) {
+        transaction_answer(transaction, question.recipient, need,
+                           oracle_ask(oracles, need, &question));
+    }
+    transaction_rcpt_reply(transaction, reply);
+}

@@ -38,5 +38,8 @@ enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
  * be NULL. */
 void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
                    struct content *content, struct claims *claims, time_t now);
+/* The same for the recipient just given, to the reply to it. */
+void oracle_decide_rcpt(const struct oracle_set *oracles, struct transaction *transaction,
+                        time_t now, struct reply *reply);
 
 #endif

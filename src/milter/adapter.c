@@ -373,7 +373,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     if (version_snapshot(s->version)->settings->reject_at_rcpt) {
         settle_doubts(s, now);
     }
-    transaction_rcpt_reply(s->transaction, &reply);
+    oracle_decide_rcpt(adapter->oracles, s->transaction, now, &reply);
     tell(ctx, s);
     return leave(s, reply_status(ctx, &reply));
 }

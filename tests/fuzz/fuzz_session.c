@@ -300,13 +300,14 @@ static enum answer ask(void *self, const struct question *q)
     enum answer answer;
     if (script.scripted) {
         answer = script.answers[fact][q->recipient % RECIPIENTS];
-        if (answer != ANSWER_UNAVAILABLE && answer != ANSWER_OVERLOADED) {
+        bool reads = fact != FACT_UNTAGGABLE;
+        if (reads && answer != ANSWER_UNAVAILABLE && answer != ANSWER_OVERLOADED) {
             transaction_read(q->transaction, script.class, script.names_id);
         }
     } else {
         answer = oracle_ask(&script.real, fact, q);
     }
-    if (fact <= FACT_CLASS) { /* of a bounce's recipient */
+    if (fact != FACT_RCPT_NETWORK) { /* of a bounce's recipient */
         struct message *m = &now_heard->message;
         require(q->recipient < m->count);
         m->recipients[q->recipient].unavailable |= answer == ANSWER_UNAVAILABLE;

@@ -418,7 +418,7 @@ BOUNCES = [
     (OUTSIDE, "x@gone.example", "discard", "verify.action", 1),
     (OUTSIDE, "x@unsigned.example", "log", "sign.enabled", 0),
     (OUTSIDE, "postmaster@example.net", "accept", "exclude.recipients:postmaster@*", 0),
-    (OUTSIDE, "x" * 50 + "@example.net", "accept", "untaggable", 0),
+    (OUTSIDE, "x" * 50 + "@example.net", "log", "untaggable", 0),
     ((*OUTSIDE, "--auth", "joe"), "x@example.net", "accept", "exclude.authenticated", 0),
     (INSIDE, "x@example.net", "accept", "exclude.mail_servers:192.0.2.0/28", 0),
     (("--client", "198.51.100.1"), "x@example.net", "accept", "exclude.networks:198.51.100.0/24",

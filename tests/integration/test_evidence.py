@@ -140,6 +140,50 @@ def test_a_site_without_tags_or_patterns_refuses_once_its_journal_is_old_enough(
         judged_as(instance, NAMELESS, "log", "sign.enabled")
 
 
+LONG = "x" * 50 + "@example.com"
+
+
+def bounce_to(instance, octets, rcpt):
+    mark = instance.mark()
+    out = judge(instance, octets, rcpt)
+    entry = instance.wait_entry("verify", since=mark)
+    return out.verdict, entry["action"], entry["rule"]
+
+
+@pytest.mark.parametrize("where", ["eom", "rcpt"])
+def test_an_address_that_has_sent_mail_too_long_to_tag(batvd, where):
+    """Only one that has: others of that length were never used. What names a message has to prove
+    it, and nothing is used up."""
+    instance = batvd({"verify": {"action": "reject", "reject_at": where}}, fake_time=True).start()
+    other = "y" * 50 + "@example.com"
+    for rcpt in (LONG, other):
+        assert bounce_to(instance, NAMELESS, rcpt) == ("accept", "log", "untaggable")
+    assert bounce_to(instance, NAMELESS, ALICE)[0] == "reject"
+    with session(instance, **INSIDE) as s:
+        out = s.message(f"<{LONG}>", [f"<{answers.FAR}>"], [("From", ALICE)])
+    assert out.verdict == "accept" and out.new_sender is None, out
+    assert instance.wait_entry("sign-skip")["reason"] == "too-long"
+    for _ in range(30):
+        assert bounce_to(instance, NAMELESS, LONG) == ("accept", "accept", "untaggable")
+    time.sleep(1.5)     # what is killed has lost less than that
+    later(instance, 8)
+    assert bounce_to(instance, NAMELESS, LONG) == ("accept", "accept", "untaggable")
+    assert bounce_to(instance, NAMELESS, other) == ("reject", "reject", "verify.action")
+    assert bounce_to(instance, NAMELESS, ALICE) == ("reject", "reject", "verify.action")
+    if where == "eom":
+        assert bounce_to(instance, FOREIGN, LONG) == ("reject", "reject", "verify.action")
+    later(instance, 40)
+    assert bounce_to(instance, NAMELESS, LONG) == ("reject", "reject", "verify.action")
+
+
+def test_an_address_too_long_to_tag_without_a_journal(batvd):
+    """What was sent before the start is not known, so nothing is refused."""
+    instance = batvd({"verify": {"action": "reject"}, "journal": {"enabled": False}}).start()
+    assert bounce_to(instance, NAMELESS, LONG) == ("accept", "log", "untaggable")
+    assert bounce_to(instance, FOREIGN, LONG) == ("accept", "log", "untaggable")
+    assert bounce_to(instance, FOREIGN, ALICE) == ("reject", "reject", "verify.action")
+
+
 def receipt_for(message_id):
     """A read receipt, without the message's header; for no message in particular, too."""
     receipt = answers.receipt_of_exchange(b"Message-ID: <gone@bot.test>\nSubject: x\n\n", to=ALICE,

@@ -337,6 +337,17 @@ static inline void add_reply(struct text *text, const struct reply *reply)
     text_add(text, "\n");
 }
 
+/* The reply to the recipient just given: whatever is asked for is answered with no. */
+static inline void reply_to_recipient(struct transaction *t, struct reply *reply)
+{
+    enum fact need;
+    size_t recipient;
+    while (transaction_rcpt_needs(t, &need, &recipient)) {
+        transaction_answer(t, recipient, need, ANSWER_NO);
+    }
+    transaction_rcpt_reply(t, reply);
+}
+
 /* RCPT: "address|NOTIFY=NEVER|ORCPT=..." */
 static inline void give_recipient(struct transaction *t, const struct site *site, const char *raw,
                                   struct text *text)
@@ -358,7 +369,7 @@ static inline void give_recipient(struct transaction *t, const struct site *site
         transaction_renew(t, site->newer, now_of_site());
     }
     struct reply reply;
-    transaction_rcpt_reply(t, &reply);
+    reply_to_recipient(t, &reply);
     if (reply.kind != REPLY_CONTINUE) {
         text_add(text, "rcpt ");
         add_reply(text, &reply);
@@ -420,6 +431,10 @@ static inline void answer(struct transaction *t, const struct site *site, size_t
         transaction_answer(t, recipient, fact, site->answers[fact]);
         return;
     }
+    if (fact == FACT_UNTAGGABLE) { /* asks no content */
+        transaction_answer(t, recipient, fact, site->answers[fact]);
+        return;
+    }
     bool read =
         site->answers[fact] != ANSWER_OVERLOADED && site->answers[fact] != ANSWER_UNAVAILABLE;
     if (read) {
@@ -443,7 +458,7 @@ static inline void decide(struct transaction *t, const struct site *site)
     }
     while (transaction_end(t, now_of_site(), &need, &recipient) == POLICY_NEEDS) {
         answer(t, site, recipient, need);
-        asks = asks || need != FACT_RCPT_NETWORK;
+        asks = asks || (need != FACT_RCPT_NETWORK && need != FACT_UNTAGGABLE);
     }
     ck_assert(asks == wants_body || site->renews || transaction_failed(t));
 }

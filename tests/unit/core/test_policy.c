@@ -74,13 +74,15 @@ static void set_result(struct facts *facts, enum result result, enum tag_syntax 
                                                 .expires = TODAY + days};
 }
 
-static bool has_been_read(enum answer answer)
+static bool has_been_read(enum fact fact, enum answer answer)
 {
-    return answer == ANSWER_NO || answer == ANSWER_YES || answer == ANSWER_EXHAUSTED;
+    return fact != FACT_UNTAGGABLE &&
+           (answer == ANSWER_NO || answer == ANSWER_YES || answer == ANSWER_EXHAUSTED);
 }
 
 /* Decides, answering each question by the answer for its fact; NULL: they are all no, and the class
- * is known. *asked gets a bit for each fact that was asked. */
+ * is known. *asked gets a bit for each fact that was asked, but for FACT_UNTAGGABLE, which is asked
+ * of every one without a tag and is answered with no unless it is said otherwise. */
 static struct verdict decide(struct facts *facts, const enum answer answers[FACT_COUNT],
                              unsigned *asked)
 {
@@ -96,12 +98,15 @@ static struct verdict decide(struct facts *facts, const enum answer answers[FACT
         REQUIRE(need < FACT_COUNT);
         REQUIRE(facts->recipient.answers[need] == ANSWER_UNASKED);
         enum answer answer = (answers != NULL ? answers : nothing)[need];
-        if (has_been_read(answer)) {
+        if (need == FACT_UNTAGGABLE && answer == ANSWER_UNASKED) {
+            answer = ANSWER_NO;
+        }
+        if (has_been_read(need, answer)) {
             facts->message.class = facts->class;
             facts->message.names_message_id = facts->names_message_id;
         }
         facts->recipient.answers[need] = answer;
-        *asked |= 1U << need;
+        *asked |= need != FACT_UNTAGGABLE ? 1U << need : 0;
     }
     return verdict;
 }
@@ -148,7 +153,8 @@ static void check_cell(const struct facts *facts, const char *expected, const ch
     char place[CELL];
     unsigned asked;
     for (int class = 0; class < BOUNCE_CLASS_COUNT; class ++) {
-        for (int names = 0; names < 2; names++) {
+        bool untaggable = facts->recipient.answers[FACT_UNTAGGABLE] == ANSWER_YES;
+        for (int names = 0; names < (untaggable ? 1 : 2); names++) {
             copy.class = (enum bounce_class) class;
             copy.names_message_id = names == 1;
             check_decision(&copy, NULL, expected, what, where, &asked);
@@ -340,7 +346,7 @@ START_TEST(test_exclusions_are_for_bounces)
                                            .excluded_host = "*.test",
                                            .unsigned_host = "*@test"};
     facts.recipient.excluded = "postmaster@*";
-    facts.recipient.untaggable = true;
+    facts.recipient.answers[FACT_UNTAGGABLE] = ANSWER_YES;
     facts.recipient.key_missed = true;
     set_result(&facts, RESULT_UNKNOWN_KEY, TAG_PREFIX, 0);
     check_cell(&facts, "reject tag-unauthentic forged", "unknown key", "excluded");
@@ -391,7 +397,7 @@ static void apply_unsigned_host(struct facts *facts)
 
 static void apply_untaggable(struct facts *facts)
 {
-    facts->recipient.untaggable = true;
+    facts->recipient.answers[FACT_UNTAGGABLE] = ANSWER_YES;
 }
 
 static void apply_key_gone(struct facts *facts)
@@ -496,7 +502,7 @@ static const struct {
     {"evidence.header", apply_header, ANY, FACT_HEADER, "accept evidence.header proof=header"},
     {"evidence.journal", apply_journal, ANY, FACT_JOURNAL, "accept evidence.journal proof=journal"},
     {"evidence.pattern", apply_pattern, ANY, FACT_PATTERN, "accept evidence.pattern proof=pattern"},
-    {"untaggable", apply_untaggable, ONLY_UNTAGGED, FACT_COUNT, "accept untaggable"},
+    {"untaggable", apply_untaggable, ONLY_UNTAGGED, FACT_UNTAGGABLE, "accept untaggable"},
     {"key-gone", apply_key_gone, ONLY_UNKNOWN_KEY, FACT_COUNT, "log key-gone"},
     {"verify.class", apply_class, ONLY_UNTAGGED | ONLY_EXPIRED, FACT_CLASS, "log verify.class.mdn"},
     {"verify.expired", apply_expired, ONLY_EXPIRED, FACT_COUNT, "tempfail verify.expired"},
@@ -1027,6 +1033,7 @@ START_TEST(test_what_is_asked)
         struct facts facts = facts_with_patterns();
         struct verdict verdict = {.action = ACTION_ACCEPT};
         facts.message.names_message_id = true;
+        facts.recipient.answers[FACT_UNTAGGABLE] = ANSWER_NO;
         for (size_t i = 0; i <= yes; i++) {
             enum fact need = FACT_COUNT;
             ck_assert_int_eq(
@@ -1064,7 +1071,7 @@ START_TEST(test_what_is_configured)
             set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
 
             int kind = kind_of(bounces[_i].result);
-            unsigned expected = asks;
+            unsigned expected = asks & ~(1U << FACT_UNTAGGABLE);
             if (facts.rules.sign || facts.rules.message_ids == NULL) {
                 expected &= ~(1U << FACT_PATTERN);
             }
@@ -1108,7 +1115,7 @@ START_TEST(test_nothing_is_asked_without_need)
     }
     /* At RCPT and without evidence, even where somebody has the answer. */
     for (size_t r = FIRST_EVIDENCE; r <= CLASS_RULE; r++) {
-        bool asks = rules[r].asks != FACT_COUNT;
+        bool asks = rules[r].asks != FACT_COUNT && rules[r].asks != FACT_UNTAGGABLE;
         for (int at_rcpt = 0; asks && at_rcpt < 2; at_rcpt++) {
             struct facts facts = facts_make();
             unsigned asked;
@@ -1137,6 +1144,50 @@ START_TEST(test_proof_of_a_bounce)
         ck_assert_ptr_null(verdict.proof);
     } else {
         ck_assert_str_eq(verdict.proof, "none");
+    }
+}
+END_TEST
+
+/* An address that has sent mail too long to tag: a bounce that names nothing is accepted, and one
+ * that names something has to prove it. Of one that never gets a tag nothing is refused for as long
+ * as the journal is young, or cannot be asked. Nothing of this is said of other addresses. */
+static const struct {
+    enum answer answer;
+    bool names, too_long, young;
+    const char *expected;
+} untaggable[] = {
+    {ANSWER_YES, false, true, false, "accept untaggable"},
+    {ANSWER_YES, false, false, false, "accept untaggable"},
+    {ANSWER_YES, true, true, false, "reject verify.action"},
+    {ANSWER_YES, true, true, true, "log untaggable"},
+    {ANSWER_YES, false, true, true, "accept untaggable"},
+    {ANSWER_NO, false, true, false, "reject verify.action"},
+    {ANSWER_NO, false, true, true, "log untaggable"},
+    {ANSWER_NO, true, true, true, "log untaggable"},
+    {ANSWER_NO, false, false, true, "reject verify.action"},
+    {ANSWER_UNAVAILABLE, false, true, false, "log untaggable would=reject"},
+};
+
+START_TEST(test_untaggable)
+{
+    for (int at_rcpt = 0; at_rcpt < 2; at_rcpt++) {
+        struct facts facts = facts_make();
+        enum answer answers[FACT_COUNT] = {ANSWER_NO, ANSWER_NO, ANSWER_NO, ANSWER_NO, ANSWER_YES};
+        bool names = untaggable[_i].names && at_rcpt == 0;
+        unsigned asked;
+        char cell[CELL];
+        if (at_rcpt == 1 && untaggable[_i].names) {
+            continue;
+        }
+        answers[FACT_UNTAGGABLE] = untaggable[_i].answer;
+        facts.names_message_id = names;
+        facts.message.at_rcpt = at_rcpt == 1;
+        facts.recipient.too_long = untaggable[_i].too_long;
+        facts.recipient.journal_young = untaggable[_i].young;
+        struct verdict verdict = decide(&facts, answers, &asked);
+        verdict_text(&verdict, cell);
+        ck_assert_str_eq(cell, untaggable[_i].expected);
+        ck_assert_int_eq(facts.recipient.answers[FACT_UNTAGGABLE], untaggable[_i].answer);
     }
 }
 END_TEST
@@ -1294,6 +1345,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_what_is_configured, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_nothing_is_asked_without_need);
     tcase_add_loop_test(tcase, test_proof_of_a_bounce, 0, (int)COUNT_OF(bounces));
+    tcase_add_loop_test(tcase, test_untaggable, 0, (int)COUNT_OF(untaggable));
     tcase_add_loop_test(tcase, test_all_answers, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_class_and_unavailable);
     tcase_add_test(tcase, test_pause_and_overloaded);

@@ -16,6 +16,11 @@ static void reject_at_rcpt(struct site *site)
     site->settings->reject_at_rcpt = true;
 }
 
+static void sent_untagged(struct site *site)
+{
+    site->answers[FACT_UNTAGGABLE] = ANSWER_YES;
+}
+
 static void no_restore(struct site *site)
 {
     site->settings->restore = false;
@@ -93,7 +98,7 @@ static void forged_rejects(struct site *site)
 static void prove_without_evidence(struct site *site)
 {
     for (size_t i = 0; i < FACT_COUNT; i++) {
-        site->answers[i] = ANSWER_YES;
+        site->answers[i] = i != FACT_UNTAGGABLE ? ANSWER_YES : ANSWER_NO;
     }
 }
 
@@ -1250,7 +1255,7 @@ static const struct conversation exclusions[] = {
      .expected =
          EXCLUDED("out.lists.test[192.0.2.78]", ALICE, "exclude_sign.recipients:*@lists.test")
          NULL_SENDER},
-    {.name = "untaggable", .who = OUTSIDE, .sender = "<>",
+    {.name = "untaggable", .who = OUTSIDE, .prepare = sent_untagged, .sender = "<>",
      .recipients = {"<x" L48 "@example.com>"},
      .expected =
          EXCLUDED(OUT, "x" L48 "@example.com", "untaggable")
@@ -2750,7 +2755,7 @@ START_TEST(test_odd_recipient_that_must_go)
         transaction_mail(t, rows[i].sender, NULL, NULL);
         transaction_rcpt(t, "<postmaster@example.com>", NULL, NULL, now_of_site());
         transaction_rcpt(t, rows[i].rcpt, NULL, NULL, now_of_site());
-        transaction_rcpt_reply(t, &reply);
+        reply_to_recipient(t, &reply);
         ck_assert_msg(reply.kind == rows[i].at_once, "%s: %d", rows[i].rcpt, reply.kind);
         decide(t, site);
         ck_assert_msg(transaction_reply(t)->kind == rows[i].at_end, "%s: %d", rows[i].rcpt,
@@ -3084,7 +3089,8 @@ START_TEST(test_questions)
         {4, FACT_TAG_IN_BODY, ANSWER_NO}, {4, FACT_HEADER, ANSWER_UNAVAILABLE},
         {4, FACT_JOURNAL, ANSWER_NO},     {5, FACT_TAG_IN_BODY, ANSWER_NO},
         {5, FACT_HEADER, ANSWER_NO},      {5, FACT_JOURNAL, ANSWER_NO},
-        {5, FACT_PATTERN, ANSWER_NO},     {5, FACT_CLASS, ANSWER_YES},
+        {5, FACT_PATTERN, ANSWER_NO},     {5, FACT_UNTAGGABLE, ANSWER_NO},
+        {5, FACT_CLASS, ANSWER_YES},
     };
     static const char *const rules[] = {"evidence.header",    "tag",
                                         "exclude.recipients", "not-ours",

@@ -115,7 +115,7 @@ static void hold_chat(struct chat *chat, struct chance *chance, const struct sit
         struct reply reply;
         random_recipient(chance, site, chat->recipients[i]);
         transaction_rcpt(chat->t, chat->recipients[i], NULL, NULL, now_of_site());
-        transaction_rcpt_reply(chat->t, &reply);
+        reply_to_recipient(chat->t, &reply);
         chat->refused[i] = reply.kind != REPLY_CONTINUE;
         ck_assert(reply.kind == REPLY_CONTINUE || reply.kind == REPLY_REJECT ||
                   reply.kind == REPLY_TEMPFAIL);
