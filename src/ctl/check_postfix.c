@@ -298,10 +298,11 @@ static void tell_domain(struct check *check, const char *parameter, const char *
     char *mend = mend_config(check, "add \"%s\" to domains,", name);
     const char *host = postfix_get(check->postfix, "myhostname");
     if (host != NULL && strcasecmp(name, host) == 0) {
-        check_add(check, CHECK_WARN, mend,
-                  "%s (%s) is in no entry of domains, and this host sends as root@%s: that mail is "
-                  "not signed, and its bounces are judged as those to a domain that does not sign",
-                  name, parameter, name);
+        check_add(
+            check, CHECK_WARN, mend,
+            "%s (%s) receives mail, but is in no entry of domains: bounces to it are judged as "
+            "those to a domain that does not sign",
+            name, parameter);
         return;
     }
     check_add(check, CHECK_WARN, mend,
