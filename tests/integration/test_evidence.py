@@ -306,7 +306,8 @@ def test_more_bounces_at_once_than_there_is_memory_for(running):
 
 
 def test_absurd_headers(running):
-    """20,000 of them, some as long as the protocol has them, a thousand copies of our own."""
+    """20,000 of them, some as long as the protocol has them, a thousand copies of our own: the
+    first 20 of these go, and no stranger can ask for more."""
     headers, _ = submit(running)
     nonsense = [(f"X-{number}", "a" * 50) for number in range(20000)]
     with session(running) as s:
@@ -321,7 +322,7 @@ def test_absurd_headers(running):
         out = s.message(f"<{ALICE}>", [f"<{answers.FAR}>"], copies)
     assert out.verdict == "accept"
     removed = [mod.args[0] for mod in out.mods_named("chgheader")]
-    assert removed == sorted(range(1, 1001), reverse=True)
+    assert removed == sorted(range(1, 21), reverse=True)
     assert len(out.mods_named("addheader") + out.mods_named("insheader")) == 1
 
 
