@@ -125,7 +125,7 @@ static struct share_list *bucket_of(struct content_pool *pool, const struct ip *
 /* Under the lock. NULL: it has reserved nothing. */
 static struct share *find_share(struct content_pool *pool, const struct ip *network)
 {
-    struct share *share;
+    struct share *share = NULL;
     LIST_FOREACH(share, bucket_of(pool, network), others)
     {
         if (memcmp(&share->network, network, sizeof *network) == 0) {

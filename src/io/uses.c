@@ -75,7 +75,7 @@ void uses_free(struct uses *uses)
 /* Under the lock. */
 static struct held *find_held(struct uses *uses, const uint8_t key[static JOURNAL_KEY])
 {
-    struct held *held;
+    struct held *held = NULL;
     LIST_FOREACH(held, &uses->held[key[0]], others)
     {
         if (memcmp(held->key, key, JOURNAL_KEY) == 0) {
