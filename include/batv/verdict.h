@@ -7,6 +7,16 @@
 
 #include "batv/rules.h"
 
+/* What a rejection or a deferral tells the other side. */
+enum cause {
+    CAUSE_UNPROVEN,   /* a bounce that shows nothing of a message of ours: verify.text */
+    CAUSE_EXPIRED,    /* a bounce to an expired tag */
+    CAUSE_CLASS,      /* verify.class says so */
+    CAUSE_UNVERIFIED, /* what could prove the bounce cannot be asked just now */
+    CAUSE_FORGED_TAG, /* ordinary mail to a tag that we did not make */
+    CAUSE_COUNT
+};
+
 struct verdict {
     enum action action;
     enum action
@@ -14,8 +24,8 @@ struct verdict {
     const char *rule;  /* the deciding rule's name, static */
     const char *entry; /* the list entry that matched, or NULL */
     const char
-        *proof;  /* of a bounce without a valid tag: "none" or what proved it; NULL: not asked */
-    bool forged; /* ordinary mail to a tag that we did not make: another text, other codes */
+        *proof; /* of a bounce without a valid tag: "none" or what proved it; NULL: not asked */
+    enum cause cause;
 };
 
 enum disposition {

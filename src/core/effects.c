@@ -1,7 +1,7 @@
 /*
- * What a decided message asks for: the words of a refusal, recipients taken out and put in, the
- * header that tells a mark. Values come from strangers, so none reaches a reply or a header unseen,
- * and their number is bounded by what the MTA bounds: the recipients.
+ * What a decided message asks for: recipients taken out and put in, headers, a quarantine. Values
+ * come from strangers, so none reaches a header unseen, and their number is bounded by what the MTA
+ * bounds: the recipients.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -10,35 +10,6 @@
 
 #include "batv/address.h"
 #include "transaction_parts.h"
-
-/* Octets from strangers in a reply line: printable ASCII stays. */
-static void put_printable(char *out, size_t size, const char *text)
-{
-    size_t i = 0;
-    for (; text[i] != '\0' && i + 1 < size; i++) {
-        out[i] = text[i] >= 0x20 && text[i] <= 0x7e ? text[i] : '?';
-    }
-    out[i] = '\0';
-}
-
-void effects_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
-                    struct reply *reply)
-{
-    *reply = (struct reply){.kind = kind};
-    bool later = kind == REPLY_TEMPFAIL;
-    reply->code = later ? "451" : "550";
-    if (r->verdict.forged) {
-        char plain[ADDRESS_MAX + 1];
-        put_printable(plain, sizeof plain, r->restored);
-        reply->enhanced = later ? "4.1.1" : "5.1.1";
-        snprintf(reply->text, sizeof reply->text,
-                 "this address carries a signature that was not made here; write to <%s> instead",
-                 plain);
-    } else {
-        reply->enhanced = later ? "4.7.1" : "5.7.1";
-        put_printable(reply->text, sizeof reply->text, t->snapshot->settings->text);
-    }
-}
 
 bool recipient_is_restorable(const struct recipient *r)
 {
@@ -184,7 +155,7 @@ static char *format_mark(const struct transaction *t)
             continue;
         }
         char plain[ADDRESS_MAX + 1];
-        put_printable(plain, sizeof plain, r->restored);
+        reply_put_printable(plain, sizeof plain, r->restored);
         used += (size_t)snprintf(out + used, size - used, "%s%s; class=%s; proof=%s; rcpt=<%s>",
                                  listed++ > 0 ? ",\n\t" : "", result_name(r->facts.check.result),
                                  bounce_class_name(t->facts.class),

@@ -186,6 +186,7 @@ static enum rule_answer rule_class(const struct question *q)
         return RULE_PASSES;
     }
     q->verdict->rule = names[q->message->class];
+    q->verdict->cause = CAUSE_CLASS;
     return decide(q, action, NULL);
 }
 
@@ -214,6 +215,7 @@ static enum rule_answer rule_expired(const struct question *q)
     if (q->recipient->check.result != RESULT_EXPIRED) {
         return RULE_PASSES;
     }
+    q->verdict->cause = CAUSE_EXPIRED;
     if (q->rules->expired != ACTION_FOLLOW) {
         return decide(q, q->rules->expired, NULL);
     }
@@ -296,6 +298,7 @@ static void spare_unavailable(const struct question *q)
         if (q->verdict->action > most) {
             q->verdict->action = most;
             q->verdict->rule = bounce_rules[i].name;
+            q->verdict->cause = CAUSE_UNVERIFIED;
         }
     }
 }
@@ -343,7 +346,7 @@ static void judge_ordinary(const struct question *q)
             action = ACTION_TEMPFAIL; /* let in, an unknown user's would be bounced */
         }
         q->verdict->rule = "tag-unauthentic";
-        q->verdict->forged = true;
+        q->verdict->cause = CAUSE_FORGED_TAG;
         decide(q, action, NULL);
         return;
     }
@@ -363,7 +366,7 @@ enum policy_state policy_next(const struct rules *rules, const struct message_fa
     } else {
         judge_ordinary(&question);
     }
-    bool deferred = out->forged && out->action == ACTION_TEMPFAIL;
+    bool deferred = out->cause == CAUSE_FORGED_TAG && out->action == ACTION_TEMPFAIL;
     if (state == POLICY_DECIDED && message->paused && out->action > ACTION_LOG && !deferred) {
         out->action = ACTION_LOG;
         out->rule = "pause";

@@ -66,15 +66,6 @@ void transaction_free(struct transaction *t)
     free(t);
 }
 
-void reply_on_error(const struct settings *settings, struct reply *reply)
-{
-    *reply = (struct reply){.kind = REPLY_ACCEPT};
-    if (settings->on_error != ACTION_ACCEPT) {
-        *reply =
-            (struct reply){REPLY_TEMPFAIL, "451", "4.3.0", "mail filter error, try again later"};
-    }
-}
-
 void transaction_fail(struct transaction *t)
 {
     t->failed = true;
@@ -594,7 +585,7 @@ void transaction_rcpt_reply(struct transaction *t, struct reply *reply)
         return;
     }
     r->refused = true;
-    effects_refuse(t, r, r->verdict.action == ACTION_REJECT ? REPLY_REJECT : REPLY_TEMPFAIL, reply);
+    reply_refuse(t, r, r->verdict.action == ACTION_REJECT ? REPLY_REJECT : REPLY_TEMPFAIL, reply);
     record_verify(t, r, NULL);
 }
 
@@ -709,7 +700,7 @@ static void set_reply(struct transaction *t, enum disposition disposition)
     bool refuses = disposition == DISPOSITION_REJECT || disposition == DISPOSITION_TEMPFAIL;
     for (size_t i = 0; refuses && i < t->count; i++) {
         if (!t->recipients[i].refused && t->recipients[i].verdict.action == action) {
-            effects_refuse(t, &t->recipients[i], kind, &t->reply);
+            reply_refuse(t, &t->recipients[i], kind, &t->reply);
             return;
         }
     }

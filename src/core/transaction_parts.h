@@ -1,7 +1,7 @@
 /*
  * The inside of a transaction, shared by the files that work on one: transaction.c (its events),
  * signing.c (the sender), outgoing.c (the evidence, and whose message it is), effects.c (what is
- * done and said at the end). Nobody else includes this.
+ * done at the end), replies.c (what is said). Nobody else includes this.
  */
 #ifndef CORE_TRANSACTION_PARTS_H
 #define CORE_TRANSACTION_PARTS_H
@@ -114,8 +114,10 @@ void signing_note_relayed(struct transaction *t, time_t now);
 const char *signing_hosted(const struct transaction *t, const struct recipient *r);
 
 /* The refusal of a message, or at RCPT of a recipient, for this recipient's verdict. */
-void effects_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
-                    struct reply *reply);
+void reply_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
+                  struct reply *reply);
+/* Text from strangers, cut to size: printable ASCII stays. */
+void reply_put_printable(char *out, size_t size, const char *text);
 
 /* Lists what has to be done to a message that is kept: no more than EFFECTS_FIXED, and
  * EFFECTS_PER_RECIPIENT for each of its recipients, whatever the message has in its header. */

@@ -315,8 +315,8 @@ const struct config_option config_options[] = {
     TEXT("verify.mark_header", "\"X-Batv-Result\"", PLACE(mark_header), check_header,
          "the name of a header field, at most 76 characters"),
     TEXT("verify.text",
-         "\"This bounce is refused: the message that it returns was not sent by this site, "
-         "its sender address was forged.\"",
+         "\"This bounce does not show that it returns a message which this site sent; "
+         "the sender address of that message was probably forged.\"",
          PLACE(text), check_refusal, "1 to 400 printable ASCII characters"),
     CLASS("mdn", "\"auto\"", BOUNCE_MDN),
     CLASS("calendar", "\"auto\"", BOUNCE_CALENDAR),

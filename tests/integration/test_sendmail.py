@@ -13,7 +13,7 @@ from batvtest.site import QUOTED, USER
 
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
-REFUSAL = "5.7.1 This bounce is refused: the message that it returns was not sent by this site"
+REFUSAL = "5.7.1 This bounce does not show that it returns a message which this site sent"
 FORGED_TAG = "prvs=1234abcdef="
 
 
@@ -227,7 +227,7 @@ def test_ordinary_mail(site, alice_tag):
     site.assert_delivered(sent, "alice")
     sent, entry = site.judged_mail("x@other.test", FORGED_TAG + ALICE)
     assert entry["rule"] == "tag-unauthentic" and sent.code == 550
-    assert sent.text == ("5.1.1 this address carries a signature that was not made here; "
+    assert sent.text == ("5.1.1 this address carries a signature that this site does not know; "
                          f"write to <{ALICE}> instead")
     site.assert_nothing(sent)
     sent = site.sendmail.send("x@other.test", ALICE)

@@ -203,7 +203,7 @@ static const struct {
       .verdict = {.action = ACTION_TEMPFAIL,
                   .would = ACTION_TEMPFAIL,
                   .rule = "tag-unauthentic",
-                  .forged = true},
+                  .cause = CAUSE_FORGED_TAG},
       .generation = 0},
      "NOQUEUE: verify client=mx.other.test[192.0.2.9] from=<bob@other.test> "
      "rcpt=<prvs=3785a1b2c3=nobody@example.com> result=unknown-key action=tempfail "

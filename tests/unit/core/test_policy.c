@@ -125,7 +125,7 @@ static void verdict_text(const struct verdict *verdict, char out[static CELL])
     if (verdict->proof != NULL && strcmp(verdict->proof, "none") != 0) {
         used += snprintf(out + used, CELL - (size_t)used, " proof=%s", verdict->proof);
     }
-    if (verdict->forged) {
+    if (verdict->cause == CAUSE_FORGED_TAG) {
         snprintf(out + used, CELL - (size_t)used, " forged");
     }
 }

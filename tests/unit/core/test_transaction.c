@@ -895,6 +895,14 @@ END_TEST
     "verify client=" OUT " from=<> rcpt=<" rcpt "> result=valid action=accept rule=tag\n"
 #define REFUSED "reject 550 5.7.1 not a bounce of mail from here\n"
 #define LATER   "tempfail 451 4.7.1 not a bounce of mail from here\n"
+#define TOO_LATE                                                                                   \
+    "reject 550 5.7.1 the signature in this address has expired: the bounce came too late\n"
+#define NO_RECEIPTS                                                                                \
+    "reject 550 5.7.1 this site takes read receipts only where they show that they answer a "      \
+    "message of its own\n"
+#define UNVERIFIED                                                                                 \
+    "tempfail 451 4.7.1 this site cannot verify just now whether it sent the message that this "   \
+    "bounce returns, try again later\n"
 #define HEADERS "wants headers, end\n"
 #define EXCLUDED(client, rcpt, rule)                                                               \
     HEADERS "accept\nverify client=" client " from=<> rcpt=<" rcpt                                 \
@@ -1037,7 +1045,7 @@ static const struct conversation bounces[] = {
      .recipients = {"<{-9 a@reject.example}>"},
      .expected =
          HEADERS
-         REFUSED
+         TOO_LATE
          BOUNCE("{-9 a@reject.example}", "expired", "reject rule=verify.expired")},
     {.name = "expired, which this domain lets in", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{-9 a@late.example}>"},
@@ -1615,7 +1623,7 @@ static const struct conversation evidence[] = {
      .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
-         LATER
+         UNVERIFIED
          BOUNCE(ALICE, "missing", "tempfail would=reject rule=evidence.tag-in-body")},
     {.name = "too much is being read, no matter to a domain that logs", .who = OUTSIDE,
      .prepare = too_much, .sender = "<>", .recipients = {"<a@log.example>"},
@@ -1725,7 +1733,7 @@ static const struct conversation unread[] = {
      .sender = "<" BOB ">", .recipients = {"<{bad nobody@example.com}>"},
      .expected =
          "wants end\n"
-         "reject 550 5.1.1 this address carries a signature that was not made here; write to "
+         "reject 550 5.1.1 this address carries a signature that this site does not know; write to "
          "<nobody@example.com> instead\n"
          "verify client=" OUT " from=<" BOB "> rcpt=<{bad nobody@example.com}> "
          "result=bad-signature action=reject rule=tag-unauthentic\n"},
@@ -1755,7 +1763,7 @@ static const struct conversation classes[] = {
      .recipients = {"<a@log.example>", "<alice@example.net>"},
      .expected =
          CONTENT
-         REFUSED
+         NO_RECEIPTS
          READ("a@log.example", "missing", "mdn", "none", "reject rule=verify.class.mdn")
          READ("alice@example.net", "missing", "mdn", "none", "reject rule=verify.class.mdn")},
     {.name = "discarded", .who = OUTSIDE, .prepare = receipt_is_discarded, .sender = "<>",
@@ -1810,7 +1818,7 @@ static const struct conversation classes[] = {
      .prepare = receipt_is_refused, .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          CONTENT
-         REFUSED
+         NO_RECEIPTS
          READ("alice@off.example", "missing", "mdn", "none", "reject rule=verify.class.mdn")},
     {.name = "a domain that does not sign, where nothing is", .who = OUTSIDE,
      .prepare = receipt_without_ground, .sender = "<>", .recipients = {"<alice@off.example>"},
@@ -2002,7 +2010,11 @@ END_TEST
 /* ---------------------------------------------------------- ordinary mail */
 
 #define WRITE_TO(plain)                                                                            \
-    "this address carries a signature that was not made here; write to <" plain "> instead\n"
+    "this address carries a signature that this site does not know; write to <" plain "> "         \
+    "instead\n"
+#define WRITE_OR_WAIT(plain)                                                                       \
+    "this address carries a signature that this site does not know yet; write to <" plain          \
+    "> or try again later\n"
 #define ORDINARY(rcpt, rest)                                                                       \
     "verify client=" OUT " from=<" BOB "> rcpt=<" rcpt "> result=" rest "\n"
 
@@ -2065,14 +2077,14 @@ static const struct conversation ordinary[] = {
      .recipients = {"<{bad nobody@example.net}>"},
      .expected =
          "wants end\n"
-         "tempfail 451 4.1.1 " WRITE_TO("nobody@example.net")
+         "tempfail 451 4.1.1 " WRITE_OR_WAIT("nobody@example.net")
          ORDINARY("{bad nobody@example.net}",
                   "bad-signature action=tempfail rule=tag-unauthentic")},
     {.name = "to a forged tag of a domain that only logs", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@log.example}>"},
      .expected =
          "wants end\n"
-         "tempfail 451 4.1.1 " WRITE_TO("nobody@log.example")
+         "tempfail 451 4.1.1 " WRITE_OR_WAIT("nobody@log.example")
          ORDINARY("{bad nobody@log.example}",
                   "bad-signature action=tempfail rule=tag-unauthentic")},
     {.name = "to a forged tag, which waits for nothing", .who = OUTSIDE,
@@ -2219,7 +2231,7 @@ static const struct conversation at_rcpt[] = {
      .recipients = {"<" ALICE ">", "<{-9 a@reject.example}>"},
      .expected =
          "rcpt " REFUSED
-         "rcpt " REFUSED
+         "rcpt " TOO_LATE
          HEADERS
          "accept\n"
          BOUNCE(ALICE, "missing", "reject rule=verify.action")
@@ -2237,7 +2249,7 @@ static const struct conversation at_rcpt[] = {
      .recipients = {"<{bad nobody@example.com}>", "<{bad nobody@example.net}>", "<" ALICE ">"},
      .expected =
          "rcpt reject 550 5.1.1 " WRITE_TO("nobody@example.com")
-         "rcpt tempfail 451 4.1.1 " WRITE_TO("nobody@example.net")
+         "rcpt tempfail 451 4.1.1 " WRITE_OR_WAIT("nobody@example.net")
          "wants end\n"
          "accept\n"
          ORDINARY("{bad nobody@example.com}", "bad-signature action=reject rule=tag-unauthentic")
