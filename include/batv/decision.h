@@ -46,6 +46,8 @@ struct decision {
     bool bounce;             /* verify */
     enum bounce_class class; /* verify, of a bounce */
     struct verdict verdict;  /* verify */
+    size_t count;            /* verify: recipients for whom its line in the log stands; 0: one */
+    bool counted;            /* verify: another's line stands for it too, so it gets none */
     const char *applied;     /* verify: what became of the recipient, where not what action says */
     uint64_t generation;     /* of the ring that decided */
 };

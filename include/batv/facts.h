@@ -61,6 +61,7 @@ struct message_facts {
     bool at_rcpt;                 /* judged before the content: no evidence */
     bool asks[FACT_COUNT];        /* by the configuration */
     enum bounce_class class;      /* BOUNCE_UNREAD until the content has been read */
+    bool guesses;                 /* a bounce that tries several tags: see rule guessing */
     bool names_message_id;        /* the content names a Message-ID that is not the bounce's own */
     const char *mail_server;      /* the entries that match the client; NULL: none */
     const char *excluded_network; /* exclude.networks */

@@ -14,6 +14,7 @@ enum cause {
     CAUSE_CLASS,      /* verify.class says so */
     CAUSE_UNVERIFIED, /* what could prove the bounce cannot be asked just now */
     CAUSE_FORGED_TAG, /* ordinary mail to a tag that we did not make */
+    CAUSE_GUESSING,   /* a bounce that tries several tags */
     CAUSE_COUNT
 };
 

@@ -177,6 +177,9 @@ static void give_verify(const struct decision_reader *reader, const struct decis
         give_word(reader, "applied", d->applied);
     }
     give_entry(reader, "rule", d->verdict.rule, d->verdict.entry);
+    if (d->count > 1) {
+        give_number(reader, "count", d->count);
+    }
 }
 
 static void give_relayed(const struct decision_reader *reader, const struct decision *d)

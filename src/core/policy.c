@@ -49,9 +49,10 @@ static enum rule_answer rule_local(const struct question *q)
     return accept_if(q, q->message->local);
 }
 
+/* In a bounce that tries several tags the right one is a guess. */
 static enum rule_answer rule_tag(const struct question *q)
 {
-    return accept_if(q, q->recipient->check.result == RESULT_VALID);
+    return accept_if(q, q->recipient->check.result == RESULT_VALID && !q->message->guesses);
 }
 
 static enum rule_answer rule_authenticated(const struct question *q)
@@ -82,6 +83,16 @@ static enum rule_answer rule_recipients(const struct question *q)
 static enum rule_answer rule_unsigned_host(const struct question *q)
 {
     return accept_entry(q, q->message->unsigned_host);
+}
+
+/* No MTA makes such a bounce, so no wait holds it back. */
+static enum rule_answer rule_guessing(const struct question *q)
+{
+    if (!q->message->guesses) {
+        return RULE_PASSES;
+    }
+    q->verdict->cause = CAUSE_GUESSING;
+    return decide(q, ACTION_REJECT, NULL);
 }
 
 /* Mail without a tag comes back without one. What a bounce names has to be proven all the same. Of
@@ -251,6 +262,7 @@ static const struct {
     {"exclude.hosts", rule_hosts, FACT_COUNT, NULL},
     {"exclude.recipients", rule_recipients, FACT_COUNT, NULL},
     {"exclude_sign.recipients", rule_unsigned_host, FACT_COUNT, NULL},
+    {"guessing", rule_guessing, FACT_COUNT, NULL},
     {"evidence.tag-in-body", NULL, FACT_TAG_IN_BODY, "tag-in-body"},
     {"evidence.header", NULL, FACT_HEADER, "header"},
     {"evidence.journal", NULL, FACT_JOURNAL, "journal"},

@@ -25,6 +25,8 @@ static const struct {
                           "this site cannot verify just now whether it sent the message that this "
                           "bounce returns, try again later",
                           NULL},
+    [CAUSE_GUESSING] = {"5.7.1", "4.7.1",
+                        "this bounce tries several signatures that this site does not know", NULL},
     [CAUSE_FORGED_TAG] =
         {"5.1.1", "4.1.1",
          "this address carries a signature that this site does not know; write to "

@@ -531,6 +531,69 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     d->debug = d->result == RESULT_NOT_OURS || (!d->bounce && d->result == RESULT_MISSING);
 }
 
+/* How many tags of one message may be wrong before it is called guessing. */
+enum { WRONG_TAGS = 3 };
+
+static bool is_another_tag(const struct recipient *a, const struct recipient *b)
+{
+    struct tag x, y;
+    tag_split(a->address.local, &x);
+    tag_split(b->address.local, &y);
+    bool same = x.key == y.key && x.day == y.day && strcmp(x.mac, y.mac) == 0;
+    return !same && ascii_equal(a->plain, b->plain);
+}
+
+/* A bounce has one recipient, or the few for whom one message failed: it has one tag for each. Two
+ * that none of our keys made for one mailbox, or many such, are guesses, and the one that is right
+ * among them is one too. */
+static bool guesses(const struct transaction *t)
+{
+    const struct recipient *wrong[WRONG_TAGS];
+    size_t count = 0;
+    for (size_t i = 0; t->facts.bounce && i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (r->rules == NULL || r->facts.check.result != RESULT_BAD_SIGNATURE) {
+            continue;
+        }
+        if (count == WRONG_TAGS) {
+            return true;
+        }
+        for (size_t k = 0; k < count; k++) {
+            if (is_another_tag(wrong[k], r)) {
+                return true;
+            }
+        }
+        wrong[count++] = r;
+    }
+    return false;
+}
+
+/* What was decided at RCPT, where the message was not yet seen to guess, counts no more. */
+static void note_guessing(struct transaction *t)
+{
+    t->facts.guesses = guesses(t);
+    for (size_t i = 0; t->facts.guesses && i < t->count; i++) {
+        t->recipients[i].judged = t->recipients[i].refused;
+    }
+}
+
+/* One line for each result is enough for a bounce that may have a thousand recipients. */
+static void count_alike(struct transaction *t, size_t first)
+{
+    struct decision *lines[RESULT_COUNT] = {NULL};
+    for (size_t i = first; i < t->decision_count; i++) {
+        struct decision *d = &t->decisions[i];
+        if (d->kind != DECISION_VERIFY || d->verdict.cause != CAUSE_GUESSING) {
+            continue;
+        }
+        d->counted = lines[d->result] != NULL;
+        if (!d->counted) {
+            lines[d->result] = d;
+        }
+        lines[d->result]->count++;
+    }
+}
+
 static enum policy_state judge(struct transaction *t, struct recipient *r, enum fact *need)
 {
     if (r->rules == NULL) {
@@ -631,17 +694,19 @@ static bool is_to_be_signed(const struct transaction *t)
 }
 
 /* Its fate hangs on something that is known once the content has been read. */
-static bool needs_content(const struct transaction *t, const struct recipient *r)
+static bool needs_content(const struct message_facts *facts, const struct recipient *r)
 {
     enum fact need;
     struct verdict verdict;
-    return policy_next(r->rules, &t->facts, &r->facts, &need, &verdict) == POLICY_NEEDS &&
+    return policy_next(r->rules, facts, &r->facts, &need, &verdict) == POLICY_NEEDS &&
            need != FACT_UNTAGGABLE;
 }
 
 unsigned transaction_wants(const struct transaction *t)
 {
     unsigned wants = t->failed || is_to_be_signed(t) ? WANT_END : 0;
+    struct message_facts facts = t->facts;
+    facts.guesses = guesses(t);
     wants |= transaction_goes_out(t) ? WANT_HEADERS | WANT_END : 0;
     wants |= outgoing_asks_hops(t) ? WANT_HEADERS : 0;
     for (size_t i = 0; i < t->count; i++) {
@@ -653,7 +718,7 @@ unsigned transaction_wants(const struct transaction *t)
         if (r->rules != NULL && t->facts.bounce && t->snapshot->settings->may_mark) {
             wants |= WANT_HEADERS;
         }
-        if (r->rules != NULL && t->facts.bounce && !r->refused && needs_content(t, r)) {
+        if (r->rules != NULL && t->facts.bounce && !r->refused && needs_content(&facts, r)) {
             wants |= WANT_HEADERS | WANT_BODY;
         }
     }
@@ -742,12 +807,14 @@ static enum status conclude(struct transaction *t, time_t now)
         return status;
     }
     refuse_for_odd(t, &outcome);
+    size_t first = t->decision_count;
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         if (!r->refused) {
             record_verify(t, r, applied_name(outcome.disposition, r->verdict.action));
         }
     }
+    count_alike(t, first);
     set_reply(t, outcome.disposition);
     if (outcome.disposition != DISPOSITION_KEEP) {
         return STATUS_OK;
@@ -763,6 +830,9 @@ static enum status conclude(struct transaction *t, time_t now)
 enum policy_state transaction_end(struct transaction *t, time_t now, enum fact *need,
                                   size_t *recipient)
 {
+    if (!t->failed && t->settled == 0) {
+        note_guessing(t);
+    }
     for (; !t->failed && t->settled < t->count; t->settled++) {
         struct recipient *r = &t->recipients[t->settled];
         if (!r->judged && judge(t, r, need) == POLICY_NEEDS) {

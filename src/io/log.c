@@ -182,7 +182,7 @@ void log_decision(void *self, const struct decision *decision)
     enum { USUAL_LINE = 1024 };
     (void)self;
     int priority = decision->debug ? LOG_DEBUG : LOG_INFO;
-    if (priority > log_level) {
+    if (priority > log_level || decision->counted) {
         return;
     }
     char buffer[ROOM_BEFORE + USUAL_LINE + ROOM_AFTER];

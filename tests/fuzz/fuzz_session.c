@@ -79,6 +79,7 @@ struct message {
     bool doubted; /* the keyring could not be read */
     bool broken;  /* the MTA did not take a change */
     bool forged;  /* the last reply's codes */
+    bool guesses; /* it tries several tags, so that even the right one is rejected */
     bool at_rcpt; /* a RCPT is heard */
     bool has_id;  /* whatever it is */
     char *id;     /* one that no other message has */
@@ -347,9 +348,11 @@ static void verified(struct message *m, const struct decision *d)
     require(i < m->count);
     const struct recipient *r = &m->recipients[i];
     m->verified[i]++;
+    m->guesses = m->guesses || d->verdict.cause == CAUSE_GUESSING;
     require(!r->sure || (d->result == RESULT_NOT_OURS) == !r->ours);
     if (r->sure && r->ours && r->result == RESULT_VALID) {
-        require(d->result == RESULT_VALID && d->verdict.action == ACTION_ACCEPT);
+        require(d->result == RESULT_VALID);
+        require(d->verdict.action == ACTION_ACCEPT || d->verdict.cause == CAUSE_GUESSING);
     }
     require(!r->unavailable || d->verdict.action <= ACTION_LOG);
     require(!now_heard->who->local || d->verdict.action <= ACTION_LOG);
@@ -500,7 +503,7 @@ static void check_kept(const struct message *m, time_t now)
     bool canonical = all_canonical(m);
     for (size_t i = 0; i < m->count; i++) {
         const struct recipient *r = &m->recipients[i];
-        if (r->sure && r->ours && r->result == RESULT_VALID && !r->refused) {
+        if (r->sure && r->ours && r->result == RESULT_VALID && !r->refused && !m->guesses) {
             check_restored(m, r, canonical, now);
         }
     }
@@ -591,7 +594,7 @@ static void check_answer(const struct smfi_str *ctx, const struct recipient *onl
         one_valid = one_valid || good;
     }
     require(!valid || !refused);
-    require(!one_valid || status == SMFIS_ACCEPT || status == SMFIS_TEMPFAIL ||
+    require(!one_valid || m->guesses || status == SMFIS_ACCEPT || status == SMFIS_TEMPFAIL ||
             status == SMFIS_CONTINUE);
 }
 

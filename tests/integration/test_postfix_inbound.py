@@ -5,6 +5,7 @@ import time
 import pytest
 
 from batvtest import tag, util
+from batvtest.milter import MilterSession
 from batvtest.postfix import INSIDE, OUTSIDE, STRANGER, make_bounce, make_message, wait_quiet
 from batvtest.site import LONG, QUOTED, USER, Site, client
 
@@ -661,6 +662,41 @@ def test_a_proxy_with_port_0_is_no_local_process(site):
     sent, entry = site.judged_bounce(ALICE, xclient=stranger)
     assert refused(sent), sent
     assert entry["rule"] == "verify.action"
+
+
+# -- guessing -------------------------------------------------------------------------------------
+
+def test_a_thousand_guesses_with_the_right_one_among_them(site, alice_tag):
+    day = alice_tag[5:9]
+    guesses = [f"prvs={day}{number:06x}={ALICE}" for number in range(998)]
+    mark = site.batvd.mark()
+    sent = site.bounce([*guesses[:500], alice_tag, *guesses[500:]])
+    assert refused(sent), sent
+    assert "several signatures" in sent.text
+    entries = site.batvd.wait_log("verify", since=mark, count=2)
+    assert [(entry["result"], entry["action"], entry["rule"], entry.get("count"))
+            for entry in entries] == [("bad-signature", "reject", "guessing", "998"),
+                                      ("valid", "reject", "guessing", None)]
+    site.assert_nothing(sent, ALICE)
+    assert len(site.batvd.log("verify", since=mark)) == 2
+
+
+def test_guessing_is_rejected_during_warm_up_too(site, alice_tag):
+    site.use({"verify": {"action": "auto"}})
+    sent = site.bounce([alice_tag[:9] + "000001=" + ALICE, alice_tag[:9] + "000002=" + ALICE])
+    assert refused(sent), sent
+    site.assert_nothing(sent, ALICE)
+
+
+def test_an_old_tag_a_thousand_times_does_no_harm(site, alice_tag):
+    """A list that never forgets, and a genuine bounce from its host."""
+    wrong = alice_tag[:9] + "000001=" + ALICE
+    with MilterSession(site.batvd.milter, client=("list.other.test", "192.0.2.77", 4711)) as session:
+        for _ in range(1000):
+            assert session.message("<>", [f"<{wrong}>"]).verdict == "reject"
+    sent, entry = site.judged_bounce(alice_tag)
+    assert entry["rule"] == "tag"
+    site.assert_delivered(sent, ALICE)
 
 
 # -- how much a stranger can have done ------------------------------------------------------------

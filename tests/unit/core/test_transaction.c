@@ -3142,6 +3142,134 @@ static void add_table(Suite *suite, const char *name, const TTest *test, size_t 
     suite_add_tcase(suite, tcase);
 }
 
+/* Gives a bounce these recipients, of which "{wrong N}" is a wrong tag for alice of that number,
+ * and returns the verdicts as rules with their lines' counts; lines that another stands for are
+ * "-". */
+static void guess(struct site *site, enum who who, const char *const recipients[], size_t wrong,
+                  struct text *out, struct reply *reply)
+{
+    struct client client = client_of(who);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    for (size_t i = 0; recipients[i] != NULL; i++) {
+        struct text rcpt = {.used = 0};
+        expand(&rcpt, site, recipients[i]);
+        transaction_rcpt(t, rcpt.out, NULL, NULL, now_of_site());
+    }
+    for (size_t i = 0; i < wrong; i++) {
+        char rcpt[64];
+        snprintf(rcpt, sizeof rcpt, "<prvs=2785%06zx=" ALICE ">", i);
+        transaction_rcpt(t, rcpt, NULL, NULL, now_of_site());
+    }
+    decide(t, site);
+    size_t count;
+    const struct decision *decisions = transaction_decisions(t, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (decisions[i].kind == DECISION_VERIFY && !decisions[i].counted) {
+            text_add(out, "%s %s %s %zu\n", result_name(decisions[i].result),
+                     action_name(decisions[i].verdict.action), decisions[i].verdict.rule,
+                     decisions[i].count);
+        }
+    }
+    *reply = *transaction_reply(t);
+    transaction_free(t);
+}
+
+#define RIGHT "<{0 " ALICE "}>"
+
+static const struct {
+    const char *name;
+    enum who who;
+    void (*prepare)(struct site *site);
+    const char *recipients[5];
+    size_t wrong;
+    const char *expected;
+} guessed[] = {
+    {"a thousand tags, the right one among them",
+     OUTSIDE,
+     NULL,
+     {RIGHT},
+     999,
+     "valid reject guessing 1\nbad-signature reject guessing 999\n"},
+    {"two tags for one mailbox", OUTSIDE, NULL, {NULL}, 2, "bad-signature reject guessing 2\n"},
+    {"one wrong tag beside the right one",
+     OUTSIDE,
+     NULL,
+     {RIGHT},
+     1,
+     "valid accept tag 0\nbad-signature reject verify.action 0\n"},
+    {"one wrong tag for each of three mailboxes",
+     OUTSIDE,
+     NULL,
+     {"<{bad a@example.com}>", "<{bad b@example.com}>", "<{bad c@example.com}>"},
+     0,
+     "bad-signature reject verify.action 0\nbad-signature reject verify.action 0\n"
+     "bad-signature reject verify.action 0\n"},
+    {"one wrong tag for each of four",
+     OUTSIDE,
+     NULL,
+     {"<{bad a@example.com}>", "<{bad b@example.com}>", "<{bad c@example.com}>",
+      "<{bad d@example.com}>"},
+     0,
+     "bad-signature reject guessing 4\n"},
+    {"the same wrong tag three times",
+     OUTSIDE,
+     NULL,
+     {"<prvs=2785000000=" ALICE ">", "<prvs=2785000000=" ALICE ">"},
+     1,
+     "bad-signature reject verify.action 0\nbad-signature reject verify.action 0\n"
+     "bad-signature reject verify.action 0\n"},
+    {"a domain that waits",
+     OUTSIDE,
+     NULL,
+     {"<{0 alice@example.net}>"},
+     2,
+     "valid reject guessing 1\nbad-signature reject guessing 2\n"},
+    {"an excluded recipient among them",
+     OUTSIDE,
+     NULL,
+     {"<abuse@example.com>"},
+     2,
+     "missing accept exclude.recipients 0\nbad-signature reject guessing 2\n"},
+    {"a mail server of ours",
+     MAIL_SERVER,
+     NULL,
+     {RIGHT},
+     1,
+     "valid accept tag 0\nbad-signature accept exclude.mail_servers 0\n"},
+    {"an excluded network",
+     EXCLUDED_NETWORK,
+     NULL,
+     {NULL},
+     2,
+     "bad-signature accept exclude.networks 0\nbad-signature accept exclude.networks 0\n"},
+    {"while verification is paused",
+     OUTSIDE,
+     pause_verifying,
+     {RIGHT},
+     2,
+     "valid log pause 1\nbad-signature log pause 2\n"},
+};
+
+/* A bounce that tries several tags is rejected as a whole: the right one among them is a guess. */
+START_TEST(test_guessing)
+{
+    struct site *site = site_make();
+    struct text out = {.used = 0};
+    struct reply reply;
+    if (guessed[_i].prepare != NULL) {
+        guessed[_i].prepare(site);
+    }
+    guess(site, guessed[_i].who, guessed[_i].recipients, guessed[_i].wrong, &out, &reply);
+    ck_assert_msg(strcmp(out.out, guessed[_i].expected) == 0, "%s:\n%s", guessed[_i].name, out.out);
+    bool whole = strstr(out.out, "guessing") != NULL && strstr(out.out, "accept") == NULL;
+    ck_assert(!whole || reply.kind == REPLY_REJECT);
+    ck_assert(!whole || strcmp(reply.text, "this bounce tries several signatures that this site "
+                                           "does not know") == 0);
+    site_free(site);
+}
+END_TEST
+
 /* A stranger chooses how many fields a header has. It makes no difference to the MTA. */
 START_TEST(test_effects_of_very_many_marks)
 {
@@ -3194,6 +3322,7 @@ int main(void)
     add_table(suite, "senders' spellings", test_spelled_sender, COUNT_OF(spelled));
     add_table(suite, "spellings of mailer-daemon", test_spelled_mailer_daemon, COUNT_OF(daemons));
     add_table(suite, "names of the host itself", test_own_names, COUNT_OF(own_names));
+    add_table(suite, "guessing", test_guessing, COUNT_OF(guessed));
     add_table(suite, "errors", test_errors, COUNT_OF(errors));
 
     TCase *tcase = tcase_create("events");

@@ -377,7 +377,8 @@ END_TEST
 /* A mailbox is counted once, however many recipients name it. */
 START_TEST(test_uses_by_mailbox)
 {
-    static const char *const names[] = {"<" ALICE ">", "<{bad " ALICE "}>", "<ALICE@Example.com>"};
+    static const char *const names[] = {"<" ALICE ">", "<{unknown " ALICE "}>",
+                                        "<ALICE@Example.com>"};
     const char *thirty[31] = {NULL};
     for (size_t i = 0; i < 30; i++) {
         thirty[i] = names[i % COUNT_OF(names)];
