@@ -77,6 +77,7 @@ struct recipient_facts {
     bool key_missed;     /* the tag's key was revoked before its tags expired: rule key-gone */
     bool journal_young;  /* the journal does not reach back as far as `auto` waits */
     bool marks_expected; /* other marks of ours than tags are old enough to be expected */
+    bool ids_rewritten;  /* the domain's Message-IDs do not come back as they went out */
     enum auto_state auto_state;
     unsigned lifetime_days;
     enum answer answers[FACT_COUNT];

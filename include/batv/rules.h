@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "batv/bounce.h"
@@ -111,6 +112,7 @@ struct snapshot {
     time_t journal_birth;      /* what was sent before is not in the journal; 0: there is none */
     const time_t *relayed;     /* for each of settings->rules, when unsigned mail was last relayed
                                   while `auto` did not reject yet; 0: never. NULL: none */
+    const bool *ids_rewritten; /* likewise, whether its Message-IDs come back as others */
     const char *const *hosted; /* domains whose mail from outside the MTA accepts and sends on: no
                                   other host's, as far as `auto` is concerned. By strcmp */
     size_t hosted_count;
@@ -136,6 +138,10 @@ enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rule
 /* True once `auto` rejects for the domain, whatever the clock says of itself: what is relayed
  * unsigned from then on does not hold it any more. */
 bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct rules *rules, time_t now);
+/* True where so few of the bounces that name a Message-ID, and are known to be genuine, name one
+ * that we sent. */
+bool counts_tell_rewriting(uint64_t named, uint64_t known);
+bool snapshot_ids_rewritten(const struct snapshot *snapshot, const struct rules *rules);
 /* True for one of hosted, and for every domain where there are too many. */
 bool snapshot_is_hosted(const struct snapshot *snapshot, const char *ascii);
 /* max(7, lifetime_days) days, in seconds. */

@@ -155,6 +155,17 @@ struct destination {
 bool transaction_destination(const struct transaction *transaction, size_t recipient,
                              struct destination *out);
 const struct settings *transaction_settings(const struct transaction *transaction);
+
+/* A recipient of a bounce from outside that has a valid tag, so that the bounce is genuine. */
+struct returned {
+    size_t recipient;
+    const struct rules *rules;
+    const char *address; /* as evidence_address makes it */
+    int64_t day;         /* on which the tag expires */
+};
+/* The first one in whose domain `auto` signs and decides, and whose own mail it was that came back.
+ * False: there is none. */
+bool transaction_returned(const struct transaction *transaction, struct returned *out);
 /* The answer is yes by this recipient and this entry, which must live as long as the snapshot. */
 void transaction_found_network(struct transaction *transaction, size_t recipient,
                                const char *entry);

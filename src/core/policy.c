@@ -202,7 +202,8 @@ static enum rule_answer rule_class(const struct question *q)
 }
 
 /* By what the domain says, where that is not `auto`; else by its waiting time, by the journal's
- * where that may not know yet what the bounce names, and by whether tags come back at all. */
+ * where that may not know yet what the bounce names, by whether tags come back at all, and by
+ * whether Message-IDs do. */
 static enum rule_answer decide_auto(const struct question *q)
 {
     if (q->rules->action != ACTION_AUTO) {
@@ -213,9 +214,12 @@ static enum rule_answer decide_auto(const struct question *q)
     enum auto_state state = q->recipient->auto_state;
     bool unseen = state == AUTO_NO_TAG || q->message->relay_unproven;
     bool waits = (state != AUTO_ENFORCES && state != AUTO_NO_TAG) || journal_waits;
-    if (waits || unseen) {
+    bool rewritten = q->recipient->ids_rewritten && q->message->names_message_id && is_untagged(q);
+    if (waits || unseen || rewritten) {
         q->verdict->action = ACTION_LOG;
-        q->verdict->rule = waits ? "auto.warm-up" : "auto.no-tag-seen";
+        q->verdict->rule = waits    ? "auto.warm-up"
+                           : unseen ? "auto.no-tag-seen"
+                                    : "auto.ids-rewritten";
     }
     return RULE_APPLIES;
 }

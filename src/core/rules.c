@@ -160,6 +160,18 @@ enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rule
     return state;
 }
 
+bool counts_tell_rewriting(uint64_t named, uint64_t known)
+{
+    enum { FEWEST = 20, PERCENT = 90 };
+    return named >= FEWEST && 100 * known < PERCENT * named;
+}
+
+bool snapshot_ids_rewritten(const struct snapshot *snapshot, const struct rules *rules)
+{
+    return snapshot->ids_rewritten != NULL &&
+           snapshot->ids_rewritten[rules - snapshot->settings->rules];
+}
+
 static int compare_names(const void *key, const void *element)
 {
     const char *const *name = element;

@@ -273,6 +273,7 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     r->facts.excluded = pattern_list_match(settings->exclude_recipients, r->plain);
     r->facts.auto_state =
         r->facts.own_name ? AUTO_NOT_SIGNING : snapshot_auto(t->snapshot, r->rules, now, NULL);
+    r->facts.ids_rewritten = snapshot_ids_rewritten(t->snapshot, r->rules);
     if (!t->facts.bounce) {
         return STATUS_OK;
     }
@@ -886,6 +887,27 @@ bool transaction_destination(const struct transaction *t, size_t recipient, stru
 const char *transaction_untaggable(const struct transaction *t)
 {
     return t->reply.kind == REPLY_ACCEPT && !t->failed ? t->untaggable : NULL;
+}
+
+/* What mailing lists send from such an address has been written by others. */
+static bool is_returned(const struct transaction *t, const struct recipient *r)
+{
+    return r->rules != NULL && !r->refused && !r->facts.own_name && r->rules->sign &&
+           r->rules->action == ACTION_AUTO && r->facts.check.result == RESULT_VALID &&
+           pattern_list_match(t->snapshot->settings->envelope_only, r->folded) == NULL;
+}
+
+bool transaction_returned(const struct transaction *t, struct returned *out)
+{
+    bool outside = !t->failed && t->facts.bounce && !t->facts.submission;
+    for (size_t i = 0; outside && i < t->count; i++) {
+        const struct recipient *r = &t->recipients[i];
+        if (is_returned(t, r)) {
+            *out = (struct returned){i, r->rules, r->folded, r->facts.check.expires};
+            return true;
+        }
+    }
+    return false;
 }
 
 const struct settings *transaction_settings(const struct transaction *t)

@@ -193,6 +193,7 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
 struct observations {
     struct status_report report;
     time_t *relayed;
+    bool *ids_rewritten;
     struct network_list *proven;
     bool clock_wrong;
 };
@@ -202,6 +203,7 @@ static void observations_free(struct observations *o)
     status_report_free(&o->report);
     network_list_free(o->proven);
     free(o->relayed);
+    free(o->ids_rewritten);
 }
 
 static void take_relayed(const struct settings *settings, struct observations *o)
@@ -211,6 +213,19 @@ static void take_relayed(const struct settings *settings, struct observations *o
         const struct rules *rules = settings_rules_named(settings, seen->domain);
         if (rules != NULL && o->relayed[rules - settings->rules] < seen->held) {
             o->relayed[rules - settings->rules] = seen->held;
+        }
+    }
+}
+
+/* A daemon that is gone has taken its sample along. */
+static void take_returned(const struct settings *settings, struct observations *o)
+{
+    for (size_t i = 0; i < o->report.returned_count; i++) {
+        const struct status_returned *seen = &o->report.returned[i];
+        const struct rules *rules = settings_rules_named(settings, seen->domain);
+        if (rules != NULL) {
+            o->ids_rewritten[rules - settings->rules] =
+                counts_tell_rewriting(seen->named, seen->known);
         }
     }
 }
@@ -235,15 +250,22 @@ static void read_observations(const struct ctl *ctl, struct observations *o)
 {
     const struct settings *settings = ctl->config->settings;
     struct reason why;
-    *o = (struct observations){.relayed = calloc(settings->rules_count + 1, sizeof *o->relayed)};
+    bool running = daemon_is_running(ctl->config->state_dir);
+    *o = (struct observations){
+        .relayed = calloc(settings->rules_count + 1, sizeof *o->relayed),
+        .ids_rewritten = calloc(settings->rules_count + 1, sizeof *o->ids_rewritten),
+    };
     enum status status = status_file_read_brief(ctl->config->state_dir, &o->report, &why);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         ctl_error("%s", why.text);
     }
-    if (status == STATUS_OK && o->relayed != NULL) {
-        o->clock_wrong = o->report.clock_wrong && daemon_is_running(ctl->config->state_dir);
+    if (status == STATUS_OK && o->relayed != NULL && o->ids_rewritten != NULL) {
+        o->clock_wrong = o->report.clock_wrong && running;
         take_relayed(settings, o);
         take_proven(o);
+        if (running) {
+            take_returned(settings, o);
+        }
     }
 }
 
@@ -269,6 +291,7 @@ static int explain_by_files(const struct ctl *ctl, const struct explain_request 
         .journal_birth =
             witnesses.returned.journal != NULL ? journal_birth(witnesses.returned.journal) : 0,
         .relayed = observed.relayed,
+        .ids_rewritten = observed.ids_rewritten,
         .proven = observed.proven,
         .paused = pause_is_on(ctl->config->state_dir),
         .clock_wrong = observed.clock_wrong || now < ring_newest_time(ring) - DAY_SECONDS,

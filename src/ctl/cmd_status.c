@@ -245,6 +245,28 @@ static void print_relayed(const struct view *v)
     print_remedy(v);
 }
 
+/* That the share is small holds back only while `auto` decides: other domains have no sample. */
+static void print_returned(const struct status_report *r)
+{
+    const char *title = "\nbounces with a valid tag that name a Message-ID, and how many of them "
+                        "name one in the journal:\n";
+    for (size_t i = 0; i < r->returned_count; i++) {
+        const struct status_returned *returned = &r->returned[i];
+        if (returned->named == 0) {
+            continue;
+        }
+        fputs(title, stdout);
+        title = "";
+        fputs("  ", stdout);
+        print_text(stdout, returned->domain);
+        printf(": %" PRIu64 " of %" PRIu64 "%s\n", returned->known, returned->named,
+               counts_tell_rewriting(returned->named, returned->known)
+                   ? ": somebody replaces our Message-IDs on the way, so bounces without a tag "
+                     "that name one are logged, not rejected"
+                   : "");
+    }
+}
+
 static void print_forged(const struct status_report *r)
 {
     size_t shown = r->forged_count < FORGED_SHOWN ? r->forged_count : FORGED_SHOWN;
@@ -303,6 +325,7 @@ static void print_view(const struct view *v)
         print_domain(v, &r->domains[i]);
     }
     print_relayed(v);
+    print_returned(r);
     print_forged(r);
     print_counters(r);
 }
@@ -361,6 +384,21 @@ static void json_relayed(struct json *json, const struct status_report *r)
     json_close(json);
 }
 
+static void json_returned(struct json *json, const struct status_report *r)
+{
+    json_open_array(json, "returned");
+    for (size_t i = 0; i < r->returned_count; i++) {
+        json_open_object(json, NULL);
+        json_text(json, "domain", r->returned[i].domain);
+        json_unsigned(json, "named", r->returned[i].named);
+        json_unsigned(json, "known", r->returned[i].known);
+        json_bool(json, "rewritten",
+                  counts_tell_rewriting(r->returned[i].named, r->returned[i].known));
+        json_close(json);
+    }
+    json_close(json);
+}
+
 static void json_forged(struct json *json, const struct status_report *r)
 {
     json_open_array(json, "forged");
@@ -403,6 +441,7 @@ static void json_report(struct json *json, const struct view *v)
     json_time_or_null(json, "domains_behind", r->domains_behind);
     json_domains(json, r);
     json_relayed(json, r);
+    json_returned(json, r);
     json_forged(json, r);
     json_counters(json, r);
 }

@@ -55,6 +55,7 @@ struct keeper {
     struct current current;
     struct ring_source *source;
     struct tally *tally;
+    struct sample *sample;
     struct maintenance *maintenance;
 
     pthread_mutex_t lock;
@@ -64,6 +65,7 @@ struct keeper {
     bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
     time_t *relayed;  /* for each of the settings' rules */
     uint64_t observations; /* the tally's, of the version in force */
+    uint64_t sampled;      /* the sample's changes, likewise */
     time_t journal_birth;
     char *state_dir; /* as at the start: a reload does not change it */
     bool paused;
@@ -118,6 +120,33 @@ static void free_names(char **names, size_t count)
     free(names);
 }
 
+struct rewritten_look {
+    const struct settings *settings;
+    bool *rewritten;
+};
+
+static void note_rewritten(void *context, const char *domain)
+{
+    const struct rewritten_look *look = context;
+    const struct rules *rules = settings_rules_named(look->settings, domain);
+    if (rules != NULL) {
+        look->rewritten[rules - look->settings->rules] = true;
+    }
+}
+
+/* For each of the settings' rules; NULL: no memory. The caller frees. */
+static bool *rewritten_domains(struct keeper *k)
+{
+    const struct settings *settings = config_of(k)->settings;
+    struct rewritten_look look = {settings,
+                                  calloc(settings->rules_count + 1, sizeof *look.rewritten)};
+    k->sampled = sample_changes(k->sample);
+    if (look.rewritten != NULL) {
+        sample_rewritten(k->sample, note_rewritten, &look);
+    }
+    return look.rewritten;
+}
+
 /* A version of what is here; NULL: no memory. */
 static struct version *make_version(struct keeper *k)
 {
@@ -126,10 +155,12 @@ static struct version *make_version(struct keeper *k)
     size_t hosted_count = 0;
     size_t relay_count = 0;
     struct version *version = NULL;
+    bool *rewritten = rewritten_domains(k);
     k->observations = tally_observations(k->tally);
-    if (tally_hosted(k->tally, &hosted, &hosted_count) == STATUS_OK &&
+    if (rewritten != NULL && tally_hosted(k->tally, &hosted, &hosted_count) == STATUS_OK &&
         tally_relays(k->tally, &relays, &relay_count) == STATUS_OK) {
         const struct observed observed = {k->relayed,
+                                          rewritten,
                                           (const char *const *)hosted,
                                           hosted_count,
                                           hosted_count >= TALLY_HOSTED_MAX,
@@ -140,6 +171,7 @@ static struct version *make_version(struct keeper *k)
     }
     free_names(hosted, hosted_count);
     free_names(relays, relay_count);
+    free(rewritten);
     return version;
 }
 
@@ -291,7 +323,8 @@ static bool look_at_relayed(struct keeper *k)
 
 static bool look_at_observations(struct keeper *k)
 {
-    return tally_observations(k->tally) != k->observations;
+    return tally_observations(k->tally) != k->observations ||
+           sample_changes(k->sample) != k->sampled;
 }
 
 static bool is_relay(void *context, const char *client)
@@ -578,7 +611,8 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
     return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
-           fill_domains(k, snapshot, now, report) && tally_report(k->tally, report);
+           fill_domains(k, snapshot, now, report) && tally_report(k->tally, report) &&
+           sample_report(k->sample, report);
 }
 
 /* Told when it changes; systemd logs none of it. */
@@ -815,13 +849,15 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->clock_offset = k->started - k->started_boot;
     k->config = shared_config_new(config);
     k->tally = tally_new();
+    k->sample = sample_new();
     remember(&k->status_error, "");
     k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
     k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
     k->relayed =
         k->config != NULL ? calloc(config->settings->rules_count + 1, sizeof *k->relayed) : NULL;
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    if (k->state_dir != NULL && k->source != NULL && k->tally != NULL && k->relayed != NULL) {
+    if (k->state_dir != NULL && k->source != NULL && k->tally != NULL && k->sample != NULL &&
+        k->relayed != NULL) {
         ring_source_changed(k->source, &k->stamp);
         status = ring_load(k->source, &ring, why);
     }
@@ -851,6 +887,7 @@ void keeper_free(struct keeper *k)
     shared_ring_release(k->ring);
     ring_source_free(k->source);
     tally_free(k->tally);
+    sample_free(k->sample);
     free(k->state_dir);
     free(k->relayed);
     free(k->reload_error);
@@ -892,6 +929,11 @@ struct version *keeper_newest(struct keeper *k)
     bool unknown = k->ring_unread || k->unpublished;
     pthread_mutex_unlock(&k->lock);
     return unknown ? NULL : current_acquire(&k->current);
+}
+
+struct sample *keeper_sample(const struct keeper *k)
+{
+    return k->sample;
 }
 
 void keeper_decide(struct keeper *k, const struct decision *decision)

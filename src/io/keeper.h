@@ -8,6 +8,7 @@
 
 #include "batv/decision.h"
 #include "io/config.h"
+#include "io/sample.h"
 #include "io/snapshot.h"
 
 struct keeper;
@@ -30,6 +31,9 @@ struct version *keeper_acquire(struct keeper *keeper);
 /* The same after a look at the keyring: a tag may be by a key that was made a moment ago. NULL: the
  * system does not let us look now, so nobody knows. */
 struct version *keeper_newest(struct keeper *keeper);
+
+/* The sample of genuine bounces, which the adapter fills. */
+struct sample *keeper_sample(const struct keeper *keeper);
 
 /* Hands a decision to every sink; any thread. */
 void keeper_decide(struct keeper *keeper, const struct decision *decision);

@@ -24,6 +24,7 @@ struct version {
     struct shared_config *config;
     struct shared_ring *ring;
     time_t *relayed;
+    bool *ids_rewritten;
     char **hosted;
     size_t hosted_count;
     struct network_list *proven;
@@ -99,6 +100,7 @@ static void version_free(struct version *version)
     free(version->hosted);
     network_list_free(version->proven);
     free(version->relayed);
+    free(version->ids_rewritten);
     free(version);
 }
 
@@ -111,6 +113,14 @@ static bool copy_observed(struct version *version, const struct observed *observ
             return false;
         }
         memcpy(version->relayed, observed->relayed, rules * sizeof *version->relayed);
+    }
+    if (observed->ids_rewritten != NULL && rules > 0) {
+        version->ids_rewritten = calloc(rules, sizeof *version->ids_rewritten);
+        if (version->ids_rewritten == NULL) {
+            return false;
+        }
+        memcpy(version->ids_rewritten, observed->ids_rewritten,
+               rules * sizeof *version->ids_rewritten);
     }
     version->hosted = calloc(observed->hosted_count + 1, sizeof *version->hosted);
     for (size_t i = 0; version->hosted != NULL && i < observed->hosted_count; i++) {
@@ -145,6 +155,7 @@ struct version *version_new(struct shared_config *config, struct shared_ring *ri
                                           .ring = ring->ring,
                                           .journal_birth = journal_birth,
                                           .relayed = version->relayed,
+                                          .ids_rewritten = version->ids_rewritten,
                                           .hosted = (const char *const *)version->hosted,
                                           .hosted_count = version->hosted_count,
                                           .hosted_full = observed->hosted_full,

@@ -26,6 +26,7 @@ void shared_ring_release(struct shared_ring *shared);
 /* What has been seen of mail, by which `auto` goes. The snapshot's members of these names. */
 struct observed {
     const time_t *relayed;     /* one for each of the settings' rules; NULL: none */
+    const bool *ids_rewritten; /* likewise */
     const char *const *hosted; /* sorted by strcmp */
     size_t hosted_count;
     bool hosted_full;

@@ -48,6 +48,13 @@ struct status_relay {
     char *client; /* address as text */
 };
 
+/* Bounces with a valid tag that were read: those that name a Message-ID, and of them those that
+ * name one in the journal. */
+struct status_returned {
+    char *domain;
+    uint64_t named, known;
+};
+
 /* A client that tried tags which no key of ours made. */
 struct status_forged {
     char *client;   /* address as text */
@@ -86,6 +93,8 @@ struct status_report {
     size_t hosted_count;
     struct status_relay *relays;
     size_t relay_count;
+    struct status_returned *returned;
+    size_t returned_count;
     struct status_forged *forged;
     size_t forged_count;
     struct status_counter *counters;

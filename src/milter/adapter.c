@@ -58,6 +58,7 @@ struct session {
     struct version *newer;   /* asked for when a tag is in doubt, or NULL */
     struct transaction *transaction;
     struct content *content; /* of a bounce that has to be read */
+    bool sampled;            /* it is read for the sample */
     size_t told;             /* of the transaction's decisions */
 };
 
@@ -91,6 +92,7 @@ static void message_end(struct session *s)
     s->newer = NULL;
     s->version = NULL;
     s->told = 0;
+    s->sampled = false;
 }
 
 /* libmilter tells of no end for connections that are open when it ends itself. */
@@ -435,6 +437,18 @@ static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
     return true;
 }
 
+/* A genuine bounce of a domain for which the journal knows all that can come back. */
+static bool is_to_be_sampled(const struct session *s, time_t now)
+{
+    const struct snapshot *snapshot = version_snapshot(s->version);
+    struct returned returned;
+    return s->shows_messages && snapshot->settings->evidence.enabled &&
+           snapshot->settings->evidence.journal && !snapshot->clock_wrong &&
+           snapshot_journal_is_old(snapshot, now) &&
+           transaction_returned(s->transaction, &returned) &&
+           sample_take(keeper_sample(adapter->keeper), &returned, now);
+}
+
 /* The last event that the message needs: judges, applies, tells. */
 static sfsistat finish(SMFICTX *ctx, struct session *s)
 {
@@ -458,6 +472,10 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
         evidence_sent_record(adapter->journal, s->transaction, version_snapshot(s->version), now);
     }
     claims_settle(&claims, reply.kind == REPLY_ACCEPT, now);
+    if (s->sampled && reply.kind == REPLY_ACCEPT) {
+        sample_read(keeper_sample(adapter->keeper), adapter->journal, s->transaction, s->content,
+                    now);
+    }
     message_end(s);
     return leave(s, reply_status(ctx, &reply));
 }
@@ -469,6 +487,8 @@ static sfsistat on_data(SMFICTX *ctx)
         return without_transaction(ctx);
     }
     unsigned wants = transaction_wants(s->transaction);
+    s->sampled = s->sampled || is_to_be_sampled(s, time(NULL));
+    wants |= s->sampled ? WANT_HEADERS | WANT_BODY : 0;
     if ((wants & WANT_BODY) != 0 && s->shows_messages) {
         content_free(s->content); /* libmilter lets a peer say DATA twice */
         s->content =

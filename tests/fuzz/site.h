@@ -45,6 +45,7 @@ static struct site {
     struct current current;
     struct journal *journal;
     struct uses *uses;
+    struct sample *sample;
     struct content_pool *pool;
     void (*on_decision)(const struct decision *decision);
     void (*on_blind)(void);
@@ -178,11 +179,13 @@ static inline void site_begin(const struct site_state *state)
     current_init(&site.current, site_version(state));
     require(journal_open(NULL, 0, &site.journal, &why) == STATUS_OK);
     site.uses = uses_new(site.journal);
-    require(site.uses != NULL);
+    site.sample = sample_new();
+    require(site.uses != NULL && site.sample != NULL);
 }
 
 static inline void site_end(void)
 {
+    sample_free(site.sample);
     uses_free(site.uses);
     journal_close(site.journal);
     current_destroy(&site.current);
@@ -260,6 +263,12 @@ struct version *keeper_newest(struct keeper *keeper)
         site_set(&state);
     }
     return keeper_acquire(keeper);
+}
+
+struct sample *keeper_sample(const struct keeper *keeper)
+{
+    (void)keeper;
+    return site.sample;
 }
 
 void keeper_decide(struct keeper *keeper, const struct decision *decision)

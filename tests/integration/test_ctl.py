@@ -561,7 +561,7 @@ def test_explain_waits_as_the_daemon_does(keyed):
 # -- status ---------------------------------------------------------------------------------------
 
 def report(*, written=None, started=None, relayed=(), forged=(), domains=(), counters=(),
-           error='""', ring_error='""', key=3, rotation=None, clock="no", journal=None):
+           returned=(), error='""', ring_error='""', key=3, rotation=None, clock="no", journal=None):
     now = time.time()
     lines = ["format 1", "version 0.1.0", "pid 4711",
              f"started {iso(started or now - 3 * DAY - 7300)}", f"written {iso(written or now)}",
@@ -574,6 +574,7 @@ def report(*, written=None, started=None, relayed=(), forged=(), domains=(), cou
               for name, state, action, until in domains]
     lines += [f"relayed-to {domain} {client} far.test {count} {iso(last)} {iso(last)}"
               for domain, client, count, last in relayed]
+    lines += [f"returned {domain} {named} {known}" for domain, named, known in returned]
     lines += [f"forged {client} {count} {iso(last)}" for client, count, last in forged]
     lines += [f"counter {name} {value}" for name, value in counters]
     return "\n".join(lines) + "\nend\n"
@@ -689,6 +690,7 @@ def test_status_as_json(running):
         started=now - 90, written=now, rotation=now + DAY, key=4,
         domains=[("example.com", "waiting", "auto", now + DAY), ("c.test", '""', "reject", 0)],
         relayed=[("example.com", "203.0.113.7", 2, now)], counters=[("signed", 2**64 - 1)],
+        returned=[("example.com", 20, 17), ("c.test", 20, 18)],
         error='"f\\xFCr"', journal=now + 2 * DAY))
     running.run("pause", rc=0)
     answer = running.run("status", "--json", rc=0).json
@@ -708,6 +710,8 @@ def test_status_as_json(running):
                     {"name": "c.test", "action": "reject", "state": None, "until": None}],
         "relayed": [{"domain": "example.com", "client": "203.0.113.7",
                      "recipient_domain": "far.test", "count": 2, "last": iso(now)}],
+        "returned": [{"domain": "example.com", "named": 20, "known": 17, "rewritten": True},
+                     {"domain": "c.test", "named": 20, "known": 18, "rewritten": False}],
         "forged": [],
         "counters": {"signed": 2**64 - 1}}
 

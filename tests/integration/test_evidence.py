@@ -233,6 +233,95 @@ def test_auto_waits_for_the_journal_too(batvd):
     judged_as(instance, bounce_of(headers), "reject", "verify.action")
 
 
+# -- whether Message-IDs come back -----------------------------------------------------------------
+
+def enforcing(batvd):
+    """`auto` rejects, and the journal is old enough."""
+    instance = batvd(fake_time=True).start()
+    submit(instance)
+    instance.tag_comes_back()
+    later(instance, 8)
+    judged_as(instance, FOREIGN, "reject", "verify.action")
+    return instance
+
+
+def genuine(instance, number, returned):
+    """A bounce to the tag of another mailbox for each number; it is let in by its tag, whatever it
+    names."""
+    mark = instance.mark()
+    tagged = instance.tagged(f"user{number}@example.com")
+    assert judge(instance, bounce_of(returned), rcpt=tagged).verdict == "accept"
+    entry = instance.wait_entry("verify", since=mark)
+    assert (entry["result"], entry["rule"]) == ("valid", "tag"), entry.line
+
+
+def submitted_by(instance, number):
+    sender = f"user{number}@example.com"
+    headers = [("From", sender), ("Message-ID", f"<{util.unique('own')}@mail.example.com>")]
+    with session(instance, **INSIDE) as s:
+        assert s.message(f"<{sender}>", [f"<{answers.FAR}>"], headers).verdict == "accept"
+    return headers
+
+
+def shares(instance):
+    return [(one["domain"], one["known"], one["named"], one["rewritten"])
+            for one in instance.ctl("status", json=True)["returned"]]
+
+
+def explained(instance, octets):
+    message = instance.folder / "bounce.eml"
+    message.write_bytes(octets)
+    entry, = instance.ctl("explain", "--client", "192.0.2.9", "--from", "", "--rcpt", ALICE,
+                          "--message", str(message), json=True)
+    return entry["action"], entry["rule"]
+
+
+def test_auto_logs_bounces_that_name_message_ids_where_those_come_back_changed(batvd):
+    instance = enforcing(batvd)
+    for number in range(20):
+        genuine(instance, number // 2, [("Message-ID", f"<{number}@relay.test>")])
+        genuine(instance, 1000 + number, [("Subject", "x")])
+    # ten mailboxes: nobody adds to the count by one tag of a mailbox and day
+    time.sleep(1.5 * util.PATIENCE)
+    judged_as(instance, FOREIGN, "reject", "verify.action")
+    for number in range(10, 20):
+        genuine(instance, number, [("Message-ID", f"<{number}@relay.test>")])
+    util.wait_for(lambda: judge(instance, FOREIGN).verdict == "accept", 10, "bounces let in")
+    judged_as(instance, FOREIGN, "log", "auto.ids-rewritten")
+    judged_as(instance, NAMELESS, "reject", "verify.action")
+    util.wait_for(lambda: shares(instance) == [("example.com", 0, 20, True)], 15, "the share")
+    assert "example.com: 0 of 20: somebody replaces" in instance.ctl("status").out
+    assert explained(instance, FOREIGN) == ("log", "auto.ids-rewritten")
+    assert explained(instance, NAMELESS) == ("reject", "verify.action")
+    instance.restart()
+    judged_as(instance, FOREIGN, "reject", "verify.action")
+
+
+def test_auto_rejects_where_message_ids_come_back_as_they_went_out(batvd):
+    instance = enforcing(batvd)
+    for number in range(20):
+        known = number < 18
+        genuine(instance, number, submitted_by(instance, number) if known else
+                [("Message-ID", f"<{number}@relay.test>")])
+    util.wait_for(lambda: shares(instance) == [("example.com", 18, 20, False)], 15, "the share")
+    judged_as(instance, FOREIGN, "reject", "verify.action")
+    assert "example.com: 18 of 20\n" in instance.ctl("status").out
+    assert explained(instance, FOREIGN) == ("reject", "verify.action")
+
+
+def test_a_young_journal_is_no_sign(batvd):
+    instance = batvd(fake_time=True).start()
+    submit(instance)
+    instance.tag_comes_back()
+    for number in range(30):
+        genuine(instance, number, [("Message-ID", f"<{number}@relay.test>")])
+    with session(instance) as s:
+        out = s.message("<>", [f"<{instance.tagged(ALICE)}>"], body=b"z" * (200 * KIB))
+    assert out.verdict == "accept" and out.body[0].kind == "skip"
+    instance.stop()
+    assert "\nreturned " not in (instance.state / "status").read_text("ascii")
+
+
 # -- one message and the next ---------------------------------------------------------------------
 
 def test_nothing_of_one_bounce_reaches_the_next(running):

@@ -662,6 +662,46 @@ START_TEST(test_auto_without_a_tag_seen)
 }
 END_TEST
 
+/* A bounce without a tag that names a Message-ID may name one that was ours before it was replaced.
+ */
+START_TEST(test_auto_where_message_ids_are_rewritten)
+{
+    struct facts facts = facts_make();
+    unsigned asked;
+    facts.rules.action = ACTION_AUTO;
+    facts.recipient.auto_state = AUTO_ENFORCES;
+    facts.recipient.ids_rewritten = true;
+    facts.names_message_id = false;
+    check_decision(&facts, NULL, "reject verify.action", "missing", "names none", &asked);
+    facts.names_message_id = true;
+    check_decision(&facts, NULL, "log auto.ids-rewritten would=reject", "missing", "names one",
+                   &asked);
+    facts.message.at_rcpt = true;
+    check_decision(&facts, NULL, "reject verify.action", "missing", "at RCPT", &asked);
+    facts.message.at_rcpt = false;
+    facts.message.relay_unproven = true;
+    check_decision(&facts, NULL, "log auto.no-tag-seen would=reject", "missing", "unproven relay",
+                   &asked);
+    facts.recipient.auto_state = AUTO_WAITING;
+    check_decision(&facts, NULL, "log auto.warm-up would=reject", "missing", "it waits", &asked);
+    facts.recipient.auto_state = AUTO_ENFORCES;
+    facts.message.relay_unproven = false;
+    set_result(&facts, RESULT_FOREIGN, TAG_PREFIX, 0);
+    check_decision(&facts, NULL, "log auto.ids-rewritten would=reject", "foreign", "names one",
+                   &asked);
+    set_result(&facts, RESULT_BAD_SIGNATURE, TAG_PREFIX, 0);
+    check_decision(&facts, NULL, "reject verify.action", "bad signature", "names one", &asked);
+    set_result(&facts, RESULT_EXPIRED, TAG_PREFIX, -100);
+    check_decision(&facts, NULL, "reject verify.expired", "expired", "names one", &asked);
+    set_result(&facts, RESULT_MISSING, TAG_PREFIX, 0);
+    facts.recipient.ids_rewritten = false;
+    check_decision(&facts, NULL, "reject verify.action", "missing", "they come back", &asked);
+    facts.recipient.ids_rewritten = true;
+    facts.rules.action = ACTION_REJECT;
+    check_decision(&facts, NULL, "reject verify.action", "missing", "explicit", &asked);
+}
+END_TEST
+
 START_TEST(test_expired_said_explicitly)
 {
     for (int action = ACTION_ACCEPT; action < ACTION_COUNT; action++) {
@@ -1336,6 +1376,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_without_signing, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_auto_states);
     tcase_add_test(tcase, test_auto_without_a_tag_seen);
+    tcase_add_test(tcase, test_auto_where_message_ids_are_rewritten);
     tcase_add_loop_test(tcase, test_expired_said_explicitly, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_grace_of_the_expired);
     tcase_add_loop_test(tcase, test_pause, 0, (int)COUNT_OF(bounces));

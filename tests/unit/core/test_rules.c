@@ -232,6 +232,27 @@ START_TEST(test_subdomains_wait_together)
 }
 END_TEST
 
+START_TEST(test_ids_rewritten)
+{
+    struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
+    const bool of[COUNT_OF(some_domains)] = {false, true};
+    struct snapshot snapshot = {.settings = settings, .ids_rewritten = of};
+    ck_assert(!snapshot_ids_rewritten(&snapshot, &settings->rules[0]));
+    ck_assert(snapshot_ids_rewritten(&snapshot, &settings->rules[1]));
+    snapshot.ids_rewritten = NULL;
+    ck_assert(!snapshot_ids_rewritten(&snapshot, &settings->rules[1]));
+    settings_free(settings);
+
+    ck_assert(!counts_tell_rewriting(0, 0));
+    ck_assert(!counts_tell_rewriting(19, 0));
+    ck_assert(counts_tell_rewriting(20, 0));
+    ck_assert(counts_tell_rewriting(20, 17));
+    ck_assert(!counts_tell_rewriting(20, 18));
+    ck_assert(counts_tell_rewriting(100, 89));
+    ck_assert(!counts_tell_rewriting(100, 90));
+}
+END_TEST
+
 START_TEST(test_hosted)
 {
     static const char *const names[] = {"a.test", "b.test", "d.test"};
@@ -288,6 +309,7 @@ int main(void)
     tcase_add_test(tcase, test_settings_free);
     tcase_add_test(tcase, test_settings_may_mark);
     tcase_add_test(tcase, test_settings_wait);
+    tcase_add_test(tcase, test_ids_rewritten);
     tcase_add_test(tcase, test_hosted);
     tcase_add_loop_test(tcase, test_snapshot_auto, 0, (int)COUNT_OF(autos));
     tcase_add_test(tcase, test_subdomains_wait_together);

@@ -885,6 +885,58 @@ START_TEST(test_tags_that_come_back)
 }
 END_TEST
 
+/* Whose bounces are genuine, and are mail of ours that came back. */
+START_TEST(test_returned)
+{
+    static const struct {
+        enum who who;
+        const char *sender, *first, *second, *user;
+        const char *address; /* NULL: none of them */
+    } rows[] = {
+        {OUTSIDE, "<>", "{0 " ALICE "}", NULL, NULL, ALICE},
+        {RELAY, "<>", "{0 " ALICE "}", NULL, NULL, ALICE},
+        {OUTSIDE, "<>", "bob@example.com", "{0 " ALICE "}", NULL, ALICE},
+        {OUTSIDE, "<>", ALICE, NULL, NULL, NULL},
+        {OUTSIDE, "<>", "{-30 " ALICE "}", NULL, NULL, NULL},
+        {OUTSIDE, "<>", "{bad " ALICE "}", NULL, NULL, NULL},
+        {OUTSIDE, "<>", "{0 a@reject.example}", NULL, NULL, NULL}, /* not by `auto` */
+        {OUTSIDE, "<>", "{0 list@example.com}", NULL, NULL, NULL}, /* envelope_only */
+        {OUTSIDE, "<joe@other.test>", "{0 " ALICE "}", NULL, NULL, NULL},
+        {OUTSIDE, "<>", "{0 " ALICE "}", NULL, "alice", NULL},
+        {INSIDE, "<>", "{0 " ALICE "}", NULL, NULL, NULL},
+        {LOCAL, "<>", "{0 " ALICE "}", NULL, NULL, NULL},
+    };
+    static const char *const lists[] = {"list@*"};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct site *site = site_make();
+        struct client client = client_of(rows[i].who);
+        struct text refusals = {.used = 0};
+        struct returned returned;
+        size_t bad;
+        pattern_list_free(site->settings->envelope_only);
+        ck_assert_int_eq(pattern_list_new(lists, 1, &site->settings->envelope_only, &bad),
+                         STATUS_OK);
+        struct transaction *t = transaction_new(&site->snapshot, &client);
+        transaction_mail(t, rows[i].sender, NULL, rows[i].user);
+        give_recipient(t, site, rows[i].first, &refusals);
+        if (rows[i].second != NULL) {
+            give_recipient(t, site, rows[i].second, &refusals);
+        }
+        bool found = transaction_returned(t, &returned);
+        ck_assert_msg(found == (rows[i].address != NULL), "%zu", i);
+        if (found) {
+            ck_assert_str_eq(returned.address, rows[i].address);
+            ck_assert_str_eq(returned.rules->name, "example.com");
+            ck_assert_uint_eq(returned.recipient, rows[i].second != NULL);
+            transaction_fail(t);
+            ck_assert(!transaction_returned(t, &returned));
+        }
+        transaction_free(t);
+        site_free(site);
+    }
+}
+END_TEST
+
 /* ---------------------------------------------------------------- bounces */
 
 #define NULL_SENDER "debug sign-skip from=<> reason=null-sender\n"
@@ -3304,6 +3356,7 @@ int main(void)
     add_table(suite, "leaving", test_leaving, COUNT_OF(leavings));
     add_table(suite, "relayed holds", test_relayed_holds_until_auto_rejects, 1);
     add_table(suite, "tags that come back", test_tags_that_come_back, 1);
+    add_table(suite, "returned", test_returned, 1);
     add_table(suite, "bounces", test_bounces, COUNT_OF(bounces));
     add_table(suite, "exclusions", test_exclusions, COUNT_OF(exclusions));
     add_table(suite, "several recipients", test_several, COUNT_OF(several));

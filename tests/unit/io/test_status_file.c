@@ -22,6 +22,7 @@ static struct status_domain domains[3];
 static struct status_relayed relayed[3];
 static struct status_hosted hosted[2];
 static struct status_relay relays[1];
+static struct status_returned returned[2];
 static struct status_forged forged[3];
 static struct status_counter counters[5];
 
@@ -41,6 +42,8 @@ static void setup(void)
     hosted[0] = (struct status_hosted){plain};
     hosted[1] = (struct status_hosted){hostile};
     relays[0] = (struct status_relay){address};
+    returned[0] = (struct status_returned){plain, 100, 12};
+    returned[1] = (struct status_returned){hostile, UINT64_MAX, 0};
     forged[0] = (struct status_forged){address, 12, 1796299200};
     forged[1] = (struct status_forged){hostile, UINT64_MAX, 0};
     forged[2] = (struct status_forged){empty, 0, -1};
@@ -76,6 +79,8 @@ static struct status_report full_report(void)
         .hosted_count = 2,
         .relays = relays,
         .relay_count = 1,
+        .returned = returned,
+        .returned_count = 2,
         .forged = forged,
         .forged_count = 3,
         .counters = counters,
@@ -108,6 +113,12 @@ static void assert_lists_equal(const struct status_report *a, const struct statu
     ck_assert_uint_eq(a->relay_count, b->relay_count);
     for (size_t i = 0; i < a->relay_count; i++) {
         ck_assert_str_eq(a->relays[i].client, b->relays[i].client);
+    }
+    ck_assert_uint_eq(a->returned_count, b->returned_count);
+    for (size_t i = 0; i < a->returned_count; i++) {
+        ck_assert_str_eq(a->returned[i].domain, b->returned[i].domain);
+        ck_assert_uint_eq(a->returned[i].named, b->returned[i].named);
+        ck_assert_uint_eq(a->returned[i].known, b->returned[i].known);
     }
     ck_assert_uint_eq(a->forged_count, b->forged_count);
     for (size_t i = 0; i < a->forged_count; i++) {

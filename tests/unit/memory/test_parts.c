@@ -545,7 +545,11 @@ static enum memory_run tell_status(void *context)
                                          .relays = &relay,
                                          .relay_count = 1};
     tally_restore(tally, &former);
-    bool filled = tally_report(tally, &report);
+    struct sample *sample = sample_new();
+    struct rules rules = {.name = (char[]){"example.com"}};
+    struct returned returned = {0, &rules, "alice@example.com", 1};
+    bool taken = sample != NULL && sample_take(sample, &returned, moment);
+    bool filled = tally_report(tally, &report) && taken && sample_report(sample, &report);
     enum status status =
         filled ? status_format(&report, STATUS_PART_MOMENT, &text, &length) : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
@@ -556,6 +560,7 @@ static enum memory_run tell_status(void *context)
     status_report_free(&again);
     status_report_free(&report);
     tally_free(tally);
+    sample_free(sample);
     return told(status);
 }
 
