@@ -78,10 +78,13 @@ void transaction_next_hop(struct transaction *transaction, const char *host, con
  * the tag. resolved is {rcpt_addr}, or NULL. */
 void transaction_rcpt(struct transaction *transaction, const char *recipient, const char *resolved,
                       const char *const *arguments, time_t now);
-/* Judges the recipient just given, with reject_at = "rcpt". True: answer and call again. */
+/* True where the recipient just given is judged at once: with reject_at = "rcpt", or in ordinary
+ * mail where no deletion is sure to take it out later. */
+bool transaction_judges_at_rcpt(const struct transaction *transaction);
+/* Judges such a recipient. True: answer and call again. */
 bool transaction_rcpt_needs(struct transaction *transaction, enum fact *need, size_t *recipient);
-/* The reply to that RCPT, once nothing is needed: a refusal only by an error of ours or with
- * reject_at = "rcpt". */
+/* The reply to that RCPT, once nothing is needed: a refusal only by an error of ours or of a
+ * recipient that is judged at once. */
 void transaction_rcpt_reply(struct transaction *transaction, struct reply *reply);
 
 /* True where a recipient's tag is other than valid in a way that a newer ring might see otherwise.

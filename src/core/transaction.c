@@ -608,8 +608,7 @@ static enum policy_state judge(struct transaction *t, struct recipient *r, enum 
     return state;
 }
 
-/* Judged at RCPT: the one just given. */
-static bool is_judged_at_rcpt(const struct transaction *t)
+bool transaction_judges_at_rcpt(const struct transaction *t)
 {
     if (t->failed) {
         return false;
@@ -621,7 +620,7 @@ static bool is_judged_at_rcpt(const struct transaction *t)
 
 bool transaction_rcpt_needs(struct transaction *t, enum fact *need, size_t *recipient)
 {
-    if (!is_judged_at_rcpt(t)) {
+    if (!transaction_judges_at_rcpt(t)) {
         return false;
     }
     t->facts.at_rcpt = true;
@@ -640,7 +639,7 @@ void transaction_rcpt_reply(struct transaction *t, struct reply *reply)
         }
         return;
     }
-    if (!is_judged_at_rcpt(t)) {
+    if (!transaction_judges_at_rcpt(t)) {
         return;
     }
     struct recipient *r = &t->recipients[t->count - 1];

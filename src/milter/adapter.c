@@ -372,7 +372,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     transaction_next_hop(s->transaction, symbol(ctx, next_hop_symbol), macro(ctx, mailer_symbol));
     transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
                      (const char *const *)(arguments + 1), now);
-    if (version_snapshot(s->version)->settings->reject_at_rcpt) {
+    if (transaction_judges_at_rcpt(s->transaction)) {
         settle_doubts(s, now);
     }
     oracle_decide_rcpt(adapter->oracles, s->transaction, now, &reply);
