@@ -92,7 +92,8 @@ def test_forged_tag_in_a_spelling_is_seen(site, before, after):
         pytest.skip("Sendmail does not undo this one: it refuses the user as unknown by itself")
     user = after.replace("alice", "nobody").replace("al\\ice", "no\\body")
     sent, entry = site.judged_mail("victim@elsewhere.test", before + FORGED + user)
-    assert is_rejected(sent, "5.1.1"), sent
+    # Where a deletion may not take it out, at RCPT already.
+    assert sent.stage in ("rcpt", "end") and sent.code == 550 and sent.text.startswith("5.1.1 "), sent
     assert entry["rule"] == "tag-unauthentic", entry.line
     assert entry["judged"] == "<nobody@example.com>"
     site.assert_nothing(sent)

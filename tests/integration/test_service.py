@@ -421,7 +421,7 @@ def test_a_decision_has_its_fields_in_the_journal(service):
 
 def test_hostile_octets_reach_the_journal_as_they_are(service):
     service.systemctl("start")
-    rcpt = 'a b"\\\t\n\x7f\xe9=x'
+    rcpt = '"a b\\"\\\t\n\x7f\xe9=x"'
     with service.session() as s:
         s.message("<>", [f"<{rcpt}@example.com>".encode("latin-1").decode("utf-8", "surrogateescape")])
     entry = service.entries(BATV_EVENT="verify")[-1]
