@@ -235,9 +235,9 @@ def test_auto_waits_for_the_journal_too(batvd):
 
 # -- whether Message-IDs come back -----------------------------------------------------------------
 
-def enforcing(batvd):
+def enforcing(batvd, config=None):
     """`auto` rejects, and the journal is old enough."""
-    instance = batvd(fake_time=True).start()
+    instance = batvd(config, fake_time=True).start()
     submit(instance)
     instance.tag_comes_back()
     later(instance, 8)
@@ -307,6 +307,26 @@ def test_auto_rejects_where_message_ids_come_back_as_they_went_out(batvd):
     judged_as(instance, FOREIGN, "reject", "verify.action")
     assert "example.com: 18 of 20\n" in instance.ctl("status").out
     assert explained(instance, FOREIGN) == ("reject", "verify.action")
+
+
+def test_a_sampled_bounce_is_let_in_where_there_is_no_memory_to_read_it(batvd):
+    """Another of its network has a quarter of it, which is what a network may have."""
+    instance = enforcing(batvd, {"evidence": {"max_body": 200 * KIB, "max_memory": 1024 * KIB}})
+    fields, body = parts_of(bounce_of([("Message-ID", "<x@relay.test>")]))
+    piece = b"z" * (60 * KIB)
+    with session(instance) as first, session(instance) as second:
+        first.mail("<>")
+        first.rcpt(f"<{ALICE}>")
+        assert first.data().passes
+        first.eoh()
+        assert all(first.body(piece).passes for _ in range(3))
+        out = second.message("<>", [f"<{instance.tagged('user1@example.com')}>"], fields,
+                             body + 3 * piece)
+        assert out.verdict == "accept", out
+        assert out.body[-1].kind == "skip"
+        first.abort()
+    genuine(instance, 2, [("Message-ID", "<x@relay.test>")])
+    util.wait_for(lambda: shares(instance) == [("example.com", 0, 1, False)], 15, "the share")
 
 
 def test_a_young_journal_is_no_sign(batvd):
