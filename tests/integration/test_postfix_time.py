@@ -321,9 +321,10 @@ def test_auto_waits_for_a_tag_that_comes_back(site):
     sign(site, back=False)
     at(site, 8)
     judged_as(site, "missing", "log", "auto.no-tag-seen", would="reject")
-    status = site.batvd.ctl("status").out
+    util.wait_for(lambda: "example.com: logging until a valid tag" in site.batvd.ctl("status").out,
+                  15, "the daemon's first report")
+    assert "does not exist" in site.batvd.ctl("status").out
     found = [one for one in site.ctl("check", "--json").json if one["name"] == "warm-up"]
-    assert "does not exist" in status and "example.com: logging until a valid tag" in status
     assert any(one["level"] == "warn" and "does not exist" in one["mend"]
                and "example.com" in one["text"] for one in found), found
     # by a submission a tag shows nothing, a forged one neither
@@ -338,7 +339,7 @@ def test_auto_waits_for_a_tag_that_comes_back(site):
     refusing(site)
     site.batvd.restart()
     refusing(site)
-    assert "example.com: rejecting" in site.batvd.ctl("status").out
+    util.wait_for(lambda: "example.com: rejecting" in site.batvd.ctl("status").out, 15, "the same")
 
 
 def test_a_relay_is_rejected_once_it_handed_in_a_valid_tag(site):
