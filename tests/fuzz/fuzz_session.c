@@ -80,6 +80,7 @@ struct message {
     bool broken;  /* the MTA did not take a change */
     bool forged;  /* the last reply's codes */
     bool guesses; /* it tries several tags, so that even the right one is rejected */
+    bool sticks;  /* what must go is written so that no deletion is sure to take it out */
     bool at_rcpt; /* a RCPT is heard */
     bool has_id;  /* whatever it is */
     char *id;     /* one that no other message has */
@@ -349,6 +350,8 @@ static void verified(struct message *m, const struct decision *d)
     const struct recipient *r = &m->recipients[i];
     m->verified[i]++;
     m->guesses = m->guesses || d->verdict.cause == CAUSE_GUESSING;
+    m->sticks = m->sticks || (d->verdict.action == ACTION_REJECT &&
+                              strpbrk(d->recipient, "()<>,;:\\\" \t") != NULL);
     require(!r->sure || (d->result == RESULT_NOT_OURS) == !r->ours);
     if (r->sure && r->ours && r->result == RESULT_VALID) {
         require(d->result == RESULT_VALID);
@@ -594,8 +597,8 @@ static void check_answer(const struct smfi_str *ctx, const struct recipient *onl
         one_valid = one_valid || good;
     }
     require(!valid || !refused);
-    require(!one_valid || m->guesses || status == SMFIS_ACCEPT || status == SMFIS_TEMPFAIL ||
-            status == SMFIS_CONTINUE);
+    require(!one_valid || m->guesses || m->sticks || status == SMFIS_ACCEPT ||
+            status == SMFIS_TEMPFAIL || status == SMFIS_CONTINUE);
 }
 
 static sfsistat on_error(const struct message *m)
