@@ -337,11 +337,18 @@ static bool is_text_of(const char *text, const char *raw)
            strncmp(text, raw + brackets, strlen(text)) == 0;
 }
 
+/* Written so that no deletion is sure to take it out, or at least with octets that can do that. */
+static bool may_stick(const char *text)
+{
+    return strpbrk(text, "()<>,;:\\\" \t") != NULL;
+}
+
 /* Each decision about a recipient belongs to the first that is still without one; at RCPT, to the
  * one just given. */
 static void verified(struct message *m, const struct decision *d)
 {
     size_t i = m->at_rcpt ? m->count - 1 : 0;
+    require(!m->at_rcpt || snapshot_of(m)->settings->reject_at_rcpt || may_stick(d->recipient));
     while (i < m->count &&
            (m->verified[i] > 0 || !is_text_of(d->recipient, m->recipients[i].raw))) {
         i++;
@@ -350,8 +357,7 @@ static void verified(struct message *m, const struct decision *d)
     const struct recipient *r = &m->recipients[i];
     m->verified[i]++;
     m->guesses = m->guesses || d->verdict.cause == CAUSE_GUESSING;
-    m->sticks = m->sticks || (d->verdict.action == ACTION_REJECT &&
-                              strpbrk(d->recipient, "()<>,;:\\\" \t") != NULL);
+    m->sticks = m->sticks || (d->verdict.action == ACTION_REJECT && may_stick(d->recipient));
     require(!r->sure || (d->result == RESULT_NOT_OURS) == !r->ours);
     if (r->sure && r->ours && r->result == RESULT_VALID) {
         require(d->result == RESULT_VALID);
@@ -772,7 +778,7 @@ static void hear_rcpt(struct smfi_str *ctx, const struct event *event)
     note(m, "rcpt %d\n", status);
     require(status == SMFIS_CONTINUE || status == SMFIS_REJECT || status == SMFIS_TEMPFAIL);
     if (status != SMFIS_CONTINUE && !m->doubted) {
-        require(snapshot_of(m)->settings->reject_at_rcpt);
+        require(snapshot_of(m)->settings->reject_at_rcpt || m->verified[m->count - 1] > 0);
         check_answer(ctx, r, status);
     }
     r->refused = status != SMFIS_CONTINUE;
