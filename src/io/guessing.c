@@ -1,0 +1,164 @@
+/*
+ * A row for each address that got wrong tags, with these tags; its hour begins with the first. A
+ * full table gives up the row with the fewest tags, so that a stranger who tries a tag on each of
+ * many addresses does not save the one that he guesses at. One mutex; a row is looked for only
+ * where a tag is wrong, or while some address is under guessing.
+ */
+#include "io/guessing.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct row {
+    char *plain;
+    time_t since;
+    size_t count;
+    uint64_t *tags; /* GUESSING_TAGS + 1 of them: one more than may be */
+};
+
+struct guessing {
+    pthread_mutex_t lock;
+    atomic_size_t held; /* rows under guessing, some of which may be over */
+    struct row rows[GUESSING_ADDRESSES];
+    size_t count;
+};
+
+struct guessing *guessing_new(void)
+{
+    struct guessing *guessing = calloc(1, sizeof *guessing);
+    if (guessing != NULL) {
+        pthread_mutex_init(&guessing->lock, NULL);
+        atomic_init(&guessing->held, 0);
+    }
+    return guessing;
+}
+
+static bool is_held(const struct row *row)
+{
+    return row->count > GUESSING_TAGS;
+}
+
+static void row_remove(struct guessing *guessing, struct row *row)
+{
+    guessing->held -= is_held(row);
+    free(row->plain);
+    free(row->tags);
+    *row = guessing->rows[--guessing->count];
+}
+
+void guessing_free(struct guessing *guessing)
+{
+    if (guessing == NULL) {
+        return;
+    }
+    while (guessing->count > 0) {
+        row_remove(guessing, &guessing->rows[guessing->count - 1]);
+    }
+    pthread_mutex_destroy(&guessing->lock);
+    free(guessing);
+}
+
+/* A clock that was set back begins the hour anew. */
+static bool is_over(const struct row *row, time_t now)
+{
+    return now < row->since || now - row->since >= GUESSING_SECONDS;
+}
+
+/* The row of this address whose hour is not over; NULL: none. */
+static struct row *find(struct guessing *guessing, const char *plain, time_t now)
+{
+    for (size_t i = 0; i < guessing->count; i++) {
+        struct row *row = &guessing->rows[i];
+        if (strcmp(row->plain, plain) == 0) {
+            if (!is_over(row, now)) {
+                return row;
+            }
+            row_remove(guessing, row);
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+/* Makes room: what is over goes first, then the row with the fewest tags. */
+static void drop_one(struct guessing *guessing, time_t now)
+{
+    struct row *least = &guessing->rows[0];
+    for (size_t i = 0; i < guessing->count; i++) {
+        struct row *row = &guessing->rows[i];
+        if (is_over(row, now)) {
+            least = row;
+            break;
+        }
+        least = row->count < least->count ? row : least;
+    }
+    row_remove(guessing, least);
+}
+
+/* NULL: no memory. */
+static struct row *row_add(struct guessing *guessing, const char *plain, time_t now)
+{
+    struct row fresh = {strdup(plain), now, 0, calloc(GUESSING_TAGS + 1, sizeof(uint64_t))};
+    if (fresh.plain == NULL || fresh.tags == NULL) {
+        free(fresh.plain);
+        free(fresh.tags);
+        return NULL;
+    }
+    if (guessing->count == GUESSING_ADDRESSES) {
+        drop_one(guessing, now);
+    }
+    guessing->rows[guessing->count] = fresh;
+    return &guessing->rows[guessing->count++];
+}
+
+static bool has_tag(const struct row *row, uint64_t tag)
+{
+    for (size_t i = 0; i < row->count; i++) {
+        if (row->tags[i] == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool guessing_note(struct guessing *guessing, const char *plain, uint64_t tag, time_t now)
+{
+    pthread_mutex_lock(&guessing->lock);
+    struct row *row = find(guessing, plain, now);
+    row = row != NULL ? row : row_add(guessing, plain, now);
+    bool counts = row != NULL && !is_held(row) && !has_tag(row, tag);
+    if (counts) {
+        row->tags[row->count++] = tag;
+    }
+    bool now_held = counts && is_held(row);
+    guessing->held += now_held;
+    pthread_mutex_unlock(&guessing->lock);
+    return now_held;
+}
+
+bool guessing_holds(struct guessing *guessing, const char *plain, time_t now)
+{
+    if (atomic_load(&guessing->held) == 0) {
+        return false;
+    }
+    pthread_mutex_lock(&guessing->lock);
+    const struct row *row = find(guessing, plain, now);
+    bool holds = row != NULL && is_held(row);
+    pthread_mutex_unlock(&guessing->lock);
+    return holds;
+}
+
+void guessing_visit(struct guessing *guessing, time_t now,
+                    void (*visit)(void *context, const char *plain, time_t since), void *context)
+{
+    pthread_mutex_lock(&guessing->lock);
+    for (size_t i = 0; i < guessing->count; i++) {
+        const struct row *row = &guessing->rows[i];
+        if (is_held(row) && !is_over(row, now)) {
+            visit(context, row->plain, row->since);
+        }
+    }
+    pthread_mutex_unlock(&guessing->lock);
+}

@@ -1,0 +1,34 @@
+/*
+ * Which addresses are under guessing: too many different tags that no key of ours made came for one
+ * plain address within an hour. In memory only, bounded, for several threads.
+ */
+#ifndef IO_GUESSING_H
+#define IO_GUESSING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum {
+    GUESSING_TAGS = 100,      /* different wrong tags that an address may get */
+    GUESSING_SECONDS = 3600,  /* within this time */
+    GUESSING_ADDRESSES = 1024 /* that are watched at a time */
+};
+
+struct guessing;
+
+/* NULL: no memory. */
+struct guessing *guessing_new(void);
+void guessing_free(struct guessing *guessing);
+
+/* A wrong tag (K, DDD and the MAC as one number) came for this plain address. One that has come
+ * before does not count. True: the address has just come under guessing. */
+bool guessing_note(struct guessing *guessing, const char *plain, uint64_t tag, time_t now);
+/* Under guessing, until the hour is over that began with its first wrong tag. */
+bool guessing_holds(struct guessing *guessing, const char *plain, time_t now);
+/* Each address that is under guessing, and since when its hour runs. */
+void guessing_visit(struct guessing *guessing, time_t now,
+                    void (*visit)(void *context, const char *plain, time_t since), void *context);
+
+#endif

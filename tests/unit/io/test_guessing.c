@@ -1,0 +1,107 @@
+/* Which addresses are under guessing. */
+#include "../suite.h"
+
+#include <stdio.h>
+
+#include "io/guessing.h"
+
+static const char alice[] = "alice@example.com";
+enum { NOW = 1795000000 };
+
+static bool note_many(struct guessing *guessing, const char *plain, uint64_t from, size_t count,
+                      time_t now)
+{
+    bool held = false;
+    for (size_t i = 0; i < count; i++) {
+        held = guessing_note(guessing, plain, from + i, now) || held;
+    }
+    return held;
+}
+
+START_TEST(test_one_more_than_may_be)
+{
+    struct guessing *guessing = guessing_new();
+    ck_assert(!note_many(guessing, alice, 0, GUESSING_TAGS, NOW));
+    ck_assert(!guessing_holds(guessing, alice, NOW));
+    ck_assert(guessing_note(guessing, alice, GUESSING_TAGS, NOW));
+    ck_assert(guessing_holds(guessing, alice, NOW));
+    ck_assert(!guessing_holds(guessing, "bob@example.com", NOW));
+    ck_assert(!note_many(guessing, alice, 1000, 1000, NOW)); /* said once */
+    guessing_free(guessing);
+}
+END_TEST
+
+START_TEST(test_a_tag_seen_before_does_not_count)
+{
+    struct guessing *guessing = guessing_new();
+    for (int i = 0; i < 1000; i++) {
+        ck_assert(!guessing_note(guessing, alice, 7, NOW + i));
+    }
+    ck_assert(!guessing_holds(guessing, alice, NOW));
+    guessing_free(guessing);
+}
+END_TEST
+
+START_TEST(test_until_the_hour_is_over)
+{
+    struct guessing *guessing = guessing_new();
+    guessing_note(guessing, alice, 0, NOW);
+    ck_assert(note_many(guessing, alice, 1, GUESSING_TAGS, NOW + 1800));
+    ck_assert(guessing_holds(guessing, alice, NOW + GUESSING_SECONDS - 1));
+    ck_assert(!guessing_holds(guessing, alice, NOW + GUESSING_SECONDS));
+    ck_assert(!note_many(guessing, alice, 0, GUESSING_TAGS, NOW + GUESSING_SECONDS));
+    ck_assert(!guessing_holds(guessing, alice, NOW + GUESSING_SECONDS));
+    guessing_free(guessing);
+}
+END_TEST
+
+/* Strangers name any address: the table stays as large as it is, and keeps the one guessed at. */
+START_TEST(test_the_table_is_bounded)
+{
+    struct guessing *guessing = guessing_new();
+    ck_assert(note_many(guessing, alice, 0, GUESSING_TAGS + 1, NOW));
+    for (int i = 0; i < 3 * GUESSING_ADDRESSES; i++) {
+        char plain[32];
+        snprintf(plain, sizeof plain, "u%d@example.com", i);
+        ck_assert(!guessing_note(guessing, plain, 1, NOW));
+    }
+    ck_assert(guessing_holds(guessing, alice, NOW));
+    guessing_free(guessing);
+    guessing_free(NULL);
+}
+END_TEST
+
+static void count_one(void *context, const char *plain, time_t since)
+{
+    size_t *count = context;
+    ck_assert_str_eq(plain, alice);
+    ck_assert_int_eq(since, NOW);
+    (*count)++;
+}
+
+START_TEST(test_what_is_reported)
+{
+    struct guessing *guessing = guessing_new();
+    size_t count = 0;
+    note_many(guessing, alice, 0, GUESSING_TAGS + 1, NOW);
+    note_many(guessing, "bob@example.com", 0, GUESSING_TAGS, NOW);
+    guessing_visit(guessing, NOW, count_one, &count);
+    ck_assert_uint_eq(count, 1);
+    guessing_visit(guessing, NOW + GUESSING_SECONDS, count_one, &count);
+    ck_assert_uint_eq(count, 1);
+    guessing_free(guessing);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("guessing");
+    TCase *tcase = tcase_create("addresses");
+    tcase_add_test(tcase, test_one_more_than_may_be);
+    tcase_add_test(tcase, test_a_tag_seen_before_does_not_count);
+    tcase_add_test(tcase, test_until_the_hour_is_over);
+    tcase_add_test(tcase, test_the_table_is_bounded);
+    tcase_add_test(tcase, test_what_is_reported);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}
