@@ -15,6 +15,7 @@
 #include "io/config.h"
 #include "io/content.h"
 #include "io/evidence_returned.h"
+#include "io/guessing.h"
 #include "io/journal.h"
 #include "io/keeper.h"
 #include "io/listener.h"
@@ -149,17 +150,22 @@ static enum status run_filter(const struct state *state, const struct config *co
         content_pool_new(config->evidence_max_memory, config->evidence_parsers);
     struct uses *uses = uses_new(state->journal);
     struct oracle_network *network = oracle_network_new(NULL);
+    struct guessing *guessing = guessing_new();
     enum status status = STATUS_NO_MEMORY;
-    if (pool != NULL && uses != NULL && network != NULL) {
+    if (pool != NULL && uses != NULL && network != NULL && guessing != NULL) {
         mime_init();
         evidence_returned_oracles(&returned, &oracles);
         oracle_network_oracle(network, &oracles);
+        guessing_oracle(guessing, &oracles);
+        keeper_tell_guessing(state->keeper, guessing);
         struct adapter adapter = {state->keeper, &oracles, pool, state->journal, uses, network};
         status = adapter_run(&adapter, fd, why);
     } else {
         reason_write(why, "out of memory");
     }
     oracle_network_free(network);
+    keeper_tell_guessing(state->keeper, NULL);
+    guessing_free(guessing);
     uses_free(uses);
     content_pool_free(pool);
     return status;

@@ -15,7 +15,8 @@
 /* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking; the
  * bounce's class (whose value stands in message_facts once the answer is yes); whether the mailbox
  * has sent mail that was too long to tag; and of a message that is to be signed, whether it goes to
- * one of exclude_sign.recipient_networks. */
+ * one of exclude_sign.recipient_networks. Of each recipient, asked when it is given: whether its
+ * plain address is under guessing. */
 enum fact {
     FACT_TAG_IN_BODY,
     FACT_HEADER,
@@ -24,6 +25,7 @@ enum fact {
     FACT_CLASS,
     FACT_UNTAGGABLE,
     FACT_RCPT_NETWORK,
+    FACT_GUESSING,
     FACT_COUNT
 };
 

@@ -81,7 +81,8 @@ void transaction_rcpt(struct transaction *transaction, const char *recipient, co
 /* True where the recipient just given is judged at once: with reject_at = "rcpt", or in ordinary
  * mail where no deletion is sure to take it out later. */
 bool transaction_judges_at_rcpt(const struct transaction *transaction);
-/* Judges such a recipient. True: answer and call again. */
+/* Asks of the recipient just given whether it is under guessing, and judges it where it is judged
+ * at once. True: answer and call again. */
 bool transaction_rcpt_needs(struct transaction *transaction, enum fact *need, size_t *recipient);
 /* The reply to that RCPT, once nothing is needed: a refusal only by an error of ours or of a
  * recipient that is judged at once. */
@@ -147,6 +148,15 @@ struct asked {
     bool too_long;       /* to be tagged */
 };
 void transaction_asked(const struct transaction *transaction, size_t recipient, struct asked *out);
+
+/* What FACT_GUESSING is asked about, when the recipient has been given: false for ordinary mail
+ * without a wrong tag, and for a recipient that is not ours. */
+struct tried {
+    const char *plain; /* as in evidence_address */
+    bool wrong;        /* with a tag of a key of ours that it did not make */
+    uint64_t tag;      /* K, DDD and the MAC as one number */
+};
+bool transaction_tried(const struct transaction *transaction, size_t recipient, struct tried *out);
 
 /* What FACT_RCPT_NETWORK is asked about, once for the whole message: where its mail goes. Nowhere
  * for a recipient to whom the MTA delivers on its own host. */

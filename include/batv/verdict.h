@@ -15,6 +15,7 @@ enum cause {
     CAUSE_UNVERIFIED, /* what could prove the bounce cannot be asked just now */
     CAUSE_FORGED_TAG, /* ordinary mail to a tag that we did not make */
     CAUSE_GUESSING,   /* a bounce that tries several tags */
+    CAUSE_GUESSED_AT, /* a bounce to an address for which many tags have been tried */
     CAUSE_COUNT
 };
 

@@ -49,10 +49,17 @@ static enum rule_answer rule_local(const struct question *q)
     return accept_if(q, q->message->local);
 }
 
+/* For an address for which many tags have been tried a tag alone is not enough. */
+static bool is_guessed_at(const struct question *q)
+{
+    return q->recipient->answers[FACT_GUESSING] == ANSWER_YES;
+}
+
 /* In a bounce that tries several tags the right one is a guess. */
 static enum rule_answer rule_tag(const struct question *q)
 {
-    return accept_if(q, q->recipient->check.result == RESULT_VALID && !q->message->guesses);
+    bool sure = !q->message->guesses && !is_guessed_at(q);
+    return accept_if(q, q->recipient->check.result == RESULT_VALID && sure);
 }
 
 static enum rule_answer rule_authenticated(const struct question *q)
@@ -156,6 +163,17 @@ static bool lacks_ground(const struct question *q)
                    q->rules->action != ACTION_AUTO;
     bool signs = q->rules->sign && !q->recipient->own_name;
     return !signs && is_untagged(q) && !expects;
+}
+
+/* Without a proof nobody knows whether the tag is right by more than luck. */
+static enum rule_answer rule_guessed_at(const struct question *q)
+{
+    if (!is_guessed_at(q)) {
+        return RULE_PASSES;
+    }
+    q->verdict->cause = CAUSE_GUESSED_AT;
+    q->verdict->rule = "guessing";
+    return decide(q, ACTION_TEMPFAIL, NULL);
 }
 
 /* `auto` logs an answer about which nothing can be known: it names no message, or what it names may
@@ -273,6 +291,7 @@ static const struct {
     {"evidence.pattern", NULL, FACT_PATTERN, "pattern"},
     {"untaggable", rule_untaggable, FACT_UNTAGGABLE, NULL},
     {"key-gone", rule_key_gone, FACT_COUNT, NULL},
+    {"guessing.address", rule_guessed_at, FACT_COUNT, NULL},
     {"verify.class", rule_class, FACT_CLASS, NULL},
     {"verify.expired", rule_expired, FACT_COUNT, NULL},
     {"sign.enabled", rule_not_signing, FACT_COUNT, NULL},
@@ -321,7 +340,8 @@ static void spare_unavailable(const struct question *q)
 
 static enum policy_state judge_bounce(const struct question *q, enum fact *need)
 {
-    q->verdict->proof = q->recipient->check.result == RESULT_VALID ? NULL : "none";
+    bool by_tag = q->recipient->check.result == RESULT_VALID && !is_guessed_at(q);
+    q->verdict->proof = by_tag ? NULL : "none";
     for (size_t i = 0; i < BOUNCE_RULES; i++) {
         switch (try_rule(q, i)) {
         case RULE_NEEDS:

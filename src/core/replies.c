@@ -27,6 +27,11 @@ static const struct {
                           NULL},
     [CAUSE_GUESSING] = {"5.7.1", "4.7.1",
                         "this bounce tries several signatures that this site does not know", NULL},
+    [CAUSE_GUESSED_AT] =
+        {"5.7.1", "4.7.1",
+         "too many wrong signatures have been tried for this address, so bounces to it "
+         "are deferred for now; try again later",
+         NULL},
     [CAUSE_FORGED_TAG] =
         {"5.1.1", "4.1.1",
          "this address carries a signature that this site does not know; write to "

@@ -16,6 +16,7 @@
 
 #include "batv/address.h"
 #include "batv/address_meaning.h"
+#include "batv/day.h"
 #include "transaction_parts.h"
 
 struct transaction *transaction_new(const struct snapshot *snapshot, const struct client *client)
@@ -274,8 +275,9 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     r->facts.auto_state =
         r->facts.own_name ? AUTO_NOT_SIGNING : snapshot_auto(t->snapshot, r->rules, now, NULL);
     r->facts.ids_rewritten = snapshot_ids_rewritten(t->snapshot, r->rules);
-    if (!t->facts.bounce) {
-        return STATUS_OK;
+    if (!t->facts.bounce) { /* a wrong tag is a guess, whatever brings it */
+        bool wrong = r->facts.check.result == RESULT_BAD_SIGNATURE;
+        return wrong ? fold_recipient(r) : STATUS_OK;
     }
     bool journal_is_old = snapshot_journal_is_old(t->snapshot, now);
     r->facts.journal_young = t->facts.asks[FACT_JOURNAL] && !journal_is_old;
@@ -618,8 +620,21 @@ bool transaction_judges_at_rcpt(const struct transaction *t)
     return at_once && r->rules != NULL;
 }
 
+/* Known from the start, since a bounce to an address under guessing has to be read. */
+static bool is_open_guess(const struct transaction *t)
+{
+    struct tried tried;
+    return t->count > 0 && transaction_tried(t, t->count - 1, &tried) &&
+           t->recipients[t->count - 1].facts.answers[FACT_GUESSING] == ANSWER_UNASKED;
+}
+
 bool transaction_rcpt_needs(struct transaction *t, enum fact *need, size_t *recipient)
 {
+    if (!t->failed && is_open_guess(t)) {
+        *need = FACT_GUESSING;
+        *recipient = t->count - 1;
+        return true;
+    }
     if (!transaction_judges_at_rcpt(t)) {
         return false;
     }
@@ -868,6 +883,26 @@ void transaction_asked(const struct transaction *t, size_t recipient, struct ask
     assert(recipient < t->count && t->recipients[recipient].folded != NULL);
     const struct recipient *r = &t->recipients[recipient];
     *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->folded, r->facts.too_long};
+}
+
+bool transaction_tried(const struct transaction *t, size_t recipient, struct tried *out)
+{
+    if (t->failed || recipient >= t->count) {
+        return false;
+    }
+    const struct recipient *r = &t->recipients[recipient];
+    bool wrong = r->facts.check.result == RESULT_BAD_SIGNATURE;
+    struct tag tag;
+    if (r->rules == NULL || r->folded == NULL || (!t->facts.bounce && !wrong)) {
+        return false;
+    }
+    tag_split(r->address.local, &tag);
+    *out = (struct tried){r->folded, wrong, 0};
+    if (tag.form == TAG_FORM_TAG) {
+        uint64_t number = (uint64_t)tag.key * DAY_CODES + tag.day;
+        out->tag = number << 24 | strtoul(tag.mac, NULL, 16);
+    }
+    return true;
 }
 
 bool transaction_destination(const struct transaction *t, size_t recipient, struct destination *out)

@@ -76,6 +76,7 @@ void check_reload(struct check *check);
 void check_pause(struct check *check);
 void check_clock(struct check *check);
 void check_relayed(struct check *check);
+void check_guessing(struct check *check);
 void check_warm_up(struct check *check);
 
 /* check_journal.c */

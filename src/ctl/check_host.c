@@ -384,6 +384,25 @@ void check_relayed(struct check *check)
     }
 }
 
+void check_guessing(struct check *check)
+{
+    const struct status_report *status = check->status;
+    char when[PRINT_TIME];
+    for (size_t i = 0; i < status->guessed_count && i < FEW; i++) {
+        format_moment(status->guessed[i].until, when);
+        check_add(
+            check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
+            "many wrong tags came for %s: until %s bounces to it need a proof beside their tag",
+            status->guessed[i].address, when);
+    }
+    if (status->guessed_count == 0) {
+        check_ok(check, "nobody tries tags for an address in large number");
+    } else if (status->guessed_count > FEW) {
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
+                  "and %zu more addresses", status->guessed_count - FEW);
+    }
+}
+
 /* The domains in a state of `auto`; *until becomes the latest end. */
 static bool list_domains(const struct status_report *status, const char *state,
                          struct listing *listing, time_t *until)

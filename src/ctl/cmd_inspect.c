@@ -91,6 +91,7 @@ static bool is_on(const struct inspection *in, enum fact fact, size_t recipient)
     case FACT_CLASS:
     case FACT_UNTAGGABLE:
     case FACT_RCPT_NETWORK:
+    case FACT_GUESSING:
     case FACT_COUNT:
         break;
     }

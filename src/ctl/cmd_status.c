@@ -282,6 +282,17 @@ static void print_forged(const struct status_report *r)
     }
 }
 
+static void print_guessed(const struct status_report *r)
+{
+    fputs(r->guessed_count > 0 ? "\naddresses for which many wrong tags came:\n" : "", stdout);
+    for (size_t i = 0; i < r->guessed_count; i++) {
+        fputs("  ", stdout);
+        print_text(stdout, r->guessed[i].address);
+        print_moment(", bounces without a proof are deferred until ", r->guessed[i].until);
+        putchar('\n');
+    }
+}
+
 /* What has not happened takes no room. */
 static void print_counters(const struct status_report *r)
 {
@@ -327,6 +338,7 @@ static void print_view(const struct view *v)
     print_relayed(v);
     print_returned(r);
     print_forged(r);
+    print_guessed(r);
     print_counters(r);
 }
 
@@ -412,6 +424,18 @@ static void json_forged(struct json *json, const struct status_report *r)
     json_close(json);
 }
 
+static void json_guessed(struct json *json, const struct status_report *r)
+{
+    json_open_array(json, "guessed");
+    for (size_t i = 0; i < r->guessed_count; i++) {
+        json_open_object(json, NULL);
+        json_text(json, "address", r->guessed[i].address);
+        json_time_or_null(json, "until", r->guessed[i].until);
+        json_close(json);
+    }
+    json_close(json);
+}
+
 static void json_counters(struct json *json, const struct status_report *r)
 {
     json_open_object(json, "counters");
@@ -443,6 +467,7 @@ static void json_report(struct json *json, const struct view *v)
     json_relayed(json, r);
     json_returned(json, r);
     json_forged(json, r);
+    json_guessed(json, r);
     json_counters(json, r);
 }
 

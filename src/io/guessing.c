@@ -10,6 +10,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
+
+#include "io/log.h"
+#include "io/oracle.h"
+#include "io/status_file.h"
 
 struct row {
     char *plain;
@@ -150,15 +155,40 @@ bool guessing_holds(struct guessing *guessing, const char *plain, time_t now)
     return holds;
 }
 
-void guessing_visit(struct guessing *guessing, time_t now,
-                    void (*visit)(void *context, const char *plain, time_t since), void *context)
+bool guessing_report(struct guessing *guessing, time_t now, struct status_report *report)
 {
     pthread_mutex_lock(&guessing->lock);
-    for (size_t i = 0; i < guessing->count; i++) {
+    report->guessed = calloc(guessing->count + 1, sizeof *report->guessed);
+    bool done = report->guessed != NULL;
+    for (size_t i = 0; done && i < guessing->count; i++) {
         const struct row *row = &guessing->rows[i];
         if (is_held(row) && !is_over(row, now)) {
-            visit(context, row->plain, row->since);
+            struct status_guessed *guessed = &report->guessed[report->guessed_count++];
+            *guessed = (struct status_guessed){strdup(row->plain), row->since + GUESSING_SECONDS};
+            done = guessed->address != NULL;
         }
     }
     pthread_mutex_unlock(&guessing->lock);
+    return done;
+}
+
+static enum answer ask(void *self, const struct question *q)
+{
+    struct tried tried;
+    if (!transaction_tried(q->transaction, q->recipient, &tried)) {
+        return ANSWER_NO;
+    }
+    if (tried.wrong && guessing_note(self, tried.plain, tried.tag, q->now)) {
+        log_line(
+            LOG_WARNING,
+            "more than %d different wrong tags came for <%s> within an hour: until it is over, "
+            "bounces to that address need a proof beside their tag",
+            GUESSING_TAGS, tried.plain);
+    }
+    return guessing_holds(self, tried.plain, q->now) ? ANSWER_YES : ANSWER_NO;
+}
+
+void guessing_oracle(struct guessing *guessing, struct oracle_set *out)
+{
+    out->by_fact[FACT_GUESSING] = (struct oracle){ask, guessing};
 }

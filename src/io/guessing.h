@@ -17,6 +17,8 @@ enum {
 };
 
 struct guessing;
+struct oracle_set;
+struct status_report;
 
 /* NULL: no memory. */
 struct guessing *guessing_new(void);
@@ -27,8 +29,11 @@ void guessing_free(struct guessing *guessing);
 bool guessing_note(struct guessing *guessing, const char *plain, uint64_t tag, time_t now);
 /* Under guessing, until the hour is over that began with its first wrong tag. */
 bool guessing_holds(struct guessing *guessing, const char *plain, time_t now);
-/* Each address that is under guessing, and since when its hour runs. */
-void guessing_visit(struct guessing *guessing, time_t now,
-                    void (*visit)(void *context, const char *plain, time_t since), void *context);
+/* Fills in the report's addresses under guessing; false: no memory. The report owns them. */
+bool guessing_report(struct guessing *guessing, time_t now, struct status_report *report);
+
+/* The row for FACT_GUESSING: notes the recipient's tag, if it is wrong, and says in the log when an
+ * address comes under guessing. */
+void guessing_oracle(struct guessing *guessing, struct oracle_set *out);
 
 #endif

@@ -8,6 +8,7 @@
  * trusted: nothing that bears a date is written then, and `auto` refuses nothing.
  */
 #include "io/keeper.h"
+#include "io/guessing.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -59,6 +60,7 @@ struct keeper {
     struct maintenance *maintenance;
 
     pthread_mutex_t lock;
+    struct guessing *guessing;
     struct shared_config *config;
     struct shared_ring *ring;
     struct file_stamp stamp;
@@ -612,7 +614,8 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
     return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
            fill_domains(k, snapshot, now, report) && tally_report(k->tally, report) &&
-           sample_report(k->sample, report);
+           sample_report(k->sample, report) &&
+           (k->guessing == NULL || guessing_report(k->guessing, now, report));
 }
 
 /* Told when it changes; systemd logs none of it. */
@@ -903,6 +906,13 @@ enum status keeper_start(struct keeper *k, struct reason *why)
     return k->maintenance != NULL
                ? STATUS_OK
                : reason_set(why, STATUS_NO_MEMORY, "the maintenance thread cannot be started");
+}
+
+void keeper_tell_guessing(struct keeper *k, struct guessing *guessing)
+{
+    pthread_mutex_lock(&k->lock);
+    k->guessing = guessing;
+    pthread_mutex_unlock(&k->lock);
 }
 
 void keeper_stop(struct keeper *k)

@@ -22,6 +22,11 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
 /* After keeper_stop. */
 void keeper_free(struct keeper *keeper);
 
+/* What the report is to say of addresses under guessing; NULL: nothing, and from then on the keeper
+ * does not look at it any more. */
+struct guessing;
+void keeper_tell_guessing(struct keeper *keeper, struct guessing *guessing);
+
 /* Starts and ends the maintenance thread. */
 enum status keeper_start(struct keeper *keeper, struct reason *why);
 void keeper_stop(struct keeper *keeper);

@@ -62,6 +62,12 @@ struct status_forged {
     time_t last;
 };
 
+/* An address for which many wrong tags came. */
+struct status_guessed {
+    char *address;
+    time_t until; /* then bounces to it are judged as before */
+};
+
 struct status_counter {
     char *name; /* "signed", "sign-skip", "result.RESULT", "action.ACTION" ... */
     uint64_t value;
@@ -97,6 +103,8 @@ struct status_report {
     size_t returned_count;
     struct status_forged *forged;
     size_t forged_count;
+    struct status_guessed *guessed;
+    size_t guessed_count;
     struct status_counter *counters;
     size_t counter_count;
 };

@@ -408,7 +408,8 @@ def test_json_holds_any_octets(shared, seed):
 
 RULES = ["local", "tag", "exclude.authenticated", "exclude.mail_servers", "exclude.networks",
          "exclude.hosts", "exclude.recipients", "exclude_sign.recipients", "guessing",
-         "untaggable", "key-gone", "verify.expired", "sign.enabled", "verify.action"]
+         "untaggable", "key-gone", "guessing.address", "verify.expired", "sign.enabled",
+         "verify.action"]
 
 BOUNCES = [
     (OUTSIDE, "alice@example.com", "log", "auto.warm-up", 0),
@@ -526,8 +527,8 @@ def test_explain_under_a_pause(keyed):
     entry, = keyed.run("--json", *args, rc=0).json
     assert (entry["action"], entry["rule"]) == ("log", "pause")
     text = keyed.run(*args, rc=0).text
-    assert re.search(r"14  verify\.action +reject by verify\.action\n"
-                     r" +15  pause +log, would be reject by pause", text)
+    assert re.search(r"15  verify\.action +reject by verify\.action\n"
+                     r" +16  pause +log, would be reject by pause", text)
 
 
 def test_explain_waits_as_the_daemon_does(keyed):
@@ -561,7 +562,7 @@ def test_explain_waits_as_the_daemon_does(keyed):
 # -- status ---------------------------------------------------------------------------------------
 
 def report(*, written=None, started=None, relayed=(), forged=(), domains=(), counters=(),
-           returned=(), error='""', ring_error='""', key=3, rotation=None, clock="no", journal=None):
+           returned=(), guessed=(), error='""', ring_error='""', key=3, rotation=None, clock="no", journal=None):
     now = time.time()
     lines = ["format 1", "version 0.1.0", "pid 4711",
              f"started {iso(started or now - 3 * DAY - 7300)}", f"written {iso(written or now)}",
@@ -575,6 +576,7 @@ def report(*, written=None, started=None, relayed=(), forged=(), domains=(), cou
     lines += [f"relayed-to {domain} {client} far.test {count} {iso(last)} {iso(last)}"
               for domain, client, count, last in relayed]
     lines += [f"returned {domain} {named} {known}" for domain, named, known in returned]
+    lines += [f"guessed-at {address} {iso(until)}" for address, until in guessed]
     lines += [f"forged {client} {count} {iso(last)}" for client, count, last in forged]
     lines += [f"counter {name} {value}" for name, value in counters]
     return "\n".join(lines) + "\nend\n"
@@ -691,6 +693,7 @@ def test_status_as_json(running):
         domains=[("example.com", "waiting", "auto", now + DAY), ("c.test", '""', "reject", 0)],
         relayed=[("example.com", "203.0.113.7", 2, now)], counters=[("signed", 2**64 - 1)],
         returned=[("example.com", 20, 17), ("c.test", 20, 18)],
+        guessed=[("alice@example.com", now + 60)],
         error='"f\\xFCr"', journal=now + 2 * DAY))
     running.run("pause", rc=0)
     answer = running.run("status", "--json", rc=0).json
@@ -713,6 +716,7 @@ def test_status_as_json(running):
         "returned": [{"domain": "example.com", "named": 20, "known": 17, "rewritten": True},
                      {"domain": "c.test", "named": 20, "known": 18, "rewritten": False}],
         "forged": [],
+        "guessed": [{"address": "alice@example.com", "until": iso(now + 60)}],
         "counters": {"signed": 2**64 - 1}}
 
 

@@ -452,3 +452,73 @@ def test_odd_fields_of_outgoing_mail(running, value):
     found = evidence.parse([f"{evidence.NAME}: {line}" if number == 0 else line
                             for number, line in enumerate(value.split("\n"))])
     assert evidence.mac(running.evidence_secret(), found.day, found.nonce, ALICE) in found.macs
+
+
+BOB = "bob@example.com"
+NOT_OURS = bounce_of([("From", ALICE), ("Message-ID", "<none@other.test>")])
+
+
+def wrong_tags(instance, address, count):
+    tagged = instance.tagged(address)
+    return [f"{tagged[:9]}{number:06x}={address}" for number in range(count)]
+
+
+def guess(instance, tags, sender="<>"):
+    with session(instance) as s:
+        for tag in tags:
+            s.mail(sender)
+            s.rcpt(f"<{tag}>")
+            s.data()
+            s.eoh()
+            s.eom()
+
+
+@pytest.mark.parametrize("sender", ("<>", "<x@other.test>"), ids=("bounces", "ordinary mail"))
+def test_an_address_under_guessing_needs_a_proof(batvd, sender):
+    """A good tag alone is not enough then; nobody else notices, and after an hour it is over."""
+    instance = batvd({"verify": {"action": "reject"}}, fake_time=True)
+    instance.start()
+    alice, bob = instance.tagged(ALICE), instance.tagged(BOB)
+    headers, _ = submit(instance)
+    guesses = wrong_tags(instance, ALICE, 101)
+    guess(instance, [*guesses[:100], *guesses[:100]], sender)
+    assert judge(instance, NOT_OURS, alice).verdict == "accept"
+    guess(instance, guesses[100:], sender)
+    instance.wait_text("more than 100 different wrong tags came for <alice@example.com>")
+    for rcpt in (alice, guesses[0], ALICE):
+        mark = instance.mark()
+        out = judge(instance, NOT_OURS, rcpt)
+        assert (out.verdict, out.code) == ("tempfail", 451), rcpt
+        assert instance.wait_log("verify", since=mark)[0]["rule"] == "guessing"
+    assert judge(instance, bounce_of(headers), alice).verdict == "accept"
+    assert judge(instance, bounce_of(headers)).verdict == "accept"
+    assert judge(instance, NOT_OURS, bob).verdict == "accept"
+    assert judge(instance, NOT_OURS, BOB).code == 550
+    assert judge(instance, NOT_OURS, "postmaster@example.com").verdict == "accept"
+    instance.ctl("pause", rc=0)
+    util.wait_for(lambda: judge(instance, NOT_OURS, alice).verdict == "accept", 20, "the pause")
+    instance.ctl("resume", rc=0)
+    util.wait_for(lambda: [one["address"] for one in instance.ctl("status", json=True)["guessed"]]
+                  == [ALICE], 25, "it in the status")
+    assert ALICE in instance.ctl("status", rc=0).out
+    instance.travel(3700)
+    mark = instance.mark()
+    assert judge(instance, NOT_OURS, alice).verdict == "accept"
+    assert instance.wait_log("verify", since=mark)[0]["rule"] == "tag"
+
+
+def test_one_wrong_tag_a_thousand_times_is_no_guessing(running):
+    guess(running, wrong_tags(running, BOB, 1) * 1000)
+    assert judge(running, NOT_OURS, running.tagged(BOB)).verdict == "accept"
+
+
+def test_at_rcpt_too_an_address_under_guessing_takes_no_tag_alone(batvd):
+    instance = batvd({"verify": {"action": "reject", "reject_at": "rcpt"}}).start()
+    with session(instance) as s:
+        s.mail("<>")
+        for tag in wrong_tags(instance, ALICE, 101):
+            assert s.rcpt(f"<{tag}>").kind != "continue"
+        s.abort()
+        s.mail("<>")
+        assert s.rcpt(f"<{instance.tagged(ALICE)}>").code == 451
+        assert s.rcpt(f"<{instance.tagged(BOB)}>").kind == "continue"

@@ -45,9 +45,9 @@ END_TEST
  * further down here stands for all. */
 START_TEST(test_orders)
 {
-    static const enum fact facts[] = {FACT_TAG_IN_BODY, FACT_HEADER, FACT_JOURNAL,
-                                      FACT_PATTERN,     FACT_CLASS,  FACT_UNTAGGABLE,
-                                      FACT_RCPT_NETWORK};
+    static const enum fact facts[] = {FACT_TAG_IN_BODY,  FACT_HEADER,  FACT_JOURNAL,
+                                      FACT_PATTERN,      FACT_CLASS,   FACT_UNTAGGABLE,
+                                      FACT_RCPT_NETWORK, FACT_GUESSING};
     static const enum answer answers[] = {ANSWER_UNASKED,   ANSWER_NO,         ANSWER_YES,
                                           ANSWER_EXHAUSTED, ANSWER_OVERLOADED, ANSWER_UNAVAILABLE};
     for (size_t i = 0; i < COUNT_OF(facts); i++) {

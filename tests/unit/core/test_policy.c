@@ -400,6 +400,11 @@ static void apply_guessing(struct facts *facts)
     facts->message.guesses = true;
 }
 
+static void apply_guessed_at(struct facts *facts)
+{
+    facts->recipient.answers[FACT_GUESSING] = ANSWER_YES;
+}
+
 static void apply_untaggable(struct facts *facts)
 {
     facts->recipient.answers[FACT_UNTAGGABLE] = ANSWER_YES;
@@ -510,13 +515,22 @@ static const struct {
     {"evidence.pattern", apply_pattern, ANY, FACT_PATTERN, "accept evidence.pattern proof=pattern"},
     {"untaggable", apply_untaggable, ONLY_UNTAGGED, FACT_UNTAGGABLE, "accept untaggable"},
     {"key-gone", apply_key_gone, ONLY_UNKNOWN_KEY, FACT_COUNT, "log key-gone"},
+    {"guessing.address", apply_guessed_at, ANY, FACT_COUNT, "tempfail guessing"},
     {"verify.class", apply_class, ONLY_UNTAGGED | ONLY_EXPIRED, FACT_CLASS, "log verify.class.mdn"},
     {"verify.expired", apply_expired, ONLY_EXPIRED, FACT_COUNT, "tempfail verify.expired"},
     {"sign.enabled", apply_not_signing, ONLY_UNTAGGED, FACT_COUNT, "log sign.enabled"},
     {"verify.action", apply_action, ANY, FACT_COUNT, "reject verify.action"},
 };
 
-enum { RULES = 19, TAG = 1, GUESSING = 8, FIRST_EVIDENCE = 9, LAST_EVIDENCE = 12, CLASS_RULE = 15 };
+enum {
+    RULES = 20,
+    TAG = 1,
+    GUESSING = 8,
+    FIRST_EVIDENCE = 9,
+    LAST_EVIDENCE = 12,
+    GUESSED_AT = 15,
+    CLASS_RULE = 16
+};
 
 static void check_rules(size_t first, size_t second)
 {
@@ -548,7 +562,9 @@ START_TEST(test_the_first_of_two_rules_decides)
     size_t adjacent = 0;
     for (size_t i = 0; i < RULES; i++) {
         for (size_t j = i + 1; j < RULES; j++) {
-            bool guessed = j == GUESSING && i == TAG; /* what is right among guesses is one too */
+            bool guessed =
+                i == TAG &&
+                (j == GUESSING || j == GUESSED_AT); /* what is right among guesses is one too */
             if ((rules[i].needs & rules[j].needs) != 0 && !guessed) {
                 check_rules(i, j);
                 pairs++;
@@ -556,11 +572,11 @@ START_TEST(test_the_first_of_two_rules_decides)
             }
         }
     }
-    /* Of 171 pairs 12 never decide so: tag and guessing, and 11 that need different results of one
-     * tag, three of them neighbours: untaggable and key-gone, key-gone and verify.class,
-     * verify.expired and sign.enabled. */
-    ck_assert_uint_eq(pairs, 171 - 12);
-    ck_assert_uint_eq(adjacent, 18 - 3);
+    /* Of 190 pairs 13 never decide so: tag and either guessing, and 11 that need different results
+     * of one tag, two of them neighbours: untaggable and key-gone, verify.expired and
+     * sign.enabled. */
+    ck_assert_uint_eq(pairs, 190 - 13);
+    ck_assert_uint_eq(adjacent, 19 - 2);
     ck_assert_ptr_null(policy_rule(RULES));
     ck_assert_int_eq(policy_rule_fact(RULES), FACT_COUNT);
 }
@@ -583,7 +599,7 @@ START_TEST(test_exclusions_and_results)
             enum result result = bounces[b].result;
             bool applies = (rules[r].needs & kind_of(result)) != 0;
             const char *expected = rules[r].expected;
-            if (result == RESULT_VALID && r > 0 && r != GUESSING) {
+            if (result == RESULT_VALID && r > 0 && r != GUESSING && r != GUESSED_AT) {
                 expected = "accept tag";
             } else if (!applies) {
                 expected =
@@ -1119,7 +1135,7 @@ START_TEST(test_what_is_configured)
             set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
 
             int kind = kind_of(bounces[_i].result);
-            unsigned expected = asks & ~(1U << FACT_UNTAGGABLE);
+            unsigned expected = asks & ~(1U << FACT_UNTAGGABLE | 1U << FACT_GUESSING);
             if (facts.rules.sign || facts.rules.message_ids == NULL) {
                 expected &= ~(1U << FACT_PATTERN);
             }

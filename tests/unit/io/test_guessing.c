@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "io/guessing.h"
+#include "io/status_file.h"
 
 static const char alice[] = "alice@example.com";
 enum { NOW = 1795000000 };
@@ -71,24 +72,20 @@ START_TEST(test_the_table_is_bounded)
 }
 END_TEST
 
-static void count_one(void *context, const char *plain, time_t since)
-{
-    size_t *count = context;
-    ck_assert_str_eq(plain, alice);
-    ck_assert_int_eq(since, NOW);
-    (*count)++;
-}
-
 START_TEST(test_what_is_reported)
 {
     struct guessing *guessing = guessing_new();
-    size_t count = 0;
+    struct status_report report = {0};
     note_many(guessing, alice, 0, GUESSING_TAGS + 1, NOW);
     note_many(guessing, "bob@example.com", 0, GUESSING_TAGS, NOW);
-    guessing_visit(guessing, NOW, count_one, &count);
-    ck_assert_uint_eq(count, 1);
-    guessing_visit(guessing, NOW + GUESSING_SECONDS, count_one, &count);
-    ck_assert_uint_eq(count, 1);
+    ck_assert(guessing_report(guessing, NOW, &report));
+    ck_assert_uint_eq(report.guessed_count, 1);
+    ck_assert_str_eq(report.guessed[0].address, alice);
+    ck_assert_int_eq(report.guessed[0].until, NOW + GUESSING_SECONDS);
+    status_report_free(&report);
+    ck_assert(guessing_report(guessing, NOW + GUESSING_SECONDS, &report));
+    ck_assert_uint_eq(report.guessed_count, 0);
+    status_report_free(&report);
     guessing_free(guessing);
 }
 END_TEST
