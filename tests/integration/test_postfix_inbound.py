@@ -675,19 +675,24 @@ def test_a_proxy_with_port_0_is_no_local_process(site):
 
 # -- guessing -------------------------------------------------------------------------------------
 
-def test_a_thousand_guesses_with_the_right_one_among_them(site, alice_tag):
-    day = alice_tag[5:9]
-    guesses = [f"prvs={day}{number:06x}={ALICE}" for number in range(998)]
+def test_a_thousand_guesses_with_the_right_one_among_them(site):
+    """And from then on bob's right tag alone is not enough, nobody else's tag being touched."""
+    bob = "bob@example.com"
+    bob_tag = site.tagged(bob)
+    day = bob_tag[5:9]
+    guesses = [f"prvs={day}{number:06x}={bob}" for number in range(998)]
     mark = site.batvd.mark()
-    sent = site.bounce([*guesses[:500], alice_tag, *guesses[500:]])
+    sent = site.bounce([*guesses[:500], bob_tag, *guesses[500:]])
     assert refused(sent), sent
     assert "several signatures" in sent.text
     entries = site.batvd.wait_log("verify", since=mark, count=2)
     assert [(entry["result"], entry["action"], entry["rule"], entry.get("count"))
             for entry in entries] == [("bad-signature", "reject", "guessing", "998"),
                                       ("valid", "reject", "guessing", None)]
-    site.assert_nothing(sent, ALICE)
+    site.assert_nothing(sent, bob)
     assert len(site.batvd.log("verify", since=mark)) == 2
+    sent, entry = site.judged_bounce(bob_tag)
+    assert (sent.code, entry["result"], entry["rule"]) == (451, "valid", "guessing"), entry.line
 
 
 def test_guessing_is_rejected_during_warm_up_too(site, alice_tag):
