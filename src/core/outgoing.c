@@ -65,19 +65,19 @@ static const char *evidence_domain(const struct transaction *t, const struct add
     return ours ? address->ascii : NULL;
 }
 
-char *outgoing_answer_form(const struct address *address, const char *domain)
+char *outgoing_answer_form(const char *local, const char *domain)
 {
     struct tag tag;
-    tag_split(address->local, &tag);
-    char *local = strndup(tag.plain, tag.plain_length);
-    char *folded = local != NULL ? evidence_address(local, domain) : NULL;
-    free(local);
+    tag_split(local, &tag);
+    char *plain = strndup(tag.plain, tag.plain_length);
+    char *folded = plain != NULL ? evidence_address(plain, domain) : NULL;
+    free(plain);
     return folded;
 }
 
 enum status outgoing_add_sender(struct transaction *t)
 {
-    char *folded = outgoing_answer_form(&t->sender, evidence_domain(t, &t->sender));
+    char *folded = outgoing_answer_form(t->sender.local, evidence_domain(t, &t->sender));
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -93,7 +93,7 @@ static enum status take_address(struct transaction *t, bool from, const struct a
     if (domain == NULL) {
         return STATUS_OK;
     }
-    char *folded = outgoing_answer_form(address, domain);
+    char *folded = outgoing_answer_form(address->local, domain);
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }

@@ -207,7 +207,7 @@ enum status signing_decide(struct transaction *t, time_t now)
         record_skip(t, &skip);
     }
     if (skip.too_long) {
-        t->untaggable = outgoing_answer_form(&t->sender, t->sender.ascii);
+        t->untaggable = outgoing_answer_form(t->sender.local, t->sender.ascii);
         status = t->untaggable != NULL ? status : STATUS_NO_MEMORY;
     }
     return status;

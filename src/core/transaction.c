@@ -245,14 +245,9 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
     return facts->check.internal_error ? STATUS_CRYPTO : STATUS_OK;
 }
 
-/* Answers go to the address behind a tag, whoever made that. */
 static enum status fold_recipient(struct recipient *r)
 {
-    struct tag tag;
-    tag_split(r->local, &tag);
-    char *local = strndup(tag.plain, tag.plain_length);
-    r->folded = local != NULL ? evidence_address(local, judged_address(r).ascii) : NULL;
-    free(local);
+    r->folded = outgoing_answer_form(r->local, judged_address(r).ascii);
     return r->folded != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 

@@ -96,9 +96,9 @@ bool outgoing_asks_hops(const struct transaction *t);
 void outgoing_header(struct transaction *t, const char *name, const char *value);
 /* Makes the evidence header of a message that goes out and is let through. */
 enum status outgoing_decide(struct transaction *t, time_t now);
-/* Answers go to the address behind a tag. domain as evidence has it. NULL: no memory. The caller
- * frees. */
-char *outgoing_answer_form(const struct address *address, const char *domain);
+/* Answers go to the address behind a tag, whoever made that: local perhaps with one, domain as
+ * evidence has it. NULL: no memory. The caller frees. */
+char *outgoing_answer_form(const char *local, const char *domain);
 void outgoing_free(struct outgoing *outgoing);
 
 /* True where FACT_RCPT_NETWORK has to be known, and is not: nothing else stands against signing. */

@@ -1,6 +1,6 @@
 /*
  * A bounce is read when the first of its facts is asked for. Each proof is bound to the recipient.
- * One by header or journal is claimed (io/uses.h), and is used up once the bounce is let in:
+ * One by header or journal is claimed (io/uses.h), and is used up once the bounce is accepted:
  * whoever got one message of ours can show it again, but not for ever.
  *
  * Called by workers side by side; a message's content belongs to one of them.
@@ -15,6 +15,7 @@
 #include "batv/day.h"
 #include "batv/evidence.h"
 #include "batv/tag.h"
+#include "io/uses.h"
 
 void evidence_use_name(const char *nonce, char out[static EVIDENCE_USE_NAME])
 {
@@ -102,21 +103,6 @@ static enum answer ask_tag(void *self, const struct question *q)
 
 /* ------------------------------------------------------------------ journal */
 
-static enum answer answer_of(enum journal_answer answer)
-{
-    switch (answer) {
-    case JOURNAL_YES:
-        return ANSWER_YES;
-    case JOURNAL_EXHAUSTED:
-        return ANSWER_EXHAUSTED;
-    case JOURNAL_UNAVAILABLE:
-        return ANSWER_UNAVAILABLE;
-    case JOURNAL_NO:
-        break;
-    }
-    return ANSWER_NO;
-}
-
 /* What the journal says of a proof; nothing is claimed where it is only explained. */
 static enum answer weigh(const struct evidence_returned *self, const struct question *q,
                          const struct proof *proof)
@@ -125,12 +111,12 @@ static enum answer weigh(const struct evidence_returned *self, const struct ques
         return claims_add(q->claims, proof, content_digest(q->content), q->now);
     }
     if (!proof->note) {
-        return answer_of(
+        return uses_answer(
             journal_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL));
     }
     enum journal_answer answer =
         journal_note_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL);
-    return answer == JOURNAL_NO ? ANSWER_YES : answer_of(answer);
+    return answer == JOURNAL_NO ? ANSWER_YES : uses_answer(answer);
 }
 
 /* The journal on the bounce's Message-IDs, until one of them proves it. */

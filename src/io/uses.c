@@ -125,7 +125,7 @@ static enum journal_answer look(const struct uses *uses, const struct proof *pro
     return answer == JOURNAL_EXHAUSTED ? answer : JOURNAL_YES;
 }
 
-static enum answer answer_of(enum journal_answer answer)
+enum answer uses_answer(enum journal_answer answer)
 {
     switch (answer) {
     case JOURNAL_YES:
@@ -167,7 +167,7 @@ static enum answer hold_use(struct uses *uses, const struct proof *proof, time_t
         return ANSWER_UNAVAILABLE;
     }
     pthread_mutex_lock(&uses->lock);
-    enum answer answer = answer_of(look(uses, proof, now, &entry));
+    enum answer answer = uses_answer(look(uses, proof, now, &entry));
     const struct held *others = find_held(uses, key);
     if (answer == ANSWER_YES && others != NULL && others->count >= entry.allowed - entry.used) {
         answer = ANSWER_OVERLOADED;
@@ -231,7 +231,7 @@ enum answer claims_add(struct claims *claims, const struct proof *proof, const c
 {
     struct uses *uses = claims->uses;
     struct journal_entry entry;
-    enum answer there = answer_of(look(uses, proof, now, &entry));
+    enum answer there = uses_answer(look(uses, proof, now, &entry));
     if (there == ANSWER_NO || there == ANSWER_UNAVAILABLE) {
         return there;
     }

@@ -15,6 +15,9 @@
 #include "batv/facts.h"
 #include "io/journal.h"
 
+/* What the journal says, as a fact. */
+enum answer uses_answer(enum journal_answer answer);
+
 /* The claims of all messages. Any thread. */
 struct uses;
 /* journal: borrowed. NULL: no memory. */
