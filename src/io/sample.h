@@ -35,7 +35,7 @@ bool sample_take(struct sample *sample, const struct returned *returned, time_t 
  * none. */
 void sample_put(struct sample *sample, const struct returned *returned, bool known);
 
-/* After a bounce that was taken has been let in: reads content (NULL: there is none), looks its
+/* After a bounce that was taken has been accepted: reads content (NULL: there is none), looks its
  * Message-IDs up without counting a use, and puts the answer. What cannot be read or looked up now
  * is left out. */
 void sample_read(struct sample *sample, struct journal *journal,

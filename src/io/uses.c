@@ -4,7 +4,7 @@
  * its journal entry; there is a line for no more than what is claimed at the moment. The uses
  * themselves are counted by the journal.
  *
- * A bounce is known again by its digest. The journal keeps those of bounces that were let in by a
+ * A bounce is known again by its digest. The journal keeps those of bounces that were accepted by a
  * proof, as notes: each is MACed with the mailbox, is used up by the tries, and expires like any
  * entry. So they are bounded as the journal is, and a restart forgets no more than the journal
  * does. What tries are beyond their number or time is counted as another bounce.

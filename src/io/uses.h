@@ -1,9 +1,9 @@
 /*
  * How often a message of ours proves bounces: Message-IDs of list posts are public, and whoever got
  * a message has its header, so a proof is used up. What is counted is bounces, each once for a
- * mailbox: not recipients that name it, nor the tries of a bounce that was put off by somebody
- * after it had been let in here. And only what is let in is counted: a bounce claims a use when it
- * is looked at, and the claim is settled when its fate is known.
+ * mailbox: not recipients that name it, nor the tries of a bounce that was deferred by somebody
+ * after it had been accepted here. And only what is accepted is counted: a bounce claims a use when
+ * it is looked at, and the claim is settled when its fate is known.
  */
 #ifndef IO_USES_H
 #define IO_USES_H
@@ -51,7 +51,7 @@ struct proof {
 enum answer claims_add(struct claims *claims, const struct proof *proof, const char *digest,
                        time_t now);
 
-/* The message is let in, so its claims are counted; or it is not, so they are dropped. */
+/* The message is accepted, so its claims are counted; or it is not, so they are dropped. */
 void claims_settle(struct claims *claims, bool accepted, time_t now);
 
 #endif
