@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batv/fields.h"
 #include "ctl/ctl.h"
 
 enum { MESSAGE_MAX = 64 * 1024 * 1024 };
@@ -31,13 +32,12 @@ static bool read_stream(FILE *stream, struct message_file *out)
 /* The line with which a mailbox begins each message. */
 static void drop_from_line(struct message_file *message)
 {
-    if (message->length < 5 || memcmp(message->octets, "From ", 5) != 0) {
-        return;
+    struct octets rest = {message->octets, message->length};
+    struct octets line;
+    if (octets_begin(rest, "From ") && line_next(&rest, &line)) {
+        memmove(message->octets, rest.start, rest.length);
+        message->length = rest.length;
     }
-    const char *end = memchr(message->octets, '\n', message->length);
-    size_t dropped = end != NULL ? (size_t)(end + 1 - message->octets) : message->length;
-    message->length -= dropped;
-    memmove(message->octets, message->octets + dropped, message->length);
 }
 
 bool message_file_read(const char *path, struct message_file *out)
