@@ -118,12 +118,18 @@ const struct received *transaction_handed_in(const struct transaction *transacti
 void transaction_nonce(struct transaction *transaction, const uint8_t nonce[static EVIDENCE_NONCE]);
 
 /* What the message is known by when it comes back. Belongs to the transaction. */
-enum { OUTGOING_COPIES = 64 }; /* of the evidence header that are looked at in a submission */
+enum {
+    OUTGOING_COPIES = 64, /* of the evidence header that are looked at in a submission */
+    OUTGOING_OWNERS = 64  /* of lists that are journalled */
+};
 struct outgoing {
     char *addresses[EVIDENCE_ADDRESSES]; /* as evidence_address makes them; the sender's first */
     size_t address_count;
-    size_t proven;    /* of them, the first ones: those that get evidence */
-    bool journaled;   /* strangers chose the Message-ID of one that is not */
+    size_t proven;  /* of them, the first ones: those that get evidence */
+    bool journaled; /* strangers chose the Message-ID of one that is not */
+    char **owners;  /* whom the MTA makes the sender where a recipient is a list, in the same form
+                       and none of the proven ones: journalled, and no more. NULL: none */
+    size_t owner_count;
     char *message_id; /* as message_id_clean makes it; NULL: none */
     uint8_t nonce[EVIDENCE_NONCE];
     bool has_nonce;

@@ -239,10 +239,12 @@ enum status outgoing_decide(struct transaction *t, time_t now)
     }
     choose_evidence(t);
     for (size_t i = 0; i < t->count; i++) {
-        const struct recipient *r = &t->recipients[i];
-        outgoing->recipients += !r->refused && action_keeps(r->verdict.action);
+        outgoing->recipients += recipient_is_kept(&t->recipients[i]);
     }
-    enum status status = outgoing->copy_count > 0 ? judge_copies(t, now) : STATUS_OK;
+    enum status status = outgoing_add_owners(t);
+    if (status == STATUS_OK && outgoing->copy_count > 0) {
+        status = judge_copies(t, now);
+    }
     bool can_make = outgoing->has_nonce && outgoing->proven > 0 &&
                     ring_evidence_mac(t->snapshot->ring, 0) != NULL;
     if (status == STATUS_OK && can_make && t->snapshot->settings->evidence.header) {
@@ -263,6 +265,10 @@ void outgoing_free(struct outgoing *outgoing)
     for (size_t i = 0; i < outgoing->address_count; i++) {
         free(outgoing->addresses[i]);
     }
+    for (size_t i = 0; i < outgoing->owner_count; i++) {
+        free(outgoing->owners[i]);
+    }
+    free(outgoing->owners);
     for (size_t i = 0; i < OUTGOING_COPIES; i++) {
         free(outgoing->copies[i]);
     }

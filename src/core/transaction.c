@@ -212,7 +212,17 @@ static enum status own_arguments(const char *const *arguments, char **own)
     return STATUS_OK;
 }
 
-/* The address that is judged: one of the host's own names stands for the first of our domains. */
+const char *recipient_domain(const struct recipient *r)
+{
+    return r->facts.own_name ? r->rules->name : r->address.ascii;
+}
+
+bool recipient_is_kept(const struct recipient *r)
+{
+    return !r->refused && action_keeps(r->verdict.action);
+}
+
+/* The address that is judged. */
 static struct address judged_address(const struct recipient *r)
 {
     struct address address = r->address;
@@ -247,7 +257,7 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
 
 static enum status fold_recipient(struct recipient *r)
 {
-    r->folded = outgoing_answer_form(r->local, judged_address(r).ascii);
+    r->folded = outgoing_answer_form(r->local, recipient_domain(r));
     return r->folded != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
@@ -258,7 +268,7 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     if (status != STATUS_OK) {
         return status;
     }
-    r->plain = address_plain(r->local, judged_address(r).ascii);
+    r->plain = address_plain(r->local, recipient_domain(r));
     r->mailbox = address_plain(r->local, r->address.ascii);
     r->restored = address_format(r->local, r->address.domain);
     if (r->plain == NULL || r->mailbox == NULL || r->restored == NULL) {

@@ -88,12 +88,20 @@ bool transaction_is_own_name(const struct transaction *t, const struct address *
  * people answer a Return-Path long after. */
 bool recipient_is_restorable(const struct recipient *r);
 
+/* The domain by which a recipient of ours is judged: of one of the host's own names, the first of
+ * our domains. */
+const char *recipient_domain(const struct recipient *r);
+/* The message is let through to it. Once it is judged. */
+bool recipient_is_kept(const struct recipient *r);
+
 /* The sender, the first of the addresses to which answers can come. */
 enum status outgoing_add_sender(struct transaction *t);
 /* True where Received fields can show that the message is handed in again. */
 bool outgoing_asks_hops(const struct transaction *t);
 /* A header field of a message that goes out. */
 void outgoing_header(struct transaction *t, const char *name, const char *value);
+/* The owners of the lists among the recipients of a message that is journalled. */
+enum status outgoing_add_owners(struct transaction *t);
 /* Makes the evidence header of a message that goes out and is let through. */
 enum status outgoing_decide(struct transaction *t, time_t now);
 /* Answers go to the address behind a tag, whoever made that: local perhaps with one, domain as

@@ -100,4 +100,7 @@ void evidence_sent_record(struct journal *journal, const struct transaction *tra
                              expires);
         }
     }
+    for (size_t i = 0; i < outgoing->owner_count; i++) {
+        journal_put(journal, snapshot->ring, outgoing->owners[i], id, allowed, expires);
+    }
 }

@@ -511,8 +511,8 @@ static inline void add_decisions(struct text *text, const struct transaction *t)
     }
 }
 
-/* "out ADDRESS,ADDRESS id=ID recipients=N", of the addresses with evidence; nothing where the
- * message does not go out. */
+/* "out ADDRESS,ADDRESS id=ID recipients=N owners=ADDRESS,ADDRESS", of the addresses with evidence
+ * and of the owners of lists, if any; nothing where the message does not go out. */
 static inline void add_outgoing(struct text *text, const struct transaction *t)
 {
     const struct outgoing *outgoing = transaction_outgoing(t);
@@ -523,9 +523,13 @@ static inline void add_outgoing(struct text *text, const struct transaction *t)
     for (size_t i = 0; i < outgoing->proven; i++) {
         text_add(text, "%s%s", i > 0 ? "," : "", outgoing->addresses[i]);
     }
-    text_add(text, "%s id=%s recipients=%zu%s\n", outgoing->proven == 0 ? "-" : "",
+    text_add(text, "%s id=%s recipients=%zu%s", outgoing->proven == 0 ? "-" : "",
              outgoing->message_id != NULL ? outgoing->message_id : "-", outgoing->recipients,
              outgoing->journaled ? "" : " not-journaled");
+    for (size_t i = 0; i < outgoing->owner_count; i++) {
+        text_add(text, "%s%s", i > 0 ? "," : " owners=", outgoing->owners[i]);
+    }
+    text_add(text, "\n");
 }
 
 static inline struct transaction *hold(const struct conversation *c, const struct site *site,

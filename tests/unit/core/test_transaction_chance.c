@@ -154,6 +154,23 @@ static bool is_removed(const struct effect *effects, size_t count, const char *r
     return false;
 }
 
+/* Owners of lists are journalled, of addresses of ours, once each and beside no other entry. */
+static void check_owners(const struct outgoing *outgoing, const struct site *site)
+{
+    bool journaled = outgoing->journaled && outgoing->message_id != NULL;
+    ck_assert_uint_le(outgoing->owner_count, journaled ? OUTGOING_OWNERS : 0);
+    for (size_t i = 0; i < outgoing->owner_count; i++) {
+        const char *address = outgoing->owners[i];
+        ck_assert_ptr_nonnull(settings_rules(site->settings, strrchr(address, '@') + 1));
+        for (size_t j = 0; j < i; j++) {
+            ck_assert_str_ne(outgoing->owners[j], address);
+        }
+        for (size_t j = 0; j < outgoing->proven; j++) {
+            ck_assert_str_ne(outgoing->addresses[j], address);
+        }
+    }
+}
+
 /* What goes out is known by something, and by nothing but addresses of ours, once each. */
 static void check_outgoing(const struct chat *chat, const struct site *site,
                            const struct effect *effects, size_t count)
@@ -179,6 +196,7 @@ static void check_outgoing(const struct chat *chat, const struct site *site,
             ck_assert_str_ne(outgoing->addresses[j], address);
         }
     }
+    check_owners(outgoing, site);
     size_t kept = 0;
     for (size_t i = 0; i < chat->count; i++) {
         kept += !chat->refused[i] && !is_removed(effects, count, chat->recipients[i]);
