@@ -29,15 +29,34 @@ static bool read_stream(FILE *stream, struct message_file *out)
     return !ferror(stream);
 }
 
-/* The line with which a mailbox begins each message. */
-static void drop_from_line(struct message_file *message)
+/* Takes off what is no part of the message: a byte order mark, an empty line that a mail program
+ * has saved with it, the line with which a mailbox begins each message. False: the message begins.
+ */
+static bool skip_preamble(struct octets *rest)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    struct octets behind = *rest;
+    struct octets line;
+    if (octets_begin(behind, mark)) {
+        rest->start += sizeof mark - 1;
+        rest->length -= sizeof mark - 1;
+        return true;
+    }
+    if (!line_next(&behind, &line) ||
+        (octets_trim(line).length > 0 && !octets_begin(line, "From "))) {
+        return false;
+    }
+    *rest = behind;
+    return true;
+}
+
+static void drop_preamble(struct message_file *message)
 {
     struct octets rest = {message->octets, message->length};
-    struct octets line;
-    if (octets_begin(rest, "From ") && line_next(&rest, &line)) {
-        memmove(message->octets, rest.start, rest.length);
-        message->length = rest.length;
+    while (skip_preamble(&rest)) {
     }
+    memmove(message->octets, rest.start, rest.length);
+    message->length = rest.length;
 }
 
 bool message_file_read(const char *path, struct message_file *out)
@@ -53,7 +72,9 @@ bool message_file_read(const char *path, struct message_file *out)
     if (stream != NULL && !standard) {
         fclose(stream);
     }
-    drop_from_line(out);
+    if (done && out->length > 0) {
+        drop_preamble(out);
+    }
     return done;
 }
 

@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 struct message_file {
-    char *octets; /* owned; of a mailbox's first line "From ..." nothing is left */
+    char *octets; /* owned; without a byte order mark, empty lines and a mailbox's "From ..." before
+                     the header */
     size_t length;
 };
 

@@ -36,7 +36,7 @@ UNCLEAR = {"dsn": 8, "autoreply": 1, "other": 1}
 NOT_YET = {
     "base64-short-lines", "class-dsn-unparsable-from", "ebcdic-undeclared", "false-named-dkim-h",
     "fullwidth-brackets-japanese", "html-break-before-label", "html-comment-between",
-    "html-long-style-attribute", "inspect-leading-blank-line", "label-french-no-brackets",
+    "html-long-style-attribute", "label-french-no-brackets",
     "label-russian-no-brackets", "letters-only-id-in-brackets", "own-header-riferimento",
     "own-id-in-content-references", "quoted-base64", "smime-opaque-split", "url-encoded-in-link",
     "uuencoded-original", "wrapped-id-no-brackets", "xml-messageid-element",

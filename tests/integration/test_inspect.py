@@ -75,6 +75,20 @@ def test_the_own_message_id_proves_nothing(running):
     assert proofs(answer) == [(ALICE, "journal")]
 
 
+@pytest.mark.parametrize("before", [
+    "\n", "   \n", "\r\n\t\r\n", "\ufeff", "\ufeff\n", "From x Sun Nov 22 10:11:12 2026\n",
+    "\nFrom x Sun Nov 22 10:11:12 2026\n", "\ufeffFrom x Sun Nov 22 10:11:12 2026\n\n",
+    "From x Sun Nov 22 10:11:12 2026\n\ufeff"])
+def test_what_mail_programs_save_before_a_message(running, before):
+    text = before + bounce(f"Message-ID: <{SENT}>\n")
+    answer = told(running, text, rc=0)
+    assert (answer["class"], answer["own_message_id"], answer["message_ids"]) == ("dsn", OWN, [SENT])
+    assert proofs(answer) == [(ALICE, "journal")]
+    done = running.ctl("explain", "--client", "203.0.113.5", "--from", "", "--rcpt", ALICE,
+                       "--message", "-", stdin=text, json=True)
+    assert (done[0]["class"], done[0]["proof"]) == ("dsn", "journal")
+
+
 def test_tags_and_what_they_are_worth(running):
     good = running.tagged(ALICE)
     old = running.tagged(ALICE, days=-1)
