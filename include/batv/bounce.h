@@ -35,9 +35,11 @@ enum {
 /* How sure it is that something is a Message-ID of the message that the bounce is about. */
 enum bounce_rank {
     BOUNCE_UNLABELLED, /* it only looks like one: an address may, too */
+    BOUNCE_MENTIONED,  /* behind a label, but in a form that people use for other things as well */
     BOUNCE_REFERENCE,  /* named by References or In-Reply-To in the content */
     BOUNCE_LABELLED,   /* Message-ID: and the like; or the bounce's own In-Reply-To and so on */
-    BOUNCE_RANKS
+    BOUNCE_RANKS,
+    BOUNCE_NAMED = BOUNCE_REFERENCE /* from here on the bounce names it as a Message-ID */
 };
 
 /* A Message-ID by which the original may be known. */
@@ -59,8 +61,7 @@ struct bounce {
     struct bounce_id ids[BOUNCE_IDS]; /* distinct, the surest first; without own_id, unless the
                                          content has it too */
     size_t id_count;
-    size_t
-        named_count; /* of them, those that are named as Message-IDs: all but BOUNCE_UNLABELLED */
+    size_t named_count; /* of them, those that are named as Message-IDs: from BOUNCE_NAMED on */
     struct bounce_tag tags[BOUNCE_TAGS]; /* distinct */
     size_t tag_count;
     char *evidence[BOUNCE_EVIDENCE]; /* values of X-Batv-Evidence in the content, unfolded */

@@ -207,12 +207,12 @@ void bounce_reader_end(struct bounce_reader *reader)
     struct bounce_id unsorted[BOUNCE_IDS];
     size_t count = 0;
     memcpy(unsorted, bounce->ids, sizeof unsorted);
-    for (enum bounce_rank rank = BOUNCE_RANKS; rank-- > BOUNCE_UNLABELLED;) {
+    for (unsigned rank = BOUNCE_RANKS; rank-- > BOUNCE_UNLABELLED;) {
         for (size_t i = 0; i < bounce->id_count; i++) {
             if (unsorted[i].rank == rank) {
                 bounce->ids[count++] = unsorted[i];
             }
         }
-        bounce->named_count = rank > BOUNCE_UNLABELLED ? count : bounce->named_count;
+        bounce->named_count = rank >= BOUNCE_NAMED ? count : bounce->named_count;
     }
 }

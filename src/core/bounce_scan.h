@@ -38,7 +38,8 @@ struct token {
 /* What stands between a label and its value. */
 struct gap {
     bool colon;  /* a field, not a phrase */
-    bool equals; /* the same, but no header's */
+    bool apart;  /* behind the colon come blanks or a line end */
+    bool equals; /* as colon, but no header's */
     bool broken; /* the value is on another line */
     bool open;   /* an angle bracket was passed, the value stands in it */
 };

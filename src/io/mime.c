@@ -531,7 +531,7 @@ static void read_message(struct reading *reading, struct octets message)
         search_raw(reading, message);
     }
     /* An own Message-ID in the content has to be that of the returned copy. */
-    drop_own_ids(reading, header, BOUNCE_REFERENCE);
+    drop_own_ids(reading, header, BOUNCE_LABELLED);
     bounce_reader_end(&reading->reader);
     reading->reader.bounce->class = bounce_signs_class(&reading->signs);
 }

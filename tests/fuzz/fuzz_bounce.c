@@ -20,7 +20,7 @@ static void check_ids(const struct bounce *bounce)
         size_t length = strlen(id->text);
         require(length > 0 && length <= BOUNCE_ID_MAX && strlen(id->where) > 0);
         require(strpbrk(id->text, " \t\r\n<>") == NULL);
-        require((id->rank > BOUNCE_UNLABELLED) == (i < bounce->named_count));
+        require((id->rank >= BOUNCE_NAMED) == (i < bounce->named_count));
         require(i == 0 || id->rank <= bounce->ids[i - 1].rank);
         for (size_t n = 0; n < i; n++) {
             require(strcmp(id->text, bounce->ids[n].text) != 0);

@@ -143,6 +143,31 @@ def test_a_site_without_tags_or_patterns_refuses_once_its_journal_is_old_enough(
 LONG = "x" * 50 + "@example.com"
 
 
+@pytest.mark.parametrize("content, named", [
+    ("Message-ID: <4711@foreign.test>", True),
+    ("the Message ID is <4711@foreign.test>", True),
+    ("Subject: x\nMessage-ID: 5B2F-99\nDate: x", True),
+    ("References: <4711@foreign.test>", True),
+    ("Message ID: 5B2F-99", False),
+    ("the message-id 5B2F-99.4711@foreign.test is unknown", False),
+    ("DKIM-Signature: v=1; d=example.com;\n h=from:to:subject:\n message-id:date; bh=x; b=y",
+     False),
+    ("References: alice@example.com", False),
+    ("Final-Recipient: rfc822; <alice@example.com>\nUser unknown: <alice@example.com>", False),
+    ("From: alice@example.com\nSubject: x", False),
+])
+def test_only_the_form_of_a_message_id_names_an_original(batvd, content, named):
+    """Without tags a bounce that names others' Message-IDs is rejected, so words about some other
+    message must not be taken for its name."""
+    instance = batvd({"verify": {"action": "reject"}, "sign": {"enabled": False},
+                      "domains": ({"name": "example.com",
+                                   "message_id_patterns": ["@mail\\.example\\.com$"]},)}).start()
+    octets = answers.bounce(None, to=ALICE, subject="x", returned=content)
+    out = judge(instance, octets)
+    assert out.verdict == ("reject" if named else "accept"), out
+    assert instance.wait_entry("verify")["rule"] == ("verify.action" if named else "sign.enabled")
+
+
 def bounce_to(instance, octets, rcpt):
     mark = instance.mark()
     out = judge(instance, octets, rcpt)

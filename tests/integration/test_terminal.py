@@ -59,8 +59,8 @@ def test_no_command_prints_it(instance, arguments, json):
 
 
 def test_printable_text_stays(instance):
-    text = assert_plain(said(instance, "inspect", "-", stdin=b"From: a@b.test\n\nMessage-ID: <"
-                             + TEXT + b"@c.test>\n"))
+    text = assert_plain(said(instance, "inspect", "-", stdin=b"From: a@b.test\nMessage-ID: <"
+                             + TEXT + b"@c.test>\n\n"))
     assert SEEN in text and "\\x9B" in text and "\\xE2\\x80\\xAE" in text
 
 

@@ -32,8 +32,10 @@ static void search(const char *text)
 /* What was found, the surest first: "L:id R:id U:id ". */
 static void assert_found(const char *name, const char *expected)
 {
-    static const char ranks[] = {
-        [BOUNCE_UNLABELLED] = 'U', [BOUNCE_REFERENCE] = 'R', [BOUNCE_LABELLED] = 'L'};
+    static const char ranks[] = {[BOUNCE_UNLABELLED] = 'U',
+                                 [BOUNCE_MENTIONED] = 'M',
+                                 [BOUNCE_REFERENCE] = 'R',
+                                 [BOUNCE_LABELLED] = 'L'};
     char seen[2000] = "";
     size_t used = 0;
     for (size_t i = 0; i < bounce->id_count; i++) {
@@ -48,6 +50,7 @@ static void assert_found(const char *name, const char *expected)
 
 #define ID    "a.1@example.com"
 #define FOUND "L:" ID
+#define SAID  "M:" ID
 
 static const struct {
     const char *text, *found;
@@ -76,7 +79,7 @@ static const struct {
     {"Message-ID: &lta.1@example.com&gt", FOUND},
     {"Message-ID:&#160;&lt;" ID "&gt;", FOUND},
     {"Message-ID:&#xA0;<" ID ">", FOUND},
-    {"Message-ID: " ID "&#160;by", FOUND " L:a.1@example.comby"},
+    {"Message-ID: " ID "&#160;by", SAID " M:a.1@example.comby"},
     {"Message-ID: <a&#8203;.1@&#173;example&#xad;.com>", FOUND},
     {"<b>Message-ID:</b> &lt;" ID "&gt;<br />", FOUND},
     {"<tr><td>Message-ID</td><td>&lt;" ID "&gt;</td></tr>", FOUND},
@@ -84,15 +87,15 @@ static const struct {
     {"Message-ID: <a.1<wbr>@example.com>", FOUND},
     {"{\"name\":\"Message-ID\",\"value\":\"<" ID ">\"}", FOUND},
     {"{\"messageId\":\"\\u003c" ID "\\u003e\"}", FOUND},
-    {"\"messageId\" : \"" ID "\",", FOUND},
-    {"with the message-id of " ID " received from", FOUND},
-    {"The message ID was: " ID ".", FOUND},
-    {"(message id " ID ")", FOUND},
+    {"\"messageId\" : \"" ID "\",", SAID},
+    {"with the message-id of " ID " received from", SAID},
+    {"The message ID was: " ID ".", SAID},
+    {"(message id " ID ")", SAID},
     {"message-id=<" ID ">, relay=x", FOUND},
-    {"message_id=" ID ", status=x", FOUND},
+    {"message_id=" ID ", status=x", SAID},
     {"Message&#45;ID: &lt;" ID "&gt;", FOUND},
     {"Message\xe2\x80\x91ID: <" ID ">", FOUND},
-    {"msg-id " ID, FOUND},
+    {"msg-id " ID, SAID},
     {"MsgId: <" ID ">", FOUND},
     {"Message Identifier: <" ID ">", FOUND},
     {"Internet Message ID: <" ID ">", FOUND},
@@ -101,10 +104,15 @@ static const struct {
     {"X-Original-Message-ID: <" ID ">", FOUND},
     {"Resent-Message-ID: <" ID ">", FOUND},
     /* without a domain */
-    {"Message-ID: 20140913142357", "L:20140913142357"},
+    {"Message-ID: 20140913142357", "M:20140913142357"},
     {"Message-ID: <20140913142357>", "L:20140913142357"},
-    {"> Message-Id: 20140913142357\n", "L:20140913142357"},
-    {"Message-ID: a b@example.com", "L:a L:ab@example.com"},
+    {"> Message-Id: 20140913142357\n", "M:20140913142357"},
+    {"X: y\nMessage-ID: 20140913142357", "L:20140913142357"},
+    {"X: y\n z\nMessage-ID: 20140913142357\n\nx", "L:20140913142357"},
+    {"> Message-Id: 20140913142357\n> X: y", "L:20140913142357"},
+    {"> X: y\n> Message-Id: 20140913142357", "L:20140913142357"},
+    {"X: y\n\nMessage-Id: 20140913142357", "M:20140913142357"},
+    {"Message-ID: a b@example.com", "M:ab@example.com"},
     {"the message-id is 20140913142357", ""},
     {"The message identifier is: 1P1ce6-000Egt-GZ\n", ""},
     /* odd octets belong to it */
@@ -131,9 +139,26 @@ static const struct {
     {"the message is alice@example.com", ""},
     {"Message-ID: <abc=\ndef@example.com>", ""},
     {"Message-ID: abc=\r\ndef@example.com", ""},
-    {"Message-ID: a.1>\n", "L:a.1"},
+    {"Message-ID: a.1>\n", "M:a.1"},
     {"Message-ID: <unfinished", ""},
     {"Message-ID: <unfinished\nFrom: <alice@example.com>", ""},
+    {"Message-ID: <a.1\x04@example.com>", ""},
+    /* a word about another message, a list of fields: none of them names the original */
+    {"Message ID: 5B2F-99", "M:5B2F-99"},
+    {"X: y\nMessage ID: 5B2F-99\nX: y", "M:5B2F-99"},
+    {"Message ID: <5B2F-99>", "M:5B2F-99"},
+    {"MessageID: 5B2F-99", "M:5B2F-99"},
+    {"Message-ID: none", ""},
+    {"Message-ID: <none>", ""},
+    {"X: y\nMessage-ID: unknown\nX: y", ""},
+    {"Message-ID: alice@example.com is not ours",
+     "M:alice@example.com M:alice@example.comisnotours"},
+    {"DKIM-Signature: v=1;\n h=from:to:\n message-id:date:subject; bh=x", ""},
+    {"DKIM-Signature: v=1;\n h=from:to:\n message-id:date; i=a@b; t=1", ""},
+    {"DKIM-Signature: v=1;\n h=from:to:\n\tmessage-id:x-1;\n\tbh=x", "M:x-1"},
+    {"X: y\nmessage-id:date:x-1\nFrom: a@b", ""},
+    {"h=message-id:in-reply-to:references;\n bh=1@x", ""},
+    {"h=from:\n references:in-reply-to:message-id; i=<1@x>", ""},
 };
 
 START_TEST(label)
@@ -196,7 +221,9 @@ static const struct {
     {"    References: <1@x>\n      <2@x>\n    To: <no@x>", "R:1@x R:2@x"},
     {"References: <1@x>\n<2@x>\nTo: x", "R:1@x R:2@x"},
     {"References: &lt;1@x&gt; &lt;2@x&gt;<br>To: &lt;no@x&gt;", "R:1@x R:2@x"},
-    {"References: 1@x 2@x", "R:1@x R:2@x"},
+    {"References: 1@x 2@x", "M:1@x M:2@x"},
+    {"References: alice@example.com", "M:alice@example.com"},
+    {"References: <1> <b>", "R:1"},
     {"References: <1@x>,<2@x>", "R:1@x R:2@x"},
     {"In-Reply-To: <1@x>", "R:1@x"},
     {"In-Reply-To: Your message of \"Thu, 29 Apr 2010\" <1@x>", "R:1@x"},
@@ -241,7 +268,21 @@ static const struct {
     {"X-Failed-Message-ID", " <1@x>", "L:1@x"},
     {"Message-ID", " <1@x>", ""},
     {"Resent-Message-ID", " <1@x>", ""},
-    {"X-NNN-Message-ID", " <1@x>", ""},
+    {"MessageID", " <1@x>", ""},
+    {"resent-message-id", " <1@x>", ""},
+    {"X-NNN-Message-ID", " <1@x>", "M:1@x"},
+    {"X-Message-Id", " <1@x>", "M:1@x"},
+    {"X-NNN-Message-ID", " 4711", "M:4711"},
+    {"X-NNN-Message-ID", " none", ""},
+    {"X-Riferimento-Message-ID", " <1@x>", "L:1@x"},
+    {"X-Orig-MessageID", " <1@x>", "L:1@x"},
+    {"X-SOURCE-MESSAGE_ID", " 1@x", "L:1@x"},
+    {"X-In-Reply-To-Message-Id", " <1@x>", "L:1@x"},
+    {"X-Original-MsgId", "\n <1@x>", "L:1@x"},
+    {"X-In-Reply-To", " <1@x>", "L:1@x"},
+    {"X-References", " <1@x>\n <2@x>", "R:1@x R:2@x"},
+    {"X-Message-ID-Hash", " 4711", ""},
+    {"X-Preferences", "", ""},
     {"Received", " from x id <1234567@x>", ""},
     {"X-Batv-Evidence", " v=1; d=20778; n=00112233445566ff; s=00112233445566778899aabb", ""},
     {"Subject", " Message-ID: <1@x> prvs=3785a1b2c3=a@x", ""},

@@ -506,6 +506,18 @@ START_TEST(the_own_id_counts_only_in_the_returned_copy)
     ck_assert_str_eq(bounce->ids[0].text, ID);
     bounce_free(bounce);
 
+    static const char *const contents[] = {
+        "References: <" OWN ">", "In-Reply-To: <" OWN ">\nReferences: <" OWN ">",
+        "Your reference: " OWN, "The message id was: " OWN, "<p>References: &lt;" OWN "&gt;</p>"};
+    for (size_t i = 0; i < COUNT_OF(contents); i++) {
+        char text[1000];
+        snprintf(text, sizeof text, FROM_DAEMON "\nReturned header:\n%s\nSubject: x\n",
+                 contents[i]);
+        bounce = read_text(text);
+        ck_assert_msg(bounce->id_count == 0, "%s", contents[i]);
+        bounce_free(bounce);
+    }
+
     bounce = read_text(FROM_DAEMON "\nMessage-ID: <" OWN ">\n");
     ck_assert_str_eq(bounce->own_id, OWN);
     ck_assert_uint_eq(bounce->id_count, 1);
@@ -520,7 +532,9 @@ START_TEST(a_second_own_id_is_none_of_the_original)
     struct bounce *bounce = read_text("Message-Id: <1.own@x>\nX-Other-Message-ID: <3.own@x>\n"
                                       "Message-ID:\n\t<2.own@x>\nReferences: <2.own@x>\n\nx\n");
     ck_assert_str_eq(bounce->own_id, "1.own@x");
-    ck_assert_uint_eq(bounce->id_count, 0);
+    ck_assert_uint_eq(bounce->id_count, 1);
+    ck_assert_str_eq(bounce->ids[0].text, "3.own@x");
+    ck_assert_uint_eq(bounce->named_count, 0);
     bounce_free(bounce);
     bounce = read_text("Message-ID: <>\nMessage-ID: 2.own\n\nx\n");
     ck_assert_str_eq(bounce->own_id, "2.own");
