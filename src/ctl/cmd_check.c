@@ -37,6 +37,7 @@ static const struct {
     {"key.next-slot", check_next_slot, RING, true},
     {"key.rotation", check_rotation, RING, true},
     {"daemon", check_daemon, NOTHING, true},
+    {"log", check_log, NOTHING, true},
     {"reload", check_reload, STATUS, true},
     {"pause", check_pause, NOTHING, true},
     {"clock", check_clock, NOTHING, true},

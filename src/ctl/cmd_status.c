@@ -122,6 +122,27 @@ static void print_error(const char *what, const char *error)
     }
 }
 
+/* Lines that go where nobody may look for them. */
+static void print_log(const struct status_report *r)
+{
+    if (r->log_error[0] != '\0') {
+        begin_alarm();
+        printf(strcmp(r->log_place, "nowhere") == 0 ? "log lines are lost"
+                                                    : "log lines go to standard error");
+        if (r->log_since != 0) {
+            print_moment(" since ", r->log_since);
+        }
+        fputs(": ", stdout);
+        print_text(stdout, r->log_error);
+        end_alarm();
+    }
+    if (r->log_lost > 0) {
+        begin_alarm();
+        printf("standard error did not take %" PRIu64 " lines of the log", r->log_lost);
+        end_alarm();
+    }
+}
+
 static void print_keys(const struct view *v)
 {
     const struct status_report *r = &v->report;
@@ -321,6 +342,7 @@ static void print_view(const struct view *v)
     }
     print_error("the last reload failed, the former configuration is in force", r->reload_error);
     print_error("the keyring is refused, the former keys are in force", r->ring_error);
+    print_log(r);
     print_keys(v);
     print_moment("configuration loaded ", r->loaded);
     if (r->journal_waits != 0) {
@@ -445,6 +467,18 @@ static void json_counters(struct json *json, const struct status_report *r)
     json_close(json);
 }
 
+static void json_log(struct json *json, const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    json_open_object(json, "log");
+    json_text_or_null(json, "target", r->log_target);
+    json_text_or_null(json, "place", r->log_place);
+    json_time_or_null(json, "since", r->log_since);
+    json_number_if(json, "lost", (int64_t)r->log_lost, v->known);
+    json_text_or_null(json, "error", r->log_error);
+    json_close(json);
+}
+
 /* All members are there always; where there is no report they are null or empty. */
 static void json_report(struct json *json, const struct view *v)
 {
@@ -462,6 +496,7 @@ static void json_report(struct json *json, const struct view *v)
     json_time_or_null(json, "loaded", r->loaded);
     json_text_or_null(json, "reload_error", r->reload_error);
     json_text_or_null(json, "ring_error", r->ring_error);
+    json_log(json, v);
     json_time_or_null(json, "domains_behind", r->domains_behind);
     json_domains(json, r);
     json_relayed(json, r);

@@ -20,6 +20,7 @@
 
 #include "batv/day.h"
 #include "io/log.h"
+#include "io/log_target.h"
 #include "io/maintenance.h"
 #include "io/pause.h"
 #include "io/random.h"
@@ -591,6 +592,18 @@ static bool fill_domains(struct keeper *k, const struct snapshot *snapshot, time
     return done;
 }
 
+static bool fill_log(struct status_report *report)
+{
+    struct log_state log;
+    log_target_state(&log);
+    report->log_target = strdup(log_target_name(log.target));
+    report->log_place = strdup(log.place);
+    report->log_since = log.since;
+    report->log_lost = log.lost;
+    report->log_error = strdup(log.error);
+    return report->log_target != NULL && report->log_place != NULL && report->log_error != NULL;
+}
+
 /* With the lock held. */
 static bool fill_report(struct keeper *k, time_t now, struct status_report *report)
 {
@@ -613,8 +626,8 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
     return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
-           fill_domains(k, snapshot, now, report) && tally_report(k->tally, report) &&
-           sample_report(k->sample, report) &&
+           fill_log(report) && fill_domains(k, snapshot, now, report) &&
+           tally_report(k->tally, report) && sample_report(k->sample, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
 }
 
@@ -692,7 +705,7 @@ static void job_look(void *self, time_t now)
     }
     bool report_due = k->report_due;
     pthread_mutex_unlock(&k->lock);
-    if (report_due) {
+    if (log_target_look() || report_due) {
         job_status(k, now);
     }
 }

@@ -8,9 +8,8 @@
 #include "batv/decision.h"
 #include "io/config.h"
 
-/* Before it, and after log_close, lines of at least LOG_INFO go to stderr. */
+/* Before it lines of at least LOG_INFO go to stderr. */
 void log_open(enum config_log_target target, int facility, int level);
-void log_close(void);
 
 /* One line, without a newline. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));

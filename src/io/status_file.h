@@ -88,6 +88,11 @@ struct status_report {
     time_t loaded;            /* when the configuration in force was loaded */
     char *reload_error;       /* of the last attempt, "" where it went well */
     char *ring_error;         /* likewise for the keyring */
+    char *log_target;         /* "syslog", "stderr" or "journald", as configured */
+    char *log_place;          /* where lines go: one of these, or "nowhere" */
+    time_t log_since;         /* since when that is not the target; 0: it is */
+    uint64_t log_lost;        /* lines that standard error did not take */
+    char *log_error;          /* why lines do not go to the target, or vanish; "" otherwise */
     uint64_t domains_all;     /* in the configuration */
     uint64_t domains_logging; /* whose forged bounces are only logged, for whatever reason */
     time_t domains_behind;    /* since then the domains are no longer as told; 0: they are so */

@@ -38,6 +38,11 @@ static void put_faults(struct text *text, const struct status_report *report)
     if (report->ring_error[0] != '\0') {
         put(text, "Keyring refused, the former keys are in force: %s. ", report->ring_error);
     }
+    if (report->log_error[0] != '\0') {
+        put(text, "The log's lines go %s: %s. ",
+            strcmp(report->log_place, "nowhere") == 0 ? "nowhere" : "to standard error",
+            report->log_error);
+    }
     if (report->clock_wrong) {
         put(text, "The clock is wrong: no rotation, \"auto\" rejects nothing. ");
     }

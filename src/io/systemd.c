@@ -4,6 +4,7 @@
  */
 #include "io/systemd.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
@@ -38,13 +39,13 @@ void systemd_status(const char *text)
     sd_notifyf(0, "STATUS=%s", text);
 }
 
-/* Asked because the library reports success where there is none. */
 bool systemd_has_journal(void)
 {
-    return access("/run/systemd/journal/socket", W_OK) == 0;
+    return access(SYSTEMD_JOURNAL_SOCKET, W_OK) == 0;
 }
 
-bool systemd_journal(const struct iovec fields[], size_t count)
+/* Asked each time, because the library reports success where there is no journal. */
+int systemd_journal(const struct iovec fields[], size_t count)
 {
-    return sd_journal_sendv(fields, (int)count) == 0;
+    return systemd_has_journal() ? -sd_journal_sendv(fields, (int)count) : errno;
 }

@@ -17,9 +17,12 @@ void systemd_stopping(void);
 /* One line for `systemctl status`. */
 void systemd_status(const char *text);
 
-/* Whether there is a journal to send to. */
+#define SYSTEMD_JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+/* Whether there is a journal to send to; false: errno says why not. */
 bool systemd_has_journal(void);
-/* Each field as NAME=value. Any thread. False: it did not get there. */
-bool systemd_journal(const struct iovec fields[], size_t count);
+/* Each field as NAME=value. Any thread. Returns 0, or the errno that says why it did not get there.
+ */
+int systemd_journal(const struct iovec fields[], size_t count);
 
 #endif

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from batvtest import manual, tag, util
+from batvtest import log_sockets, manual, tag, util
 from batvtest.milter import MilterSession
 from batvtest.site import Site, client
 
@@ -21,24 +21,6 @@ GUESSER = "192.0.2.66"
 GUESSER_6 = "2001:db8::66"
 INNOCENT = "192.0.2.9"
 SPOOF = "198.51.100.7"
-
-# A /dev of its own with a log in it, then the command.
-WITH_LOG = """\
-set -e
-mkdir -p "$1/dev"
-mount -t tmpfs none "$1/dev"
-for name in null zero full random urandom; do
-    : >"$1/dev/$name"
-    mount --bind "/dev/$name" "$1/dev/$name"
-done
-mkdir "$1/dev/shm"
-mount --bind /dev/shm "$1/dev/shm"
-ln -s "$1/log" "$1/dev/log"
-mount --rbind "$1/dev" /dev
-shift
-exec "$@"
-"""
-
 
 class Syslog:
     """What syslogd does: takes datagrams, writes lines with time and host in front."""
@@ -50,7 +32,7 @@ class Syslog:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.folder / "log"))
         (self.folder / "log").chmod(0o666)
-        self.prefix = ["unshare", "-m", "sh", "-c", WITH_LOG, "sh", str(self.folder)]
+        self.prefix = log_sockets.prefix(self.folder)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 

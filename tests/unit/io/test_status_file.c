@@ -17,6 +17,7 @@
 static char plain[] = "0.1.0";
 static char empty[] = "";
 static char hostile[256];
+static char quotes[] = "a\"b\\c d";
 
 static struct status_domain domains[3];
 static struct status_relayed relayed[3];
@@ -32,7 +33,7 @@ static void setup(void)
         hostile[i - 1] = (char)i;
     }
     static char signed_name[] = "signed", waiting[] = "waiting", action[] = "auto";
-    static char quotes[] = "a\"b\\c d", address[] = "2001:db8::1", end[] = "end";
+    static char address[] = "2001:db8::1", end[] = "end";
     domains[0] = (struct status_domain){plain, waiting, action, 1796299200};
     domains[1] = (struct status_domain){hostile, empty, quotes, 0};
     domains[2] = (struct status_domain){end, end, end, 1};
@@ -68,6 +69,11 @@ static struct status_report full_report(void)
         .loaded = 1795694400,
         .reload_error = hostile,
         .ring_error = empty,
+        .log_target = plain,
+        .log_place = quotes,
+        .log_since = 1795694404,
+        .log_lost = UINT64_MAX,
+        .log_error = hostile,
         .domains_all = 3,
         .domains_logging = 1,
         .domains_behind = 1795694405,
@@ -148,6 +154,11 @@ static void assert_equal(const struct status_report *a, const struct status_repo
     ck_assert_int_eq(a->loaded, b->loaded);
     ck_assert_str_eq(a->reload_error, b->reload_error);
     ck_assert_str_eq(a->ring_error, b->ring_error);
+    ck_assert_str_eq(a->log_target, b->log_target);
+    ck_assert_str_eq(a->log_place, b->log_place);
+    ck_assert_int_eq(a->log_since, b->log_since);
+    ck_assert_uint_eq(a->log_lost, b->log_lost);
+    ck_assert_str_eq(a->log_error, b->log_error);
     ck_assert_uint_eq(a->domains_all, b->domains_all);
     ck_assert_uint_eq(a->domains_logging, b->domains_logging);
     ck_assert_int_eq(a->domains_behind, b->domains_behind);

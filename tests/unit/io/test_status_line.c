@@ -9,6 +9,7 @@
 
 static char none[] = "";
 static char word_signed[] = "signed", rejected[] = "action.reject", logged[] = "action.log";
+static char gone[] = "/dev/log: Gone", nowhere[] = "nowhere";
 static char fault[] = "conf:3: error:\n\xfcREADY=1";
 
 static struct status_counter counters[] = {{word_signed, 120}, {logged, 7}, {rejected, 3}};
@@ -19,6 +20,7 @@ static struct status_report base(void)
                                   .next_rotation = 1796299200,
                                   .reload_error = none,
                                   .ring_error = none,
+                                  .log_error = none,
                                   .domains_all = 4,
                                   .domains_logging = 2,
                                   .counters = counters,
@@ -59,6 +61,11 @@ START_TEST(test_faults_come_first)
     ck_assert_ptr_nonnull(strstr(line,
                                  " The clock is wrong: no rotation, \"auto\" rejects nothing. "
                                  "Paused, nothing is rejected. 4 domains, 4 of them"));
+    report.ring_error = none;
+    report.log_error = gone;
+    report.log_place = nowhere;
+    status_line(&report, line, sizeof line);
+    ck_assert_ptr_eq(strstr(line, "The log's lines go nowhere: /dev/log: Gone. "), line);
     report.reload_error = fault;
     status_line(&report, line, sizeof line);
     ck_assert_ptr_eq(strstr(line, "Reload refused, the former configuration is in force: "), line);
