@@ -14,6 +14,7 @@
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/owner.h"
+#include "io/descriptors.h"
 #include "io/privileges.h"
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
@@ -187,6 +188,9 @@ static bool flush_answer(void)
 int main(int argc, char **argv)
 {
     struct ctl ctl = {.config_path = DEFAULT_CONFIG};
+    if (!descriptors_open()) {
+        return CTL_UNABLE; /* with nowhere to say it */
+    }
     signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like any other */
     int status = run(&ctl, argc, argv);
     ctl_free(&ctl);

@@ -14,6 +14,7 @@
 #include "batv/secret.h"
 #include "io/config.h"
 #include "io/content.h"
+#include "io/descriptors.h"
 #include "io/evidence_returned.h"
 #include "io/guessing.h"
 #include "io/journal.h"
@@ -224,6 +225,9 @@ int main(int argc, char **argv)
     struct identity identity;
     struct state state = {.lock = -1};
 
+    if (!descriptors_open()) {
+        return EX_OSERR; /* with nowhere to say it */
+    }
     int done = read_options(argc, argv, &options);
     if (done >= 0) {
         return done;

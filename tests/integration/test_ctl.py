@@ -570,7 +570,7 @@ def report(*, written=None, started=None, relayed=(), forged=(), domains=(), cou
              f"next-rotation {iso(rotation) if rotation else '-'}", "paused no",
              f"clock-wrong {clock}", f"journal-waits {iso(journal) if journal else '-'}",
              f"loaded {iso(now - DAY)}", f"reload-error {error}",
-             f"ring-error {ring_error}"]
+             f"ring-error {ring_error}", f"log syslog stderr {iso(now - DAY)} 7 away"]
     lines += [f"domain {name} {state} {action} {iso(until) if until else '-'}"
               for name, state, action, until in domains]
     lines += [f"relayed-to {domain} {client} far.test {count} {iso(last)} {iso(last)}"
@@ -708,6 +708,7 @@ def test_status_as_json(running):
         "next_rotation": iso(now + DAY), "generation": 12, "clock_wrong": False,
         "journal_waits": iso(now + 2 * DAY), "reload_error": "f\ufffdr", "raw": "66fc72", "ring_error": None,
         "domains_behind": None,
+        "log": {"target": "syslog", "place": "stderr", "since": loaded, "lost": 7, "error": "away"},
         "domains": [{"name": "example.com", "action": "auto", "state": "waiting",
                      "until": iso(now + DAY)},
                     {"name": "c.test", "action": "reject", "state": None, "until": None}],
