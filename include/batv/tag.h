@@ -1,7 +1,8 @@
 /*
  * The BATV tag (draft-levine-smtp-batv-01): prvs=KDDDSSSSSS=local@domain, or with subaddress syntax
  * local+prvs=KDDDSSSSSS@domain. K is the key's slot, DDD the day on which the address expires
- * modulo 1000, SSSSSS the first three octets of a MAC over K, DDD and the address.
+ * modulo 1000, SSSSSS the first three octets of a MAC over K, DDD and the address. An MTA may have
+ * appended a VERP extension (batv/verp.h) to the local part since.
  */
 #ifndef BATV_TAG_H
 #define BATV_TAG_H
@@ -36,10 +37,15 @@ struct tag {
     char mac[7];         /* SSSSSS in lower case */
     const char *plain;   /* the original local part, not NUL-terminated in subaddress syntax; for */
     size_t plain_length; /* malformed and SRS-wrapped tags all of it */
+    const char *extension; /* the VERP extension behind a tag in subaddress syntax, "": none; in
+                              prefix syntax it is a part of plain, and only the MAC shows which */
 };
 
 /* Looks at a local part (without quoting), from the left at fixed width. */
 void tag_split(const char *local, struct tag *out);
+
+/* The local part without the tag. NULL: no memory. The caller frees. */
+char *tag_plain(const struct tag *tag);
 
 /* True where a sender of this form must not be signed: a tag or SRS form of anybody's. */
 bool tag_is_rewritten(const char *local);
@@ -65,6 +71,8 @@ struct tag_check {
     unsigned day;           /* DDD, where there is a key */
     int days;               /* until the expiry day, negative once past; for valid and expired */
     int64_t expires;        /* that day; for valid and expired */
+    size_t extension;       /* octets at the end of the plain local part that are a VERP extension,
+                               so that the MAC does not cover them; for valid and expired */
     bool internal_error;    /* the MAC could not be computed: the result stands for nothing */
 };
 

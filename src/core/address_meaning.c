@@ -305,7 +305,7 @@ static bool is_meant(const struct place *place, const struct word *word)
         return false;
     }
     tag_split(place->local, &tag);
-    char *plain = strndup(tag.plain, tag.plain_length);
+    char *plain = tag_plain(&tag);
     bool same = ascii_equal(place->local, word->local) ||
                 (plain != NULL && ascii_equal(plain, word->local));
     free(plain);

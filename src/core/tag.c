@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "batv/day.h"
+#include "batv/verp.h"
 
 enum {
     KEY_AND_DAY = 4,                   /* KDDD */
@@ -70,14 +71,6 @@ static bool srs_start(const char *local)
 {
     return (starts_with(local, "srs0") || starts_with(local, "srs1")) && local[4] != '\0' &&
            strchr("=+-", local[4]) != NULL;
-}
-
-bool tag_is_rewritten(const char *local)
-{
-    struct tag tag;
-    tag_split(local, &tag);
-    return starts_with(local, "prvs=") || starts_with(local, "btv1==") ||
-           starts_with(local, "msprvs1=") || srs_start(local) || tag.form == TAG_FORM_TAG;
 }
 
 /* KDDDSSSSSS, known to have the shape. */
@@ -160,28 +153,35 @@ static bool wraps_tag(const char *local)
     return false;
 }
 
-/* The last "+prvs=", so that a user's own extension may stand before it. */
+/* KDDDSSSSSS behind "+prvs=", and nothing after it but a VERP extension. */
+static bool has_subaddress(const char *plus)
+{
+    if (!has_shape(plus + 1 + PREFIX_LENGTH, KEY_AND_DAY, TAG_LENGTH)) {
+        return false;
+    }
+    const char *end = plus + SUBADDRESS_LENGTH;
+    return *end == '\0' || verp_is_extension(end);
+}
+
+/* The "+prvs=" of a tag, behind a user's own extension; the first, since a VERP extension may have
+ * somebody else's tag in it. Where there is no tag, the last that begins like one. */
 static const char *find_subaddress(const char *local)
 {
     const char *found = NULL;
     for (const char *p = strchr(local, '+'); p != NULL; p = strchr(p + 1, '+')) {
         if (p > local && starts_with(p + 1, "prvs=")) {
             found = p;
+            if (has_subaddress(p)) {
+                break;
+            }
         }
     }
     return found;
 }
 
-/* KDDDSSSSSS behind "+prvs=", and nothing after it. */
-static bool has_subaddress(const char *plus)
-{
-    return strlen(plus) == SUBADDRESS_LENGTH &&
-           has_shape(plus + 1 + PREFIX_LENGTH, KEY_AND_DAY, TAG_LENGTH);
-}
-
 void tag_split(const char *local, struct tag *out)
 {
-    *out = (struct tag){.plain = local, .plain_length = strlen(local)};
+    *out = (struct tag){.plain = local, .plain_length = strlen(local), .extension = ""};
     if (starts_with(local, "prvs=")) {
         split_prefix(local, out);
         return;
@@ -201,10 +201,40 @@ void tag_split(const char *local, struct tag *out)
     if (has_subaddress(plus)) {
         read_tag(plus + 1 + PREFIX_LENGTH, TAG_SUBADDRESS, out);
         out->plain_length = (size_t)(plus - local);
+        out->extension = plus + SUBADDRESS_LENGTH;
     } else {
         out->form = TAG_FORM_MALFORMED;
         out->syntax = TAG_SUBADDRESS;
     }
+}
+
+/* Also with more behind it, so that the first is ours wherever we have added one. */
+static bool bears_subaddress(const char *local)
+{
+    for (const char *p = strchr(local, '+'); p != NULL; p = strchr(p + 1, '+')) {
+        if (p > local && starts_with(p + 1, "prvs=") &&
+            has_shape(p + 1 + PREFIX_LENGTH, KEY_AND_DAY, TAG_LENGTH)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tag_is_rewritten(const char *local)
+{
+    return starts_with(local, "prvs=") || starts_with(local, "btv1==") ||
+           starts_with(local, "msprvs1=") || srs_start(local) || bears_subaddress(local);
+}
+
+char *tag_plain(const struct tag *tag)
+{
+    size_t extension = strlen(tag->extension);
+    char *out = malloc(tag->plain_length + extension + 1);
+    if (out != NULL) {
+        memcpy(out, tag->plain, tag->plain_length);
+        memcpy(out + tag->plain_length, tag->extension, extension + 1);
+    }
+    return out;
 }
 
 /* Feeds text in lower case, by pieces, so that no length is too long and nothing is allocated. */
@@ -265,12 +295,12 @@ static enum status compute(const struct mac_key *key, const struct mac_input *in
     return status;
 }
 
-static enum status mac_matches(const struct ring_key *key, const struct tag *tag,
+/* Whether the MAC is over the first length octets of the plain local part. */
+static enum status mac_matches(const struct ring_key *key, const struct tag *tag, size_t length,
                                const struct address *address, bool *matches)
 {
-    struct mac_input input = {tag->key,   tag->day,
-                              tag->plain, tag->plain_length,
-                              address,    .folded = key->algorithm != ALGORITHM_HMAC_SHA1};
+    struct mac_input input = {tag->key, tag->day, tag->plain,
+                              length,   address,  .folded = key->algorithm != ALGORITHM_HMAC_SHA1};
     char expected[2 * TAG_MAC_OCTETS + 1] = "";
     enum status status = compute(key->mac, &input, expected);
     *matches = status == STATUS_OK && secret_equal_octets(expected, tag->mac, sizeof tag->mac);
@@ -278,6 +308,24 @@ static enum status mac_matches(const struct ring_key *key, const struct tag *tag
         input.folded = true;
         status = compute(key->mac, &input, expected);
         *matches = status == STATUS_OK && secret_equal_octets(expected, tag->mac, sizeof tag->mac);
+    }
+    return status;
+}
+
+/* The same, where an MTA may have appended a VERP extension since; *extension is its length. */
+static enum status mac_matches_cut(const struct ring_key *key, const struct tag *tag,
+                                   const struct address *address, bool *matches, size_t *extension)
+{
+    size_t cuts[VERP_CUTS];
+    enum status status = mac_matches(key, tag, tag->plain_length, address, matches);
+    *extension = strlen(tag->extension);
+    if (status != STATUS_OK || *matches || tag->syntax != TAG_PREFIX) {
+        return status;
+    }
+    size_t count = verp_cuts(tag->plain, cuts);
+    for (size_t i = 0; i < count && status == STATUS_OK && !*matches; i++) {
+        status = mac_matches(key, tag, cuts[i], address, matches);
+        *extension = tag->plain_length - cuts[i];
     }
     return status;
 }
@@ -314,9 +362,11 @@ static void judge_tag(const struct ring *ring, const struct address *address, co
         return;
     }
     bool matches = false;
-    out->internal_error = mac_matches(key, tag, address, &matches) != STATUS_OK;
+    size_t extension = 0;
+    out->internal_error = mac_matches_cut(key, tag, address, &matches, &extension) != STATUS_OK;
     out->result = RESULT_BAD_SIGNATURE;
     if (matches) {
+        out->extension = extension;
         judge_day(key, state, tag, lifetime_days, now, out);
     }
 }
@@ -342,8 +392,7 @@ enum status tag_verify(const struct ring *ring, const struct address *address,
         break;
     }
     /* A foreign tag stays: it is never restored, so the address is all of it. */
-    *plain =
-        tag.form == TAG_FORM_TAG ? strndup(tag.plain, tag.plain_length) : strdup(address->local);
+    *plain = tag.form == TAG_FORM_TAG ? tag_plain(&tag) : strdup(address->local);
     return *plain == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 

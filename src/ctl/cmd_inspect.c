@@ -44,7 +44,7 @@ static bool take_recipient(void *context, const char *text)
         return false;
     }
     tag_split(address.local, &tag);
-    char *local = strndup(tag.plain, tag.plain_length);
+    char *local = tag_plain(&tag);
     char *plain = local != NULL ? address_format(local, address.domain) : NULL;
     bool ours = settings_rules(in->settings, address.ascii) != NULL;
     bool known = false;

@@ -559,7 +559,7 @@ static bool is_journalled(const struct message *m, time_t now)
     struct tag tag;
     require(address_parse(sender_of(m), &address) == STATUS_OK);
     tag_split(address.local, &tag);
-    char *local = strndup(tag.plain, tag.plain_length);
+    char *local = tag_plain(&tag);
     char *folded = evidence_address(local, address.ascii);
     require(local != NULL && folded != NULL);
     enum journal_answer answer =

@@ -12,6 +12,7 @@
 #include "fuzz.h"
 
 #include "batv/day.h"
+#include "batv/verp.h"
 
 enum { FIRST_DAY = 20000, SLOT = 3, UNKNOWN_SLOT = 8 };
 
@@ -23,11 +24,15 @@ struct terms {
     time_t now;
     unsigned delta; /* days until it comes back */
     const uint8_t *cases;
+    const char *extension; /* that an MTA has appended; NULL: none */
 };
 enum { CASES = 8 };
 
-static regex_t own_prefix, own_subaddress, srs_user, prefixed;
+static regex_t own_prefix, own_subaddress, srs_user, prefixed, bearing;
 static struct ring *rings[ALGORITHM_COUNT];
+
+#define IN_HOST "=@\"<> \t"
+#define VERP    "([-+=].+=[^." IN_HOST "]+\\.[^" IN_HOST "]+)?"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -35,8 +40,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     require(regcomp(&own_prefix, "^prvs=[0-9]{4}[0-9a-f]{6}=.", flags) == 0);
-    require(regcomp(&own_subaddress, ".\\+prvs=[0-9]{4}[0-9a-f]{6}$", flags) == 0);
-    require(regcomp(&srs_user, "^srs[01]\\+prvs=[0-9]{4}[0-9a-f]{6}$", flags) == 0);
+    require(regcomp(&own_subaddress, ".\\+prvs=[0-9]{4}[0-9a-f]{6}" VERP "$", flags) == 0);
+    require(regcomp(&srs_user, "^srs[01]\\+prvs=[0-9]{4}[0-9a-f]{6}" VERP "$", flags) == 0);
+    require(regcomp(&bearing, ".\\+prvs=[0-9]{4}[0-9a-f]{6}", flags) == 0);
     require(regcomp(&prefixed, "^(prvs=|btv1==|msprvs1=|srs[01][-=+])", flags) == 0);
     for (unsigned i = 0; i < ALGORITHM_COUNT; i++) {
         struct key_policy policy = {.rotate_days = 0, .retain_days = 7, .lifetime_days = 1};
@@ -69,9 +75,12 @@ static void check_form(const char *local)
         require(tag.key < RING_SLOTS && tag.day < DAY_CODES);
         require(strlen(tag.mac) == sizeof tag.mac - 1);
         require(strspn(tag.mac, "0123456789abcdef") == sizeof tag.mac - 1);
-        require(tag.plain_length > 0 && tag.plain_length + TAG_ADDED == strlen(local));
+        require(tag.plain_length > 0);
+        require(tag.plain_length + TAG_ADDED + strlen(tag.extension) == strlen(local));
+        require(*tag.extension == '\0' || (!prefix && verp_is_extension(tag.extension)));
     }
-    require(tag_is_rewritten(local) == (fits(&prefixed, local) || tag.form == TAG_FORM_TAG));
+    require(tag_is_rewritten(local) == (fits(&prefixed, local) || fits(&bearing, local)));
+    require(tag_is_rewritten(local) || tag.form != TAG_FORM_TAG);
 }
 
 static void check_judged(const struct address *address, const struct terms *terms)
@@ -90,7 +99,9 @@ static void check_judged(const struct address *address, const struct terms *term
         require(check.result == by_form[tag.form] && check.key == -1);
         require(strcmp(plain, address->local) == 0);
     } else {
-        require(check.key == (int)tag.key && strlen(plain) == tag.plain_length);
+        require(check.key == (int)tag.key);
+        require(strlen(plain) == tag.plain_length + strlen(tag.extension));
+        require(check.extension < strlen(plain));
         require((check.result == RESULT_UNKNOWN_KEY) == (tag.key != SLOT));
         require(check.result == RESULT_UNKNOWN_KEY || check.result == RESULT_BAD_SIGNATURE ||
                 check.result == RESULT_VALID || check.result == RESULT_EXPIRED);
@@ -115,6 +126,10 @@ static void expect(const char *text, const struct terms *terms, unsigned delta, 
     }
     require(check.result == result && !check.internal_error);
     require(local == NULL || strcmp(plain, local) == 0);
+    require(check.extension <= strlen(plain) &&
+            (check.extension > 0) == (terms->extension != NULL));
+    require(check.extension == 0 ||
+            strcmp(plain + strlen(plain) - check.extension, terms->extension) == 0);
     require(check.syntax == terms->syntax);
     if (result == RESULT_VALID || result == RESULT_EXPIRED) {
         require(check.key == SLOT && check.days == days);
@@ -157,6 +172,38 @@ static void expect_forged(const char *tagged, size_t domain, const struct terms 
     free(text);
 }
 
+/* An MTA may append any recipient to it: here one that is called as the sender. */
+static void expect_extended(const struct address *sender, const char *tagged,
+                            const struct terms *terms)
+{
+    struct terms extended = *terms;
+    struct address address;
+    char *extension = NULL;
+    char *local = NULL;
+    char *plain = NULL;
+    size_t cuts = 1;
+    for (const char *p = sender->local + 1; *p != '\0'; p++) {
+        cuts += strchr("+-=", *p) != NULL;
+    }
+    if (terms->syntax == TAG_PREFIX && cuts > VERP_CUTS) {
+        return;
+    }
+    require(address_parse(tagged, &address) == STATUS_OK);
+    require(asprintf(&extension, "%c%s=other.test", "+-="[terms->cases[1] % 3], sender -> local) >
+            0);
+    require(asprintf(&local, "%s%s", address.local, extension) > 0);
+    require(asprintf(&plain, "%s%s", sender->local, extension) > 0);
+    char *text = address_format(local, address.domain);
+    require(text != NULL);
+    extended.extension = extension;
+    expect(text, &extended, 0, plain, RESULT_VALID);
+    free(text);
+    free(plain);
+    free(local);
+    free(extension);
+    address_free(&address);
+}
+
 static void check_signed(const struct address *address, const struct terms *terms)
 {
     char *tagged = NULL;
@@ -176,6 +223,7 @@ static void check_signed(const struct address *address, const struct terms *term
     unsigned delta = terms->delta % (DAY_CODES - 1);
     expect(tagged, terms, delta, address->local,
            delta <= terms->lifetime ? RESULT_VALID : RESULT_EXPIRED);
+    expect_extended(address, tagged, terms);
     /* By the other algorithm the MAC is over the address as it came, or all in lower case: two MACs
      * where they differ. */
     if (terms->algorithm == ALGORITHM_HMAC_SHA256 ||
@@ -202,6 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         cases[i] = take_octet(&input);
     }
     terms.cases = cases;
+    terms.extension = NULL;
     char *raw = take_rest(&input);
     require(address_parse(raw, &address) == STATUS_OK);
     check_form(address.local);

@@ -5,6 +5,8 @@
  */
 #include "fixture.h"
 
+#include "batv/verp.h"
+
 /* Local parts of 48, 49 and 46 octets; the tag adds 16. */
 #define L46 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrst"
 #define L48 L46 "uv"
@@ -98,6 +100,16 @@ static const struct {
      "a1b2c3", "a=b+c=d"},
     {"subaddress, the last one counts", "a+prvs=1111aaaaaa+prvs=3785a1b2c3", TAG_FORM_TAG,
      TAG_SUBADDRESS, 3, 785, "a1b2c3", "a+prvs=1111aaaaaa"},
+    {"VERP behind a subaddress", "l+prvs=3785a1b2c3+far=other.test", TAG_FORM_TAG, TAG_SUBADDRESS,
+     3, 785, "a1b2c3", "l+far=other.test"},
+    {"VERP with -", "l+prvs=3785a1b2c3-far=other.test", TAG_FORM_TAG, TAG_SUBADDRESS, 3, 785,
+     "a1b2c3", "l-far=other.test"},
+    {"VERP with =", "l+prvs=3785a1b2c3=far=other.test", TAG_FORM_TAG, TAG_SUBADDRESS, 3, 785,
+     "a1b2c3", "l=far=other.test"},
+    {"VERP of a recipient with a tag", "l+prvs=3785a1b2c3+bob+prvs=1234abcdef=other.test",
+     TAG_FORM_TAG, TAG_SUBADDRESS, 3, 785, "a1b2c3", "l+bob+prvs=1234abcdef=other.test"},
+    {"VERP, a user named like SRS", "SRS1+prvs=3785a1b2c3+far=other.test", TAG_FORM_TAG,
+     TAG_SUBADDRESS, 3, 785, "a1b2c3", "SRS1+far=other.test"},
     {"prefix before subaddress", "prvs=3785a1b2c3=a+prvs=1234abcdef", TAG_FORM_TAG, TAG_PREFIX, 3,
      785, "a1b2c3", "a+prvs=1234abcdef"},
 
@@ -148,6 +160,10 @@ static const struct {
      0, 0, "", "alice+prvs=3785a1b2c3x"},
     {"subaddress with another behind it", "alice+prvs=3785a1b2c3+news", TAG_FORM_MALFORMED,
      TAG_SUBADDRESS, 0, 0, "", "alice+prvs=3785a1b2c3+news"},
+    {"subaddress with an extension that is none of VERP's", "alice+prvs=3785a1b2c3+far=other",
+     TAG_FORM_MALFORMED, TAG_SUBADDRESS, 0, 0, "", "alice+prvs=3785a1b2c3+far=other"},
+    {"subaddress with half of an extension", "alice+prvs=3785a1b2c3=other.test", TAG_FORM_MALFORMED,
+     TAG_SUBADDRESS, 0, 0, "", "alice+prvs=3785a1b2c3=other.test"},
 
     {"prvs without =", "prvs", TAG_FORM_NONE, TAG_PREFIX, 0, 0, "", "prvs"},
     {"prvs in the middle", "aprvs=3785a1b2c3=alice", TAG_FORM_NONE, TAG_PREFIX, 0, 0, "",
@@ -167,9 +183,10 @@ START_TEST(test_split)
     struct tag tag;
     tag_split(forms[_i].local, &tag);
     ck_assert_msg(tag.form == forms[_i].form, "%s: form %d", forms[_i].name, (int)tag.form);
-    ck_assert_msg(tag.plain_length == strlen(forms[_i].plain) &&
-                      strncmp(tag.plain, forms[_i].plain, tag.plain_length) == 0,
-                  "%s: plain %.*s", forms[_i].name, (int)tag.plain_length, tag.plain);
+    char *plain = tag_plain(&tag);
+    ck_assert_msg(strcmp(plain, forms[_i].plain) == 0, "%s: plain %s", forms[_i].name, plain);
+    ck_assert_uint_eq(tag.plain_length + strlen(tag.extension), strlen(plain));
+    free(plain);
     if (forms[_i].form != TAG_FORM_NONE && forms[_i].form != TAG_FORM_FOREIGN) {
         ck_assert_msg(tag.syntax == forms[_i].syntax, "%s: syntax", forms[_i].name);
     }
@@ -222,6 +239,11 @@ static const struct {
     {"prvs", false},
     {"aprvs=3785a1b2c3=alice", false},
     {"alice+prvs=3785a1b2c3", true},
+    {"alice+prvs=3785a1b2c3+far=other.test", true},
+    {"alice+prvs=3785a1b2c3+news", true},
+    {"alice+prvs=3785a1b2c3x", true},
+    {"alice+prvs=3785a1b2c", false},
+    {"alice+far=other.test", false},
     {"alice+news", false},
     {"btv1==785a1b2c3d4==alice", true},
     {"Btv1==", true},
@@ -499,6 +521,159 @@ START_TEST(test_long_tags_are_verified)
 }
 END_TEST
 
+/* ------------------------------------------------------ VERP extensions */
+
+static char *append(const char *tagged, const char *extension)
+{
+    struct address address;
+    char *local = NULL;
+    REQUIRE(address_parse(tagged, &address) == STATUS_OK);
+    REQUIRE(asprintf(&local, "%s%s", address.local, extension) > 0);
+    char *out = address_format(local, address.domain);
+    free(local);
+    address_free(&address);
+    return out;
+}
+
+static const struct {
+    const char *name;
+    const char *sender;
+    const char *extension;
+    enum result prefix, subaddress;
+} verps[] = {
+    {"by +", "list@example.com", "+far=other.test", RESULT_VALID, RESULT_VALID},
+    {"by -", "list@example.com", "-far=other.test", RESULT_VALID, RESULT_VALID},
+    {"by =", "list@example.com", "=far=other.test", RESULT_VALID, RESULT_VALID},
+    {"a list with -", "list-bounces@example.com", "-far=other.test", RESULT_VALID, RESULT_VALID},
+    {"a list with all of them", "a+b-c=d@example.com", "+far=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"a recipient with all of them", "list@example.com", "+a+b-c=d=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"a recipient that begins with one", "list@example.com", "-=far=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"a recipient of another list's VERP", "list@example.com", "=l-1+b=c.test=other.test",
+     RESULT_VALID, RESULT_VALID},
+    {"a recipient with a tag", "list@example.com", "+prvs=3785a1b2c3=b=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"a recipient that must be quoted", "list@example.com", "+a b=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"a list that must be quoted", "\"a list\"@example.com", "+far=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"a host with -", "list@example.com", "-far=an-other.test", RESULT_VALID, RESULT_VALID},
+    {"a host beyond ASCII", "list@b\303\274cher.example", "+j\303\266rg=b\303\274cher.test",
+     RESULT_VALID, RESULT_VALID},
+    {"the list's own VERP", "list+far=other.test@example.com", "", RESULT_VALID, RESULT_VALID},
+    {"VERP of both kinds", "list+far=other.test@example.com", "-far=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"capitals", "List@Example.COM", "+Far=Other.TEST", RESULT_VALID, RESULT_VALID},
+    {"the eighth cut", "a-1-2-3-4-5-6-7@example.com", "+far=other.test", RESULT_VALID,
+     RESULT_VALID},
+    {"the ninth cut", "a-1-2-3-4-5-6-7-8@example.com", "+far=other.test", RESULT_BAD_SIGNATURE,
+     RESULT_VALID},
+    {"no host", "list@example.com", "+far=other", RESULT_BAD_SIGNATURE, RESULT_MALFORMED},
+    {"no recipient", "list@example.com", "+far", RESULT_BAD_SIGNATURE, RESULT_MALFORMED},
+    {"no mailbox", "list@example.com", "+=other.test", RESULT_BAD_SIGNATURE, RESULT_MALFORMED},
+    {"another delimiter", "list@example.com", "#far=other.test", RESULT_BAD_SIGNATURE,
+     RESULT_MALFORMED},
+    {"no delimiter", "list@example.com", "far=other.test", RESULT_BAD_SIGNATURE, RESULT_MALFORMED},
+    {"another delimiter before the host", "list@example.com", "+far-other.test",
+     RESULT_BAD_SIGNATURE, RESULT_MALFORMED},
+};
+
+static const struct {
+    enum algorithm algorithm;
+    enum tag_syntax syntax;
+} ways[] = {
+    {ALGORITHM_HMAC_SHA256, TAG_PREFIX},
+    {ALGORITHM_HMAC_SHA256, TAG_SUBADDRESS},
+    {ALGORITHM_HMAC_SHA1, TAG_PREFIX},
+    {ALGORITHM_HMAC_SHA1, TAG_SUBADDRESS},
+};
+
+static void check_verp(size_t row, size_t way)
+{
+    struct ring *ring = ring_of(ways[way].algorithm, 3, LIFETIME);
+    char *tagged = sign(ring, verps[row].sender, ways[way].syntax, LIFETIME, noon_of(TODAY));
+    char *returned = append(tagged, verps[row].extension);
+    char *kept = append(verps[row].sender, verps[row].extension);
+    bool prefix = ways[way].syntax == TAG_PREFIX;
+    enum result result = prefix ? verps[row].prefix : verps[row].subaddress;
+    char *plain = NULL;
+    struct tag_check check = verify(ring, returned, LIFETIME, noon_of(TODAY), &plain);
+    ck_assert_msg(check.result == result, "%s, %s: %s", verps[row].name, returned,
+                  result_name(check.result));
+    if (result == RESULT_VALID) {
+        ck_assert_str_eq(plain, kept);
+        ck_assert_uint_eq(check.extension, strlen(verps[row].extension));
+        ck_assert_int_eq(check.days, LIFETIME);
+        ck_assert_int_eq(check.key, 3);
+        check = verify(ring, returned, LIFETIME, noon_of(TODAY + LIFETIME + 1), NULL);
+        ck_assert_int_eq(check.result, RESULT_EXPIRED);
+        ck_assert_uint_eq(check.extension, strlen(verps[row].extension));
+    } else {
+        ck_assert_uint_eq(check.extension, 0);
+    }
+    free(plain);
+    free(kept);
+    free(returned);
+    free(tagged);
+    ring_free(ring);
+}
+
+START_TEST(test_verp)
+{
+    for (size_t way = 0; way < COUNT_OF(ways); way++) {
+        check_verp((size_t)_i, way);
+    }
+}
+END_TEST
+
+/* A tag that is wrong, or names no key, is so with an extension too. */
+START_TEST(test_verp_of_a_wrong_tag)
+{
+    struct ring *ring = ring_of(ALGORITHM_HMAC_SHA256, 3, LIFETIME);
+    static const struct {
+        const char *raw;
+        enum result result;
+    } rows[] = {
+        {"prvs=37855a659b=alice+far=other.test@example.com", RESULT_BAD_SIGNATURE},
+        {"alice+prvs=37855a659b+far=other.test@example.com", RESULT_BAD_SIGNATURE},
+        {"prvs=47855a659a=alice+far=other.test@example.com", RESULT_UNKNOWN_KEY},
+        {"alice+prvs=47855a659a+far=other.test@example.com", RESULT_UNKNOWN_KEY},
+        {"prvs=37855a659a=alicia+far=other.test@example.com", RESULT_BAD_SIGNATURE},
+        {"prvs=37855a659a=alice+far=other.test@example.org", RESULT_BAD_SIGNATURE},
+        {"prvs=37855a659a=alice+far=other.test@example.com", RESULT_VALID},
+        {"PRVS=37855A659A=ALICE+FAR=OTHER.TEST@EXAMPLE.COM", RESULT_VALID},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        enum result result = verify(ring, rows[i].raw, LIFETIME, noon_of(TODAY), NULL).result;
+        ck_assert_msg(result == rows[i].result, "%s: %s", rows[i].raw, result_name(result));
+    }
+    ring_free(ring);
+}
+END_TEST
+
+/* By HMAC-SHA1 the MAC is over the address as it came; folded, where a site on the way has. */
+START_TEST(test_verp_of_a_tag_that_was_folded)
+{
+    struct ring *ring = ring_of(ALGORITHM_HMAC_SHA1, 1, LIFETIME);
+    static const struct {
+        const char *raw;
+        enum result result;
+    } rows[] = {
+        {"prvs=17853483c7=User+Far=other.test@Example.COM", RESULT_VALID},
+        {"prvs=17851be39f=user+far=other.test@example.com", RESULT_VALID},
+        {"prvs=17851be39f=USER+FAR=OTHER.TEST@EXAMPLE.COM", RESULT_VALID},
+        {"prvs=17853483c7=user+far=other.test@example.com", RESULT_BAD_SIGNATURE},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        enum result result = verify(ring, rows[i].raw, LIFETIME, noon_of(TODAY), NULL).result;
+        ck_assert_msg(result == rows[i].result, "%s: %s", rows[i].raw, result_name(result));
+    }
+    ring_free(ring);
+}
+END_TEST
+
 /* ------------------------------------------------------- many addresses */
 
 static void random_address(struct chance *chance, char *out, size_t size)
@@ -554,6 +729,57 @@ START_TEST(test_ten_thousand_addresses)
     }
     ring_free(rings[0]);
     ring_free(rings[1]);
+}
+END_TEST
+
+/* A delimiter, a mailbox and a host. */
+static void random_extension(struct chance *chance, char *out, size_t size)
+{
+    static const char octets[] = "abcXYZ09+-=+-=._";
+    char mailbox[30];
+    char host[20];
+    const char *alphabet = chance_below(chance, 4) == 0 ? NULL : octets;
+    chance_text(chance, alphabet, mailbox, 1 + chance_below(chance, sizeof mailbox - 2));
+    chance_text(chance, "abcXYZ09-", host, 1 + chance_below(chance, sizeof host - 2));
+    snprintf(out, size, "%c%s=%s.test", "+-="[chance_below(chance, 3)], mailbox, host);
+}
+
+/* What is signed is valid with any extension, unless a cut would be the ninth, and keeps it. */
+START_TEST(test_ten_thousand_extensions)
+{
+    struct chance chance = {6};
+    for (int i = 0; i < 10000; i++) {
+        char raw[400];
+        char extension[80];
+        size_t way = chance_below(&chance, COUNT_OF(ways));
+        struct address address;
+        random_address(&chance, raw, sizeof raw);
+        random_extension(&chance, extension, sizeof extension);
+        struct ring *ring = ring_of(ways[way].algorithm, 3, LIFETIME);
+        char *tagged = sign(ring, raw, ways[way].syntax, LIFETIME, noon_of(TODAY));
+        char *returned = append(tagged, extension);
+        char *kept = append(raw, extension);
+        char *plain = NULL;
+        REQUIRE(address_parse(raw, &address) == STATUS_OK);
+        size_t cuts = 1;
+        for (const char *p = address.local + 1; *p != '\0'; p++) {
+            cuts += strchr("+-=", *p) != NULL;
+        }
+        bool found = ways[way].syntax == TAG_SUBADDRESS || cuts <= VERP_CUTS;
+        struct tag_check check = verify(ring, returned, LIFETIME, noon_of(TODAY), &plain);
+        if (check.result != (found ? RESULT_VALID : RESULT_BAD_SIGNATURE)) {
+            ck_abort_msg("%s: %s", returned, result_name(check.result));
+        }
+        if (strcmp(plain, kept) != 0 || check.extension != (found ? strlen(extension) : 0)) {
+            ck_abort_msg("%s: plain %s, not %s", returned, plain, kept);
+        }
+        address_free(&address);
+        free(plain);
+        free(kept);
+        free(returned);
+        free(tagged);
+        ring_free(ring);
+    }
 }
 END_TEST
 
@@ -996,8 +1222,14 @@ int main(void)
     tcase_add_loop_test(tcase, test_limit, 0, (int)COUNT_OF(limits));
     tcase_add_test(tcase, test_long_tags_are_verified);
 
+    tcase = add_case(suite, "VERP");
+    tcase_add_loop_test(tcase, test_verp, 0, (int)COUNT_OF(verps));
+    tcase_add_test(tcase, test_verp_of_a_wrong_tag);
+    tcase_add_test(tcase, test_verp_of_a_tag_that_was_folded);
+
     tcase = add_case(suite, "many addresses");
     tcase_add_test(tcase, test_ten_thousand_addresses);
+    tcase_add_test(tcase, test_ten_thousand_extensions);
     tcase_add_test(tcase, test_every_single_change_is_refused);
     tcase_add_test(tcase, test_random_changes_are_refused);
     tcase_add_test(tcase, test_random_octets);
