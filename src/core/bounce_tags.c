@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/verp.h"
 
 enum {
     TAG_HEX = 10,
     ADDRESS_ROOM = 300,
-    LOCAL_ROOM = 120,     /* generous: 64 is what a local part may have */
+    LOCAL_ROOM = 160, /* 64 is what a local part may have, before an MTA appends to it for VERP */
     EVIDENCE_ROOM = 1024, /* octets; batv/evidence.h looks at no more */
     EVIDENCE_DAY = 8,     /* digits with the semicolon, at most */
     EVIDENCE_NONCE = 16,
@@ -117,29 +118,27 @@ static bool put_all(struct address_text *out, const char *from, const char *to)
 }
 
 /* prvs=KDDDSSSSSS=local@domain, at at. */
-static bool find_prefix_tag(struct scan *scan, const char *at)
+static void find_prefix_tag(struct scan *scan, const char *at)
 {
     bool quoted = at > scan->start && at[-1] == '"';
     struct address_text out = {.length = 0};
     struct lexer lexer = scan_lexer(scan, at + 5, SCAN_WINDOW);
     if (!put_all(&out, quoted ? at - 1 : at, at + 5) || !read_tag(&lexer, &out) ||
         lexer_next(&lexer) != '=' || !put(&out, '=')) {
-        return false;
+        return;
     }
     struct address_text bare = out;
     struct lexer again = lexer;
     if (read_local(&lexer, quoted, &out) && read_domain(&lexer, &out)) {
         add_tag(scan, &out);
-        return true;
+        return;
     }
     /* The quote was not the address's own. */
     memmove(bare.text, bare.text + quoted, bare.length - quoted);
     bare.length -= quoted;
     if (quoted && read_local(&again, false, &bare) && read_domain(&again, &bare)) {
         add_tag(scan, &bare);
-        return true;
     }
-    return false;
 }
 
 /* Where the local part begins that ends before plus. With quoted, at its quote. */
@@ -156,34 +155,56 @@ static const char *find_local(struct scan *scan, const char *plus, bool quoted)
     return quoted && from > scan->start && from[-1] == '"' ? from - 1 : from;
 }
 
-static void add_subaddress(struct scan *scan, const char *from, const char *to, struct lexer lexer)
+/* The end of a local part behind its tag, with the @: nothing, or a VERP extension. */
+static bool read_end(struct lexer *lexer, bool quoted, struct address_text *out)
+{
+    out->length = 0;
+    if (!read_local(lexer, quoted, out)) {
+        return false;
+    }
+    size_t end = out->length - 1 - quoted;
+    char kept = out->text[end];
+    out->text[end] = '\0';
+    bool fits = end == 0 || verp_is_extension(out->text);
+    out->text[end] = kept;
+    return fits;
+}
+
+/* The address from from to to, and end. */
+static void add_subaddress(struct scan *scan, const char *from, const char *to,
+                           const struct address_text *end, struct lexer lexer)
 {
     struct address_text out = {.length = 0};
-    if (*from != '+' && put_all(&out, from, to) && put(&out, '@') && read_domain(&lexer, &out)) {
+    if (*from != '+' && put_all(&out, from, to) &&
+        put_all(&out, end->text, end->text + end->length) && read_domain(&lexer, &out)) {
         add_tag(scan, &out);
     }
 }
 
-/* local+prvs=KDDDSSSSSS@domain; plus is the '+'. */
+/* local+prvs=KDDDSSSSSS@domain, perhaps with a VERP extension before the @; plus is the '+'. */
 static void find_subaddress_tag(struct scan *scan, const char *plus)
 {
     struct address_text tag = {.length = 0};
+    struct address_text end;
     struct lexer lexer = scan_lexer(scan, plus + 6, SCAN_WINDOW);
-    if (!read_tag(&lexer, &tag)) {
+    const char *to = plus + 6 + TAG_HEX;
+    if (!read_tag(&lexer, &tag) || lexer.at != to) {
         return;
     }
-    bool quoted = lexer.at < lexer.end && *lexer.at == '"';
-    const char *to = lexer.at + quoted;
-    lexer.at = to;
-    if (to - (plus + 6) != TAG_HEX + quoted || lexer_next(&lexer) != '@') {
-        return;
+    struct lexer again = lexer;
+    bool quoted = !read_end(&lexer, false, &end);
+    if (quoted) { /* or it is none */
+        lexer = again;
+        if (!read_end(&lexer, true, &end)) {
+            return;
+        }
     }
     const char *from = find_local(scan, plus, quoted);
-    add_subaddress(scan, from, to, lexer);
+    add_subaddress(scan, from, to, &end, lexer);
     /* envelope-from=local+prvs=...: the '=' may stand before the address. */
     const char *equals = memchr(from, '=', (size_t)(plus - from));
     if (equals != NULL && !quoted) {
-        add_subaddress(scan, equals + 1, to, lexer);
+        add_subaddress(scan, equals + 1, to, &end, lexer);
     }
 }
 
@@ -195,7 +216,10 @@ const char *scan_tag(struct scan *scan, const char *at)
     if (scan->reader->bounce->tag_count == BOUNCE_TAGS) {
         return at + 5;
     }
-    if (!find_prefix_tag(scan, at) && at > scan->start && at[-1] == '+') {
+    /* One in subaddress syntax can be read as a prefix too: local+prvs=KDDDSSSSSS=far=other.test@
+     * has the extension =far=other.test. */
+    find_prefix_tag(scan, at);
+    if (at > scan->start && at[-1] == '+') {
         find_subaddress_tag(scan, at - 1);
     }
     return at + 5;
