@@ -17,6 +17,7 @@
 
 #include "batv/ring.h"
 #include "batv/status.h"
+#include "batv/verp.h"
 
 #define EVIDENCE_NAME "X-Batv-Evidence"
 
@@ -30,6 +31,23 @@ enum {
 /* The form of an address that all evidence is bound to: local@domain without quoting, ASCII letters
  * in lower case, the domain as A-labels. NULL: no memory. The caller frees. */
 char *evidence_address(const char *local, const char *ascii);
+
+/* The addresses of which a bounce's recipient may be one with a VERP extension (batv/verp.h), and
+ * so those whose evidence proves it: itself first, then without each extension. Own their texts. */
+struct evidence_names {
+    char *texts[1 + VERP_CUTS];    /* as evidence_address makes them */
+    size_t lengths[1 + VERP_CUTS]; /* of the local parts, before they were folded */
+    size_t count;
+};
+
+enum status evidence_names_new(const char *local, const char *ascii, struct evidence_names **out);
+/* names may be NULL. */
+void evidence_names_free(struct evidence_names *names);
+bool evidence_names_have(const struct evidence_names *names, const char *address);
+/* True where there is an address that is one of both. */
+bool evidence_names_meet(const struct evidence_names *a, const struct evidence_names *b);
+/* The one without the last extension octets; itself where none fits. */
+size_t evidence_names_without(const struct evidence_names *names, size_t extension);
 
 /*
  * The header's value for 1 to EVIDENCE_ADDRESSES folded, distinct addresses, itself folded so that

@@ -150,17 +150,19 @@ struct asked {
     const struct settings *settings;
     const struct rules *rules;
     const struct ring *ring;
-    const char *address; /* as evidence_address makes it */
-    bool too_long;       /* to be tagged */
+    const struct evidence_names *names; /* of its plain address: a proof for one is enough */
+    bool too_long;                      /* to be tagged */
 };
 void transaction_asked(const struct transaction *transaction, size_t recipient, struct asked *out);
 
 /* What FACT_GUESSING is asked about, when the recipient has been given: false for ordinary mail
- * without a wrong tag, and for a recipient that is not ours. */
+ * without a wrong tag, and for a recipient that is not ours. A wrong tag is tried for each address
+ * of which the recipient may be one with a VERP extension, a right one was made for one of them. */
 struct tried {
-    const char *plain; /* as in evidence_address */
-    bool wrong;        /* with a tag of a key of ours that it did not make */
-    uint64_t tag;      /* K, DDD and the MAC as one number */
+    const char *const *plain; /* count of them, as evidence_address makes them */
+    size_t count;
+    bool wrong;   /* with a tag of a key of ours that it did not make */
+    uint64_t tag; /* K, DDD and the MAC as one number */
 };
 bool transaction_tried(const struct transaction *transaction, size_t recipient, struct tried *out);
 

@@ -58,6 +58,75 @@ char *evidence_address(const char *local, const char *ascii)
     return out;
 }
 
+static bool names_add(struct evidence_names *names, const char *local, size_t length,
+                      const char *ascii)
+{
+    char *cut = strndup(local, length);
+    char *address = cut != NULL ? evidence_address(cut, ascii) : NULL;
+    free(cut);
+    if (address == NULL) {
+        return false;
+    }
+    names->lengths[names->count] = length;
+    names->texts[names->count++] = address;
+    return true;
+}
+
+enum status evidence_names_new(const char *local, const char *ascii, struct evidence_names **out)
+{
+    size_t cuts[VERP_CUTS];
+    size_t count = verp_cuts(local, cuts);
+    struct evidence_names *names = calloc(1, sizeof *names);
+    bool done = names != NULL && names_add(names, local, strlen(local), ascii);
+    for (size_t i = 0; i < count && done; i++) {
+        done = names_add(names, local, cuts[i], ascii);
+    }
+    if (!done) {
+        evidence_names_free(names);
+        names = NULL;
+    }
+    *out = names;
+    return done ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void evidence_names_free(struct evidence_names *names)
+{
+    for (size_t i = 0; names != NULL && i < names->count; i++) {
+        free(names->texts[i]);
+    }
+    free(names);
+}
+
+bool evidence_names_have(const struct evidence_names *names, const char *address)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->texts[i], address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool evidence_names_meet(const struct evidence_names *a, const struct evidence_names *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        if (evidence_names_have(b, a->texts[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t evidence_names_without(const struct evidence_names *names, size_t extension)
+{
+    for (size_t i = 1; i < names->count; i++) {
+        if (names->lengths[i] + extension == names->lengths[0]) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 static enum status make_code(const struct mac_key *key, const char *day, const char *nonce,
                              const char *address, uint8_t code[static CODE])
 {

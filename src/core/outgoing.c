@@ -65,14 +65,29 @@ static const char *evidence_domain(const struct transaction *t, const struct add
     return ours ? address->ascii : NULL;
 }
 
-char *outgoing_answer_form(const char *local, const char *domain)
+/* Answers go to the address behind a tag, whoever made that. */
+static char *answer_local(const char *local)
 {
     struct tag tag;
     tag_split(local, &tag);
-    char *plain = strndup(tag.plain, tag.plain_length);
+    return tag_plain(&tag);
+}
+
+char *outgoing_answer_form(const char *local, const char *domain)
+{
+    char *plain = answer_local(local);
     char *folded = plain != NULL ? evidence_address(plain, domain) : NULL;
     free(plain);
     return folded;
+}
+
+enum status outgoing_answer_names(const char *local, const char *domain,
+                                  struct evidence_names **out)
+{
+    char *plain = answer_local(local);
+    enum status status = plain != NULL ? evidence_names_new(plain, domain, out) : STATUS_NO_MEMORY;
+    free(plain);
+    return status;
 }
 
 enum status outgoing_add_sender(struct transaction *t)

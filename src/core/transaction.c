@@ -44,7 +44,7 @@ static void recipient_free(struct recipient *r)
     free(r->mailbox);
     free(r->restored);
     free(r->next_hop);
-    free(r->folded);
+    evidence_names_free(r->names);
 }
 
 void transaction_free(struct transaction *t)
@@ -100,7 +100,7 @@ static enum status match_bounce_sender(const struct settings *settings,
 {
     struct tag tag;
     tag_split(sender->local, &tag);
-    char *local = strndup(tag.plain, tag.plain_length);
+    char *local = tag_plain(&tag);
     char *plain = local != NULL ? address_plain(local, sender->ascii) : NULL;
     *matches = plain != NULL && pattern_list_match(settings->bounce_senders, plain) != NULL;
     enum status status = plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
@@ -255,10 +255,15 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
     return facts->check.internal_error ? STATUS_CRYPTO : STATUS_OK;
 }
 
-static enum status fold_recipient(struct recipient *r)
+static enum status name_recipient(struct recipient *r)
 {
-    r->folded = outgoing_answer_form(r->local, recipient_domain(r));
-    return r->folded != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    return outgoing_answer_names(r->local, recipient_domain(r), &r->names);
+}
+
+/* The address that a valid or expired tag was made for. */
+static const char *tagged_name(const struct recipient *r)
+{
+    return r->names->texts[evidence_names_without(r->names, r->facts.check.extension)];
 }
 
 static enum status find_recipient_facts(struct transaction *t, struct recipient *r, time_t now)
@@ -282,13 +287,13 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     r->facts.ids_rewritten = snapshot_ids_rewritten(t->snapshot, r->rules);
     if (!t->facts.bounce) { /* a wrong tag is a guess, whatever brings it */
         bool wrong = r->facts.check.result == RESULT_BAD_SIGNATURE;
-        return wrong ? fold_recipient(r) : STATUS_OK;
+        return wrong ? name_recipient(r) : STATUS_OK;
     }
     bool journal_is_old = snapshot_journal_is_old(t->snapshot, now);
     r->facts.journal_young = t->facts.asks[FACT_JOURNAL] && !journal_is_old;
     r->facts.marks_expected = (t->facts.asks[FACT_PATTERN] && r->rules->message_ids != NULL) ||
                               (t->facts.asks[FACT_JOURNAL] && journal_is_old);
-    return fold_recipient(r);
+    return name_recipient(r);
 }
 
 static struct recipient *recipient_add(struct transaction *t)
@@ -548,7 +553,7 @@ static bool is_another_tag(const struct recipient *a, const struct recipient *b)
     tag_split(a->address.local, &x);
     tag_split(b->address.local, &y);
     bool same = x.key == y.key && x.day == y.day && strcmp(x.mac, y.mac) == 0;
-    return !same && ascii_equal(a->plain, b->plain);
+    return !same && evidence_names_meet(a->names, b->names);
 }
 
 /* A bounce has one recipient, or the few for whom one message failed: it has one tag for each. Two
@@ -885,9 +890,9 @@ void transaction_answer(struct transaction *t, size_t recipient, enum fact fact,
 
 void transaction_asked(const struct transaction *t, size_t recipient, struct asked *out)
 {
-    assert(recipient < t->count && t->recipients[recipient].folded != NULL);
+    assert(recipient < t->count && t->recipients[recipient].names != NULL);
     const struct recipient *r = &t->recipients[recipient];
-    *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->folded, r->facts.too_long};
+    *out = (struct asked){t->snapshot->settings, r->rules, t->ring, r->names, r->facts.too_long};
 }
 
 bool transaction_tried(const struct transaction *t, size_t recipient, struct tried *out)
@@ -896,13 +901,18 @@ bool transaction_tried(const struct transaction *t, size_t recipient, struct tri
         return false;
     }
     const struct recipient *r = &t->recipients[recipient];
-    bool wrong = r->facts.check.result == RESULT_BAD_SIGNATURE;
+    enum result result = r->facts.check.result;
+    bool wrong = result == RESULT_BAD_SIGNATURE;
     struct tag tag;
-    if (r->rules == NULL || r->folded == NULL || (!t->facts.bounce && !wrong)) {
+    if (r->rules == NULL || r->names == NULL || (!t->facts.bounce && !wrong)) {
         return false;
     }
     tag_split(r->address.local, &tag);
-    *out = (struct tried){r->folded, wrong, 0};
+    *out = (struct tried){(const char *const *)r->names->texts, r->names->count, wrong, 0};
+    if (result == RESULT_VALID || result == RESULT_EXPIRED) {
+        out->plain += evidence_names_without(r->names, r->facts.check.extension);
+        out->count = 1;
+    }
     if (tag.form == TAG_FORM_TAG) {
         uint64_t number = (uint64_t)tag.key * DAY_CODES + tag.day;
         out->tag = number << 24 | strtoul(tag.mac, NULL, 16);
@@ -933,7 +943,7 @@ static bool is_returned(const struct transaction *t, const struct recipient *r)
 {
     return r->rules != NULL && !r->refused && !r->facts.own_name && r->rules->sign &&
            r->rules->action == ACTION_AUTO && r->facts.check.result == RESULT_VALID &&
-           pattern_list_match(t->snapshot->settings->envelope_only, r->folded) == NULL;
+           pattern_list_match(t->snapshot->settings->envelope_only, tagged_name(r)) == NULL;
 }
 
 bool transaction_returned(const struct transaction *t, struct returned *out)
@@ -942,7 +952,7 @@ bool transaction_returned(const struct transaction *t, struct returned *out)
     for (size_t i = 0; outside && i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         if (is_returned(t, r)) {
-            *out = (struct returned){i, r->rules, r->folded, r->facts.check.expires};
+            *out = (struct returned){i, r->rules, tagged_name(r), r->facts.check.expires};
             return true;
         }
     }

@@ -20,13 +20,14 @@ struct recipient {
     char *text;      /* without brackets: for the log */
     char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
     struct address address;
-    char *local;               /* less the tag */
-    char *plain;               /* local@ascii as it is judged, for patterns */
-    char *mailbox;             /* local@ascii as the MTA knows it */
-    char *restored;            /* the plain address on the wire */
-    char *next_hop;            /* where the MTA sends it, if that may matter; else NULL */
-    char *folded;              /* of a bounce: the plain address as evidence knows it */
-    const struct rules *rules; /* NULL: not ours */
+    char *local;                  /* less the tag */
+    char *plain;                  /* local@ascii as it is judged, for patterns */
+    char *mailbox;                /* local@ascii as the MTA knows it */
+    char *restored;               /* the plain address on the wire */
+    char *next_hop;               /* where the MTA sends it, if that may matter; else NULL */
+    struct evidence_names *names; /* of a bounce, or a wrong tag: the plain address as evidence
+                                     knows it */
+    const struct rules *rules;    /* NULL: not ours */
     struct recipient_facts facts;
     struct verdict verdict;
     uint64_t generation;  /* of the ring that judged */
@@ -107,6 +108,9 @@ enum status outgoing_decide(struct transaction *t, time_t now);
 /* Answers go to the address behind a tag, whoever made that: local perhaps with one, domain as
  * evidence has it. NULL: no memory. The caller frees. */
 char *outgoing_answer_form(const char *local, const char *domain);
+/* The same of a bounce's recipient, to whose address an MTA may have appended something. */
+enum status outgoing_answer_names(const char *local, const char *domain,
+                                  struct evidence_names **out);
 void outgoing_free(struct outgoing *outgoing);
 
 /* True where FACT_RCPT_NETWORK has to be known, and is not: nothing else stands against signing. */

@@ -155,26 +155,27 @@ struct lookup {
     time_t birth;
 };
 
-/* The address as entries are bound to it. NULL: told. The caller frees. */
-static char *fold_address(const struct ctl *ctl, const char *raw)
+/* The address as entries are bound to it, with and without VERP extensions. NULL: told. The caller
+ * frees. */
+static struct evidence_names *name_address(const struct ctl *ctl, const char *raw)
 {
     struct address address;
-    char *folded = NULL;
+    struct evidence_names *names = NULL;
     if (address_parse(raw, &address) != STATUS_OK) {
         ctl_error("out of memory");
         return NULL;
     }
     if (address.local[0] == '\0' || address.ascii[0] == '\0') {
         (void)ctl_usage_error(ctl, "journal lookup: %s is no address", raw);
-    } else if ((folded = evidence_address(address.local, address.ascii)) == NULL) {
+    } else if (evidence_names_new(address.local, address.ascii, &names) != STATUS_OK) {
         ctl_error("out of memory");
     }
     address_free(&address);
-    return folded;
+    return names;
 }
 
 /* False: it cannot be told, which has been said. */
-static bool look(const struct ctl *ctl, const struct ring *ring, const char *address,
+static bool look(const struct ctl *ctl, const struct ring *ring, const struct evidence_names *names,
                  struct lookup *lookup)
 {
     struct journal *journal;
@@ -184,8 +185,11 @@ static bool look(const struct ctl *ctl, const struct ring *ring, const char *add
         return false;
     }
     lookup->birth = journal_birth(journal);
-    lookup->answer =
-        journal_look(journal, ring, address, lookup->message_id, time(NULL), &lookup->entry);
+    lookup->answer = JOURNAL_NO;
+    for (size_t i = 0; i < names->count && lookup->answer == JOURNAL_NO; i++) {
+        lookup->answer = journal_look(journal, ring, names->texts[i], lookup->message_id,
+                                      time(NULL), &lookup->entry);
+    }
     if (lookup->answer == JOURNAL_UNAVAILABLE) {
         ctl_error("%s", journal_trouble(journal, &why) ? why.text : "the journal cannot be read");
     }
@@ -255,10 +259,10 @@ static int journal_lookup(struct ctl *ctl, int argc, char **argv)
         return ctl_usage_error(ctl, "journal lookup: the Message-ID is empty");
     }
     struct lookup lookup = {.raw = argv[1], .message_id = argv[2]};
-    char *address = fold_address(ctl, lookup.raw);
-    bool told = address != NULL && ctl_load_ring(ctl, &ring) && look(ctl, ring, address, &lookup);
+    struct evidence_names *names = name_address(ctl, lookup.raw);
+    bool told = names != NULL && ctl_load_ring(ctl, &ring) && look(ctl, ring, names, &lookup);
     ring_free(ring);
-    free(address);
+    evidence_names_free(names);
     if (!told) {
         return CTL_UNABLE;
     }

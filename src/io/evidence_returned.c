@@ -57,13 +57,27 @@ static enum answer ask_class(void *self, const struct question *q)
 
 /* -------------------------------------------------------------- tag in body */
 
+/* Whether a tag on text, valid and for plain, is one for the recipient asked about. An MTA may have
+ * appended a VERP extension to either. */
+static enum answer tag_is_for(const struct asked *asked, const struct address *address,
+                              const struct tag_check *check, char *plain)
+{
+    plain[strlen(plain) - check->extension] = '\0';
+    char *made_for = evidence_address(plain, address->ascii);
+    enum answer answer = ANSWER_UNAVAILABLE;
+    if (made_for != NULL) {
+        answer = evidence_names_have(asked->names, made_for) ? ANSWER_YES : ANSWER_NO;
+    }
+    free(made_for);
+    return answer;
+}
+
 /* Whether the address has a valid tag of ours for the recipient asked about. */
 static enum answer tag_proves(const struct asked *asked, const char *text, time_t now)
 {
     struct address address;
     struct tag_check check;
     char *plain = NULL;
-    char *folded = NULL;
     enum answer answer = ANSWER_UNAVAILABLE;
     if (address_parse(text, &address) != STATUS_OK) {
         return answer;
@@ -72,12 +86,8 @@ static enum answer tag_proves(const struct asked *asked, const char *text, time_
                    &plain) == STATUS_OK &&
         !check.internal_error) {
         bool valid = check.result == RESULT_VALID;
-        folded = valid ? evidence_address(plain, address.ascii) : NULL;
-        if (!valid || folded != NULL) {
-            answer = valid && strcmp(folded, asked->address) == 0 ? ANSWER_YES : ANSWER_NO;
-        }
+        answer = valid ? tag_is_for(asked, &address, &check, plain) : ANSWER_NO;
     }
-    free(folded);
     free(plain);
     address_free(&address);
     return answer;
@@ -119,22 +129,25 @@ static enum answer weigh(const struct evidence_returned *self, const struct ques
     return answer == JOURNAL_NO ? ANSWER_YES : uses_answer(answer);
 }
 
-/* The journal on the bounce's Message-IDs, until one of them proves it. */
+/* The better of two answers on one proof. */
+static enum answer better(enum answer one, enum answer other)
+{
+    return one == ANSWER_YES || one > other ? one : other;
+}
+
+/* The journal on the bounce's Message-IDs as sent by address, until one of them proves it. */
 static enum answer ask_ids(const struct evidence_returned *self, const struct question *q,
-                           const struct asked *asked, const struct bounce *bounce)
+                           const struct ring *ring, const char *address,
+                           const struct bounce *bounce)
 {
     enum answer best = ANSWER_NO;
     if (self->journal == NULL) {
         return ANSWER_UNAVAILABLE;
     }
-    for (size_t i = 0; i < bounce->id_count && content_may_look_up(q->content); i++) {
-        const struct proof proof = {
-            .ring = asked->ring, .address = asked->address, .name = bounce->ids[i].text};
-        enum answer answer = weigh(self, q, &proof);
-        if (answer == ANSWER_YES) {
-            return answer;
-        }
-        best = answer > best ? answer : best;
+    for (size_t i = 0;
+         i < bounce->id_count && best != ANSWER_YES && content_may_look_up(q->content); i++) {
+        const struct proof proof = {.ring = ring, .address = address, .name = bounce->ids[i].text};
+        best = better(weigh(self, q, &proof), best);
     }
     return best;
 }
@@ -147,7 +160,11 @@ static enum answer ask_journal(void *self, const struct question *q)
     if (answer != ANSWER_YES) {
         return answer;
     }
-    return ask_ids(self, q, &asked, bounce);
+    answer = ANSWER_NO;
+    for (size_t i = 0; i < asked.names->count && answer != ANSWER_YES; i++) {
+        answer = better(ask_ids(self, q, asked.ring, asked.names->texts[i], bounce), answer);
+    }
+    return answer;
 }
 
 /* ------------------------------------------------------------------- header */
@@ -156,13 +173,13 @@ static enum answer ask_journal(void *self, const struct question *q)
  * by the header's nonce. How many recipients it had is not known then unless it was journalled so.
  */
 static enum answer use_nonce(const struct evidence_returned *self, const struct question *q,
-                             const struct asked *asked, const char *nonce)
+                             const struct asked *asked, const char *address, const char *nonce)
 {
     char name[EVIDENCE_USE_NAME];
     evidence_use_name(nonce, name);
     const struct proof proof = {
         .ring = asked->ring,
-        .address = asked->address,
+        .address = address,
         .name = name,
         .note = true,
         .allowed = journal_allowance(1),
@@ -171,46 +188,57 @@ static enum answer use_nonce(const struct evidence_returned *self, const struct 
     return weigh(self, q, &proof);
 }
 
-/* An authentic header: its message's uses are counted where the message is journalled. */
+/* A header that is authentic for address: its message's uses are counted where the message is
+ * journalled. */
 static enum answer use_header(const struct evidence_returned *self, const struct question *q,
-                              const struct asked *asked, const struct bounce *bounce,
-                              const char *nonce)
+                              const struct asked *asked, const char *address,
+                              const struct bounce *bounce, const char *nonce)
 {
     if (self->journal == NULL) {
         return ANSWER_YES;
     }
-    enum answer answer =
-        asked->settings->evidence.journal ? ask_ids(self, q, asked, bounce) : ANSWER_NO;
+    enum answer answer = asked->settings->evidence.journal
+                             ? ask_ids(self, q, asked->ring, address, bounce)
+                             : ANSWER_NO;
     if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED || answer == ANSWER_OVERLOADED) {
         return answer;
     }
-    answer = use_nonce(self, q, asked, nonce);
+    answer = use_nonce(self, q, asked, address, nonce);
     return answer == ANSWER_UNAVAILABLE ? ANSWER_YES : answer; /* authentic, if uncounted */
+}
+
+/* What a header proves for one of the recipient's names. */
+static enum answer header_proves(const struct evidence_returned *self, const struct question *q,
+                                 const struct asked *asked, const char *address,
+                                 const struct bounce *bounce, const char *value)
+{
+    char nonce[EVIDENCE_NONCE_HEX];
+    bool proves = false;
+    enum status status = evidence_check(
+        asked->ring, value, address, asked->settings->evidence.retain_days, q->now, &proves, nonce);
+    if (status != STATUS_OK) {
+        return ANSWER_UNAVAILABLE;
+    }
+    return proves ? use_header(self, q, asked, address, bounce, nonce) : ANSWER_NO;
 }
 
 static enum answer ask_header(void *self, const struct question *q)
 {
     struct asked asked;
     const struct bounce *bounce;
-    char nonce[EVIDENCE_NONCE_HEX];
-    enum answer best = ANSWER_NO;
     enum answer answer = take_up(q, &asked, &bounce);
     if (answer != ANSWER_YES) {
         return answer;
     }
-    for (size_t i = 0; i < bounce->evidence_count && best != ANSWER_YES; i++) {
-        bool proves = false;
-        enum status status =
-            evidence_check(asked.ring, bounce->evidence[i], asked.address,
-                           asked.settings->evidence.retain_days, q->now, &proves, nonce);
-        if (status != STATUS_OK) {
-            best = ANSWER_UNAVAILABLE;
-        } else if (proves) {
-            answer = use_header(self, q, &asked, bounce, nonce);
-            best = answer == ANSWER_YES || answer > best ? answer : best;
+    answer = ANSWER_NO;
+    for (size_t i = 0; i < bounce->evidence_count; i++) {
+        for (size_t k = 0; k < asked.names->count && answer != ANSWER_YES; k++) {
+            answer = better(
+                header_proves(self, q, &asked, asked.names->texts[k], bounce, bounce->evidence[i]),
+                answer);
         }
     }
-    return best;
+    return answer;
 }
 
 /* ------------------------------------------------------------------ pattern */
@@ -241,16 +269,17 @@ static enum answer ask_untaggable(void *context, const struct question *q)
 {
     const struct evidence_returned *self = context;
     struct asked asked;
-    enum journal_answer answer = JOURNAL_UNAVAILABLE;
+    bool knows = self->journal != NULL;
     transaction_asked(q->transaction, q->recipient, &asked);
-    if (self->journal != NULL) {
-        answer = journal_note_look(self->journal, asked.ring, asked.address, EVIDENCE_UNTAGGABLE,
-                                   q->now, NULL);
+    for (size_t i = 0; i < asked.names->count && self->journal != NULL; i++) {
+        enum journal_answer answer = journal_note_look(
+            self->journal, asked.ring, asked.names->texts[i], EVIDENCE_UNTAGGABLE, q->now, NULL);
+        if (answer == JOURNAL_YES) {
+            return ANSWER_YES;
+        }
+        knows = knows && answer == JOURNAL_NO;
     }
-    if (answer == JOURNAL_YES) {
-        return ANSWER_YES;
-    }
-    bool knows = answer == JOURNAL_NO && asked.settings->evidence.journal;
+    knows = knows && asked.settings->evidence.journal;
     return asked.too_long && !knows ? ANSWER_UNAVAILABLE : ANSWER_NO;
 }
 

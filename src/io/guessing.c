@@ -172,20 +172,31 @@ bool guessing_report(struct guessing *guessing, time_t now, struct status_report
     return done;
 }
 
-static enum answer ask(void *self, const struct question *q)
+static void note_wrong(struct guessing *guessing, const char *plain, uint64_t tag, time_t now)
 {
-    struct tried tried;
-    if (!transaction_tried(q->transaction, q->recipient, &tried)) {
-        return ANSWER_NO;
-    }
-    if (tried.wrong && guessing_note(self, tried.plain, tried.tag, q->now)) {
+    if (guessing_note(guessing, plain, tag, now)) {
         log_line(
             LOG_WARNING,
             "more than %d different wrong tags came for <%s> within an hour: until it is over, "
             "bounces to that address need a proof beside their tag",
-            GUESSING_TAGS, tried.plain);
+            GUESSING_TAGS, plain);
     }
-    return guessing_holds(self, tried.plain, q->now) ? ANSWER_YES : ANSWER_NO;
+}
+
+static enum answer ask(void *self, const struct question *q)
+{
+    struct tried tried;
+    bool holds = false;
+    if (!transaction_tried(q->transaction, q->recipient, &tried)) {
+        return ANSWER_NO;
+    }
+    for (size_t i = 0; i < tried.count; i++) {
+        if (tried.wrong) {
+            note_wrong(self, tried.plain[i], tried.tag, q->now);
+        }
+        holds = guessing_holds(self, tried.plain[i], q->now) || holds;
+    }
+    return holds ? ANSWER_YES : ANSWER_NO;
 }
 
 void guessing_oracle(struct guessing *guessing, struct oracle_set *out)

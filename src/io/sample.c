@@ -204,7 +204,7 @@ bool sample_report(struct sample *sample, struct status_report *report)
 
 /* Its Message-ID was not journalled, since strangers chose it or there was none: what stands in the
  * journal for it is the note of the header that we gave it. */
-static bool is_noted(struct journal *journal, const struct asked *asked,
+static bool is_noted(struct journal *journal, const struct asked *asked, const char *address,
                      const struct bounce *bounce, time_t now)
 {
     bool noted = false;
@@ -212,26 +212,26 @@ static bool is_noted(struct journal *journal, const struct asked *asked,
         char nonce[EVIDENCE_NONCE_HEX];
         char name[EVIDENCE_USE_NAME];
         bool proves = false;
-        if (evidence_check(asked->ring, bounce->evidence[i], asked->address,
+        if (evidence_check(asked->ring, bounce->evidence[i], address,
                            asked->settings->evidence.retain_days, now, &proves,
                            nonce) == STATUS_OK &&
             proves) {
             evidence_use_name(nonce, name);
-            noted = journal_note_look(journal, asked->ring, asked->address, name, now, NULL) !=
-                    JOURNAL_NO;
+            noted = journal_note_look(journal, asked->ring, address, name, now, NULL) != JOURNAL_NO;
         }
     }
     return noted;
 }
 
 /* JOURNAL_YES: one of its Message-IDs was sent, however often that has proved bounces. */
-static enum journal_answer look_up(struct journal *journal, const struct asked *asked,
-                                   const struct bounce *bounce, struct content *content, time_t now)
+static enum journal_answer look_up(struct journal *journal, const struct ring *ring,
+                                   const char *address, const struct bounce *bounce,
+                                   struct content *content, time_t now)
 {
     enum journal_answer answer = JOURNAL_NO;
     for (size_t i = 0; answer == JOURNAL_NO && i < bounce->id_count && content_may_look_up(content);
          i++) {
-        answer = journal_look(journal, asked->ring, asked->address, bounce->ids[i].text, now, NULL);
+        answer = journal_look(journal, ring, address, bounce->ids[i].text, now, NULL);
     }
     return answer == JOURNAL_EXHAUSTED ? JOURNAL_YES : answer;
 }
@@ -247,9 +247,10 @@ void sample_read(struct sample *sample, struct journal *journal,
         return;
     }
     transaction_asked(transaction, returned.recipient, &asked);
-    enum journal_answer answer = look_up(journal, &asked, bounce, content, now);
+    enum journal_answer answer =
+        look_up(journal, asked.ring, returned.address, bounce, content, now);
     bool unknown = answer == JOURNAL_NO && content_searched(content) &&
-                   !is_noted(journal, &asked, bounce, now);
+                   !is_noted(journal, &asked, returned.address, bounce, now);
     if (answer == JOURNAL_YES || unknown) {
         sample_put(sample, &returned, answer == JOURNAL_YES);
     }

@@ -6,7 +6,8 @@
  *
  * In the texts {WHEN ADDRESS} stands for the address with a tag: {0 a@b} made today, {-1 a@b}
  * yesterday, {bad a@b} with a wrong MAC, {unknown a@b} by a key that nobody has, {next a@b} by a
- * key that only the newer ring has; a + before ADDRESS asks for subaddress syntax.
+ * key that only the newer ring has; a + before ADDRESS asks for subaddress syntax. {0 a@b~+c=d.e}
+ * has a VERP extension: it was appended to the local part after the tag was made.
  *
  * {evidence ADDRESS,ADDRESS} stands for the evidence header's value for these addresses, made now,
  * {evidence-3 ...} three days ago, {evidence+1 ...} tomorrow, {former ...} by the previous secret,
@@ -233,7 +234,11 @@ static inline void add_tagged(struct text *text, const struct site *site, const 
 {
     enum tag_syntax syntax = *plain == '+' ? TAG_SUBADDRESS : TAG_PREFIX;
     struct address address;
-    ck_assert_int_eq(address_parse(plain + (*plain == '+'), &address), STATUS_OK);
+    size_t length = strcspn(plain, "~");
+    const char *extension = plain + length + (plain[length] == '~');
+    char *bare = strndup(plain, length);
+    ck_assert_int_eq(address_parse(bare + (*plain == '+'), &address), STATUS_OK);
+    free(bare);
     int days = (int)strtol(when, NULL, 10);
     const struct ring *ring = strcmp(when, "next") == 0 ? site->newer : site->all;
     char *tagged = NULL;
@@ -248,7 +253,9 @@ static inline void add_tagged(struct text *text, const struct site *site, const 
     } else if (strcmp(when, "unknown") == 0) {
         tag[0] = '9';
     }
-    text_add(text, "%s", tagged);
+    const char *at = strrchr(tagged, '@');
+    at -= at[-1] == '"';
+    text_add(text, "%.*s%s%s", (int)(at - tagged), tagged, extension, at);
     free(tagged);
     address_free(&address);
 }

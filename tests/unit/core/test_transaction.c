@@ -901,6 +901,8 @@ START_TEST(test_returned)
         {OUTSIDE, "<>", "{bad " ALICE "}", NULL, NULL, NULL},
         {OUTSIDE, "<>", "{0 a@reject.example}", NULL, NULL, NULL}, /* not by `auto` */
         {OUTSIDE, "<>", "{0 list@example.com}", NULL, NULL, NULL}, /* envelope_only */
+        {OUTSIDE, "<>", "{0 " ALICE "~+far=other.test}", NULL, NULL, ALICE},
+        {OUTSIDE, "<>", "{0 list@example.com~+far=other.test}", NULL, NULL, NULL},
         {OUTSIDE, "<joe@other.test>", "{0 " ALICE "}", NULL, NULL, NULL},
         {OUTSIDE, "<>", "{0 " ALICE "}", NULL, "alice", NULL},
         {INSIDE, "<>", "{0 " ALICE "}", NULL, NULL, NULL},
@@ -987,6 +989,36 @@ static const struct conversation bounces[] = {
          "add alice@example.net\n"
          "accept\n"
          VALID("{0 +alice@example.net}")
+         NULL_SENDER},
+    {.name = "genuine, with a VERP extension, which stays", .who = OUTSIDE, .sender = "<>",
+     .recipients = {"<{0 list-1@example.com~+x-y=z=other.test}>"},
+     .expected =
+         HEADERS
+         "remove <{0 list-1@example.com~+x-y=z=other.test}>\n"
+         "add list-1+x-y=z=other.test@example.com\n"
+         "accept\n"
+         VALID("{0 list-1@example.com~+x-y=z=other.test}")
+         NULL_SENDER},
+    {.name = "genuine, subaddress with a VERP extension", .who = OUTSIDE, .sender = "<>",
+     .recipients = {"<{0 +list@example.net~=far=other.test}>"},
+     .expected =
+         HEADERS
+         "remove <{0 +list@example.net~=far=other.test}>\n"
+         "add list=far=other.test@example.net\n"
+         "accept\n"
+         VALID("{0 +list@example.net~=far=other.test}")
+         NULL_SENDER},
+    {.name = "VERP of several recipients, by one tag", .who = OUTSIDE, .sender = "<>",
+     .recipients = {"<{0 list@example.com~-a=other.test}>", "<{0 list@example.com~-b=other.test}>"},
+     .expected =
+         HEADERS
+         "remove <{0 list@example.com~-a=other.test}>\n"
+         "remove <{0 list@example.com~-b=other.test}>\n"
+         "add list-a=other.test@example.com\n"
+         "add list-b=other.test@example.com\n"
+         "accept\n"
+         VALID("{0 list@example.com~-a=other.test}")
+         VALID("{0 list@example.com~-b=other.test}")
          NULL_SENDER},
     {.name = "genuine, U-labels", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{0 alice@xn--bcher-kva.example}>"},
@@ -2018,19 +2050,50 @@ END_TEST
 static const struct {
     const char *recipient, *resolved;
     const char *address;
+    const char *without[3]; /* VERP extensions */
 } asked_about[] = {
-    {"<" ALICE ">", NULL, ALICE},
-    {"<Alice.B@Example.COM>", NULL, "alice.b@example.com"},
-    {"<{bad Alice@example.com}>", NULL, ALICE},
-    {"<{-9 +Alice@example.com}>", NULL, ALICE},
-    {"<{unknown \"a B\"@example.com}>", NULL, "a b@example.com"},
-    {"<prvs=x@example.com>", NULL, "prvs=x@example.com"},
-    {"<prvs=785a1b2c3=Alice@example.com>", NULL, ALICE}, /* as for what went out from there */
-    {"<btv1==785a1b2c3d4==" ALICE ">", NULL, ALICE},
-    {"<alice@B\303\274cher.example>", NULL, "alice@xn--bcher-kva.example"},
-    {"<alice@any.Sub.example>", NULL, "alice@any.sub.example"},
-    {"<alice>", ALICE, ALICE},
+    {"<" ALICE ">", NULL, ALICE, {NULL}},
+    {"<Alice.B@Example.COM>", NULL, "alice.b@example.com", {NULL}},
+    {"<{bad Alice@example.com}>", NULL, ALICE, {NULL}},
+    {"<{-9 +Alice@example.com}>", NULL, ALICE, {NULL}},
+    {"<{unknown \"a B\"@example.com}>", NULL, "a b@example.com", {NULL}},
+    {"<prvs=x@example.com>", NULL, "prvs=x@example.com", {NULL}},
+    {"<prvs=785a1b2c3=Alice@example.com>",
+     NULL,
+     ALICE,
+     {NULL}}, /* as for what went out from there */
+    {"<btv1==785a1b2c3d4==" ALICE ">", NULL, ALICE, {NULL}},
+    {"<alice@B\303\274cher.example>", NULL, "alice@xn--bcher-kva.example", {NULL}},
+    {"<alice@any.Sub.example>", NULL, "alice@any.sub.example", {NULL}},
+    {"<alice>", ALICE, ALICE, {NULL}},
+    {"<{bad list-1@example.com~+Far=other.test}>",
+     NULL,
+     "list-1+far=other.test@example.com",
+     {"list@example.com", "list-1@example.com", NULL}},
+    {"<{-9 +list-1@example.com~-far=other.test}>",
+     NULL,
+     "list-1-far=other.test@example.com",
+     {"list@example.com", "list-1@example.com", NULL}},
+    {"<List=far=other.test@example.com>",
+     NULL,
+     "list=far=other.test@example.com",
+     {"list@example.com", NULL}},
+    {"<prvs=785a1b2c3=list=far=other.test@example.com>",
+     NULL,
+     "list=far=other.test@example.com",
+     {"list@example.com", NULL}},
 };
+
+static void assert_names(const struct evidence_names *names, int row)
+{
+    ck_assert_str_eq(names->texts[0], asked_about[row].address);
+    for (size_t i = 0; i < COUNT_OF(asked_about[row].without); i++) {
+        const char *expected = asked_about[row].without[i];
+        const char *found = i + 1 < names->count ? names->texts[i + 1] : NULL;
+        ck_assert_pstr_eq(found, expected);
+    }
+    ck_assert_uint_le(names->count, 1 + COUNT_OF(asked_about[row].without));
+}
 
 START_TEST(test_asked)
 {
@@ -2045,7 +2108,7 @@ START_TEST(test_asked)
     transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
     transaction_rcpt(t, raw.out, asked_about[_i].resolved, NULL, now_of_site());
     transaction_asked(t, 1, &asked);
-    ck_assert_str_eq(asked.address, asked_about[_i].address);
+    assert_names(asked.names, _i);
     ck_assert_ptr_eq(asked.settings, site->settings);
     ck_assert_ptr_eq(asked.rules,
                      settings_rules(site->settings, strchr(asked_about[_i].address, '@') + 1));
@@ -2053,7 +2116,7 @@ START_TEST(test_asked)
     transaction_renew(t, site->newer, now_of_site());
     transaction_asked(t, 1, &asked);
     ck_assert_ptr_eq(asked.ring, site->newer);
-    ck_assert_str_eq(asked.address, asked_about[_i].address);
+    assert_names(asked.names, _i);
     transaction_free(t);
     site_free(site);
 }
@@ -3271,6 +3334,32 @@ static const struct {
      1,
      "bad-signature reject verify.action 0\nbad-signature reject verify.action 0\n"
      "bad-signature reject verify.action 0\n"},
+    {"the right one with a VERP extension, beside a wrong one",
+     OUTSIDE,
+     NULL,
+     {"<{0 " ALICE "~+far=other.test}>"},
+     1,
+     "valid accept tag 0\nbad-signature reject verify.action 0\n"},
+    {"two tags for two VERP forms of one mailbox",
+     OUTSIDE,
+     NULL,
+     {"<prvs=2785abcdef=alice+a=other.test@example.com>",
+      "<prvs=2785abcdee=alice-b=other.test@example.com>"},
+     0,
+     "bad-signature reject guessing 2\n"},
+    {"a VERP form and the mailbox",
+     OUTSIDE,
+     NULL,
+     {"<prvs=2785abcdef=alice+a=other.test@example.com>"},
+     1,
+     "bad-signature reject guessing 2\n"},
+    {"the same tag for two VERP forms",
+     OUTSIDE,
+     NULL,
+     {"<prvs=2785abcdef=alice+a=other.test@example.com>",
+      "<prvs=2785abcdef=alice+b=other.test@example.com>"},
+     0,
+     "bad-signature reject verify.action 0\nbad-signature reject verify.action 0\n"},
     {"a domain that waits",
      OUTSIDE,
      NULL,
@@ -3318,6 +3407,48 @@ START_TEST(test_guessing)
     ck_assert(!whole || reply.kind == REPLY_REJECT);
     ck_assert(!whole || strcmp(reply.text, "this bounce tries several signatures that this site "
                                            "does not know") == 0);
+    site_free(site);
+}
+END_TEST
+
+/* A wrong tag is tried for each mailbox that a cut leaves; a right one was made for one. */
+static const struct {
+    const char *recipient;
+    bool wrong;
+    const char *plain[4];
+} tried_for[] = {
+    {"<" ALICE ">", false, {ALICE, NULL}},
+    {"<{bad " ALICE "}>", true, {ALICE, NULL}},
+    {"<{0 " ALICE "}>", false, {ALICE, NULL}},
+    {"<{0 list-1@example.com~+far=other.test}>", false, {"list-1@example.com", NULL}},
+    {"<{-9 list-1@example.com~+far=other.test}>", false, {"list-1@example.com", NULL}},
+    {"<{0 +list-1@example.com~+far=other.test}>", false, {"list-1@example.com", NULL}},
+    {"<{0 list-1+far=other.test@example.com}>", false, {"list-1+far=other.test@example.com", NULL}},
+    {"<{bad list-1@example.com~+far=other.test}>",
+     true,
+     {"list-1+far=other.test@example.com", "list@example.com", "list-1@example.com", NULL}},
+    {"<{unknown list@example.com~+far=other.test}>",
+     false,
+     {"list+far=other.test@example.com", "list@example.com", NULL}},
+};
+
+START_TEST(test_tried)
+{
+    struct site *site = site_make();
+    struct client client = client_of(OUTSIDE);
+    struct text raw = {.used = 0};
+    struct tried tried;
+    expand(&raw, site, tried_for[_i].recipient);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_rcpt(t, raw.out, NULL, NULL, now_of_site());
+    ck_assert(transaction_tried(t, 0, &tried));
+    ck_assert_int_eq(tried.wrong, tried_for[_i].wrong);
+    for (size_t i = 0; i < tried.count; i++) {
+        ck_assert_pstr_eq(tried.plain[i], tried_for[_i].plain[i]);
+    }
+    ck_assert_ptr_null(tried_for[_i].plain[tried.count]);
+    transaction_free(t);
     site_free(site);
 }
 END_TEST
@@ -3376,6 +3507,7 @@ int main(void)
     add_table(suite, "spellings of mailer-daemon", test_spelled_mailer_daemon, COUNT_OF(daemons));
     add_table(suite, "names of the host itself", test_own_names, COUNT_OF(own_names));
     add_table(suite, "guessing", test_guessing, COUNT_OF(guessed));
+    add_table(suite, "tried", test_tried, COUNT_OF(tried_for));
     add_table(suite, "errors", test_errors, COUNT_OF(errors));
 
     TCase *tcase = tcase_create("events");

@@ -16,6 +16,7 @@
 #define ALICE "alice@example.com"
 #define NEWS  "news@example.com"
 #define AT_A  "a@off.example"
+#define VERP  "alice+far=other.test@example.com"
 
 enum { OFF_EXAMPLE = 8, RETAIN = 30, ALLOWED = 23, MIB = 1024 * 1024, MAX_BODY = MIB };
 
@@ -231,6 +232,28 @@ static const struct {
      DSN("Return-Path: <{next " ALICE "}>"),
      NO_PROOF},
 
+    {"a tag with a VERP extension",
+     {"<" ALICE ">"},
+     DSN("Return-Path: <{0 " ALICE "~+far=other.test}>"),
+     BY("tag-in-body")},
+    {"the same to where it came from",
+     {"<" VERP ">"},
+     DSN("Return-Path: <{0 " ALICE "~+far=other.test}>"),
+     BY("tag-in-body")},
+    {"the same in subaddress syntax",
+     {"<" VERP ">"},
+     DSN("Return-Path: <{0 +" ALICE "~+far=other.test}>"),
+     BY("tag-in-body")},
+    {"a tag without one", {"<" VERP ">"}, DSN("Return-Path: <{0 " ALICE "}>"), BY("tag-in-body")},
+    {"a tag with one for somebody else",
+     {"<" ALICE ">"},
+     DSN("Return-Path: <{0 " NEWS "~+far=other.test}>"),
+     NO_PROOF},
+    {"a tag for an address of VERP form is none for another",
+     {"<" ALICE ">"},
+     DSN("Return-Path: <{0 " VERP "}>"),
+     NO_PROOF},
+
     /* The header. */
     {"the header", {"<" ALICE ">"}, DSN(EVIDENCE "{evidence " ALICE "}"), BY("header")},
     {"the header, the recipient in another case",
@@ -269,7 +292,30 @@ static const struct {
      DSN(EVIDENCE "{evidence " ALICE "}\n" ID),
      BY("header")},
 
+    {"the header, the recipient with a VERP extension",
+     {"<" VERP ">"},
+     DSN(EVIDENCE "{evidence " ALICE "}"),
+     BY("header")},
+    {"and with a tag that is wrong",
+     {"<{bad " ALICE "~-far=other.test}>"},
+     DSN(EVIDENCE "{evidence " ALICE "}"),
+     BY("header")},
+    {"the header for the address with its extension",
+     {"<" VERP ">"},
+     DSN(EVIDENCE "{evidence " VERP "}"),
+     BY("header")},
+    {"which is none for the one without",
+     {"<" ALICE ">"},
+     DSN(EVIDENCE "{evidence " VERP "}"),
+     NO_PROOF},
+
     /* The journal. */
+    {"a Message-ID, the recipient with a VERP extension", {"<" VERP ">"}, DSN(ID), BY("journal")},
+    {"the same by another delimiter",
+     {"<alice=x-y+z=other.test@example.com>"},
+     DSN(ID),
+     BY("journal")},
+    {"an extension that is none of VERP's", {"<alice+far=other@example.com>"}, DSN(ID), NO_PROOF},
     {"the returned Message-ID", {"<" ALICE ">"}, DSN(ID), BY("journal")},
     {"the recipient in another case", {"<ALICE@Example.com>"}, DSN(ID), BY("journal")},
     {"the recipient with a tag that is wrong", {"<{bad " ALICE "}>"}, DSN(ID), BY("journal")},
@@ -392,6 +438,51 @@ START_TEST(test_uses_by_mailbox)
     check("thirty names", thirty, DSN(ID), expected.out);
     check_times(ALLOWED - 1, "that was one use", DSN(ID), BY("journal"));
     check_alice("and these the others", DSN(ID), USED_UP);
+}
+END_TEST
+
+/* A VERP extension is the far end's to choose: what is counted is uses of the address that was sent
+ * by, whatever stands behind it. */
+START_TEST(test_uses_with_verp_extensions)
+{
+    put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
+    for (int i = 0; i < ALLOWED + 3; i++) {
+        char rcpt[64];
+        snprintf(rcpt, sizeof rcpt, "<alice+far%d=other.test@example.com>", i);
+        check("journal", (const char *const[]){rcpt, NULL}, DSN(ID),
+              i < ALLOWED ? BY("journal") : USED_UP);
+    }
+    check_alice("without", DSN(ID), USED_UP);
+    put_sent(desk.site->ring, VERP, "sent.1@example.com", RETAIN + 1);
+    check("its own", (const char *const[]){"<" VERP ">", NULL}, DSN(ID), BY("journal"));
+    check("another", (const char *const[]){"<alice+x=y.test@example.com>", NULL}, DSN(ID), USED_UP);
+}
+END_TEST
+
+START_TEST(test_header_uses_with_verp_extensions)
+{
+    for (int i = 0; i < ALLOWED + 3; i++) {
+        char rcpt[64];
+        snprintf(rcpt, sizeof rcpt, "<alice-far%d=other.test@example.com>", i);
+        check("header", (const char *const[]){rcpt, NULL}, DSN(EVIDENCE "{evidence " ALICE "}"),
+              i < ALLOWED ? BY("header") : USED_UP);
+    }
+    check_alice("without", DSN(EVIDENCE "{evidence " ALICE "}"), USED_UP);
+}
+END_TEST
+
+/* What has to be known of an address that never gets a tag stands under the sender. */
+START_TEST(test_untaggable_with_a_verp_extension)
+{
+    static const char nothing[] = "From: MAILER-DAEMON@other.test\n\nUndelivered.\n";
+    static const char accepted[] = "dsn none accept untaggable\n";
+    journal_note_put(desk.journal, desk.site->ring, ALICE, EVIDENCE_UNTAGGABLE, 1,
+                     TODAY + RETAIN + 1);
+    check("sender", (const char *const[]){"<" ALICE ">", NULL}, nothing, accepted);
+    check("VERP", (const char *const[]){"<" VERP ">", NULL}, nothing, accepted);
+    check("another", (const char *const[]){"<" NEWS ">", NULL}, nothing, NO_PROOF);
+    check("what it names", (const char *const[]){"<" VERP ">", NULL},
+          DSN("Message-ID: <x@other.test>"), NO_PROOF);
 }
 END_TEST
 
@@ -985,6 +1076,9 @@ int main(void)
     tcase_add_test(tcase, test_journalled_too_long_ago);
     tcase_add_test(tcase, test_journal_uses);
     tcase_add_test(tcase, test_uses_by_mailbox);
+    tcase_add_test(tcase, test_uses_with_verp_extensions);
+    tcase_add_test(tcase, test_header_uses_with_verp_extensions);
+    tcase_add_test(tcase, test_untaggable_with_a_verp_extension);
     tcase_add_test(tcase, test_uses_of_two_mailboxes);
     tcase_add_loop_test(tcase, test_tries_of_one_bounce, 0, 2);
     tcase_add_test(tcase, test_number_of_tries);
