@@ -55,9 +55,25 @@ struct bounce_tag {
     const char *where;
 };
 
+/* What ended before all of the bounce had been read or kept. */
+enum bounce_limit {
+    BOUNCE_LIMIT_HEADER,  /* fields of its own header were passed over */
+    BOUNCE_LIMIT_BODY,    /* octets of its body were dropped */
+    BOUNCE_LIMIT_DEPTH,   /* the innermost parts were read as text */
+    BOUNCE_LIMIT_PARTS,   /* the last ones were */
+    BOUNCE_LIMIT_IDS,     /* there were more Message-IDs */
+    BOUNCE_LIMIT_STEPS,   /* it was not searched to its end */
+    BOUNCE_LIMIT_LOOKUPS, /* not everything that was found was looked up */
+    BOUNCE_LIMIT_COUNT
+};
+/* "header" ... "look-ups". */
+const char *bounce_limit_name(enum bounce_limit limit);
+
 struct bounce {
     enum bounce_class class;
-    char *own_id; /* the bounce's own Message-ID, without brackets; NULL: none */
+    bool limits[BOUNCE_LIMIT_COUNT]; /* reached while it was read */
+    bool unsearched;                 /* a proof may stand in what was not read or kept */
+    char *own_id;                    /* the bounce's own Message-ID, without brackets; NULL: none */
     struct bounce_id ids[BOUNCE_IDS]; /* distinct, the surest first; without own_id, unless the
                                          content has it too */
     size_t id_count;

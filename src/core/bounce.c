@@ -28,6 +28,18 @@ const char *bounce_class_name(enum bounce_class class)
     return class_names[class];
 }
 
+const char *bounce_limit_name(enum bounce_limit limit)
+{
+    static const char *const names[BOUNCE_LIMIT_COUNT] = {
+        [BOUNCE_LIMIT_HEADER] = "header",    [BOUNCE_LIMIT_BODY] = "body",
+        [BOUNCE_LIMIT_DEPTH] = "depth",      [BOUNCE_LIMIT_PARTS] = "parts",
+        [BOUNCE_LIMIT_IDS] = "ids",          [BOUNCE_LIMIT_STEPS] = "steps",
+        [BOUNCE_LIMIT_LOOKUPS] = "look-ups",
+    };
+    assert(limit >= 0 && limit < BOUNCE_LIMIT_COUNT);
+    return names[limit];
+}
+
 struct bounce *bounce_new(void)
 {
     struct bounce *bounce = calloc(1, sizeof *bounce);
@@ -131,8 +143,7 @@ void bounce_add_id(struct bounce_reader *reader, struct octets id, const char *w
     struct bounce *bounce = reader->bounce;
     bool full = bounce->id_count == BOUNCE_IDS;
     budget_spend(reader->budget, KEEP_STEPS + bounce->id_count / COMPARE_IDS);
-    size_t weaker = full ? find_weaker(bounce, rank) : BOUNCE_IDS;
-    if (id.length == 0 || id.length > BOUNCE_ID_MAX || (full && weaker == BOUNCE_IDS)) {
+    if (id.length == 0 || id.length > BOUNCE_ID_MAX) {
         return;
     }
     uint64_t id_hash = hash(id);
@@ -145,7 +156,9 @@ void bounce_add_id(struct bounce_reader *reader, struct octets id, const char *w
         }
         return;
     }
-    char *text = copy(reader, id);
+    size_t weaker = full ? find_weaker(bounce, rank) : BOUNCE_IDS;
+    bounce->limits[BOUNCE_LIMIT_IDS] = bounce->limits[BOUNCE_LIMIT_IDS] || full;
+    char *text = full && weaker == BOUNCE_IDS ? NULL : copy(reader, id);
     if (text == NULL) {
         return;
     }

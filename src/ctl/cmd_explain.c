@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "batv/day.h"
+#include "batv/message_split.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/explain.h"
@@ -67,10 +68,13 @@ static void assign_verdicts(struct passage *passage, size_t count)
 
 static void take_field(void *context, const char *name, const char *value)
 {
-    struct transaction *transaction = context;
-    transaction_header(transaction, name, value);
-    if (transaction_reads_header(transaction)) {
-        evidence_sent_header(transaction, name, value);
+    struct passage *passage = context;
+    transaction_header(passage->transaction, name, value);
+    if (transaction_reads_header(passage->transaction)) {
+        evidence_sent_header(passage->transaction, name, value);
+    }
+    if (passage->content != NULL) {
+        content_header(passage->content, name, value);
     }
 }
 
@@ -88,9 +92,14 @@ static bool passage_message(const struct explain_request *request, const struct 
         if (passage->content == NULL) {
             return false;
         }
-        content_message(passage->content, request->message->octets, request->message->length);
     }
-    return message_file_fields(request->message, take_field, passage->transaction);
+    struct octets message = {request->message->octets, request->message->length};
+    struct octets body;
+    enum status status = message_split(message, take_field, passage, &body);
+    if (status == STATUS_OK && passage->content != NULL) {
+        content_body(passage->content, body.start, body.length);
+    }
+    return status == STATUS_OK;
 }
 
 /* False: an error of our own. What passage then holds is to be freed all the same. */
@@ -180,8 +189,16 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
             status = is_refused(&passage, i) ? CTL_NO : status;
         }
         struct explanation e = {
-            request, snapshot,      passage.transaction, passage.recipients, &witnesses->lookups,
-            now,     passage.ended, status == CTL_NO};
+            .request = request,
+            .snapshot = snapshot,
+            .transaction = passage.transaction,
+            .content = passage.content,
+            .recipients = passage.recipients,
+            .lookups = &witnesses->lookups,
+            .now = now,
+            .ended = passage.ended,
+            .refuses = status == CTL_NO,
+        };
         (ctl->json ? print_json : explain_print)(&e);
     }
     passage_free(&passage);

@@ -7,10 +7,12 @@
 #include <strings.h>
 
 #include "batv/address.h"
+#include "batv/message_split.h"
 #include "batv/policy.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
+#include "ctl/limits.h"
 #include "ctl/message_file.h"
 #include "ctl/print.h"
 #include "ctl/witnesses.h"
@@ -182,6 +184,7 @@ static bool print_lines(const struct inspection *in)
     if (!proven) {
         print_value("proof", "none", "");
     }
+    limits_print(in->content);
     return proven;
 }
 
@@ -226,6 +229,7 @@ static bool print_json(const struct inspection *in)
     json_open_array(json, "proofs");
     each_proof(in, json_proof, &proofs);
     json_close(json);
+    limits_json(json, in->content);
     json_close(json);
     json_end(json);
     return proofs.proven;
@@ -237,7 +241,9 @@ static bool print_json(const struct inspection *in)
 static bool begin(struct inspection *in, const struct snapshot *snapshot,
                   const struct client *client)
 {
-    bool listed = message_file_fields(in->message, take_field, in) && !in->no_memory;
+    struct octets message = {in->message->octets, in->message->length};
+    struct octets body;
+    bool listed = message_split(message, take_field, in, &body) == STATUS_OK && !in->no_memory;
     in->transaction = listed ? transaction_new(snapshot, client) : NULL;
     in->content = content_new(in->witnesses.pool, in->settings->evidence.max_body, &client->ip);
     if (in->transaction == NULL || in->content == NULL) {
@@ -248,7 +254,7 @@ static bool begin(struct inspection *in, const struct snapshot *snapshot,
     for (size_t i = 0; i < in->recipients.count; i++) {
         transaction_rcpt(in->transaction, in->recipients.items[i], NULL, NULL, in->now);
     }
-    content_message(in->content, in->message->octets, in->message->length);
+    content_message(in->content, message.start, message.length);
     if (transaction_failed(in->transaction) ||
         content_read(in->content, &in->bounce) != CONTENT_READ) {
         ctl_error("it cannot be read: out of memory, or more than evidence.max_memory allows");

@@ -10,6 +10,7 @@
 
 #include "batv/address.h"
 #include "batv/day.h"
+#include "ctl/limits.h"
 #include "ctl/print.h"
 
 /* "name: " in a column, then what follows. */
@@ -327,6 +328,9 @@ void explain_print(const struct explanation *e)
     print_kind(e);
     print_sender(e);
     lookups_print(e->lookups, "dns");
+    if (e->content != NULL) {
+        limits_print(e->content);
+    }
     if (e->snapshot->paused) {
         print_label("pause");
         puts("verification is paused; batvctl resume ends that");

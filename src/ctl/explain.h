@@ -5,6 +5,7 @@
 #include "batv/transaction.h"
 #include "ctl/lookups.h"
 #include "ctl/message_file.h"
+#include "io/content.h"
 
 /* What was asked. Borrowed. */
 struct explain_request {
@@ -28,6 +29,7 @@ struct explanation {
     const struct explain_request *request;
     const struct snapshot *snapshot;
     const struct transaction *transaction;
+    const struct content *content;              /* NULL: it was not looked at */
     const struct explain_recipient *recipients; /* as many as in the request */
     const struct lookups *lookups;
     time_t now;

@@ -22,6 +22,8 @@
 
 #include "batv/address.h"
 #include "batv/mac.h"
+#include "batv/message_split.h"
+#include "batv/skim.h"
 #include "io/mime.h"
 
 enum {
@@ -30,8 +32,9 @@ enum {
     FIELDS_MAX = 1000,
     TURN_SECONDS = 10, /* far below the MTA's patience (milter_content_timeout: 300 s) */
     LOOKUPS_MAX = 4000,
-    MATCHES_KEPT = 16, /* lists of regular expressions whose answer is remembered */
-    SMALL = 64 * 1024, /* octets that a small bounce reserves at most */
+    MATCHES_KEPT = 16,            /* lists of regular expressions whose answer is remembered */
+    SMALL = 64 * 1024,            /* octets that a small bounce reserves at most */
+    BODY_SEEN = 96 * 1024 * 1024, /* octets of a body that are gone over */
     BUCKETS = 256
 };
 
@@ -70,8 +73,10 @@ struct content {
     char *octets;
     size_t length, capacity;
     size_t fields;
-    size_t body; /* octets of it; 0: still in the header */
+    size_t body; /* octets of it that came */
     bool in_body;
+    bool lacks_fields; /* some were passed over */
+    struct skim *skim; /* of a body that is too long; NULL: all of it is kept */
     bool overloaded;
     bool failed;
     struct bounce *bounce;
@@ -254,7 +259,9 @@ struct content *content_new(struct content_pool *pool, size_t max_body, const st
 static void drop_octets(struct content *content)
 {
     free(content->octets);
+    free(content->skim);
     content->octets = NULL;
+    content->skim = NULL;
     content->length = content->capacity = 0;
     pool_release(content);
 }
@@ -321,6 +328,7 @@ void content_header(struct content *content, const char *name, const char *value
 {
     size_t length = strlen(name) + 2 + strlen(value) + 1;
     if (content->fields == FIELDS_MAX || length > HEADERS_MAX - content->length) {
+        content->lacks_fields = true;
         return;
     }
     content->fields++;
@@ -331,6 +339,45 @@ void content_header(struct content *content, const char *name, const char *value
     append(content, "\n", 1);
 }
 
+/* Makes room in the last quarter of what was kept. */
+static void start_skim(struct content *content)
+{
+    struct octets last = {content->octets, content->length};
+    size_t whole = content->length - content->max_body / 4;
+    content->skim = malloc(sizeof *content->skim);
+    content->failed = content->skim == NULL;
+    if (content->failed) {
+        drop_octets(content);
+        return;
+    }
+    skim_start(content->skim, content->octets, whole, content->length);
+    last.start += whole;
+    last.length -= whole;
+    skim_add(content->skim, last);
+}
+
+static void collect(struct content *content, struct octets piece)
+{
+    size_t room = content->body < content->max_body ? content->max_body - content->body : 0;
+    size_t taken = piece.length < room ? piece.length : room;
+    append(content, piece.start, taken);
+    content->body += piece.length;
+    if (taken < piece.length && !content->overloaded && !content->failed) {
+        if (content->skim == NULL) {
+            start_skim(content);
+        }
+        if (content->skim != NULL) {
+            skim_add(content->skim, (struct octets){piece.start + taken, piece.length - taken});
+        }
+    }
+}
+
+static bool wants_more(const struct content *content)
+{
+    return !content->overloaded && !content->failed && content->body < BODY_SEEN &&
+           (content->skim == NULL || !content->skim->full);
+}
+
 bool content_body(struct content *content, const void *octets, size_t length)
 {
     if (!content->in_body) {
@@ -338,29 +385,49 @@ bool content_body(struct content *content, const void *octets, size_t length)
         digest_add(content->digest, "", 1);
         append(content, "\n", 1);
     }
-    size_t room = content->max_body - content->body;
-    size_t taken = length < room ? length : room;
-    digest_add(content->digest, octets, taken);
-    append(content, octets, taken);
-    content->body += taken;
-    return content->body < content->max_body && !content->overloaded && !content->failed;
+    if (wants_more(content)) {
+        digest_add(content->digest, octets, length);
+        collect(content, (struct octets){octets, length});
+    }
+    return wants_more(content);
+}
+
+static void take_field(void *context, const char *name, const char *value)
+{
+    content_header(context, name, value);
 }
 
 void content_message(struct content *content, const void *octets, size_t length)
 {
-    size_t most = HEADERS_MAX + content->max_body;
-    size_t taken = length < most ? length : most;
-    digest_add(content->digest, octets, taken);
-    append(content, octets, taken);
+    struct octets body;
+    if (message_split((struct octets){octets, length}, take_field, content, &body) != STATUS_OK) {
+        content->failed = true;
+        return;
+    }
+    content_body(content, body.start, body.length);
+}
+
+/* Where the octets lack some; NULL: nowhere. */
+static const struct gaps *end_skim(struct content *content)
+{
+    if (content->skim == NULL) {
+        return NULL;
+    }
+    struct gaps *gaps = &content->skim->gaps;
+    skim_end(content->skim);
+    gaps->at_end = gaps->at_end || content->body >= BODY_SEEN;
+    content->length = content->skim->length;
+    return gaps;
 }
 
 static void read_octets(struct content *content)
 {
     content->overloaded = !pool_take_turn(content->pool);
     if (!content->overloaded) {
+        const struct gaps *gaps = end_skim(content);
         content->budget = budget_of(content->length);
-        content->failed = mime_read_bounce(content->octets, content->length, &content->budget,
-                                           &content->bounce) != STATUS_OK;
+        content->failed = mime_read_skimmed(content->octets, content->length, gaps,
+                                            &content->budget, &content->bounce) != STATUS_OK;
         pool_return_turn(content->pool);
     }
 }
@@ -389,9 +456,29 @@ const char *content_digest(struct content *content)
     return content->digest_text[0] != '\0' ? content->digest_text : NULL;
 }
 
+bool content_reached(const struct content *content, enum bounce_limit limit)
+{
+    switch (limit) {
+    case BOUNCE_LIMIT_HEADER:
+        return content->lacks_fields;
+    case BOUNCE_LIMIT_STEPS: /* matching takes some, too */
+        return content->bounce != NULL && budget_used_up(&content->budget);
+    case BOUNCE_LIMIT_LOOKUPS:
+        return content->refused;
+    case BOUNCE_LIMIT_BODY:
+    case BOUNCE_LIMIT_DEPTH:
+    case BOUNCE_LIMIT_PARTS:
+    case BOUNCE_LIMIT_IDS:
+    case BOUNCE_LIMIT_COUNT:
+        break;
+    }
+    return content->bounce != NULL && content->bounce->limits[limit];
+}
+
 bool content_searched(const struct content *content)
 {
-    return content->bounce == NULL || (!budget_used_up(&content->budget) && !content->refused);
+    return content->bounce == NULL ||
+           (!content->bounce->unsearched && !budget_used_up(&content->budget) && !content->refused);
 }
 
 /* By the Message-IDs that are named so: an expression may match the addresses of the site as well.

@@ -26,9 +26,10 @@ void content_free(struct content *content);
 
 /* A header field as a milter is given it. Those beyond 256 kB or 1,000 fields are passed over. */
 void content_header(struct content *content, const char *name, const char *value);
-/* A piece of the body. False: no more of it is wanted. */
+/* A piece of the body. Of one that is longer than max_body three quarters of that are kept, and of
+ * the rest whatever may be of use (batv/skim.h). False: no more of it is wanted. */
 bool content_body(struct content *content, const void *octets, size_t length);
-/* A whole message as it stands in a file, instead of its parts. */
+/* A whole message as it stands in a file, given as its fields and its body. */
 void content_message(struct content *content, const void *octets, size_t length);
 
 enum content_state {
@@ -45,9 +46,11 @@ enum content_state content_read(struct content *content, const struct bounce **o
  * /64). NULL: it could not be made. Belongs to content, which can take no more afterwards. */
 const char *content_digest(struct content *content);
 
-/* False: its budget or its share of look-ups is used up, and what was not found may still be there.
+/* False: what was not found may stand where a limit ended the reading, the search or the look-ups.
  * Then nothing may be concluded from that. */
 bool content_searched(const struct content *content);
+/* Whether that limit has been reached so far, with or without such a doubt. */
+bool content_reached(const struct content *content, enum bounce_limit limit);
 
 enum content_match {
     CONTENT_MATCH_NO,

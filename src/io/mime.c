@@ -59,8 +59,11 @@ struct reading {
     struct bounce_signs signs;
     struct parts parts;
     char *boundaries[PARTS_DEPTH]; /* of the multiparts that are open */
-    bool opened;                   /* the first text has been seen */
-    bool whole;                    /* all of the body has been searched as it stands */
+    const struct gaps *gaps;       /* in the message; NULL: none */
+    const char *start;             /* of it */
+    size_t gaps_passed;
+    bool opened; /* the first text has been seen */
+    bool whole;  /* all of the body has been searched as it stands */
     bool no_memory;
 };
 
@@ -379,10 +382,24 @@ static struct octets undo(struct reading *reading, const struct description *des
     return text;
 }
 
+/* The gaps up to here. Those in the content of a returned message are as good as none. */
+static void pass_gaps(struct reading *reading, const char *to, bool in_returned)
+{
+    const struct gaps *gaps = reading->gaps;
+    struct bounce *bounce = reading->reader.bounce;
+    while (gaps != NULL && reading->gaps_passed < gaps->count &&
+           reading->start + gaps->at[reading->gaps_passed] <= to) {
+        bounce->unsearched = bounce->unsearched || !in_returned;
+        reading->gaps_passed++;
+    }
+}
+
 static void take_leaf(struct reading *reading, const struct part *part,
                       const struct description *description)
 {
+    pass_gaps(reading, reading->parts.rest.start - 1, false);
     struct octets came = parts_leaf(&reading->parts);
+    pass_gaps(reading, reading->parts.rest.start, part->in_message);
     struct buffer made = {NULL, 0};
     struct buffer plain = {NULL, 0};
     bool converted;
@@ -408,11 +425,16 @@ static void take_leaf(struct reading *reading, const struct part *part,
     buffer_free(&made);
 }
 
+static bool is_multipart(const struct description *description)
+{
+    return strncmp(description->type, "multipart/", 10) == 0;
+}
+
 /* False: it has to be taken as a leaf. */
 static bool enter_multipart(struct reading *reading, const struct description *description)
 {
     unsigned level = reading->parts.depth;
-    if (strncmp(description->type, "multipart/", 10) != 0 || level == PARTS_DEPTH) {
+    if (!is_multipart(description) || level == PARTS_DEPTH) {
         return false;
     }
     char *boundary = strdup(description->boundary);
@@ -438,9 +460,12 @@ static void take_part(struct reading *reading, const struct part *part)
     if (part->depth > 0) {
         bounce_scan_text(&reading->reader, part->header, place_name(part, &description));
     }
+    bool returns = is_message(description.type) && !is_encoded(&description);
+    if (part->depth >= PARTS_DEPTH && (returns || is_multipart(&description))) {
+        reading->reader.bounce->limits[BOUNCE_LIMIT_DEPTH] = true;
+    }
     if (enter_multipart(reading, &description) ||
-        (is_message(description.type) && !is_encoded(&description) &&
-         parts_enter_message(&reading->parts))) {
+        (returns && parts_enter_message(&reading->parts))) {
         bounce_signs_part(&reading->signs, &signs, (struct octets){NULL, 0});
     } else {
         take_leaf(reading, part, &description);
@@ -511,6 +536,21 @@ static void skip_mailbox_line(struct octets *message)
     }
 }
 
+/* Where the reading ended before the message did. */
+static void note_limits(struct reading *reading)
+{
+    struct bounce *bounce = reading->reader.bounce;
+    const struct gaps *gaps = reading->gaps;
+    bool dropped = gaps != NULL && (gaps->count > 0 || gaps->at_end);
+    bounce->limits[BOUNCE_LIMIT_BODY] = dropped;
+    bounce->limits[BOUNCE_LIMIT_PARTS] =
+        reading->parts.count == PARTS_MAX && reading->parts.rest.length > 0;
+    bounce->limits[BOUNCE_LIMIT_STEPS] = is_used_up(reading);
+    bounce->unsearched = bounce->unsearched || is_used_up(reading) ||
+                         (dropped && (gaps->at_end || reading->gaps_passed < gaps->count ||
+                                      bounce->named_count == 0));
+}
+
 static void read_message(struct reading *reading, struct octets message)
 {
     struct octets header = {message.start, 0};
@@ -533,11 +573,12 @@ static void read_message(struct reading *reading, struct octets message)
     /* An own Message-ID in the content has to be that of the returned copy. */
     drop_own_ids(reading, header, BOUNCE_LABELLED);
     bounce_reader_end(&reading->reader);
+    note_limits(reading);
     reading->reader.bounce->class = bounce_signs_class(&reading->signs);
 }
 
-enum status mime_read_bounce(const char *octets, size_t length, struct budget *budget,
-                             struct bounce **out)
+enum status mime_read_skimmed(const char *octets, size_t length, const struct gaps *gaps,
+                              struct budget *budget, struct bounce **out)
 {
     struct reading *reading = calloc(1, sizeof *reading);
     struct bounce *bounce = bounce_new();
@@ -545,6 +586,8 @@ enum status mime_read_bounce(const char *octets, size_t length, struct budget *b
     *out = NULL;
     if (reading != NULL && bounce != NULL) {
         bounce_reader_start(&reading->reader, bounce, budget);
+        reading->gaps = gaps;
+        reading->start = octets;
         read_message(reading, (struct octets){octets, length});
         for (size_t i = 0; i < PARTS_DEPTH; i++) {
             free(reading->boundaries[i]);
@@ -558,6 +601,12 @@ enum status mime_read_bounce(const char *octets, size_t length, struct budget *b
     bounce_free(bounce);
     free(reading);
     return status;
+}
+
+enum status mime_read_bounce(const char *octets, size_t length, struct budget *budget,
+                             struct bounce **out)
+{
+    return mime_read_skimmed(octets, length, NULL, budget, out);
 }
 
 /* ---------------------------------------------------------------- addresses */

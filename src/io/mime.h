@@ -10,6 +10,7 @@
 
 #include "batv/bounce.h"
 #include "batv/budget.h"
+#include "batv/skim.h"
 
 /* Before the first use; once a process, by one thread. */
 void mime_init(void);
@@ -22,6 +23,12 @@ void mime_init(void);
  */
 enum status mime_read_bounce(const char *octets, size_t length, struct budget *budget,
                              struct bounce **out);
+
+/* The same where octets were dropped from the message: gaps says where. A proof may stand in them
+ * unless they lie in the content of a returned message that is named: its header has what it is
+ * known by. */
+enum status mime_read_skimmed(const char *octets, size_t length, const struct gaps *gaps,
+                              struct budget *budget, struct bounce **out);
 
 /*
  * The mailboxes in the value of a header field such as From (RFC 5322 section 3.4), groups

@@ -71,6 +71,40 @@ static void check_message(const uint8_t *data, size_t size)
     bounce_free(bounce);
 }
 
+/* The second half of the message as a body that is too long: in place, and in pieces. */
+static void check_skimmed(const uint8_t *data, size_t size)
+{
+    char *octets = malloc(size + 1);
+    char *other = malloc(size + 1);
+    struct skim *skim = malloc(sizeof *skim);
+    struct skim *pieces = malloc(sizeof *pieces);
+    struct budget budget = budget_of(size);
+    struct bounce *bounce;
+    require(octets != NULL && other != NULL && skim != NULL && pieces != NULL);
+    memcpy(octets, data, size);
+    memcpy(other, data, size);
+    skim_start(skim, octets, size / 2, size);
+    skim_start(pieces, other, size / 2, size);
+    skim_add(skim, (struct octets){octets + size / 2, size - size / 2});
+    for (size_t i = size / 2; i < size; i++) {
+        skim_add(pieces, (struct octets){(const char *)data + i, 1});
+    }
+    skim_end(skim);
+    skim_end(pieces);
+    require(skim->length <= size && skim->gaps.count <= SKIM_GAPS);
+    require(skim->length == pieces->length && skim->gaps.count == pieces->gaps.count);
+    require(memcmp(octets, other, skim->length) == 0);
+    require(mime_read_skimmed(octets, skim->length, &skim->gaps, &budget, &bounce) == STATUS_OK);
+    require(bounce->limits[BOUNCE_LIMIT_BODY] == (skim->gaps.count > 0 || skim->gaps.at_end));
+    check_ids(bounce);
+    check_rest(bounce);
+    bounce_free(bounce);
+    free(pieces);
+    free(skim);
+    free(other);
+    free(octets);
+}
+
 static bool count(void *context, const char *address)
 {
     size_t *seen = context;
@@ -102,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint64_t start = watch_start();
     check_message(data, size);
+    check_skimmed(data, size);
     check_addresses(data, size);
     watch_end(start, size);
     return 0;

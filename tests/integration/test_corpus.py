@@ -55,7 +55,7 @@ def original_ids(entry):
 
 def parts_of(octets):
     """A message as an MTA hands it over, whatever ends its lines."""
-    lines = re.split(rb"\r\n|\n|\r", octets.lstrip(b"\xef\xbb\xbf\r\n"))
+    lines = re.split(rb"\r\n|\n|\r", octets.lstrip(b"\xef\xbb\xbf \t\r\n"))
     headers = []
     while lines and lines[0]:
         line = lines.pop(0).decode("latin-1")

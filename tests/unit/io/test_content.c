@@ -276,64 +276,145 @@ START_TEST(test_length_of_fields)
 }
 END_TEST
 
-/* A body up to its bound is wanted, and what stands before it is read, with what is behind it not
- * even looked at. */
+/* A body up to its bound is kept as it is, octet for octet: the last line is the ID's. */
 START_TEST(test_length_of_body)
 {
     static const char quoted[] = "\nMessage-ID: <" ORIGINAL ">\n";
-    for (size_t more = 0; more < 2; more++) {
-        for (size_t step = 1000; step <= 65535; step += 64535) {
-            struct content *content = begin();
-            size_t length = MAX_BODY - sizeof quoted + 1;
-            char *text = malloc(step);
-            memset(text, '\n', step);
-            content_header(content, "Subject", "x");
-            for (size_t at = 0; at < length; at += step) {
-                size_t left = length - at;
-                ck_assert(content_body(content, text, left < step ? left : step));
-            }
-            ck_assert(content_body(content, " \n\n\n\n\n", more * 6));
-            /* Of its last octets as many are cut off as came too many: the ID is another then. */
-            ck_assert(!content_body(content, quoted, sizeof quoted - 1));
-            ck_assert(!content_body(content, quoted, sizeof quoted - 1));
-            ck_assert_int_eq(names(read_of(content), ORIGINAL), more == 0);
-            free(text);
-            content_free(content);
+    for (size_t step = 1000; step <= 65535; step += 64535) {
+        struct content *content = begin();
+        size_t length = MAX_BODY - sizeof quoted + 1;
+        char *text = malloc(step);
+        memset(text, '\n', step);
+        content_header(content, "Subject", "x");
+        for (size_t at = 0; at < length; at += step) {
+            size_t left = length - at;
+            ck_assert(content_body(content, text, left < step ? left : step));
         }
+        ck_assert(content_body(content, quoted, sizeof quoted - 1));
+        ck_assert(names(read_of(content), ORIGINAL));
+        ck_assert(content_searched(content));
+        ck_assert(!content_reached(content, BOUNCE_LIMIT_BODY));
+        free(text);
+        content_free(content);
     }
+}
+END_TEST
+
+static void repeat(struct content *content, const char *line, size_t octets)
+{
+    for (size_t at = 0; at < octets; at += strlen(line)) {
+        body_text(content, line);
+    }
+}
+
+/* Bounces that are too long: filler stands before `before`, between it and `behind`, and behind.
+ * The returned message is found where there is one; if it is not, nobody may conclude anything
+ * unless only the content of a returned message that is named was dropped. */
+static const struct {
+    const char *name;
+    const char *filler;
+    const char *before, *behind;
+    bool found, searched;
+} long_bodies[] = {
+    {"a report before it", "report report report\r\n", "--b\r\nContent-Type: text/plain\r\n\r\n",
+     "--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <" ORIGINAL ">\r\n\r\n", true, false},
+    {"its text behind it", "text text text text\r\n", "--b\r\n\r\nreport\r\n",
+     "--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <other@example.com>\r\n\r\n", false,
+     false},
+    {"encoded, behind a picture", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=\r\n",
+     "--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+     "TWVzc2FnZS1JRDogPG9yaWdpbmFsLjFAZXhhbXBsZS5jb20+Cgp4Cg==\r\n",
+     true, false},
+    {"in the text", "text text text text\r\n", "", "\r\n> Message-ID: <" ORIGINAL ">\r\n", true,
+     false},
+    {"nowhere", "text text text text\r\n", "", "", false, false},
+    {"nothing but fields", "X-A: b\r\n", "", "Message-ID: <" ORIGINAL ">\r\n", false, false},
+    {"behind a message", "text text text text\r\n",
+     "--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <other@example.com>\r\n\r\n", "",
+     false, true},
+    {"behind a message without a name", "text text text text\r\n",
+     "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n", "", false, false},
+    {"behind its attachments", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=\r\n",
+     "--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <other@example.com>\r\n"
+     "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\ntext\r\n--c\r\n"
+     "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     "--c\r\nContent-Type: image/png\r\n\r\n", false, true},
+};
+
+START_TEST(test_long_bodies)
+{
+    struct content *content = begin();
+    give_fields(content);
+    body_text(content, long_bodies[_i].before);
+    repeat(content, long_bodies[_i].filler, 2 * MAX_BODY);
+    body_text(content, long_bodies[_i].behind);
+    repeat(content, long_bodies[_i].filler, MAX_BODY / 2);
+    const struct bounce *bounce = read_of(content);
+    ck_assert_msg(names(bounce, ORIGINAL) == long_bodies[_i].found, "%s", long_bodies[_i].name);
+    ck_assert_msg(content_searched(content) == long_bodies[_i].searched, "%s",
+                  long_bodies[_i].name);
+    ck_assert(content_reached(content, BOUNCE_LIMIT_BODY));
+    content_free(content);
+}
+END_TEST
+
+/* What can hold nothing of use is not even asked for. */
+START_TEST(test_end_of_a_long_body)
+{
+    struct content *content = begin();
+    size_t more = 0;
+    while (content_body(content, "Subject: x\r\n", 12)) {
+        more++;
+    }
+    ck_assert_uint_gt(more, MAX_BODY / 12 - 2);
+    ck_assert_uint_lt(more, MAX_BODY / 12 + 2);
+    ck_assert(!content_body(content, "x", 1));
+    content_free(content);
+
+    content = begin();
+    char *line = malloc(MAX_BODY);
+    memset(line, 'x', MAX_BODY);
+    ck_assert(content_body(content, line, MAX_BODY));
+    ck_assert(!content_body(content, line, 1));
+    read_of(content);
+    ck_assert(!content_searched(content));
+    free(line);
+    content_free(content);
 }
 END_TEST
 
 START_TEST(test_body_of_its_own_bound)
 {
     struct content *content = content_new(pool, 10, &nobody);
-    ck_assert(body_text(content, "012345678"));
-    ck_assert(!body_text(content, "9"));
-    ck_assert(!body_text(content, ""));
+    ck_assert(body_text(content, "0123456789"));
     read_of(content);
+    ck_assert(content_searched(content));
     content_free(content);
 
     content = content_new(pool, 10, &nobody);
     ck_assert(!body_text(content, "Message-ID: <" ORIGINAL ">\n"));
     ck_assert(!names(read_of(content), ORIGINAL));
+    ck_assert(!content_searched(content));
     content_free(content);
 }
 END_TEST
 
-/* A file has no more to say than the same message by SMTP. */
+/* A file has as much to say as the same message by SMTP. */
 START_TEST(test_length_of_file)
 {
-    static const char head[] = "Subject: x\n\n";
+    static const char head[] = "\nFrom x\nSubject: x\n\n";
     static const char quoted[] = "\nMessage-ID: <" ORIGINAL ">\n";
-    enum { MOST = HEADERS_MAX + MAX_BODY };
-    char *text = malloc(MOST + 1000);
-    for (int more = 0; more < 2; more++) {
-        memset(text, '\n', MOST + 1000);
+    size_t most = sizeof head - 1 + MAX_BODY;
+    char *text = malloc(most + 10);
+    for (size_t more = 0; more < 10; more++) {
+        memset(text, '\n', most + more);
         memcpy(text, head, sizeof head - 1);
-        memcpy(text + MOST - (sizeof quoted - 1) + 10 * more, quoted, sizeof quoted - 1);
+        memcpy(text + most + more - (sizeof quoted - 1), quoted, sizeof quoted - 1);
         struct content *content = begin();
-        content_message(content, text, MOST + 1000);
-        ck_assert_int_eq(names(read_of(content), ORIGINAL), more == 0);
+        content_message(content, text, most + more);
+        ck_assert(names(read_of(content), ORIGINAL));
+        ck_assert_int_eq(content_searched(content), more == 0);
         content_free(content);
     }
     free(text);
@@ -729,6 +810,8 @@ int main(void)
     tcase_add_test(tcase, test_number_of_fields);
     tcase_add_test(tcase, test_length_of_fields);
     tcase_add_test(tcase, test_length_of_body);
+    tcase_add_loop_test(tcase, test_long_bodies, 0, COUNT_OF(long_bodies));
+    tcase_add_test(tcase, test_end_of_a_long_body);
     tcase_add_test(tcase, test_body_of_its_own_bound);
     tcase_add_test(tcase, test_length_of_file);
     tcase_add_loop_test(tcase, test_digest, 0, sizeof tries / sizeof tries[0]);

@@ -1,0 +1,14 @@
+/* What of a message the reader's limits kept from being read, in words. */
+#ifndef CTL_LIMITS_H
+#define CTL_LIMITS_H
+
+#include "ctl/json.h"
+#include "io/content.h"
+
+/* A line for each limit that the reading of content reached; nothing where it reached none. */
+void limits_print(const struct content *content);
+
+/* Their names as an array "limits"; nothing where it reached none. */
+void limits_json(struct json *json, const struct content *content);
+
+#endif
