@@ -30,4 +30,11 @@ struct received {
 /* value may be folded. */
 void received_read(const char *value, struct received *out);
 
+/*
+ * Each word behind a `by`, wherever it stands, in comments too: a client that chooses its HELO or
+ * its recipient can hide the field's own `by` from received_read with a parenthesis. *at: the
+ * value, then where to go on. False: no further one.
+ */
+bool received_next_host(const char **at, char host[static RECEIVED_HOST]);
+
 #endif

@@ -151,12 +151,28 @@ static bool is_from_outside(const struct transaction *t, const struct received *
            network_list_match(settings->internal_networks, &hop->ip) == NULL;
 }
 
+/* A field of a host of ours whose client has hidden that: nothing that it says is believed. */
+static void find_hidden_host(const struct transaction *t, const char *value, struct received *hop)
+{
+    struct received hidden = {.from = RECEIVED_UNREADABLE};
+    while (!is_own_host(t, &hidden)) {
+        if (!received_next_host(&value, hidden.by)) {
+            return;
+        }
+    }
+    *hop = hidden;
+}
+
 static void take_hop(struct transaction *t, const char *value)
 {
-    if (!t->handed_in && outgoing_asks_hops(t)) {
-        received_read(value, &t->hop);
-        t->handed_in = is_from_outside(t, &t->hop);
+    if (t->handed_in || !outgoing_asks_hops(t)) {
+        return;
     }
+    received_read(value, &t->hop);
+    if (!is_own_host(t, &t->hop)) {
+        find_hidden_host(t, value, &t->hop);
+    }
+    t->handed_in = is_from_outside(t, &t->hop);
 }
 
 const struct received *transaction_handed_in(const struct transaction *t)

@@ -264,14 +264,14 @@ static bool is_local(struct octets protocol)
     return octets_equal(protocol, "local") || octets_begin(protocol, "local-");
 }
 
-static void read_host(struct octets host, struct received *out)
+static void read_host(struct octets text, char host[static RECEIVED_HOST])
 {
-    if (host.length > 0 && host.start[host.length - 1] == '.') {
-        host.length--;
+    if (text.length > 0 && text.start[text.length - 1] == '.') {
+        text.length--;
     }
-    if (host.length < sizeof out->by) {
-        memcpy(out->by, host.start, host.length);
-        out->by[host.length] = '\0';
+    if (text.length < RECEIVED_HOST) {
+        memcpy(host, text.start, text.length);
+        host[text.length] = '\0';
     }
 }
 
@@ -304,7 +304,7 @@ static void read_by(struct reader *reader, struct received *out)
         token = next_token(reader);
     } while (token.kind == TOKEN_COMMENT);
     if (token.kind == TOKEN_WORD) {
-        read_host(token.text, out);
+        read_host(token.text, out->by);
         read_protocol(reader, out);
     }
 }
@@ -331,4 +331,20 @@ void received_read(const char *value, struct received *out)
         out->from = client ? RECEIVED_UNREADABLE : out->from;
         out->authenticated = false;
     }
+}
+
+bool received_next_host(const char **at, char host[static RECEIVED_HOST])
+{
+    struct reader reader = {*at, true, false};
+    struct token token = next_token(&reader);
+    while (token.kind != TOKEN_END && !token_is(&token, "by")) {
+        token = next_token(&reader);
+    }
+    *at = reader.at; /* the next word may be another `by` */
+    token = next_token(&reader);
+    *host = '\0';
+    if (token.kind != TOKEN_END) {
+        read_host(token.text, host);
+    }
+    return token.kind != TOKEN_END;
 }

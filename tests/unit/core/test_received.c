@@ -358,10 +358,40 @@ START_TEST(test_long_host)
 }
 END_TEST
 
+/* Every word behind a `by`, wherever it stands. */
+START_TEST(test_next_host)
+{
+    static const struct {
+        const char *value, *hosts;
+    } rows[] = {
+        {"", ""},
+        {"from a (a [192.0.2.9]) with SMTP", ""},
+        {"from a (a [192.0.2.9]) by mx.example.com. with SMTP", "mx.example.com"},
+        {"from a(by (x [192.0.2.9]) by mx (Postfix)", "x mx"},
+        {"from a( (x [192.0.2.9]) by mx for <\"x) by other with\"@d>; by late", "mx other late"},
+        {"(by)(BY a)by;b\tBy\r\n c", "BY a b c"},
+        {"from baby by by mx", "by mx"},
+        {"from by", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char seen[200] = "";
+        char host[RECEIVED_HOST];
+        const char *at = rows[i].value;
+        while (received_next_host(&at, host)) {
+            strcat(seen, seen[0] != '\0' ? " " : "");
+            strcat(seen, host);
+        }
+        ck_assert_str_eq(seen, rows[i].hosts);
+    }
+}
+END_TEST
+
+/* For both readings of a field. */
 static double seconds_for(const char *piece, size_t length)
 {
     struct timespec before, after;
     struct received seen;
+    char host[RECEIVED_HOST];
     size_t size = strlen(piece);
     char *value = malloc(length + size + 8);
     ck_assert_ptr_nonnull(value);
@@ -371,6 +401,9 @@ static double seconds_for(const char *piece, size_t length)
     }
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
     received_read(value, &seen);
+    const char *at = value;
+    while (received_next_host(&at, host)) {
+    }
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
     free(value);
     return (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
@@ -407,6 +440,7 @@ int main(void)
     TCase *tcase = tcase_create("parts");
     tcase_add_test(tcase, test_protocols);
     tcase_add_test(tcase, test_long_host);
+    tcase_add_test(tcase, test_next_host);
     tcase_add_test(tcase, test_takes_time_by_its_length);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
