@@ -109,7 +109,28 @@ static enum status match_bounce_sender(const struct settings *settings,
     return status;
 }
 
-/* Relays hand in outside mail: they submit nothing, and no list of ours lets their bounces pass. */
+/* Which lists accept a bounce for its client's sake. Relays hand in outside mail, so of all lists
+ * only those that exclude a client by name or network hold for them. */
+static void find_exclusions(struct transaction *t, bool relay)
+{
+    const struct settings *settings = t->snapshot->settings;
+    const struct client *client = t->client;
+    struct message_facts *facts = &t->facts;
+    if (client->address != NULL) {
+        facts->excluded_network = network_list_match(settings->exclude_networks, &client->ip);
+    }
+    if (client->address != NULL && settings->exclude_mail_servers && !relay) {
+        facts->mail_server = network_list_match(settings->mail_servers, &client->ip);
+    }
+    if (client->name != NULL) {
+        facts->excluded_host = host_list_match(settings->exclude_hosts, client->name);
+    }
+    if (client->name != NULL && !relay) {
+        facts->unsigned_host =
+            pattern_list_match_host(settings->exclude_sign_recipients, client->name);
+    }
+}
+
 static void find_client_facts(struct transaction *t, const char *user)
 {
     const struct settings *settings = t->snapshot->settings;
@@ -130,19 +151,8 @@ static void find_client_facts(struct transaction *t, const char *user)
     facts->asks[FACT_PATTERN] = settings->evidence.enabled;
     facts->asks[FACT_CLASS] = settings->evidence.enabled;
     facts->class = BOUNCE_UNREAD;
-    if (relay || !facts->bounce) {
-        return;
-    }
-    if (client->address != NULL) {
-        facts->excluded_network = network_list_match(settings->exclude_networks, &client->ip);
-        if (settings->exclude_mail_servers) {
-            facts->mail_server = network_list_match(settings->mail_servers, &client->ip);
-        }
-    }
-    if (client->name != NULL) {
-        facts->excluded_host = host_list_match(settings->exclude_hosts, client->name);
-        facts->unsigned_host =
-            pattern_list_match_host(settings->exclude_sign_recipients, client->name);
+    if (facts->bounce) {
+        find_exclusions(t, relay);
     }
 }
 

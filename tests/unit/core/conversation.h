@@ -112,11 +112,12 @@ static inline struct site *site_make(void)
     settings->internal_networks = NETWORKS("10.0.0.0/8", "127.0.0.0/8", "::1");
     settings->mail_servers = NETWORKS("198.51.100.0/24", "10.0.0.0/8");
     settings->relays = NETWORKS("10.9.9.9");
-    settings->exclude_networks = NETWORKS("203.0.113.0/24", "10.9.9.0/24");
-    settings->exclude_hosts = HOSTS("*.partner.test");
+    settings->exclude_networks = NETWORKS("203.0.113.0/24");
+    settings->exclude_hosts = HOSTS("mx.partner.test");
     settings->exclude_recipients = PATTERNS("postmaster@*", "abuse@*", "SRS0=*@*", "SRS1=*@*");
     settings->exclude_sign_senders = PATTERNS("nosign@*");
-    settings->exclude_sign_recipients = PATTERNS("*@lists.test", "*@*.unsigned.test", "one@x.test");
+    settings->exclude_sign_recipients =
+        PATTERNS("*@lists.test", "*@*.unsigned.test", "*@*.partner.test", "one@x.test");
     settings->exclude_sign_networks = NETWORKS("10.5.0.0/16");
     settings->exclude_sign_hosts = HOSTS("printer.example.com");
     site->settings = settings;

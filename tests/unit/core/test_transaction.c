@@ -42,6 +42,18 @@ static void do_not_exclude(struct site *site)
     site->settings->exclude_mail_servers = false;
 }
 
+static void exclude_relay_by_network(struct site *site)
+{
+    network_list_free(site->settings->exclude_networks);
+    site->settings->exclude_networks = NETWORKS("10.9.9.0/24");
+}
+
+static void exclude_relay_by_name(struct site *site)
+{
+    host_list_free(site->settings->exclude_hosts);
+    site->settings->exclude_hosts = HOSTS("*.partner.test");
+}
+
 static void no_bounce_senders(struct site *site)
 {
     pattern_list_free(site->settings->bounce_senders);
@@ -1315,15 +1327,25 @@ static const struct conversation exclusions[] = {
          NULL_SENDER},
     {.name = "a host", .who = EXCLUDED_HOST, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
-         EXCLUDED("mx.partner.test[192.0.2.77]", ALICE, "exclude.hosts:*.partner.test")
+         EXCLUDED("mx.partner.test[192.0.2.77]", ALICE, "exclude.hosts:mx.partner.test")
          NULL_SENDER},
-    {.name = "a relay, for all the lists that it is in", .who = RELAY, .sender = "<>",
-     .recipients = {"<" ALICE ">"},
+    {.name = "a relay, for the lists of our own hosts and of domains that we do not sign to",
+     .who = RELAY, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
          REFUSED
          "verify client=gateway.partner.test[10.9.9.9] from=<> rcpt=<" ALICE
          "> result=missing class=- proof=none action=reject rule=verify.action\n"},
+    {.name = "a relay, in an excluded network", .who = RELAY, .prepare = exclude_relay_by_network,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         EXCLUDED("gateway.partner.test[10.9.9.9]", ALICE, "exclude.networks:10.9.9.0/24")
+         NULL_SENDER},
+    {.name = "a relay, an excluded host", .who = RELAY, .prepare = exclude_relay_by_name,
+     .sender = "<>", .recipients = {"<" ALICE ">"},
+     .expected =
+         EXCLUDED("gateway.partner.test[10.9.9.9]", ALICE, "exclude.hosts:*.partner.test")
+         NULL_SENDER},
     {.name = "a recipient", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<PostMaster@example.com>"},
      .expected =
