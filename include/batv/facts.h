@@ -35,7 +35,7 @@ enum answer {
     ANSWER_YES,
     ANSWER_EXHAUSTED,  /* it would be yes, had it not been used up: no proof */
     ANSWER_OVERLOADED, /* too much to look at just now: at most deferred */
-    ANSWER_UNAVAILABLE /* it cannot be asked: never a ground to refuse or defer */
+    ANSWER_UNAVAILABLE /* it cannot be asked: never a ground to reject, on_error answers instead */
 };
 
 /* Who talks to the MTA. The strings belong to whoever made it. */
@@ -60,6 +60,7 @@ struct message_facts {
     bool relay_unproven; /* by a client in relays that has not handed in a valid tag yet */
     bool authenticated;  /* by an authenticated client, and exclude.authenticated is on */
     bool paused;
+    bool on_error_accepts;        /* on_error = "accept" */
     bool at_rcpt;                 /* judged before the content: no evidence */
     bool asks[FACT_COUNT];        /* by the configuration */
     enum bounce_class class;      /* BOUNCE_UNREAD until the content has been read */
@@ -73,8 +74,10 @@ struct message_facts {
 
 struct recipient_facts {
     struct tag_check check;
-    const char *excluded; /* exclude.recipients; NULL: none */
-    bool too_long;        /* its tagged form would be, so it never gets a tag */
+    const char *excluded;    /* exclude.recipients; NULL: none */
+    bool too_long;           /* its tagged form would be, so it never gets a tag */
+    bool unknown_untaggable; /* such an address, of which the journal cannot say that it never sent:
+                                there is none, or it does not reach back far enough */
     bool own_name;       /* of the host: judged as in the first of `domains`, which does not sign */
     bool key_missed;     /* the tag's key was revoked before its tags expired: rule key-gone */
     bool journal_young;  /* the journal does not reach back as far as `auto` waits */

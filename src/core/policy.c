@@ -3,7 +3,7 @@
  * first that applies decides; a rule may need a fact that costs I/O, which is then asked for by
  * name. For ordinary mail there is one question only: is the tag a forgery?
  *
- * Pure: all that a decision depends on is in the facts. A fact that is unavailable never refuses.
+ * Pure: all that a decision depends on is in the facts. A fact that is unavailable never rejects.
  */
 #include "batv/policy.h"
 
@@ -116,8 +116,7 @@ static enum rule_answer rule_untaggable(const struct question *q)
     if (answer == ANSWER_YES && !q->message->names_message_id) {
         return decide(q, ACTION_ACCEPT, NULL);
     }
-    bool may_not_be_known = q->recipient->too_long && q->recipient->journal_young;
-    return may_not_be_known ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
+    return q->recipient->unknown_untaggable ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
 }
 
 static enum rule_answer rule_key_gone(const struct question *q)
@@ -319,22 +318,43 @@ static enum rule_answer try_rule(const struct question *q, size_t index)
     return rule_evidence(q, bounce_rules[index].fact, bounce_rules[index].proof);
 }
 
-/* A proof that could not be asked for might have been there: the bounce is let in and logged, under
- * the name of what was not to be had. One that there was too much of is asked for again when the
- * message comes again: letting it in would make a flood the way in. */
+/* What a fact that has no answer leaves of a verdict. What cannot be obtained is an error of our
+ * own, which on_error answers. What there was too much of is asked for again when the message comes
+ * again: accepting it would make a flood the way in. */
+static enum action most_without(const struct question *q, enum answer answer)
+{
+    switch (answer) {
+    case ANSWER_UNAVAILABLE:
+        return q->message->on_error_accepts ? ACTION_LOG : ACTION_TEMPFAIL;
+    case ANSWER_OVERLOADED:
+        return ACTION_TEMPFAIL;
+    case ANSWER_UNASKED:
+    case ANSWER_NO:
+    case ANSWER_YES:
+    case ANSWER_EXHAUSTED:
+        break;
+    }
+    return ACTION_DISCARD;
+}
+
+/* A proof that could not be asked for might have been there: nothing worse than deferring is
+ * decided without it. The rule is then that of the fact that is missing. */
 static void spare_unavailable(const struct question *q)
 {
+    enum action most = ACTION_DISCARD;
+    const char *rule = NULL;
     for (size_t i = 0; i < BOUNCE_RULES; i++) {
         enum fact fact = bounce_rules[i].fact;
         enum answer answer = fact != FACT_COUNT ? q->recipient->answers[fact] : ANSWER_NO;
-        enum action most = answer == ANSWER_UNAVAILABLE  ? ACTION_LOG
-                           : answer == ANSWER_OVERLOADED ? ACTION_TEMPFAIL
-                                                         : ACTION_DISCARD;
-        if (q->verdict->action > most) {
-            q->verdict->action = most;
-            q->verdict->rule = bounce_rules[i].name;
-            q->verdict->cause = CAUSE_UNVERIFIED;
+        if (most_without(q, answer) < most) {
+            most = most_without(q, answer);
+            rule = bounce_rules[i].name;
         }
+    }
+    if (rule != NULL && q->verdict->action > ACTION_TEMPFAIL) {
+        q->verdict->action = most;
+        q->verdict->rule = rule;
+        q->verdict->cause = CAUSE_UNVERIFIED;
     }
 }
 

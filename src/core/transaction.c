@@ -145,6 +145,7 @@ static void find_client_facts(struct transaction *t, const char *user)
         user != NULL ||
         (!relay && (client->local || list_has_client(settings->internal_networks, client)));
     facts->paused = t->snapshot->paused;
+    facts->on_error_accepts = settings->on_error == ACTION_ACCEPT;
     facts->asks[FACT_TAG_IN_BODY] = settings->evidence.enabled && settings->evidence.tag_in_body;
     facts->asks[FACT_HEADER] = settings->evidence.enabled;
     facts->asks[FACT_JOURNAL] = settings->evidence.enabled && settings->evidence.journal;
@@ -301,6 +302,8 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     }
     bool journal_is_old = snapshot_journal_is_old(t->snapshot, now);
     r->facts.journal_young = t->facts.asks[FACT_JOURNAL] && !journal_is_old;
+    r->facts.unknown_untaggable =
+        r->facts.too_long && (!settings->evidence.journal || !journal_is_old);
     r->facts.marks_expected = (t->facts.asks[FACT_PATTERN] && r->rules->message_ids != NULL) ||
                               (t->facts.asks[FACT_JOURNAL] && journal_is_old);
     return name_recipient(r);

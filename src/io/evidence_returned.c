@@ -263,8 +263,8 @@ static enum answer ask_pattern(void *self, const struct question *q)
 
 /* --------------------------------------------------------------- untaggable */
 
-/* Without a journal file, or one that can be read, nothing can be denied of an address that never
- * gets a tag; of others it says nothing. */
+/* A journal that cannot be read could have said so of an address that never gets a tag; of others
+ * it says nothing. */
 static enum answer ask_untaggable(void *context, const struct question *q)
 {
     const struct evidence_returned *self = context;
@@ -279,7 +279,6 @@ static enum answer ask_untaggable(void *context, const struct question *q)
         }
         knows = knows && answer == JOURNAL_NO;
     }
-    knows = knows && asked.settings->evidence.journal;
     return asked.too_long && !knows ? ANSWER_UNAVAILABLE : ANSWER_NO;
 }
 

@@ -363,7 +363,7 @@ static void verified(struct message *m, const struct decision *d)
         require(d->result == RESULT_VALID);
         require(d->verdict.action == ACTION_ACCEPT || d->verdict.cause == CAUSE_GUESSING);
     }
-    require(!r->unavailable || d->verdict.action <= ACTION_LOG);
+    require(!r->unavailable || d->verdict.action <= ACTION_TEMPFAIL);
     require(!now_heard->who->local || d->verdict.action <= ACTION_LOG);
 }
 

@@ -90,7 +90,8 @@ def test_an_mta_that_can_skip_nothing(running, steps):
 
 
 def test_connections_from_before_evidence_was_switched_on(batvd):
-    """They do not show their mail: no header, no proof, nothing refused that would need one."""
+    """They do not show their mail: no header, no proof. What would need one is asked for again, which
+    comes by a connection of its own."""
     off = {**CONFIG, "evidence": {"enabled": False}}
     instance = batvd(off).start()
     with session(instance) as outside, session(instance, **INSIDE) as inside:
@@ -98,7 +99,7 @@ def test_connections_from_before_evidence_was_switched_on(batvd):
         out = inside.message(f"<{ALICE}>", [f"<{answers.FAR}>"])
         assert out.verdict == "accept" and out.new_sender
         out = outside.message("<>", [f"<{ALICE}>"])
-        assert out.verdict == "accept"
+        assert out.verdict == "tempfail"
         assert outside.message("<>", [f"<{instance.tagged(ALICE)}>"]).verdict == "accept"
     headers, _ = submit(instance)
     assert judge(instance, bounce_of(headers)).verdict == "accept"

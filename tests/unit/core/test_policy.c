@@ -944,7 +944,7 @@ START_TEST(test_class_unknown)
         {ANSWER_NO, "reject verify.action"},
         {ANSWER_EXHAUSTED, "reject verify.action"},
         {ANSWER_OVERLOADED, "tempfail verify.class would=reject"},
-        {ANSWER_UNAVAILABLE, "log verify.class would=reject"},
+        {ANSWER_UNAVAILABLE, "tempfail verify.class would=reject"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct facts facts = facts_make();
@@ -1229,7 +1229,8 @@ static const struct {
     {ANSWER_NO, false, true, true, "log untaggable"},
     {ANSWER_NO, true, true, true, "log untaggable"},
     {ANSWER_NO, false, false, true, "reject verify.action"},
-    {ANSWER_UNAVAILABLE, false, true, false, "log untaggable would=reject"},
+    {ANSWER_UNAVAILABLE, false, true, false, "tempfail untaggable would=reject"},
+    {ANSWER_UNAVAILABLE, false, true, true, "log untaggable"},
 };
 
 START_TEST(test_untaggable)
@@ -1248,6 +1249,7 @@ START_TEST(test_untaggable)
         facts.message.at_rcpt = at_rcpt == 1;
         facts.recipient.too_long = untaggable[_i].too_long;
         facts.recipient.journal_young = untaggable[_i].young;
+        facts.recipient.unknown_untaggable = untaggable[_i].too_long && untaggable[_i].young;
         struct verdict verdict = decide(&facts, answers, &asked);
         verdict_text(&verdict, cell);
         ck_assert_str_eq(cell, untaggable[_i].expected);
@@ -1269,6 +1271,20 @@ static const char *first_rule(const enum answer answers[FACT_COUNT], unsigned as
     return by_class ? "verify.class" : NULL;
 }
 
+/* The first of which nothing is known. */
+static const char *first_missing(const enum answer answers[FACT_COUNT], unsigned asked)
+{
+    for (size_t i = 0; i < PROOFS; i++) {
+        enum answer answer = answers[proofs[i].fact];
+        if ((asked >> proofs[i].fact & 1) != 0 &&
+            (answer == ANSWER_UNAVAILABLE || answer == ANSWER_OVERLOADED)) {
+            return proofs[i].rule;
+        }
+    }
+    const char *unavailable = first_rule(answers, asked, ANSWER_UNAVAILABLE);
+    return unavailable != NULL ? unavailable : first_rule(answers, asked, ANSWER_OVERLOADED);
+}
+
 static enum action action_of(const char *cell)
 {
     char word[20];
@@ -1279,10 +1295,10 @@ static enum action action_of(const char *cell)
 }
 
 /* The contract once more: the first proof accepts. Without one the domain's action holds, but
- * nothing beyond logging where something could not be asked, and nothing beyond deferring where
- * there was too much to look at. */
+ * nothing beyond deferring where something could not be asked or there was too much to look at, and
+ * nothing beyond logging where on_error accepts what could not be asked. */
 static void expect(const char *cell, const enum answer answers[FACT_COUNT], unsigned asked,
-                   char out[static CELL])
+                   bool on_error_accepts, char out[static CELL])
 {
     const char *proven = first_rule(answers, asked & ~(1U << FACT_CLASS), ANSWER_YES);
     if (proven != NULL) {
@@ -1290,14 +1306,14 @@ static void expect(const char *cell, const enum answer answers[FACT_COUNT], unsi
         return;
     }
     const char *unavailable = first_rule(answers, asked, ANSWER_UNAVAILABLE);
-    const char *overloaded = first_rule(answers, asked, ANSWER_OVERLOADED);
+    const char *missing = first_missing(answers, asked);
     const char *exhausted = first_rule(answers, asked & ~(1U << FACT_CLASS), ANSWER_EXHAUSTED);
     enum action action = action_of(cell);
     int used = snprintf(out, CELL, "%s", cell);
-    if (unavailable != NULL && action > ACTION_LOG) {
+    if (unavailable != NULL && on_error_accepts && action > ACTION_TEMPFAIL) {
         used = snprintf(out, CELL, "log %s would=%s", unavailable, action_name(action));
-    } else if (overloaded != NULL && action > ACTION_TEMPFAIL) {
-        used = snprintf(out, CELL, "tempfail %s would=%s", overloaded, action_name(action));
+    } else if (missing != NULL && action > ACTION_TEMPFAIL) {
+        used = snprintf(out, CELL, "tempfail %s would=%s", missing, action_name(action));
     }
     if (exhausted != NULL) {
         snprintf(out + used, CELL - (size_t)used, " proof=exhausted");
@@ -1309,9 +1325,10 @@ static void expect(const char *cell, const enum answer answers[FACT_COUNT], unsi
 START_TEST(test_all_answers)
 {
     enum { KINDS = ANSWER_UNAVAILABLE, COMBINATIONS = KINDS * KINDS * KINDS * KINDS * KINDS };
-    for (unsigned n = 0; n < 2 * COMBINATIONS; n++) {
+    for (unsigned n = 0; n < 4 * COMBINATIONS; n++) {
         enum answer answers[FACT_COUNT];
-        bool signs = n < COMBINATIONS;
+        bool on_error_accepts = n >= 2 * COMBINATIONS;
+        bool signs = n % (2 * COMBINATIONS) < COMBINATIONS;
         for (unsigned f = 0, rest = n % COMBINATIONS; f < FACT_COUNT; f++, rest /= KINDS) {
             answers[f] = (enum answer)(ANSWER_NO + rest % KINDS);
         }
@@ -1324,6 +1341,7 @@ START_TEST(test_all_answers)
             }
             struct facts facts = signs ? facts_make() : facts_with_patterns();
             facts.message.names_message_id = !signs; /* whatever cannot be read now */
+            facts.message.on_error_accepts = on_error_accepts;
             facts.rules.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
             set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
@@ -1331,31 +1349,38 @@ START_TEST(test_all_answers)
             unsigned asked;
             char expected[CELL];
             decide(&facts, answers, &asked);
-            expect(bounces[_i].cells[c], answers, asked, expected);
+            expect(bounces[_i].cells[c], answers, asked, on_error_accepts, expected);
             check_decision(&before, answers, expected, bounces[_i].name, columns[c].name, &asked);
         }
     }
 }
 END_TEST
 
-/* What the class decides is held back in the same way; accepting and logging never are. */
+/* What the class decides is held back in the same way; what is no worse than deferring never is. */
 START_TEST(test_class_and_unavailable)
 {
-    static const enum answer kinds[] = {ANSWER_OVERLOADED, ANSWER_UNAVAILABLE};
+    static const struct {
+        enum answer answer;
+        bool on_error_accepts;
+        enum action most;
+    } kinds[] = {{ANSWER_OVERLOADED, false, ACTION_TEMPFAIL},
+                 {ANSWER_OVERLOADED, true, ACTION_TEMPFAIL},
+                 {ANSWER_UNAVAILABLE, false, ACTION_TEMPFAIL},
+                 {ANSWER_UNAVAILABLE, true, ACTION_LOG}};
     for (int action = ACTION_ACCEPT; action < ACTION_COUNT; action++) {
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {
             struct facts facts = facts_make();
-            enum answer answers[FACT_COUNT] = {ANSWER_NO, ANSWER_NO, kinds[k], ANSWER_NO,
+            enum answer answers[FACT_COUNT] = {ANSWER_NO, ANSWER_NO, kinds[k].answer, ANSWER_NO,
                                                ANSWER_YES};
-            enum action most = kinds[k] == ANSWER_UNAVAILABLE ? ACTION_LOG : ACTION_TEMPFAIL;
+            facts.message.on_error_accepts = kinds[k].on_error_accepts;
             const char *name = action_name((enum action)action);
             char expected[CELL];
             unsigned asked;
             set_classes(&facts, (enum action)action);
             snprintf(expected, sizeof expected, "%s verify.class.dsn", name);
-            if ((enum action)action > most) {
+            if ((enum action)action > ACTION_TEMPFAIL) {
                 snprintf(expected, sizeof expected, "%s evidence.journal would=%s",
-                         action_name(most), name);
+                         action_name(kinds[k].most), name);
             }
             check_decision(&facts, answers, expected, "missing", name, &asked);
         }

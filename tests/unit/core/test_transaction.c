@@ -199,6 +199,12 @@ static void cannot_be_read(struct site *site)
     answer_all(site, ANSWER_UNAVAILABLE);
 }
 
+static void cannot_be_read_errors_accept(struct site *site)
+{
+    cannot_be_read(site);
+    site->settings->on_error = ACTION_ACCEPT;
+}
+
 static void names_nothing(struct site *site)
 {
     site_evidence(site);
@@ -1718,13 +1724,12 @@ static const struct conversation evidence[] = {
          "accept\n"
          PROVEN(ALICE, "missing", "journal")
          NULL_SENDER},
-    {.name = "a proof that cannot be had", .who = OUTSIDE, .prepare = journal_is_away,
+    {.name = "a proof that cannot be obtained", .who = OUTSIDE, .prepare = journal_is_away,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
-         "accept\n"
-         DSN(ALICE, "missing", "log would=reject rule=evidence.journal")
-         NULL_SENDER},
+         UNVERIFIED
+         DSN(ALICE, "missing", "tempfail would=reject rule=evidence.journal")},
     {.name = "too much is being read", .who = OUTSIDE, .prepare = too_much, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
@@ -1742,12 +1747,20 @@ static const struct conversation evidence[] = {
      .recipients = {"<" ALICE ">", "<a@tempfail.example>", "<a@quarantine.example>"},
      .expected =
          CONTENT
+         UNVERIFIED
+         BOUNCE(ALICE, "missing", "tempfail would=reject rule=evidence.tag-in-body")
+         BOUNCE("a@tempfail.example", "missing", "tempfail rule=verify.action")
+         BOUNCE("a@quarantine.example", "missing",
+                "quarantine applied=tempfail rule=verify.action")},
+    {.name = "nothing can be read, and errors accept", .who = OUTSIDE,
+     .prepare = cannot_be_read_errors_accept, .sender = "<>",
+     .recipients = {"<" ALICE ">", "<a@quarantine.example>"},
+     .expected =
+         CONTENT
+         "quarantine\n"
          "accept\n"
          BOUNCE(ALICE, "missing", "log would=reject rule=evidence.tag-in-body")
-         BOUNCE("a@tempfail.example", "missing",
-                "log would=tempfail rule=evidence.tag-in-body")
-         BOUNCE("a@quarantine.example", "missing",
-                "log would=quarantine rule=evidence.tag-in-body")
+         BOUNCE("a@quarantine.example", "missing", "quarantine rule=verify.action")
          NULL_SENDER},
     {.name = "one is proven, the other has its tag", .who = OUTSIDE, .prepare = prove_by_journal,
      .sender = "<>", .recipients = {"<{0 " ALICE "}>", "<bob@example.com>"},
