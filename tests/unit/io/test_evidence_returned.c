@@ -735,9 +735,9 @@ START_TEST(test_no_journal)
 {
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     desk.evidence.journal = NULL;
-    check_alice("it cannot be asked", DSN(ID), "dsn none log evidence.journal\n");
+    check_alice("it cannot be asked", DSN(ID), "dsn none tempfail evidence.journal\n");
     check_alice("nor if there is nothing to ask", REPLY(""),
-                "autoreply none log evidence.journal\n");
+                "autoreply none tempfail evidence.journal\n");
     check_times(2 * ALLOWED, "the header proves without it",
                 DSN(EVIDENCE "{evidence " ALICE "}\n" ID), BY("header"));
     check_alice("so does a tag", DSN("Return-Path: <{0 " ALICE "}>\n"), BY("tag-in-body"));
@@ -765,7 +765,7 @@ START_TEST(test_unreadable_journal)
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     check_alice("known", DSN(ID), BY("journal"));
     check_alice("unknown", DSN("Message-ID: <sent.2@example.com>"),
-                "dsn none log evidence.journal\n");
+                "dsn none tempfail evidence.journal\n");
     check_alice("unknown, with the header",
                 DSN("Message-ID: <sent.2@example.com>\n" EVIDENCE "{evidence " ALICE "}"),
                 BY("header"));
@@ -840,7 +840,7 @@ START_TEST(test_not_shown)
     desk.site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("x");
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     judge(three, NULL, &text);
-    ck_assert_str_eq(text.out, "- none log evidence.tag-in-body\n- none log verify.action\n"
+    ck_assert_str_eq(text.out, "- none tempfail evidence.tag-in-body\n- none log verify.action\n"
                                "- none log sign.enabled\n");
 }
 END_TEST
