@@ -3,9 +3,10 @@
  *
  *   v=1; d=DDDDD; n=NONCE; s=MAC[,MAC...]
  *
- * d is the day on which it was made (batv/day.h), n 8 random octets, and for each answer address
- * there is a MAC over day, nonce and that address, by the ring's evidence secret. Not bound to the
- * Message-ID, which relays replace. Pure.
+ * d is the day on which it was made (batv/day.h), n 8 octets that nobody can guess, and for each
+ * answer address there is a MAC over day, nonce and that address, by the ring's evidence secret. A
+ * Message-ID that came back, or none, makes no difference to whether it proves: relays replace
+ * them. Pure.
  */
 #ifndef BATV_EVIDENCE_H
 #define BATV_EVIDENCE_H
@@ -48,6 +49,18 @@ bool evidence_names_have(const struct evidence_names *names, const char *address
 bool evidence_names_meet(const struct evidence_names *a, const struct evidence_names *b);
 /* The one without the last extension octets; itself where none fits. */
 size_t evidence_names_without(const struct evidence_names *names, size_t extension);
+
+/*
+ * The nonce of a message whose Message-ID the journal knows, by the ring's current (0) or previous
+ * (1) evidence secret: the uses of its Message-ID and of its header can be counted as one.
+ * Brackets, white space and folding in message_id do not count. STATUS_NOT_FOUND: the ring has no
+ * such secret.
+ */
+enum status evidence_nonce(const struct ring *ring, unsigned secret, const char *message_id,
+                           uint8_t nonce[static EVIDENCE_NONCE]);
+
+void evidence_nonce_format(const uint8_t nonce[static EVIDENCE_NONCE],
+                           char out[static EVIDENCE_NONCE_HEX]);
 
 /*
  * The header's value for 1 to EVIDENCE_ADDRESSES folded, distinct addresses, itself folded so that

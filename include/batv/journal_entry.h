@@ -9,6 +9,7 @@
 #define BATV_JOURNAL_ENTRY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "batv/ring.h"
@@ -23,9 +24,15 @@ enum {
 struct journal_entry {
     uint8_t key[JOURNAL_KEY];
     int64_t expires;  /* the first day on which it proves nothing any more */
-    unsigned used;    /* bounces that it has proved */
+    unsigned used;    /* bounces that it has proved; of a Message-ID, see io/uses.h */
     unsigned allowed; /* how many it may */
 };
+
+struct mac;
+
+/* Absorbs a Message-ID as keys do: without brackets, white space and folding. How many octets it
+ * had. */
+size_t journal_entry_add_id(struct mac *mac, const char *message_id);
 
 /* The key by the ring's current (0) or previous (1) evidence secret. address as evidence_address
  * makes it; brackets, white space and folding in message_id do not count. STATUS_NOT_FOUND: the

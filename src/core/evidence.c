@@ -7,7 +7,10 @@
  *
  * d is the day as decimal text, as it stands in the value (20779); n the nonce as 16 hexadecimal
  * digits in lower case; address local@domain as evidence_address makes it; no NUL at the end. In
- * the value a MAC is 24 hexadecimal digits in lower case.
+ * the value a MAC is 24 hexadecimal digits in lower case. The nonce is random, or where the
+ * message's Message-ID is journalled, the first 8 octets of the same MAC over
+ *
+ *   batv-nonce-1 NUL Message-ID
  *
  * What comes back has been through other people's hands: folded anew, unfolded, quoted. So white
  * space is dropped wherever it stands, and letters may be of either case; for all else a value is
@@ -25,6 +28,7 @@
 
 #include "batv/address.h"
 #include "batv/day.h"
+#include "batv/journal_entry.h"
 
 enum {
     CODE = 12, /* octets of a MAC */
@@ -38,6 +42,7 @@ enum {
 };
 
 static const char context[] = "batv-evidence-1"; /* its NUL is part of what is absorbed */
+static const char nonce_context[] = "batv-nonce-1";
 static const char hex_digits[] = "0123456789abcdef";
 
 static void octets_to_hex(const uint8_t *octets, size_t length, char *out)
@@ -138,6 +143,25 @@ static enum status make_code(const struct mac_key *key, const char *day, const c
     return mac_finish(mac, code, CODE);
 }
 
+enum status evidence_nonce(const struct ring *ring, unsigned secret, const char *message_id,
+                           uint8_t nonce[static EVIDENCE_NONCE])
+{
+    const struct mac_key *key = ring_evidence_mac(ring, secret);
+    if (key == NULL) {
+        return STATUS_NOT_FOUND;
+    }
+    struct mac *mac = mac_start(key);
+    mac_add(mac, nonce_context, sizeof nonce_context);
+    (void)journal_entry_add_id(mac, message_id);
+    return mac_finish(mac, nonce, EVIDENCE_NONCE);
+}
+
+void evidence_nonce_format(const uint8_t nonce[static EVIDENCE_NONCE],
+                           char out[static EVIDENCE_NONCE_HEX])
+{
+    octets_to_hex(nonce, EVIDENCE_NONCE, out);
+}
+
 /* Making. */
 
 struct writer {
@@ -178,7 +202,7 @@ enum status evidence_format(const struct ring *ring, const char *const addresses
     }
 
     snprintf(day, sizeof day, "%" PRId64, day_of(now));
-    octets_to_hex(nonce, EVIDENCE_NONCE, nonce_hex);
+    evidence_nonce_format(nonce, nonce_hex);
     snprintf(piece, sizeof piece, "v=1; d=%s; n=%s;", day, nonce_hex);
     put(&writer, "", piece);
     for (size_t i = 0; i < count; i++) {

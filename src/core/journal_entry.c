@@ -25,8 +25,7 @@ static const char note_word[] = "journal-note";
 /* What a Message-ID gets on its way, and what ends it, is no part of it. */
 static const char id_noise[] = " \t\r\n<>";
 
-/* Octets that counted. */
-static size_t add_id(struct mac *mac, const char *id)
+size_t journal_entry_add_id(struct mac *mac, const char *id)
 {
     size_t added = 0;
     for (const char *at = id + strspn(id, id_noise); *at != '\0'; at += strspn(at, id_noise)) {
@@ -48,7 +47,7 @@ enum status journal_entry_key(const struct ring *ring, unsigned secret, const ch
     struct mac *mac = mac_start(mac_key);
     mac_add(mac, key_word, sizeof key_word);
     mac_add(mac, address, strlen(address) + 1);
-    size_t length = add_id(mac, message_id);
+    size_t length = journal_entry_add_id(mac, message_id);
     enum status status = mac_finish(mac, key, JOURNAL_KEY);
     return status == STATUS_OK && length == 0 ? STATUS_INVALID : status;
 }

@@ -262,6 +262,22 @@ static void choose_evidence(struct transaction *t)
     outgoing->journaled = !t->handed_in;
 }
 
+/* Of a message whose Message-ID is journalled it follows from that, so that the uses of both are
+ * counted as one. */
+static enum status choose_nonce(struct transaction *t)
+{
+    struct outgoing *outgoing = &t->outgoing;
+    bool known = outgoing->journaled && outgoing->message_id != NULL &&
+                 t->snapshot->settings->evidence.journal;
+    if (!known) {
+        return STATUS_OK;
+    }
+    enum status status =
+        evidence_nonce(t->snapshot->ring, 0, outgoing->message_id, outgoing->nonce);
+    outgoing->has_nonce = status == STATUS_OK;
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 enum status outgoing_decide(struct transaction *t, time_t now)
 {
     struct outgoing *outgoing = &t->outgoing;
@@ -275,6 +291,9 @@ enum status outgoing_decide(struct transaction *t, time_t now)
     enum status status = outgoing_add_owners(t);
     if (status == STATUS_OK && outgoing->copy_count > 0) {
         status = judge_copies(t, now);
+    }
+    if (status == STATUS_OK) {
+        status = choose_nonce(t);
     }
     bool can_make = outgoing->has_nonce && outgoing->proven > 0 &&
                     ring_evidence_mac(t->snapshot->ring, 0) != NULL;

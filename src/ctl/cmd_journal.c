@@ -17,6 +17,7 @@
 #include "ctl/json.h"
 #include "ctl/print.h"
 #include "ctl/running.h"
+#include "io/evidence_returned.h"
 #include "io/journal.h"
 
 /* Everything that is no answer. Returns CTL_UNABLE. */
@@ -185,11 +186,13 @@ static bool look(const struct ctl *ctl, const struct ring *ring, const struct ev
         return false;
     }
     lookup->birth = journal_birth(journal);
+    struct message_use use = {.name = ""};
     lookup->answer = JOURNAL_NO;
     for (size_t i = 0; i < names->count && lookup->answer == JOURNAL_NO; i++) {
-        lookup->answer = journal_look(journal, ring, names->texts[i], lookup->message_id,
-                                      time(NULL), &lookup->entry);
+        lookup->answer =
+            evidence_look(journal, ring, names->texts[i], lookup->message_id, time(NULL), &use);
     }
+    lookup->entry = use.entry;
     if (lookup->answer == JOURNAL_UNAVAILABLE) {
         ctl_error("%s", journal_trouble(journal, &why) ? why.text : "the journal cannot be read");
     }

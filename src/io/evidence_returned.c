@@ -17,9 +17,45 @@
 #include "batv/tag.h"
 #include "io/uses.h"
 
-void evidence_use_name(const char *nonce, char out[static EVIDENCE_USE_NAME])
+void evidence_use_name(const char *nonce, bool journalled, char out[static EVIDENCE_USE_NAME])
 {
-    snprintf(out, EVIDENCE_USE_NAME, "evidence:%s", nonce);
+    snprintf(out, EVIDENCE_USE_NAME, "%s:%s", journalled ? "message" : "evidence", nonce);
+}
+
+/* By the secret that its entry was made with. */
+static enum status name_use(const struct ring *ring, const char *address, const char *message_id,
+                            struct message_use *use)
+{
+    uint8_t key[JOURNAL_KEY];
+    uint8_t nonce[EVIDENCE_NONCE];
+    char hex[EVIDENCE_NONCE_HEX];
+    enum status status = journal_entry_key(ring, 0, address, message_id, key);
+    bool current = status == STATUS_OK && memcmp(key, use->entry.key, JOURNAL_KEY) == 0;
+    status = evidence_nonce(ring, current ? 0 : 1, message_id, nonce);
+    if (status == STATUS_OK) {
+        evidence_nonce_format(nonce, hex);
+        evidence_use_name(hex, true, use->name);
+    }
+    return status;
+}
+
+enum journal_answer evidence_look(struct journal *journal, const struct ring *ring,
+                                  const char *address, const char *message_id, time_t now,
+                                  struct message_use *out)
+{
+    struct journal_entry counted = {.used = 0};
+    enum journal_answer answer = journal_look(journal, ring, address, message_id, now, &out->entry);
+    if (answer != JOURNAL_YES) {
+        return answer;
+    }
+    if (name_use(ring, address, message_id, out) != STATUS_OK) {
+        return JOURNAL_UNAVAILABLE;
+    }
+    enum journal_answer uses = journal_note_look(journal, ring, address, out->name, now, &counted);
+    out->entry.used = counted.used;
+    bool known = uses == JOURNAL_YES || uses == JOURNAL_EXHAUSTED;
+    out->entry.allowed = known ? counted.allowed : out->entry.allowed;
+    return uses == JOURNAL_EXHAUSTED ? uses : JOURNAL_YES;
 }
 
 /* ANSWER_YES with *out, or why it was not read. */
@@ -113,16 +149,12 @@ static enum answer ask_tag(void *self, const struct question *q)
 
 /* ------------------------------------------------------------------ journal */
 
-/* What the journal says of a proof; nothing is claimed where it is only explained. */
+/* Whether a use is left; nothing is claimed where it is only explained. */
 static enum answer weigh(const struct evidence_returned *self, const struct question *q,
                          const struct proof *proof)
 {
     if (q->claims != NULL) {
         return claims_add(q->claims, proof, content_digest(q->content), q->now);
-    }
-    if (!proof->note) {
-        return uses_answer(
-            journal_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL));
     }
     enum journal_answer answer =
         journal_note_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL);
@@ -133,6 +165,26 @@ static enum answer weigh(const struct evidence_returned *self, const struct ques
 static enum answer better(enum answer one, enum answer other)
 {
     return one == ANSWER_YES || one > other ? one : other;
+}
+
+/* Whether a message with this Message-ID was sent by address, and a use of it is left. */
+static enum answer ask_id(const struct evidence_returned *self, const struct question *q,
+                          const struct ring *ring, const char *address, const char *message_id)
+{
+    struct message_use use;
+    enum journal_answer there =
+        evidence_look(self->journal, ring, address, message_id, q->now, &use);
+    if (there == JOURNAL_NO || there == JOURNAL_UNAVAILABLE) {
+        return uses_answer(there);
+    }
+    const struct proof proof = {
+        .ring = ring,
+        .address = address,
+        .name = use.name,
+        .allowed = use.entry.allowed,
+        .expires = use.entry.expires,
+    };
+    return weigh(self, q, &proof);
 }
 
 /* The journal on the bounce's Message-IDs as sent by address, until one of them proves it. */
@@ -146,8 +198,7 @@ static enum answer ask_ids(const struct evidence_returned *self, const struct qu
     }
     for (size_t i = 0;
          i < bounce->id_count && best != ANSWER_YES && content_may_look_up(q->content); i++) {
-        const struct proof proof = {.ring = ring, .address = address, .name = bounce->ids[i].text};
-        best = better(weigh(self, q, &proof), best);
+        best = better(ask_id(self, q, ring, address, bounce->ids[i].text), best);
     }
     return best;
 }
@@ -169,48 +220,41 @@ static enum answer ask_journal(void *self, const struct question *q)
 
 /* ------------------------------------------------------------------- header */
 
-/* The uses of a message whose Message-ID came back changed, or which came without: they are counted
- * by the header's nonce. How many recipients it had is not known then unless it was journalled so.
- */
-static enum answer use_nonce(const struct evidence_returned *self, const struct question *q,
-                             const struct asked *asked, const char *address, const char *nonce)
+/* True where the message was sent without a Message-ID that the journal knows. */
+static bool is_known_by_header(const struct evidence_returned *self, const struct ring *ring,
+                               const char *address, const char *name, time_t now)
+{
+    enum journal_answer answer = journal_note_look(self->journal, ring, address, name, now, NULL);
+    return answer == JOURNAL_YES || answer == JOURNAL_EXHAUSTED;
+}
+
+/* A header that is authentic for address. How many recipients its message had is not known where no
+ * note says so. */
+static enum answer use_header(const struct evidence_returned *self, const struct question *q,
+                              const struct asked *asked, const char *address, const char *nonce)
 {
     char name[EVIDENCE_USE_NAME];
-    evidence_use_name(nonce, name);
+    if (self->journal == NULL) {
+        return ANSWER_YES;
+    }
+    evidence_use_name(nonce, false, name);
+    if (!is_known_by_header(self, asked->ring, address, name, q->now)) {
+        evidence_use_name(nonce, true, name);
+    }
     const struct proof proof = {
         .ring = asked->ring,
         .address = address,
         .name = name,
-        .note = true,
         .allowed = journal_allowance(1),
         .expires = day_of(q->now) + asked->settings->evidence.retain_days + 1,
     };
-    return weigh(self, q, &proof);
-}
-
-/* A header that is authentic for address: its message's uses are counted where the message is
- * journalled. */
-static enum answer use_header(const struct evidence_returned *self, const struct question *q,
-                              const struct asked *asked, const char *address,
-                              const struct bounce *bounce, const char *nonce)
-{
-    if (self->journal == NULL) {
-        return ANSWER_YES;
-    }
-    enum answer answer = asked->settings->evidence.journal
-                             ? ask_ids(self, q, asked->ring, address, bounce)
-                             : ANSWER_NO;
-    if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED || answer == ANSWER_OVERLOADED) {
-        return answer;
-    }
-    answer = use_nonce(self, q, asked, address, nonce);
+    enum answer answer = weigh(self, q, &proof);
     return answer == ANSWER_UNAVAILABLE ? ANSWER_YES : answer; /* authentic, if uncounted */
 }
 
 /* What a header proves for one of the recipient's names. */
 static enum answer header_proves(const struct evidence_returned *self, const struct question *q,
-                                 const struct asked *asked, const char *address,
-                                 const struct bounce *bounce, const char *value)
+                                 const struct asked *asked, const char *address, const char *value)
 {
     char nonce[EVIDENCE_NONCE_HEX];
     bool proves = false;
@@ -219,7 +263,7 @@ static enum answer header_proves(const struct evidence_returned *self, const str
     if (status != STATUS_OK) {
         return ANSWER_UNAVAILABLE;
     }
-    return proves ? use_header(self, q, asked, address, bounce, nonce) : ANSWER_NO;
+    return proves ? use_header(self, q, asked, address, nonce) : ANSWER_NO;
 }
 
 static enum answer ask_header(void *self, const struct question *q)
@@ -234,8 +278,7 @@ static enum answer ask_header(void *self, const struct question *q)
     for (size_t i = 0; i < bounce->evidence_count; i++) {
         for (size_t k = 0; k < asked.names->count && answer != ANSWER_YES; k++) {
             answer = better(
-                header_proves(self, q, &asked, asked.names->texts[k], bounce, bounce->evidence[i]),
-                answer);
+                header_proves(self, q, &asked, asked.names->texts[k], bounce->evidence[i]), answer);
         }
     }
     return answer;

@@ -53,14 +53,6 @@ void evidence_sent_prepare(struct transaction *transaction)
     transaction_nonce(transaction, nonce);
 }
 
-static void nonce_to_hex(const uint8_t nonce[static EVIDENCE_NONCE],
-                         char out[static EVIDENCE_NONCE_HEX])
-{
-    for (size_t i = 0; i < EVIDENCE_NONCE; i++) {
-        snprintf(out + 2 * i, 3, "%02x", nonce[i]);
-    }
-}
-
 /* Its bounces will have no tag: its sender is noted down, and that alone. */
 static void record_untaggable(struct journal *journal, const struct transaction *transaction,
                               const struct snapshot *snapshot, time_t now)
@@ -72,8 +64,8 @@ static void record_untaggable(struct journal *journal, const struct transaction 
     }
 }
 
-/* One without a Message-ID of ours is known by its header alone, whose uses are counted by the
- * nonce. */
+/* One without a Message-ID of ours is known by its header alone. The note by which uses are counted
+ * is made with the first use; one that allows more than that would must be there before. */
 void evidence_sent_record(struct journal *journal, const struct transaction *transaction,
                           const struct snapshot *snapshot, time_t now)
 {
@@ -88,14 +80,15 @@ void evidence_sent_record(struct journal *journal, const struct transaction *tra
     if (id == NULL && !outgoing->has_nonce) {
         return;
     }
-    nonce_to_hex(outgoing->nonce, nonce);
-    evidence_use_name(nonce, name);
+    evidence_nonce_format(outgoing->nonce, nonce);
+    evidence_use_name(nonce, id != NULL, name);
     int64_t expires = day_of(now) + snapshot->settings->evidence.retain_days + 1;
     unsigned allowed = journal_allowance(outgoing->recipients);
     for (size_t i = 0; i < outgoing->proven; i++) {
         if (id != NULL) {
             journal_put(journal, snapshot->ring, outgoing->addresses[i], id, allowed, expires);
-        } else {
+        }
+        if (id == NULL || allowed > journal_allowance(1)) {
             journal_note_put(journal, snapshot->ring, outgoing->addresses[i], name, allowed,
                              expires);
         }

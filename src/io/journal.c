@@ -371,21 +371,6 @@ static void store_use(struct journal *journal, const struct ring *ring,
     journal_table_clear(&grave);
 }
 
-enum journal_answer journal_use(struct journal *journal, const struct ring *ring,
-                                const char *address, const char *message_id, time_t now)
-{
-    const struct journal_subject subject = {address, message_id, false};
-    struct sighting sighting;
-    pthread_mutex_lock(&journal->counting);
-    enum journal_answer answer = look(journal, ring, &subject, now, &sighting);
-    if (answer == JOURNAL_YES && (sighting.counted || journal->file == NULL)) {
-        sighting.entry.used++;
-        store_use(journal, ring, &sighting);
-    }
-    pthread_mutex_unlock(&journal->counting);
-    return answer;
-}
-
 enum journal_answer journal_note_use(struct journal *journal, const struct ring *ring,
                                      const char *address, const char *name, unsigned allowed,
                                      int64_t expires, time_t now)

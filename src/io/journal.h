@@ -67,10 +67,8 @@ enum journal_answer journal_note_look(struct journal *journal, const struct ring
                                       const char *address, const char *name, time_t now,
                                       struct journal_entry *entry);
 
-/* The same as journal_look, and counts a use where the answer is yes. Any thread. */
-enum journal_answer journal_use(struct journal *journal, const struct ring *ring,
-                                const char *address, const char *message_id, time_t now);
-/* The same of a note, which is made where there is none. */
+/* The same of a note, which is made where there is none, and counts a use where the answer is yes.
+ * Any thread. */
 enum journal_answer journal_note_use(struct journal *journal, const struct ring *ring,
                                      const char *address, const char *name, unsigned allowed,
                                      int64_t expires, time_t now);

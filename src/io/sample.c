@@ -216,14 +216,14 @@ static bool is_noted(struct journal *journal, const struct asked *asked, const c
                            asked->settings->evidence.retain_days, now, &proves,
                            nonce) == STATUS_OK &&
             proves) {
-            evidence_use_name(nonce, name);
+            evidence_use_name(nonce, false, name);
             noted = journal_note_look(journal, asked->ring, address, name, now, NULL) != JOURNAL_NO;
         }
     }
     return noted;
 }
 
-/* JOURNAL_YES: one of its Message-IDs was sent, however often that has proved bounces. */
+/* JOURNAL_YES: one of its Message-IDs was sent. */
 static enum journal_answer look_up(struct journal *journal, const struct ring *ring,
                                    const char *address, const struct bounce *bounce,
                                    struct content *content, time_t now)
@@ -233,7 +233,7 @@ static enum journal_answer look_up(struct journal *journal, const struct ring *r
          i++) {
         answer = journal_look(journal, ring, address, bounce->ids[i].text, now, NULL);
     }
-    return answer == JOURNAL_EXHAUSTED ? JOURNAL_YES : answer;
+    return answer;
 }
 
 void sample_read(struct sample *sample, struct journal *journal,

@@ -45,7 +45,6 @@ struct uses {
 struct claim {
     const struct ring *ring;
     char *address, *name;
-    bool note;
     unsigned allowed;
     int64_t expires;
     char digest[DIGEST_HEX]; /* "": not known */
@@ -113,16 +112,13 @@ static void let_go(struct held *held)
 /* ------------------------------------------------------------------ claiming */
 
 /* A note that is not there or cannot be read has not been used, for all that is known. */
-static enum journal_answer look(const struct uses *uses, const struct proof *proof, time_t now,
-                                struct journal_entry *entry)
+static enum answer look(const struct uses *uses, const struct proof *proof, time_t now,
+                        struct journal_entry *entry)
 {
     *entry = (struct journal_entry){.allowed = proof->allowed};
-    if (!proof->note) {
-        return journal_look(uses->journal, proof->ring, proof->address, proof->name, now, entry);
-    }
     enum journal_answer answer =
         journal_note_look(uses->journal, proof->ring, proof->address, proof->name, now, entry);
-    return answer == JOURNAL_EXHAUSTED ? answer : JOURNAL_YES;
+    return answer == JOURNAL_EXHAUSTED ? ANSWER_EXHAUSTED : ANSWER_YES;
 }
 
 enum answer uses_answer(enum journal_answer answer)
@@ -160,14 +156,11 @@ static enum answer hold_use(struct uses *uses, const struct proof *proof, time_t
 {
     uint8_t key[JOURNAL_KEY];
     struct journal_entry entry;
-    enum status status =
-        proof->note ? journal_entry_note_key(proof->ring, 0, proof->address, proof->name, key)
-                    : journal_entry_key(proof->ring, 0, proof->address, proof->name, key);
-    if (status != STATUS_OK) {
+    if (journal_entry_note_key(proof->ring, 0, proof->address, proof->name, key) != STATUS_OK) {
         return ANSWER_UNAVAILABLE;
     }
     pthread_mutex_lock(&uses->lock);
-    enum answer answer = uses_answer(look(uses, proof, now, &entry));
+    enum answer answer = look(uses, proof, now, &entry);
     const struct held *others = find_held(uses, key);
     if (answer == ANSWER_YES && others != NULL && others->count >= entry.allowed - entry.used) {
         answer = ANSWER_OVERLOADED;
@@ -196,7 +189,6 @@ static struct claim *claim_new(struct claims *claims, const struct proof *proof,
     *claim = (struct claim){.ring = proof->ring,
                             .address = strdup(proof->address),
                             .name = strdup(proof->name),
-                            .note = proof->note,
                             .allowed = proof->allowed,
                             .expires = proof->expires};
     snprintf(claim->digest, sizeof claim->digest, "%s", digest);
@@ -231,10 +223,7 @@ enum answer claims_add(struct claims *claims, const struct proof *proof, const c
 {
     struct uses *uses = claims->uses;
     struct journal_entry entry;
-    enum answer there = uses_answer(look(uses, proof, now, &entry));
-    if (there == ANSWER_NO || there == ANSWER_UNAVAILABLE) {
-        return there;
-    }
+    enum answer there = look(uses, proof, now, &entry);
     if (has_claimed(claims, proof->address)) {
         return ANSWER_YES;
     }
@@ -256,22 +245,13 @@ enum answer claims_add(struct claims *claims, const struct proof *proof, const c
 
 /* ------------------------------------------------------------------ settling */
 
-static void count_use(const struct uses *uses, const struct claim *claim, time_t now)
-{
-    if (claim->note) {
-        (void)journal_note_use(uses->journal, claim->ring, claim->address, claim->name,
-                               claim->allowed, claim->expires, now);
-    } else {
-        (void)journal_use(uses->journal, claim->ring, claim->address, claim->name, now);
-    }
-}
-
 /* Under the lock. Of two copies of a bounce that came at the same time one is a retry. */
 static void count(const struct uses *uses, const struct claim *claim, time_t now)
 {
     char name[NOTE_NAME];
     if (!is_retry(uses, claim->ring, claim->address, claim->digest, now)) {
-        count_use(uses, claim, now);
+        (void)journal_note_use(uses->journal, claim->ring, claim->address, claim->name,
+                               claim->allowed, claim->expires, now);
     }
     if (claim->digest[0] != '\0') {
         note_name(claim->digest, name);

@@ -36,9 +36,8 @@ struct claims {
 struct proof {
     const struct ring *ring; /* until the claims are settled */
     const char *address;     /* the mailbox, as evidence_address makes it */
-    const char *name;        /* the Message-ID, or of the note by which its uses are counted */
-    bool note;               /* which need not be there yet; then it gets these: */
-    unsigned allowed;
+    const char *name;        /* of the note by which its uses are counted */
+    unsigned allowed;        /* for that note, where it is not there yet */
     int64_t expires;
 };
 

@@ -1,5 +1,5 @@
 """How often a message of ours proves bounces: each bounce once for a mailbox, and only if it is let
-in. By the milter protocol; the MTA's own retries are in test_postfix_evidence.py."""
+in. By the milter protocol."""
 
 import concurrent.futures
 
@@ -61,6 +61,25 @@ def test_fifty_forged_bounces_with_one_own_message_id(running):
     assert verdicts == ["accept"] * ALLOWED + ["reject"] * (50 - ALLOWED)
 
 
+def test_the_message_id_and_the_header_are_one_proof(running):
+    """Whoever shows them apart gains nothing; what the journal command says agrees."""
+    message_id = f"<{util.unique('out')}@mail.example.com>"
+    with MilterSession(running.milter, client=INSIDE) as s:
+        out = s.message(f"<{ALICE}>", [f"<{answers.FAR}>"],
+                        [("From", ALICE), ("Message-ID", message_id)])
+    field = next(mod.args[-1] for mod in out.mods if answers.HEADER in mod.args)
+
+    def show_header(number):
+        return bounce(running, ([("From", "mailer-daemon@other.test"), ("Subject", f"{number}")],
+                                f"It failed.\n\n{answers.HEADER}: {field}\n".encode()))
+
+    assert [show_header(n) for n in range(10)] == ["accept"] * 10
+    assert used_up(running, message_id) == ALLOWED - 10
+    assert show_header(11) == "reject"
+    util.wait_for(lambda: f"{ALLOWED} of {ALLOWED} used: exhausted" in
+                  running.ctl("journal", "lookup", ALICE, message_id).out)
+
+
 def test_thirty_tries_of_one_bounce(running):
     """As where a filter behind this one puts it off: by other hosts of one network, too."""
     message_id = submit(running)
@@ -117,4 +136,5 @@ def test_what_a_restart_remembers(batvd):
     assert bounce(instance, answer_to(message_id)) == "accept"
     assert bounce(instance, answer_to(message_id, "another")) == "reject"
     stat = instance.ctl("journal", "stat", json=True, rc=0)
-    assert stat["entries"] == 1 + ALLOWED  # the message, and the bounces that it has proved
+    # The message, the note of its uses, and the bounces that it has proved.
+    assert stat["entries"] == 2 + ALLOWED

@@ -261,10 +261,10 @@ static inline void add_tagged(struct text *text, const struct site *site, const 
     address_free(&address);
 }
 
-/* Every message's nonce. */
+/* The nonce of every message whose Message-ID is not journalled. */
 static const uint8_t site_nonce[EVIDENCE_NONCE] = {0x5a, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xff};
 
-/* False: when is no word of evidence's. */
+/* False: when is no word of evidence's. "evidence:ID" has the nonce of that Message-ID. */
 static inline bool add_evidence(struct text *text, const struct site *site, const char *when,
                                 const char *addresses)
 {
@@ -277,6 +277,11 @@ static inline bool add_evidence(struct text *text, const struct site *site, cons
         return false;
     }
     int days = ring == site->all ? (int)strtol(when + sizeof word - 1, NULL, 10) : 0;
+    uint8_t nonce[EVIDENCE_NONCE];
+    memcpy(nonce, site_nonce, sizeof nonce);
+    if (ring == site->all && when[sizeof word - 1] == ':') {
+        ck_assert_int_eq(evidence_nonce(ring, 0, when + sizeof word, nonce), STATUS_OK);
+    }
     char *copy = strdup(addresses);
     const char *list[EVIDENCE_ADDRESSES];
     size_t count = 0;
@@ -285,7 +290,7 @@ static inline bool add_evidence(struct text *text, const struct site *site, cons
         list[count++] = strsep(&rest, ",");
     }
     char *value = NULL;
-    ck_assert_int_eq(evidence_format(ring, list, count, site_nonce, noon_of(TODAY + days), &value),
+    ck_assert_int_eq(evidence_format(ring, list, count, nonce, noon_of(TODAY + days), &value),
                      STATUS_OK);
     text_add(text, "%s", value);
     free(value);

@@ -54,6 +54,31 @@ static void teardown(void)
     ring_free(ring);
 }
 
+/* By hmac.new(secret, b"batv-nonce-1\0" + message_id, hashlib.sha256).hexdigest()[:16]. */
+static const struct {
+    const char *message_id;
+    unsigned secret;
+    const char *nonce;
+} nonces[] = {
+    {"sent.1@example.com", 0, "d8e42d374ae6d154"},
+    {" <sent.1@\n\texample.com>", 0, "d8e42d374ae6d154"},
+    {"sent.1@example.com", 1, "b8a99e2a080078c3"},
+};
+
+START_TEST(test_nonce)
+{
+    uint8_t nonce[EVIDENCE_NONCE];
+    char hex[EVIDENCE_NONCE_HEX];
+    ck_assert_int_eq(evidence_nonce(ring, nonces[_i].secret, nonces[_i].message_id, nonce),
+                     STATUS_OK);
+    evidence_nonce_format(nonce, hex);
+    ck_assert_str_eq(hex, nonces[_i].nonce);
+    struct ring *empty = ring_new();
+    ck_assert_int_eq(evidence_nonce(empty, 0, "x", nonce), STATUS_NOT_FOUND);
+    ring_free(empty);
+}
+END_TEST
+
 static char *format(const char *const addresses[], size_t count, time_t now)
 {
     char *value;
@@ -395,6 +420,7 @@ int main(void)
     Suite *suite = suite_create("evidence");
     TCase *tcase = tcase_create("evidence");
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, test_nonce, 0, (int)(sizeof nonces / sizeof *nonces));
     tcase_add_test(tcase, test_value_for_one_address);
     tcase_add_test(tcase, test_value_for_two_addresses);
     tcase_add_test(tcase, test_lines_are_short);

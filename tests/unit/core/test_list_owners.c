@@ -188,7 +188,7 @@ START_TEST(test_not_in_the_header)
         .headers = {ID},
         .expected = "wants headers, end\n"
                     "sender {0 " ALICE "}\n"
-                    "header X-Batv-Evidence: {evidence " ALICE "}\n"
+                    "header X-Batv-Evidence: {evidence:1@example.com " ALICE "}\n"
                     "accept\n"
                     "debug verify client=pc.example.com[10.1.2.3] from=<" ALICE "> "
                     "rcpt=<team@example.com> result=missing action=accept rule=ordinary\n"

@@ -263,10 +263,20 @@ static const struct conversation messages[] = {
      .expected =
          PLAIN},
     {.name = "no randomness, no header", .who = INSIDE, .prepare = no_randomness,
-     .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
-     .headers = {"Message-ID: <1@example.com>", "X-Batv-Evidence: x"},
+     .sender = "<" ALICE ">", .recipients = {"<" BOB ">"}, .headers = {"X-Batv-Evidence: x"},
      .expected =
-         ALICE_TO_BOB("remove header X-Batv-Evidence 1\n",
+         ALICE_TO_BOB("remove header X-Batv-Evidence 1\n", ALICE " id=- recipients=1")},
+    {.name = "no randomness, but a Message-ID", .who = INSIDE, .prepare = no_randomness,
+     .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
+     .headers = {"Message-ID: <1@example.com>"},
+     .expected =
+         ALICE_TO_BOB(HEADER "{evidence:1@example.com " ALICE "}\n",
+                      ALICE " id=1@example.com recipients=1")},
+    {.name = "without the journal the nonce is random", .who = INSIDE, .prepare = no_journal,
+     .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
+     .headers = {"Message-ID: <1@example.com>"},
+     .expected =
+         ALICE_TO_BOB(HEADER "{evidence " ALICE "}\n",
                       ALICE " id=1@example.com recipients=1")},
 };
 
@@ -458,27 +468,30 @@ static const struct conversation copies[] = {
 /* ------------------------------------------------------- what it is known by */
 
 #define KNOWN(known) ALICE_TO_BOB(HEADER "{evidence " ALICE "}\n", ALICE " " known)
+/* Its header has the nonce that belongs to the Message-ID. */
+#define KNOWN_BY(id)                                                                               \
+    ALICE_TO_BOB(HEADER "{evidence:" id " " ALICE "}\n", ALICE " id=" id " recipients=1")
 
 static const struct conversation known[] = {
     {.name = "its Message-ID", .who = INSIDE, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"}, .headers = {"Message-ID: <1@example.com>"},
      .expected =
-         KNOWN("id=1@example.com recipients=1")},
+         KNOWN_BY("1@example.com")},
     {.name = "its Message-ID as it is compared", .who = INSIDE, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .headers = {"Subject: <0@x>", "message-id: \r\n\t< Ab\r\n .C@Example.com > (x)"},
      .expected =
-         KNOWN("id=Ab.C@Example.com recipients=1")},
+         KNOWN_BY("Ab.C@Example.com")},
     {.name = "the first of two", .who = INSIDE, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .headers = {"Message-ID: <1@example.com>", "Message-ID: <2@example.com>"},
      .expected =
-         KNOWN("id=1@example.com recipients=1")},
+         KNOWN_BY("1@example.com")},
     {.name = "the first that is any", .who = INSIDE, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .headers = {"Message-ID: ", "Message-ID: <>", "Message-ID: <2@example.com>"},
      .expected =
-         KNOWN("id=2@example.com recipients=1")},
+         KNOWN_BY("2@example.com")},
     {.name = "not by others", .who = INSIDE, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .headers = {"Resent-Message-ID: <1@x>", "In-Reply-To: <2@x>", "References: <3@x>",

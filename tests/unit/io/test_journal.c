@@ -79,7 +79,7 @@ START_TEST(test_an_entry_expires)
         ck_assert_int_eq(look(1), JOURNAL_YES);
         ck_assert_int_eq(look(2), JOURNAL_NO);
         ck_assert_int_eq(
-            journal_look(journal, ring, address, id_of(1, id), noon + DAY_SECONDS, NULL),
+            journal_note_look(journal, ring, address, id_of(1, id), noon + DAY_SECONDS, NULL),
             JOURNAL_NO);
         journal_work(journal, 0);
     }
@@ -120,7 +120,7 @@ START_TEST(test_uses_run_out)
     open_journal(64 * MIB);
     ck_assert_int_eq(use(1), JOURNAL_EXHAUSTED);
     ck_assert_uint_eq(entry_of(1).used, ALLOWED);
-    ck_assert_int_eq(use(2), JOURNAL_NO);
+    ck_assert_int_eq(look(2), JOURNAL_NO);
 }
 END_TEST
 
@@ -142,7 +142,7 @@ START_TEST(test_put_again)
     if (commit) {
         journal_work(journal, noon);
     }
-    journal_put(journal, ring, address, id_of(1, id), ALLOWED + 7, EXPIRES + 1);
+    journal_note_put(journal, ring, address, id_of(1, id), ALLOWED + 7, EXPIRES + 1);
     ck_assert_uint_eq(entry_of(1).used, 2);
     ck_assert_int_eq(use(1), JOURNAL_YES);
     for (int i = 0; i < 2; i++) {
@@ -240,10 +240,10 @@ START_TEST(test_what_cannot_be_journalled)
     struct ring *empty = ring_new();
     journal_put(journal, ring, address, "<>", ALLOWED, EXPIRES);
     ck_assert_uint_eq(stat_of().dropped, 0); /* there was nothing to put */
-    ck_assert_int_eq(journal_use(journal, ring, address, "", noon), JOURNAL_NO);
+    ck_assert_int_eq(journal_look(journal, ring, address, "", noon, NULL), JOURNAL_NO);
     journal_put(journal, empty, address, "x", ALLOWED, EXPIRES);
     ck_assert_uint_eq(stat_of().dropped, 1);
-    ck_assert_int_eq(journal_use(journal, empty, address, "x", noon), JOURNAL_NO);
+    ck_assert_int_eq(journal_look(journal, empty, address, "x", noon, NULL), JOURNAL_NO);
     ck_assert_uint_eq(stat_of().pending, 0);
     ring_free(empty);
 }
@@ -257,7 +257,7 @@ START_TEST(test_a_forged_entry)
     struct journal_record record = {.counted = true};
     const struct journal_record *records[] = {&record};
     close_journal();
-    ck_assert_int_eq(journal_entry_key(ring, 0, address, id_of(1, id), record.key), STATUS_OK);
+    ck_assert_int_eq(journal_entry_note_key(ring, 0, address, id_of(1, id), record.key), STATUS_OK);
     memset(record.value, 1, sizeof record.value);
     ck_assert_int_eq(
         journal_file_open(in_folder("journal", path), 0, JOURNAL_FILE_WRITE, &file, &why),
@@ -266,7 +266,7 @@ START_TEST(test_a_forged_entry)
     journal_file_close(file);
     open_journal(64 * MIB);
     ck_assert_uint_eq(stat_of().entries, 1);
-    ck_assert_int_eq(use(1), JOURNAL_NO);
+    ck_assert_int_eq(look(1), JOURNAL_NO);
     put(1, EXPIRES);
     ck_assert_int_eq(use(1), JOURNAL_YES);
     journal_work(journal, noon);
@@ -292,8 +292,9 @@ START_TEST(test_memory_only)
     }
     ck_assert_int_eq(use(1), JOURNAL_EXHAUSTED);
     char id[48];
-    ck_assert_int_eq(journal_use(journal, ring, address, id_of(1, id), noon + DAY_SECONDS),
-                     JOURNAL_NO);
+    ck_assert_int_eq(
+        journal_note_look(journal, ring, address, id_of(1, id), noon + DAY_SECONDS, NULL),
+        JOURNAL_NO);
 }
 END_TEST
 
@@ -411,7 +412,7 @@ START_TEST(test_uses_are_counted_across_threads)
     enum { THREADS = 8 };
     pthread_t threads[THREADS], writer;
     char id[48];
-    journal_put(journal, ring, address, id_of(7, id), 1000, EXPIRES);
+    journal_note_put(journal, ring, address, id_of(7, id), 1000, EXPIRES);
     start_thread(&writer, work_always, NULL);
     for (int i = 0; i < THREADS; i++) {
         start_thread(&threads[i], use_up, NULL);
@@ -483,9 +484,9 @@ START_TEST(test_another_process_looks)
         struct journal_stat stat;
         bool good =
             journal_open_reader(folder, &reader, &why) == STATUS_OK &&
-            journal_look(reader, ring, address, id_of(1, id), noon, &entry) == JOURNAL_YES &&
+            journal_note_look(reader, ring, address, id_of(1, id), noon, &entry) == JOURNAL_YES &&
             entry.used == 1 && entry.expires == EXPIRES &&
-            journal_look(reader, ring, address, id_of(2, id), noon, NULL) == JOURNAL_NO &&
+            journal_note_look(reader, ring, address, id_of(2, id), noon, NULL) == JOURNAL_NO &&
             journal_stat(reader, &stat, &why) == STATUS_OK && stat.entries == 1 &&
             stat.birth == journal_birth(journal) && !journal_trouble(reader, &why);
         journal_close(reader);

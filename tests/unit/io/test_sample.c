@@ -181,13 +181,12 @@ static struct journal *make_journal(const struct site *site)
     ck_assert_int_eq(journal_open(NULL, 0, &journal, &why), STATUS_OK);
     journal_put(journal, site->ring, ALICE, "sent@mail.test", 5, TODAY + 30);
     journal_put(journal, site->ring, ALICE, "gone@mail.test", 1, TODAY + 30);
-    journal_use(journal, site->ring, ALICE, "gone@mail.test", now_of_site());
     expand(&header, site, "{evidence " ALICE "}");
     ck_assert_int_eq(
         evidence_check(site->ring, header.out, ALICE, 30, now_of_site(), &proves, nonce),
         STATUS_OK);
     ck_assert(proves);
-    evidence_use_name(nonce, name);
+    evidence_use_name(nonce, false, name);
     journal_note_put(journal, site->ring, ALICE, name, 5, TODAY + 30);
     return journal;
 }

@@ -448,7 +448,7 @@ static enum memory_run use_journal(void *context)
     journal_put(journal, ring, "alice@example.com", id, 3, TODAY + 9);
     enum journal_answer first = journal_look(journal, ring, "alice@example.com", id, moment, NULL);
     journal_work(journal, moment);
-    enum journal_answer second = journal_use(journal, ring, "alice@example.com", id, moment);
+    enum journal_answer second = journal_look(journal, ring, "alice@example.com", id, moment, NULL);
     memory_hold();
     bool dropped = journal_stat(journal, &stat, &why) != STATUS_OK || stat.dropped > 0;
     bool in_file = !journal_trouble(journal, &why);
