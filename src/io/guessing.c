@@ -1,8 +1,8 @@
 /*
- * A row for each address that got wrong tags, with these tags; its hour begins with the first. A
- * full table gives up the row with the fewest tags, so that a stranger who tries a tag on each of
- * many addresses does not save the one that he guesses at. One mutex; a row is looked for only
- * where a tag is wrong, or while some address is under guessing.
+ * A row for each address that got wrong tags, with what tells these guesses apart; its hour begins
+ * with the first. A full table gives up the row with the fewest tags, so that a stranger who tries
+ * a tag on each of many addresses does not save the one that he guesses at. One mutex; a row is
+ * looked for only where a tag is wrong, or while some address is under guessing.
  */
 #include "io/guessing.h"
 
@@ -14,17 +14,19 @@
 
 #include "io/log.h"
 #include "io/oracle.h"
+#include "io/random.h"
 #include "io/status_file.h"
 
 struct row {
-    char *plain;
+    char *mailbox;
     time_t since;
     size_t count;
-    uint64_t *tags; /* GUESSING_TAGS + 1 of them: one more than may be */
+    uint64_t *guesses; /* GUESSING_TAGS + 1 of them: one more than may be */
 };
 
 struct guessing {
     pthread_mutex_t lock;
+    uint64_t seed;      /* nobody can choose guesses that look alike */
     atomic_size_t held; /* rows under guessing, some of which may be over */
     struct row rows[GUESSING_ADDRESSES];
     size_t count;
@@ -34,6 +36,8 @@ struct guessing *guessing_new(void)
 {
     struct guessing *guessing = calloc(1, sizeof *guessing);
     if (guessing != NULL) {
+        struct reason ignored; /* without randomness the seed is 0 */
+        (void)random_octets(&guessing->seed, sizeof guessing->seed, &ignored);
         pthread_mutex_init(&guessing->lock, NULL);
         atomic_init(&guessing->held, 0);
     }
@@ -48,8 +52,8 @@ static bool is_held(const struct row *row)
 static void row_remove(struct guessing *guessing, struct row *row)
 {
     guessing->held -= is_held(row);
-    free(row->plain);
-    free(row->tags);
+    free(row->mailbox);
+    free(row->guesses);
     *row = guessing->rows[--guessing->count];
 }
 
@@ -71,12 +75,12 @@ static bool is_over(const struct row *row, time_t now)
     return now < row->since || now - row->since >= GUESSING_SECONDS;
 }
 
-/* The row of this address whose hour is not over; NULL: none. */
-static struct row *find(struct guessing *guessing, const char *plain, time_t now)
+/* The row of this mailbox whose hour is not over; NULL: none. */
+static struct row *find(struct guessing *guessing, const char *mailbox, time_t now)
 {
     for (size_t i = 0; i < guessing->count; i++) {
         struct row *row = &guessing->rows[i];
-        if (strcmp(row->plain, plain) == 0) {
+        if (strcmp(row->mailbox, mailbox) == 0) {
             if (!is_over(row, now)) {
                 return row;
             }
@@ -103,12 +107,12 @@ static void drop_one(struct guessing *guessing, time_t now)
 }
 
 /* NULL: no memory. */
-static struct row *row_add(struct guessing *guessing, const char *plain, time_t now)
+static struct row *row_add(struct guessing *guessing, const char *mailbox, time_t now)
 {
-    struct row fresh = {strdup(plain), now, 0, calloc(GUESSING_TAGS + 1, sizeof(uint64_t))};
-    if (fresh.plain == NULL || fresh.tags == NULL) {
-        free(fresh.plain);
-        free(fresh.tags);
+    struct row fresh = {strdup(mailbox), now, 0, calloc(GUESSING_TAGS + 1, sizeof(uint64_t))};
+    if (fresh.mailbox == NULL || fresh.guesses == NULL) {
+        free(fresh.mailbox);
+        free(fresh.guesses);
         return NULL;
     }
     if (guessing->count == GUESSING_ADDRESSES) {
@@ -118,40 +122,80 @@ static struct row *row_add(struct guessing *guessing, const char *plain, time_t 
     return &guessing->rows[guessing->count++];
 }
 
-static bool has_tag(const struct row *row, uint64_t tag)
+/* The address without what stands behind its first `+`. NULL: no memory. */
+static char *mailbox_of(const char *plain)
+{
+    const char *domain = strrchr(plain, '@');
+    const char *plus = strchr(plain, '+');
+    char *out = strdup(plain);
+    if (out != NULL && domain != NULL && plus != NULL && plus > plain && plus < domain) {
+        memcpy(out + (plus - plain), domain, strlen(domain) + 1);
+    }
+    return out;
+}
+
+static uint64_t mix(uint64_t sum, const void *octets, size_t length)
+{
+    const uint8_t *at = octets;
+    for (size_t i = 0; i < length; i++) { /* FNV-1a */
+        sum = (sum ^ at[i]) * UINT64_C(0x100000001b3);
+    }
+    return sum;
+}
+
+/* A tag for another address of the same mailbox is another guess. */
+static uint64_t guess_of(const struct guessing *guessing, const char *plain, uint64_t tag)
+{
+    return mix(mix(guessing->seed, &tag, sizeof tag), plain, strlen(plain));
+}
+
+static bool has_guess(const struct row *row, uint64_t guess)
 {
     for (size_t i = 0; i < row->count; i++) {
-        if (row->tags[i] == tag) {
+        if (row->guesses[i] == guess) {
             return true;
         }
     }
     return false;
 }
 
+/* Under the lock. */
+static bool note(struct guessing *guessing, const char *mailbox, uint64_t guess, time_t now)
+{
+    struct row *row = find(guessing, mailbox, now);
+    row = row != NULL ? row : row_add(guessing, mailbox, now);
+    if (row == NULL || is_held(row) || has_guess(row, guess)) {
+        return false;
+    }
+    row->guesses[row->count++] = guess;
+    guessing->held += is_held(row);
+    return is_held(row);
+}
+
 bool guessing_note(struct guessing *guessing, const char *plain, uint64_t tag, time_t now)
 {
-    pthread_mutex_lock(&guessing->lock);
-    struct row *row = find(guessing, plain, now);
-    row = row != NULL ? row : row_add(guessing, plain, now);
-    bool counts = row != NULL && !is_held(row) && !has_tag(row, tag);
-    if (counts) {
-        row->tags[row->count++] = tag;
+    char *mailbox = mailbox_of(plain);
+    if (mailbox == NULL) {
+        return false;
     }
-    bool now_held = counts && is_held(row);
-    guessing->held += now_held;
+    pthread_mutex_lock(&guessing->lock);
+    bool now_held = note(guessing, mailbox, guess_of(guessing, plain, tag), now);
     pthread_mutex_unlock(&guessing->lock);
+    free(mailbox);
     return now_held;
 }
 
 bool guessing_holds(struct guessing *guessing, const char *plain, time_t now)
 {
-    if (atomic_load(&guessing->held) == 0) {
+    char *mailbox = atomic_load(&guessing->held) > 0 ? mailbox_of(plain) : NULL;
+    if (mailbox == NULL) {
         return false;
     }
     pthread_mutex_lock(&guessing->lock);
-    const struct row *row = find(guessing, plain, now);
+    const struct row *row = find(guessing, mailbox, now);
     bool holds = row != NULL && is_held(row);
     pthread_mutex_unlock(&guessing->lock);
+    free(mailbox);
     return holds;
 }
 
@@ -164,7 +208,7 @@ bool guessing_report(struct guessing *guessing, time_t now, struct status_report
         const struct row *row = &guessing->rows[i];
         if (is_held(row) && !is_over(row, now)) {
             struct status_guessed *guessed = &report->guessed[report->guessed_count++];
-            *guessed = (struct status_guessed){strdup(row->plain), row->since + GUESSING_SECONDS};
+            *guessed = (struct status_guessed){strdup(row->mailbox), row->since + GUESSING_SECONDS};
             done = guessed->address != NULL;
         }
     }

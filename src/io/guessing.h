@@ -1,6 +1,7 @@
 /*
  * Which addresses are under guessing: too many different tags that no key of ours made came for one
- * plain address within an hour. In memory only, bounded, for several threads.
+ * plain address within an hour. Addresses that differ only behind a `+` are one, since most MTAs
+ * deliver them to one mailbox. In memory only, bounded, for several threads.
  */
 #ifndef IO_GUESSING_H
 #define IO_GUESSING_H

@@ -72,6 +72,28 @@ START_TEST(test_the_table_is_bounded)
 }
 END_TEST
 
+/* Most MTAs deliver all of these to alice, so a stranger gains nothing by trying each in turn. */
+START_TEST(test_extensions_are_one_mailbox)
+{
+    struct guessing *guessing = guessing_new();
+    bool held = false;
+    for (int i = 0; i <= GUESSING_TAGS; i++) {
+        char plain[48];
+        ck_assert(!held);
+        snprintf(plain, sizeof plain, "alice+%d@example.com", i);
+        held = guessing_note(guessing, plain, 7, NOW);
+        ck_assert(!guessing_note(guessing, plain, 7, NOW));
+    }
+    ck_assert(held);
+    ck_assert(guessing_holds(guessing, alice, NOW));
+    ck_assert(guessing_holds(guessing, "alice+list=a@b@example.com", NOW));
+    ck_assert(!guessing_holds(guessing, "alice@example.org", NOW));
+    ck_assert(!guessing_holds(guessing, "+@example.com", NOW));
+    ck_assert(!guessing_holds(guessing, "alic@example.com+", NOW));
+    guessing_free(guessing);
+}
+END_TEST
+
 START_TEST(test_what_is_reported)
 {
     struct guessing *guessing = guessing_new();
@@ -98,6 +120,7 @@ int main(void)
     tcase_add_test(tcase, test_a_tag_seen_before_does_not_count);
     tcase_add_test(tcase, test_until_the_hour_is_over);
     tcase_add_test(tcase, test_the_table_is_bounded);
+    tcase_add_test(tcase, test_extensions_are_one_mailbox);
     tcase_add_test(tcase, test_what_is_reported);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
