@@ -314,21 +314,34 @@ void check_pause(struct check *check)
               "paused since %s: nothing is refused", when);
 }
 
+/* The clock is not before the ring: it jumped, and may be right now. */
+static void tell_jumped(struct check *check, const char *command)
+{
+    char until[PRINT_TIME] = "an hour has passed";
+    if (check->status->clock_until != 0) {
+        format_moment(check->status->clock_until, until);
+    }
+    check_add(
+        check, CHECK_WARN,
+        mend_text("look at date -u: if it is right, wait until then; if it is wrong, %s", command),
+        "batvd has seen the clock jump by more than a day: no keys are made, and `auto` only "
+        "logs, until %s; then the clock is trusted as it is",
+        until);
+}
+
 void check_clock(struct check *check)
 {
     time_t newest = check->ring != NULL ? ring_newest_time(check->ring) : 0;
-    char *command = mend_text("timedatectl set-ntp true; without systemd: set it with date");
+    static const char command[] = "timedatectl set-ntp true; without systemd: set it with date";
     if (newest > check->now + DAY_SECONDS) {
         char when[PRINT_TIME];
         format_moment(newest, when);
-        check_add(check, CHECK_FAIL, command,
+        check_add(check, CHECK_FAIL, mend_text("%s", command),
                   "the clock is wrong: the keyring was last changed on %s, which is yet to come",
                   when);
     } else if (check->status != NULL && check->status->clock_wrong) {
-        check_add(check, CHECK_FAIL, command,
-                  "batvd has seen the clock jump: no keys are made, and `auto` only logs");
+        tell_jumped(check, command);
     } else {
-        free(command);
         check_ok(check, "the clock agrees with the keyring");
     }
 }

@@ -143,6 +143,27 @@ static void print_log(const struct status_report *r)
     }
 }
 
+/* What is the matter, and what mends it. */
+static void print_clock(const struct status_report *r)
+{
+    if (!r->clock_wrong) {
+        return;
+    }
+    begin_alarm();
+    if (r->clock_until != 0) {
+        fputs("clock: it jumped by more than a day, so there is no rotation and `auto` only logs; "
+              "if it is right it is trusted",
+              stdout);
+        print_moment(" from ", r->clock_until);
+        fputs(" on, if it is wrong set it right", stdout);
+    } else {
+        fputs("clock: more than a day before the newest time in the keyring, so there is no "
+              "rotation and `auto` only logs, until an hour after it is set right",
+              stdout);
+    }
+    end_alarm();
+}
+
 static void print_keys(const struct view *v)
 {
     const struct status_report *r = &v->report;
@@ -337,9 +358,7 @@ static void print_view(const struct view *v)
     if (!v->known) {
         return;
     }
-    if (r->clock_wrong) {
-        print_error("clock", "more than a day off: no rotation, `auto` refuses nothing");
-    }
+    print_clock(r);
     print_error("the last reload failed, the former configuration is in force", r->reload_error);
     print_error("the keyring is refused, the former keys are in force", r->ring_error);
     print_log(r);
@@ -492,6 +511,7 @@ static void json_report(struct json *json, const struct view *v)
     json_time_or_null(json, "next_rotation", r->next_rotation);
     json_number_if(json, "generation", (int64_t)r->generation, v->known);
     json_bool(json, "clock_wrong", r->clock_wrong);
+    json_time_or_null(json, "clock_trusted_from", r->clock_until);
     json_time_or_null(json, "journal_waits", r->journal_waits);
     json_time_or_null(json, "loaded", r->loaded);
     json_text_or_null(json, "reload_error", r->reload_error);

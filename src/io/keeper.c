@@ -3,9 +3,8 @@
  * by the maintenance thread and, seldom, by a worker that doubts a tag; it is never held while
  * another worker only wants the current version, which has a lock of its own.
  *
- * The clock: CLOCK_BOOTTIME cannot be set. When the time of day moves against it by more than a
- * day, or stands more than a day before what the ring says was written last, it is not to be
- * trusted: nothing that bears a date is written then, and `auto` refuses nothing.
+ * While the clock is not trusted (io/clock_trust.h) nothing that bears a date is written, and
+ * `auto` rejects nothing.
  */
 #include "io/keeper.h"
 #include "io/guessing.h"
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "batv/day.h"
+#include "io/clock_trust.h"
 #include "io/log.h"
 #include "io/log_target.h"
 #include "io/maintenance.h"
@@ -37,6 +37,7 @@ enum {
     TIDY_MS = 3600000,
     ROTATION_GAP = 12 * 3600, /* seconds between two rotations that nobody asked for */
     RETRY_GAP = 60,           /* seconds after a failure to write the ring */
+    CLOCK_NOTICE = 60,        /* seconds between two lines about another jump of the clock */
     RELAYED_GAP = 3600,       /* seconds by which a relayed domain's last time may lag behind */
     DOMAINS_RATE = 65536      /* octets a second to which the file of domains is held down */
 };
@@ -72,17 +73,17 @@ struct keeper {
     time_t journal_birth;
     char *state_dir; /* as at the start: a reload does not change it */
     bool paused;
-    bool clock_wrong;
+    struct clock_trust clock;
+    struct log_notice clock_notice;
     bool report_due;  /* something happened that the status file does not know yet */
     bool unpublished; /* there was no memory for a version of what is here */
     struct domains_told told;
-    time_t clock_offset; /* time of day less boot time, while the clock was right */
 
     bool rotated;                /* by itself, since the start */
     time_t rotated_at, retry_at; /* boot time */
     int64_t put_off_until;       /* the day that was logged; 0: none */
 
-    time_t started, loaded, started_boot;
+    time_t started, loaded;
     char *reload_error;
     char *ring_error;
     char *status_error; /* only the maintenance thread's, as is what it told systemd last */
@@ -169,8 +170,8 @@ static struct version *make_version(struct keeper *k)
                                           hosted_count >= TALLY_HOSTED_MAX,
                                           (const char *const *)relays,
                                           relay_count};
-        version =
-            version_new(k->config, k->ring, &observed, k->journal_birth, k->paused, k->clock_wrong);
+        version = version_new(k->config, k->ring, &observed, k->journal_birth, k->paused,
+                              k->clock.state != CLOCK_TRUSTED);
     }
     free_names(hosted, hosted_count);
     free_names(relays, relay_count);
@@ -248,44 +249,48 @@ static bool look_at_pause(struct keeper *k)
     return true;
 }
 
-/* A clock that moved, or a ring that was written under a clock ahead of this one. */
-static void tell_wrong_clock(const struct keeper *k, time_t now, bool moved)
+/* What is the matter with the clock, and what mends it. */
+static void tell_clock(const struct keeper *k, time_t now)
 {
     char text[TIME_TEXT];
-    char newest[TIME_TEXT];
+    char other[TIME_TEXT];
     time_format(now, text);
-    time_format(ring_newest_time(ring_of(k)), newest);
-    if (moved) {
+    switch (k->clock.state) {
+    case CLOCK_TRUSTED:
+        log_line(LOG_WARNING, "the clock is right again and trusted");
+        break;
+    case CLOCK_JUMPED:
+        time_format(k->clock.until, other);
+        log_line(LOG_ERR,
+                 "the clock jumped by more than a day, it says %s: no rotation, and \"auto\" only "
+                 "logs. If it is right, it is trusted from %s on, after an hour without another "
+                 "jump; if it is wrong, set it right",
+                 text, other);
+        break;
+    case CLOCK_BEHIND:
+        time_format(ring_newest_time(ring_of(k)), other);
         log_line(
             LOG_ERR,
-            "the clock jumped by more than a day, it says %s: no rotation, and \"auto\" refuses "
-            "nothing, until it is put right or batvd is started again",
-            text);
-    } else {
-        log_line(
-            LOG_ERR,
-            "the clock says %s, but the keyring was written on %s: no rotation, and \"auto\" "
-            "refuses nothing, until the clock is put right; where it is right already, revoke the "
-            "key that was made on that day, and remove and add the domain that signed first then",
-            text, newest);
+            "the clock %s %s, but the keyring was written on %s: no rotation, and \"auto\" "
+            "only logs, until an hour after the clock is set right; where it is right already, "
+            "revoke the key that was made on that day, and remove and add the domain that "
+            "signed first then",
+            k->clock.jumped ? "jumped by more than a day, it says" : "says", text, other);
+        break;
     }
 }
 
 static bool look_at_clock(struct keeper *k, time_t now)
 {
-    time_t drift = now - boot_time() - k->clock_offset;
-    bool moved = drift > DAY_SECONDS || drift < -DAY_SECONDS;
-    bool wrong = moved || now < ring_newest_time(ring_of(k)) - DAY_SECONDS;
-    if (wrong == k->clock_wrong) {
+    enum clock_state former = k->clock.state;
+    if (!clock_trust_look(&k->clock, now, boot_time(), ring_newest_time(ring_of(k)))) {
         return false;
     }
-    k->clock_wrong = wrong;
-    hasten_domains(k);
-    if (wrong) {
-        tell_wrong_clock(k, now, moved);
-    } else {
-        log_line(LOG_WARNING, "the clock is right again and trusted");
+    /* A clock that somebody sets again and again is told of once a minute. */
+    if (k->clock.state != former || log_notice_due(&k->clock_notice, CLOCK_NOTICE)) {
+        tell_clock(k, now);
     }
+    hasten_domains(k);
     return true;
 }
 
@@ -417,7 +422,7 @@ static enum status change_tidy(void *context, struct ring *ring, bool *changed, 
     const struct settings *settings = config_of(c->keeper)->settings;
     bool raised = ring_raise_lifetime(ring, settings->keys.lifetime_days, c->now);
     bool filtered = ring_domain_filter(ring, is_signing_domain, c);
-    bool settled = boot_time() - c->keeper->started_boot >= DAY_SECONDS;
+    bool settled = boot_time() - c->keeper->clock.trusted_since >= DAY_SECONDS;
     bool pruned = settled && ring_prune(ring, c->now);
     *changed = raised || filtered || pruned;
     return STATUS_OK;
@@ -486,7 +491,7 @@ static void job_keys(void *self, time_t now)
     if (look_at_clock(k, now)) {
         publish(k);
     }
-    if (!k->clock_wrong) {
+    if (k->clock.state == CLOCK_TRUSTED) {
         struct keys_change context = {k, now};
         if (tally_has_first(k->tally) &&
             change_ring(k, change_first, &context, "record of the first signed message")) {
@@ -501,7 +506,7 @@ static void job_keys(void *self, time_t now)
 static void tidy(struct keeper *k, time_t now)
 {
     struct keys_change context = {k, now};
-    if (!k->clock_wrong) {
+    if (k->clock.state == CLOCK_TRUSTED) {
         change_ring(k, change_tidy, &context, "keyring");
     }
 }
@@ -618,7 +623,8 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->active_key = ring_active(snapshot->ring, now);
     report->next_rotation = due == RING_OPEN ? 0 : due;
     report->paused = k->paused;
-    report->clock_wrong = k->clock_wrong;
+    report->clock_wrong = k->clock.state != CLOCK_TRUSTED;
+    report->clock_until = k->clock.until;
     if (snapshot->journal_birth != 0 && !snapshot_journal_is_old(snapshot, now)) {
         report->journal_waits = snapshot->journal_birth + settings_wait(snapshot->settings);
     }
@@ -860,9 +866,8 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     current_init(&k->current, NULL);
     k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
-    k->started_boot = boot_time();
     k->told.due = true;
-    k->clock_offset = k->started - k->started_boot;
+    clock_trust_start(&k->clock, k->started, boot_time());
     k->config = shared_config_new(config);
     k->tally = tally_new();
     k->sample = sample_new();

@@ -84,6 +84,8 @@ struct status_report {
     time_t next_rotation; /* 0: none due, by configuration */
     bool paused;
     bool clock_wrong;
+    time_t
+        clock_until; /* it jumped, and is trusted from then on if it runs evenly; 0: see the ring */
     time_t journal_waits;     /* until then the journal may not know what comes back; 0: it does */
     time_t loaded;            /* when the configuration in force was loaded */
     char *reload_error;       /* of the last attempt, "" where it went well */

@@ -29,6 +29,14 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *text, const c
     }
 }
 
+static void put_clock(struct text *text, time_t until)
+{
+    char moment[TIME_TEXT];
+    time_format(until, moment);
+    put(text, "The clock %s: no rotation, \"auto\" rejects nothing%s%s. ",
+        until != 0 ? "jumped" : "is wrong", until != 0 ? " until " : "", until != 0 ? moment : "");
+}
+
 static void put_faults(struct text *text, const struct status_report *report)
 {
     if (report->reload_error[0] != '\0') {
@@ -44,7 +52,7 @@ static void put_faults(struct text *text, const struct status_report *report)
             report->log_error);
     }
     if (report->clock_wrong) {
-        put(text, "The clock is wrong: no rotation, \"auto\" rejects nothing. ");
+        put_clock(text, report->clock_until);
     }
     if (report->paused) {
         put(text, "Paused, nothing is rejected. ");

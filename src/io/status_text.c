@@ -43,6 +43,7 @@ static const struct item items[] = {
     {"next-rotation", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, next_rotation)}}},
     {"paused", 0, 0, 0, 1, {{TYPE_BOOL, OF(status_report, paused)}}},
     {"clock-wrong", 0, 0, 0, 1, {{TYPE_BOOL, OF(status_report, clock_wrong)}}},
+    {"clock-until", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, clock_until)}}},
     {"journal-waits", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, journal_waits)}}},
     {"loaded", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, loaded)}}},
     {"reload-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, reload_error)}}},

@@ -705,7 +705,7 @@ def test_status_as_json(running):
     assert answer == {
         "running": True, "paused": True, "version": "0.1.0", "pid": 4711,
         "started": iso(now - 90), "written": iso(now), "active_key": 4,
-        "next_rotation": iso(now + DAY), "generation": 12, "clock_wrong": False,
+        "next_rotation": iso(now + DAY), "generation": 12, "clock_wrong": False, "clock_trusted_from": None,
         "journal_waits": iso(now + 2 * DAY), "reload_error": "f\ufffdr", "raw": "66fc72", "ring_error": None,
         "domains_behind": None,
         "log": {"target": "syslog", "place": "stderr", "since": loaded, "lost": 7, "error": "away"},

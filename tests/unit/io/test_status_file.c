@@ -65,6 +65,7 @@ static struct status_report full_report(void)
         .next_rotation = 1796299200,
         .paused = true,
         .clock_wrong = true,
+        .clock_until = 1795700000,
         .journal_waits = 1795000000,
         .loaded = 1795694400,
         .reload_error = hostile,
@@ -150,6 +151,7 @@ static void assert_equal(const struct status_report *a, const struct status_repo
     ck_assert_int_eq(a->next_rotation, b->next_rotation);
     ck_assert_int_eq(a->paused, b->paused);
     ck_assert_int_eq(a->clock_wrong, b->clock_wrong);
+    ck_assert_int_eq(a->clock_until, b->clock_until);
     ck_assert_int_eq(a->journal_waits, b->journal_waits);
     ck_assert_int_eq(a->loaded, b->loaded);
     ck_assert_str_eq(a->reload_error, b->reload_error);

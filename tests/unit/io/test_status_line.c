@@ -62,6 +62,11 @@ START_TEST(test_faults_come_first)
                                  " The clock is wrong: no rotation, \"auto\" rejects nothing. "
                                  "Paused, nothing is rejected. 4 domains, 4 of them"));
     report.ring_error = none;
+    report.clock_until = 1796299200;
+    status_line(&report, line, sizeof line);
+    ck_assert_ptr_eq(strstr(line, "The clock jumped: no rotation, \"auto\" rejects nothing until "
+                                  "2026-12-03T12:00:00Z. "),
+                     line);
     report.log_error = gone;
     report.log_place = nowhere;
     status_line(&report, line, sizeof line);
