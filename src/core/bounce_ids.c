@@ -1,6 +1,5 @@
 /*
- * Message-IDs in the text of a bounce: behind a label, in a list, or by their look alone. See
- * bounce_text.c. No state.
+ * Message-IDs in the text of a bounce: behind a label, or in a list. See bounce_text.c. No state.
  */
 #include "bounce_scan.h"
 
@@ -10,20 +9,17 @@
 #include "batv/address.h"
 
 enum {
-    GAP_MAX = 40, /* characters between label and value */
-    COMMENT_MAX = 100,
-    COMMENTS_MAX = 2,      /* between label and value */
-    TAGS_AHEAD = 3,        /* before the name of another field */
-    LABEL_STEPS = 16,      /* to compare a word with the labels, and to find its beginning */
-    FIELD_STEPS = 16,      /* to see whether a line is a field */
-    LIST_KEPT = 40,        /* of References the last ones: the nearest to the original */
-    NAME_MAX_LENGTH = 60,  /* of a label, octets in front of "message-id" */
-    BRACKETS_MAX = 3,      /* before a Message-ID */
-    GAPS_MAX = 100,        /* blanks, breaks and tags within one */
-    LINE_BEFORE_MAX = 256, /* octets of a line that is looked back at */
-    LINES_BEFORE = 4,
-    PLAUSIBLE_DIGITS = 4,
-    PLAUSIBLE_LENGTH = 16
+    TAGS_BEFORE = 4, /* before a label that begins its line */
+    TAG_BEFORE_MAX = 4096,
+    BACK_SPEED = 4, /* octets that are gone back over in a step */
+    ATTRIBUTES_MAX = 300,
+    GAP_MAX = 40,         /* characters between label and value */
+    TAGS_AHEAD = 3,       /* before the name of another field */
+    LABEL_STEPS = 16,     /* to compare a word with the labels, and to find its beginning */
+    FIELD_STEPS = 16,     /* to see whether a line is a field */
+    LIST_KEPT = 40,       /* of References the last ones: the nearest to the original */
+    NAME_MAX_LENGTH = 60, /* of a label, octets in front of "message-id" */
+    LINES_BEFORE = 4
 };
 
 static bool is_digit(int c)
@@ -41,204 +37,6 @@ static bool is_blank(int c)
     return c == ' ' || c == '\t';
 }
 
-static void token_add(struct token *token, int c)
-{
-    if (token->length == BOUNCE_ID_MAX) {
-        token->too_long = true;
-    } else {
-        token->text[token->length++] = (char)c;
-    }
-}
-
-static struct octets token_octets(const struct token *token)
-{
-    return (struct octets){token->text, token->length};
-}
-
-/* local@domain, of whatever octets. */
-static bool token_has_at(const struct token *token)
-{
-    const char *at = token->length > 2 ? memchr(token->text + 1, '@', token->length - 2) : NULL;
-    return at != NULL;
-}
-
-static bool token_has_digit(const struct token *token)
-{
-    size_t i = 0;
-    while (i < token->length && !is_digit(token->text[i])) {
-        i++;
-    }
-    return i < token->length;
-}
-
-/* ------------------------------------------------------------- Message-IDs */
-
-/* True where the line was broken by quoted-printable, which is undone elsewhere. */
-static bool token_ends_softly(const struct token *token)
-{
-    return token->length > 0 && token->text[token->length - 1] == '=';
-}
-
-/* What stands behind an opening bracket up to the closing one, without white space and markup, of
- * which there is not much. tight: there must not be any white space. */
-static bool read_bracketed(struct lexer *lexer, bool tight, struct token *token)
-{
-    unsigned opened = 1;
-    unsigned gaps = 0;
-    token->length = 0;
-    token->too_long = false;
-    while (!token->too_long && gaps <= GAPS_MAX) {
-        struct lexer before = *lexer;
-        int c = lexer_next(lexer);
-        if (c == '>') {
-            return token->length > 0;
-        }
-        if (lexer_is_gap(c)) {
-            gaps++;
-            if ((tight && c != LEX_TAG) || (c == LEX_BREAK && token_ends_softly(token))) {
-                return false;
-            }
-        } else if (c == '<' && (token->length > 0 || opened++ == BRACKETS_MAX)) {
-            *lexer = before;
-            return false;
-        } else if (c < ' ') {
-            return false;
-        } else if (c > ' ' && c != '<') {
-            token_add(token, c);
-        }
-    }
-    return false;
-}
-
-static bool is_line_end(int c)
-{
-    return c == LEX_BREAK || c == LEX_EMPTY || c == LEX_END;
-}
-
-static bool ends_bare(int c)
-{
-    return c < 0 || c <= ' ' || c == '<' || c == '>' || c == '"';
-}
-
-/* A value without brackets, whose first character is next; its end is not taken. */
-static bool read_bare(struct lexer *lexer, struct token *token)
-{
-    int c = 0;
-    token->length = 0;
-    token->too_long = false;
-    while (!token->too_long) {
-        struct lexer before = *lexer;
-        c = lexer_next(lexer);
-        if (ends_bare(c)) {
-            *lexer = before;
-            break;
-        }
-        token_add(token, c);
-    }
-    if (is_line_end(c) && token_ends_softly(token)) {
-        return false;
-    }
-    while (token->length > 0 && strchr(".,;:)]}'", token->text[token->length - 1]) != NULL) {
-        token->length--;
-    }
-    return token->length > 0 && !token->too_long;
-}
-
-enum { WORDS_MAX = 4, WORD_MAX = 6, WORD_STEPS = 8 };
-
-/* Words that may stand between a label and its value. */
-static const char *const gap_words[] = {"is",    "was",    "of",    "the", "value",
-                                        "field", "header", "named", "with"};
-
-static bool skip_word(struct lexer *lexer)
-{
-    size_t length = 0;
-    while (lexer->at + length < lexer->end && length <= WORD_MAX && is_alnum(lexer->at[length])) {
-        length++;
-    }
-    if (length == 0) {
-        return false;
-    }
-    budget_spend(lexer->budget, WORD_STEPS);
-    for (size_t i = 0; i < sizeof gap_words / sizeof gap_words[0]; i++) {
-        if (octets_equal((struct octets){lexer->at, length}, gap_words[i])) {
-            lexer->at += length;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool in_comment(char c)
-{
-    return c != ')' && c != '(' && c != '@' && c != '<' && c != '\r' && c != '\n' && c != '\0';
-}
-
-/* A remark in parentheses before the value, as relays have put there. Behind the opening one. */
-static void skip_comment(struct lexer *lexer)
-{
-    const char *p = lexer->at;
-    const char *end = lexer->end - p < COMMENT_MAX ? lexer->end : p + COMMENT_MAX;
-    while (p < end && in_comment(*p)) {
-        p++;
-    }
-    budget_spend(lexer->budget, (size_t)(p - lexer->at));
-    if (p < end && *p == ')') {
-        lexer->at = p + 1;
-    }
-}
-
-bool scan_gap(struct lexer *lexer, struct gap *gap)
-{
-    *gap = (struct gap){.open = false};
-    unsigned words = 0;
-    unsigned comments = 0;
-    for (unsigned i = 0; i < GAP_MAX; i++) {
-        if (words < WORDS_MAX && skip_word(lexer)) {
-            words++;
-            continue;
-        }
-        struct lexer before = *lexer;
-        int c = lexer_next(lexer);
-        gap->apart = gap->colon && (gap->apart || is_blank(c) || c == LEX_BREAK);
-        gap->colon = gap->colon || c == ':';
-        gap->equals = gap->equals || c == '=';
-        gap->broken = gap->broken || c == LEX_BREAK;
-        if (c == '<') {
-            gap->open = true;
-            return true;
-        }
-        if (!lexer_is_gap(c) && (c <= 0 || strchr(":=\"'([,*-{", c) == NULL)) {
-            *lexer = before;
-            return c > ' ';
-        }
-        if (c == '(' && comments++ < COMMENTS_MAX) {
-            skip_comment(lexer);
-        }
-    }
-    return false;
-}
-
-/* The rest of a field's line as the value, as an odd sender may have written it. */
-static bool read_line(struct lexer *lexer, struct token *token)
-{
-    token->length = 0;
-    token->too_long = false;
-    while (!token->too_long) {
-        int c = lexer_next(lexer);
-        if (is_line_end(c)) {
-            return true;
-        }
-        if (c == '<' || c == '>' || c == '"') {
-            return false;
-        }
-        if (c > ' ') {
-            token_add(token, c);
-        }
-    }
-    return false;
-}
-
 /* The length of the first of texts that rest begins with; 0: of none. */
 static size_t match_first(struct octets rest, const char *const texts[])
 {
@@ -250,8 +48,7 @@ static size_t match_first(struct octets rest, const char *const texts[])
     return 0;
 }
 
-/* The length of "id" as a word's end; 0: something else stands there. */
-static size_t id_length(struct octets rest)
+size_t scan_id_length(struct octets rest)
 {
     static const char *const ids[] = {"identifier", "id", NULL};
     size_t length = match_first(rest, ids);
@@ -274,7 +71,7 @@ static size_t label_length(struct octets rest, bool *hyphened)
     size_t hyphen = match_first(behind, hyphens);
     *hyphened = hyphen > 0;
     length += hyphen > 0 ? hyphen : match_first(behind, between);
-    size_t id = id_length((struct octets){rest.start + length, rest.length - length});
+    size_t id = scan_id_length((struct octets){rest.start + length, rest.length - length});
     return id > 0 ? length + id : 0;
 }
 
@@ -290,7 +87,7 @@ static struct octets full_name(const struct scan *scan, const char *label, size_
 }
 
 /* True where nothing but marks of quoting and markup stands before the name in its line. */
-static bool begins_line(struct scan *scan, const char *name)
+static bool behind_marks(struct scan *scan, const char *name)
 {
     if (name - scan->line > SCAN_WINDOW / 16) {
         return false;
@@ -300,11 +97,55 @@ static bool begins_line(struct scan *scan, const char *name)
     while (lexer.at < lexer.end) {
         scan->gaps = lexer.at;
         int c = lexer_next(&lexer);
-        if (!lexer_is_gap(c) && c != '>' && c != '|' && c != '*') {
+        if (!lexer_is_gap(c) && c != LEX_EMPTY && c != '>' && c != '|' && c != '*') {
             return false;
         }
     }
     return true;
+}
+
+/* Where the tag begins that ends before end; NULL: none does, or it is long. */
+static const char *tag_before(const struct scan *scan, const char *end)
+{
+    const char *least = end - scan->start < TAG_BEFORE_MAX ? scan->start : end - TAG_BEFORE_MAX;
+    const char *p = end > least ? end - 1 : end;
+    if (p == end || *p != '>') {
+        return NULL;
+    }
+    while (p > least && p[-1] != '<' && p[-1] != '>') {
+        p--;
+    }
+    budget_spend(scan_budget(scan), (size_t)(end - p) / BACK_SPEED);
+    return p > least && p[-1] == '<' ? p - 1 : NULL;
+}
+
+/* True where the name stands behind a tag that begins another line or cell. */
+static bool behind_block(struct scan *scan, const char *name)
+{
+    const char *p = name;
+    for (unsigned i = 0; i < TAGS_BEFORE; i++) {
+        const char *blanks = p;
+        while (p > scan->start && blanks - p < GAP_MAX && (is_blank(p[-1]) || p[-1] == '*')) {
+            p--;
+        }
+        budget_spend(scan_budget(scan), 1 + (size_t)(blanks - p));
+        const char *tag = tag_before(scan, p);
+        if (tag == NULL) {
+            return false;
+        }
+        enum lexer_division division =
+            lexer_divides((struct lexer){.at = tag, .end = p, .budget = scan_budget(scan)});
+        if (division != LEX_WITHIN) {
+            return division == LEX_DIVIDES;
+        }
+        p = tag;
+    }
+    return false;
+}
+
+static bool begins_line(struct scan *scan, const char *name)
+{
+    return behind_marks(scan, name) || behind_block(scan, name);
 }
 
 /* What the names of fields that name the original have in them. */
@@ -340,26 +181,12 @@ static bool at_field(struct lexer lexer)
            memchr(field.name.start, '@', field.name.length) == NULL;
 }
 
-/* The line that ends before line, without its end; NULL: there is none, or it is long. */
-static const char *line_before(const struct scan *scan, const char *line, const char **end)
-{
-    const char *p = line;
-    p -= p > scan->start && p[-1] == '\n';
-    p -= p > scan->start && p[-1] == '\r';
-    *end = p;
-    while (p > scan->start && *end - p < LINE_BEFORE_MAX && p[-1] != '\n' && p[-1] != '\r') {
-        p--;
-    }
-    budget_spend(scan_budget(scan), (size_t)(line - p));
-    return p < *end && *end - p < LINE_BEFORE_MAX ? p : NULL;
-}
-
 /* True where the line before this one is a field, or one of the lines that continue it. */
 static bool follows_field(const struct scan *scan, const char *line)
 {
     for (unsigned i = 0; line != NULL && i < LINES_BEFORE; i++) {
         const char *end;
-        line = line_before(scan, line, &end);
+        line = scan_line_before(scan, line, &end);
         const char *p = line;
         while (line != NULL && p < end && (is_blank(*p) || *p == '>' || *p == '|')) {
             p++;
@@ -378,6 +205,7 @@ struct label {
     const char *after; /* its end */
     const char *where;
     bool line;     /* it begins its line */
+    bool element;  /* it is the name of one of XML */
     bool hyphened; /* it is spelled as the header field is */
 };
 
@@ -388,7 +216,7 @@ static bool ends_value(struct lexer lexer)
     do {
         c = lexer_next(&lexer);
     } while (is_blank(c) || c == LEX_TAG);
-    return is_line_end(c) || c == '(';
+    return lexer_is_line_end(c) || c == '(';
 }
 
 /* The line behind the value that the lexer stands at is a field, too. */
@@ -452,7 +280,7 @@ static bool read_wrapped(struct lexer *lexer, const struct gap *gap, struct toke
     do {
         c = lexer_next(&ahead);
     } while (is_blank(c));
-    if (c != LEX_BREAK || at_field(ahead) || !read_bare(&ahead, &rest) ||
+    if (c != LEX_BREAK || at_field(ahead) || !token_read_bare(&ahead, &rest) ||
         !(token_has_at(&rest) || rest.text[0] == '@') ||
         rest.length > BOUNCE_ID_MAX - token->length) {
         return false;
@@ -463,6 +291,18 @@ static bool read_wrapped(struct lexer *lexer, const struct gap *gap, struct toke
     return token_has_at(token);
 }
 
+/* It is encoded as in a link. */
+static bool is_of_link(const struct token *token)
+{
+    static const char *const codes[] = {"%40", "%3c", "%25"};
+    size_t i = 0;
+    while (i < sizeof codes / sizeof codes[0] &&
+           octets_find(token_octets(token), codes[i]) == NULL) {
+        i++;
+    }
+    return i < sizeof codes / sizeof codes[0];
+}
+
 /* The word that begins where the lexer stands, and what of it is on the next line. */
 static bool take_word(struct scan *scan, const struct label *label, const struct gap *gap,
                       struct lexer *lexer)
@@ -470,8 +310,13 @@ static bool take_word(struct scan *scan, const struct label *label, const struct
     struct token token;
     enum bounce_rank rank = BOUNCE_MENTIONED;
     bool strong = label->line && (gap->colon || gap->equals);
-    if (!read_bare(lexer, &token)) {
+    if (!token_read_bare(lexer, &token)) {
         return false;
+    }
+    budget_spend(scan_budget(scan), token.length / 2);
+    if (is_of_link(&token)) {
+        scan_link(scan, token_octets(&token));
+        return true;
     }
     if (token_has_at(&token) || !read_wrapped(lexer, gap, &token)) {
         if (!token_has_at(&token) && (!strong || gap->broken || !is_number(&token))) {
@@ -490,7 +335,7 @@ static bool take_bare(struct scan *scan, const struct label *label, const struct
     struct lexer line = *lexer;
     struct token token;
     bool taken = take_word(scan, label, gap, lexer);
-    if (label->line && gap->apart && !gap->broken && read_line(&line, &token) &&
+    if (label->line && gap->apart && !gap->broken && token_read_line(&line, &token) &&
         token_has_at(&token)) {
         bounce_add_id(scan->reader, token_octets(&token), label->where, BOUNCE_MENTIONED);
         taken = true;
@@ -504,7 +349,7 @@ static bool take_open(struct scan *scan, const struct label *label, const struct
 {
     struct token token;
     bool strong = label->line && (gap->colon || gap->equals);
-    if (!read_bracketed(lexer, false, &token) ||
+    if (!token_read_bracketed(lexer, false, &token) ||
         !(token_has_at(&token) || (strong && is_number(&token)))) {
         return false;
     }
@@ -518,11 +363,36 @@ static const char *read_labelled(struct scan *scan, const struct label *label)
     struct lexer lexer = scan_lexer(scan, label->after, SCAN_WINDOW);
     struct gap gap;
     if (!scan_gap(&lexer, &gap)) {
-        return label->after;
+        return label->element ? scan_failed(label->after, lexer.at) : label->after;
     }
     bool taken =
         gap.open ? take_open(scan, label, &gap, &lexer) : take_bare(scan, label, &gap, &lexer);
     return taken ? lexer.at : scan_failed(label->after, lexer.at);
+}
+
+/* Where the value begins behind a name that is an element's of XML: behind its attributes. after,
+ * where it is something else; NULL: it has no value. */
+static const char *element_value(const struct scan *scan, const char *name, const char *after)
+{
+    const char *p = name;
+    while (p > scan->start && name - p < NAME_MAX_LENGTH && (is_alnum(p[-1]) || p[-1] == ':')) {
+        p--;
+    }
+    struct octets rest = scan_rest(scan, after);
+    if (p > scan->start && p[-1] == '/') {
+        return octets_begin(rest, ">") || octets_begin(rest, "&gt;") ? NULL : after;
+    }
+    if (p == scan->start || p[-1] != '<') {
+        return after;
+    }
+    rest.length = rest.length < ATTRIBUTES_MAX ? rest.length : ATTRIBUTES_MAX;
+    budget_spend(scan_budget(scan), LABEL_STEPS);
+    const char *close = rest.length > 0 ? memchr(after, '>', rest.length) : NULL;
+    size_t length = close != NULL ? (size_t)(close - after) : 0;
+    if (close == NULL || memchr(after, '<', length) != NULL || memchr(after, '@', length) != NULL) {
+        return after;
+    }
+    return octets_begin(scan_rest(scan, close + 1), "</") || close[-1] == '/' ? NULL : close + 1;
 }
 
 const char *scan_message_id(struct scan *scan, const char *at)
@@ -535,7 +405,11 @@ const char *scan_message_id(struct scan *scan, const char *at)
     }
     struct octets name = full_name(scan, at, length);
     const char *where = original_label(name);
-    label.after = at + length;
+    label.after = element_value(scan, name.start, at + length);
+    if (label.after == NULL) {
+        return at + length;
+    }
+    label.element = label.after > at + length;
     label.where = where != NULL ? where : scan->where;
     label.line = begins_line(scan, name.start);
     return read_labelled(scan, &label);
@@ -564,13 +438,13 @@ static bool read_member(struct lexer *lexer, struct lexer before, int c, const s
 {
     *rank = list->rank;
     if (c == '<') {
-        return read_bracketed(lexer, false, token) &&
+        return token_read_bracketed(lexer, false, token) &&
                (token_has_at(token) || list->bare == list->rank || is_number(token));
     }
     *rank = list->bare;
     if (c > ' ' && c != '"' && c != '>') {
         *lexer = before;
-        return read_bare(lexer, token) && token_has_at(token);
+        return token_read_bare(lexer, token) && token_has_at(token);
     }
     return false;
 }
@@ -632,56 +506,6 @@ const char *scan_list(struct scan *scan, const char *at, const char *label)
     return at + strlen(label);
 }
 
-/* --------------------------------------------------------------- unlabelled */
-
-/* As programs make them: nobody's address has that many digits, or is that long with one. */
-static bool is_plausible(const struct token *token)
-{
-    const char *at = memchr(token->text, '@', token->length);
-    size_t digits = 0;
-    if (at == NULL || at == token->text || at + 1 == token->text + token->length) {
-        return false;
-    }
-    for (const char *p = token->text; p < token->text + token->length; p++) {
-        if (*p <= ' ' || *p > '~' || *p == ':') {
-            return false;
-        }
-        digits += p < at && is_digit(*p);
-    }
-    return (digits >= PLAUSIBLE_DIGITS || (digits > 0 && at - token->text >= PLAUSIBLE_LENGTH)) &&
-           octets_find(token_octets(token), "prvs=") == NULL;
-}
-
-/* "Nachrichten-ID: 4711@example.com": a label in no language in particular. */
-const char *scan_id(struct scan *scan, const char *at)
-{
-    size_t length = id_length(scan_rest(scan, at));
-    struct lexer lexer = scan_lexer(scan, at + length, SCAN_WINDOW);
-    struct gap gap;
-    struct token token;
-    if (length > 0 && scan_gap(&lexer, &gap) && (gap.colon || gap.equals) && !gap.open &&
-        read_bare(&lexer, &token) && is_plausible(&token)) {
-        bounce_add_id(scan->reader, token_octets(&token), scan->where, BOUNCE_UNLABELLED);
-        return lexer.at;
-    }
-    return length > 0 ? scan_failed(at + length - 1, lexer.at) : at + 1;
-}
-
-const char *scan_token(struct scan *scan, const char *at)
-{
-    struct lexer lexer = scan_lexer(scan, at, SCAN_WINDOW);
-    struct token token;
-    if (!lexer_opens(lexer)) {
-        return at + 1;
-    }
-    lexer_next(&lexer);
-    if (!read_bracketed(&lexer, true, &token) || !is_plausible(&token)) {
-        return at + 1;
-    }
-    bounce_add_id(scan->reader, token_octets(&token), scan->where, BOUNCE_UNLABELLED);
-    return at + 1;
-}
-
 /* --------------------------------------------------------------- own fields */
 
 /* True for X-Anything-Message-ID, -MessageID and -Message_ID. The name alone is the bounce's own.
@@ -716,7 +540,7 @@ static void read_own_id(struct scan *scan, struct octets name)
     if (read_list(scan, scan->start, &list) == 0) {
         struct lexer lexer = scan_lexer(scan, scan->start, SCAN_WINDOW);
         struct token token;
-        if (read_line(&lexer, &token) && is_number(&token)) {
+        if (token_read_line(&lexer, &token) && is_number(&token)) {
             bounce_add_id(scan->reader, token_octets(&token), list.where, rank);
         }
     }

@@ -1,6 +1,8 @@
 /*
  * Text as a person would see it, character by character: character references and JSON escapes are
- * resolved, HTML tags, NULs and the marks of quoted lines are told apart. For bounce_text.c.
+ * resolved, characters of full width and brackets of other scripts are those of ASCII, what has no
+ * width is not seen; HTML tags, NULs and the marks of quoted lines are told apart. For
+ * bounce_text.c.
  */
 #ifndef BOUNCE_LEXER_H
 #define BOUNCE_LEXER_H
@@ -33,7 +35,7 @@ static inline int lexer_next(struct lexer *lexer)
 {
     if (lexer->at < lexer->end) {
         unsigned char c = (unsigned char)*lexer->at;
-        if (c > '\\' || (c >= ' ' && c != '<' && c != '&' && c != '\\')) {
+        if (c >= ' ' && c < 0x80 && c != '<' && c != '&' && c != '\\') {
             lexer->at++;
             budget_spend(lexer->budget, 1);
             return c;
@@ -42,8 +44,13 @@ static inline int lexer_next(struct lexer *lexer)
     return lexer_read(lexer);
 }
 
-/* True where a `<` stands here, in whatever disguise. Looks at nothing behind it. */
-bool lexer_opens(struct lexer lexer);
+/* The character that stands here, in whatever disguise. Looks at nothing behind it. */
+int lexer_peek(struct lexer lexer);
+
+/* What the text from at to end is, if it is one tag and no more: within a line, or the beginning of
+ * another line or of another cell of a table. */
+enum lexer_division { LEX_NO_TAG, LEX_WITHIN, LEX_DIVIDES };
+enum lexer_division lexer_divides(struct lexer lexer);
 
 /* True for white space, a line end or a tag, which may stand between a label and its value. */
 bool lexer_is_gap(int c);

@@ -53,14 +53,18 @@ enum {
     PAIR_R = 8,
     PAIR_P = 16,
     PAIR_X = 32,
-    PAIR_ESCAPE = 64
+    PAIR_ESCAPE = 64,
+    PAIR_WIDE = 128
 };
 
+/* PAIR_WIDE: characters that lexer_peek may know for others. */
 static const unsigned char first_of_pair[UCHAR_MAX + 1] = {
-    ['\n'] = PAIR_ANY, ['\r'] = PAIR_ANY,   ['<'] = PAIR_ANY,     ['m'] = PAIR_M,
-    ['M'] = PAIR_M,    ['i'] = PAIR_I,      ['I'] = PAIR_I,       ['r'] = PAIR_R,
-    ['R'] = PAIR_R,    ['p'] = PAIR_P,      ['P'] = PAIR_P,       ['x'] = PAIR_X,
-    ['X'] = PAIR_X,    ['&'] = PAIR_ESCAPE, ['\\'] = PAIR_ESCAPE,
+    ['\n'] = PAIR_ANY,  ['\r'] = PAIR_ANY,  ['<'] = PAIR_ANY,    ['@'] = PAIR_ANY,
+    ['m'] = PAIR_M,     ['M'] = PAIR_M,     ['i'] = PAIR_I,      ['I'] = PAIR_I,
+    ['r'] = PAIR_R,     ['R'] = PAIR_R,     ['p'] = PAIR_P,      ['P'] = PAIR_P,
+    ['x'] = PAIR_X,     ['X'] = PAIR_X,     ['&'] = PAIR_ESCAPE, ['\\'] = PAIR_ESCAPE,
+    ['%'] = PAIR_ANY,   [0xc2] = PAIR_WIDE, [0xe2] = PAIR_WIDE,  [0xe3] = PAIR_WIDE,
+    [0xef] = PAIR_WIDE,
 };
 
 static const unsigned char second_of_pair[UCHAR_MAX + 1] = {
@@ -68,6 +72,9 @@ static const unsigned char second_of_pair[UCHAR_MAX + 1] = {
     ['n'] = PAIR_I,          ['N'] = PAIR_I,          ['d'] = PAIR_I,      ['D'] = PAIR_I,
     ['r'] = PAIR_P,          ['R'] = PAIR_P,          ['-'] = PAIR_X,      ['l'] = PAIR_ESCAPE,
     ['L'] = PAIR_ESCAPE,     ['u'] = PAIR_ESCAPE,     ['U'] = PAIR_ESCAPE, ['#'] = PAIR_ESCAPE,
+    ['a'] = PAIR_ESCAPE,     ['A'] = PAIR_ESCAPE,     ['c'] = PAIR_ESCAPE, ['C'] = PAIR_ESCAPE,
+    [0x80] = PAIR_WIDE,      [0x8c] = PAIR_WIDE,      [0x9f] = PAIR_WIDE,  [0xab] = PAIR_WIDE,
+    [0xb9] = PAIR_WIDE,      [0xbc] = PAIR_WIDE,
 };
 
 /* The next such pair at or behind at; last: there is none. */
@@ -82,8 +89,31 @@ static const char *find_pair(const char *at, const char *last)
     return last;
 }
 
+/* What a character may begin that is disguised. */
+static const char *scan_disguised(struct scan *scan, const char *at)
+{
+    int c = lexer_peek(scan_lexer(scan, at, SCAN_WINDOW));
+    return c == '<' ? scan_bracket(scan, at) : (c == '@' ? scan_at(scan, at) : at + 1);
+}
+
+static const char *scan_mark(struct scan *scan, const char *at)
+{
+    switch (*at) {
+    case '\n':
+    case '\r':
+        scan->line = at + 1;
+        return at + 1;
+    case '@':
+        return scan_at(scan, at);
+    case '%':
+        return scan_percent(scan, at);
+    default:
+        return scan_disguised(scan, at);
+    }
+}
+
 /* What may begin with the pair at at; answers where the pass goes on, behind at. */
-static const char *scan_at(struct scan *scan, const char *at)
+static const char *scan_pair(struct scan *scan, const char *at)
 {
     switch (first_of_pair[(unsigned char)*at]) {
     case PAIR_M:
@@ -97,13 +127,8 @@ static const char *scan_at(struct scan *scan, const char *at)
     case PAIR_X:
         return scan_evidence(scan, at);
     default:
-        break;
+        return scan_mark(scan, at);
     }
-    if (*at == '\n' || *at == '\r') {
-        scan->line = at + 1;
-        return at + 1;
-    }
-    return scan_token(scan, at);
 }
 
 /* Behind the last line end from at to next, or line. */
@@ -139,7 +164,7 @@ void bounce_scan_text(struct bounce_reader *reader, struct octets text, const ch
         const char *from = at;
         at = find_pair(at, last);
         budget_spend(reader->budget, 1 + (size_t)(at - from) / PASS_OCTETS);
-        const char *next = at < last ? scan_at(&scan, at) : last;
+        const char *next = at < last ? scan_pair(&scan, at) : last;
         if (next > at + 1) {
             budget_spend(reader->budget, (size_t)(next - at) / PASS_OCTETS);
             scan.line = find_line(at, next, scan.line);

@@ -275,7 +275,7 @@ static void describe(const struct part *part, struct budget *budget, struct desc
     struct field field;
     bool typed = false;
     *out = (struct description){.encoding = GMIME_CONTENT_ENCODING_DEFAULT};
-    while (field_next(&header, &field)) {
+    while (!budget_used_up(budget) && field_next(&header, &field)) {
         if (!octets_begin(field.name, "Content-")) {
             continue;
         }

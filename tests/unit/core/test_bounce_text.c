@@ -188,7 +188,8 @@ START_TEST(nuls_are_not_seen)
 {
     static const char text[] = "M\0essage-ID: \0<a.\0001@exa\0mple.com\0>";
     bounce_scan_text(&reader, (struct octets){text + 2, sizeof text - 3}, "text");
-    ck_assert_uint_eq(bounce->id_count, 0); /* but a label is not taken apart */
+    bounce_reader_end(&reader);
+    ck_assert_uint_eq(bounce->named_count, 0); /* but a label is not taken apart */
     static const char whole[] = "Message-ID: \0<a.\0001@exa\0mple.com\0>";
     bounce_scan_text(&reader, (struct octets){whole, sizeof whole - 1}, "text");
     assert_found("NULs", FOUND);
@@ -310,14 +311,15 @@ static const struct {
     {"Nachrichten-ID: 20261122.a1@example.com", "U:20261122.a1@example.com"},
     {"\xe3\x83\xa1\xe3\x83\xbc\xe3\x83\xabID : 20261122.a1@example.com.",
      "U:20261122.a1@example.com"},
-    {"H=x [192.0.2.1] id=20261122.a1@example.com\n", "U:20261122.a1@example.com"},
+    {"H=x [192.0.2.1] id=20261122.a1@example.com\n",
+     "U:id=20261122.a1@example.com U:20261122.a1@example.com"},
     {"Original-Envelope-Id: 20261122.a1@example.com", "U:20261122.a1@example.com"},
     {"ID: alice@example.com", ""},
-    {"id 20261122.a1@example.com", ""},
-    {"idea: 20261122.a1@example.com", ""},
+    {"id 20261122.a1@example.com", "U:20261122.a1@example.com"},
+    {"idea: 20261122.a1@example.com", "U:20261122.a1@example.com"},
     {"<Qdmail-longer-name-1@example.com>", "U:Qdmail-longer-name-1@example.com"},
     {"<alice@example.com>", ""},
-    {"<alice.2026@example.com", ""},
+    {"<alice.2026@example.com", "U:alice.2026@example.com"},
     {"<alice-of-wonderland@example.com>", ""},
     {"<20261122 a1@example.com>", ""},
     {"<mailto:20261122@example.com>", ""},
@@ -335,6 +337,183 @@ START_TEST(without_label)
 {
     search(unlabelled[_i].text);
     assert_found(unlabelled[_i].text, unlabelled[_i].found);
+}
+END_TEST
+
+/* Of a program's make, and of one that is told from an address by its capitals alone. */
+#define MADE   "20261122.7F3A91C02@mail.example.com"
+#define RANDOM "CwMxQnPbRtZk@mail.example.com"
+#define LIKE   "U:" MADE
+#define U200B  "\xe2\x80\x8b"
+
+static const struct {
+    const char *text, *found;
+} looks[] = {
+    /* behind words in any language, or none */
+    {"Identifiant du message : " MADE, LIKE},
+    {"Identifiant du message : " RANDOM "\n", "U:" RANDOM},
+    {"Identyfikator wiadomo\xc5\x9b"
+     "ci: \"" MADE "\"",
+     LIKE},
+    {"\xd0\x98\xd0\x94 "
+     "\xd1\x81\xd0\xbe\xd0\xbe\xd0\xb1\xd1\x89\xd0\xb5\xd0\xbd\xd0\xb8\xd1\x8f: " MADE,
+     LIKE},
+    {"\xd0\x98\xd0\x94: <alicebob@mail.example.com>", "U:alicebob@mail.example.com"},
+    {"\xd0\x98\xd0\x94: alicebob@mail.example.com\n", "U:alicebob@mail.example.com"},
+    {"\xe3\x83\xa1\xe3\x83\xbc\xe3\x83\xab\xef\xbc\xa9\xef\xbc\xa4\xef\xbc\x9a\xef\xbc\x9c" MADE
+     "\xef\xbc\x9e",
+     LIKE},
+    {"\xe3\x83\xa1\xe3\x83\xbc\xe3\x83\xabID\xef\xbc\x9a" MADE "\xe3\x80\x82", LIKE},
+    {"\xe3\x80\x8c" MADE "\xe3\x80\x8d", LIKE},
+    {"\xe3\x80\x88" RANDOM "\xe3\x80\x89", "U:" RANDOM},
+    {"\xc2\xab" MADE "\xc2\xbb", LIKE},
+    {"\xc2\xab\xc2\xa0" MADE "\xc2\xa0\xc2\xbb", LIKE},
+    {"\xe2\x80\x9e" MADE "\xe2\x80\x9c", LIKE},
+    {"'" MADE "'", LIKE},
+    {"`" MADE "`", LIKE},
+    {"*" MADE "*", LIKE},
+    {"(" MADE ")", LIKE},
+    {"[" MADE "]", LIKE},
+    {"{" MADE "}", LIKE},
+    {MADE, LIKE},
+    {"of " MADE ", which", LIKE},
+    {"of " MADE ".", LIKE},
+    {"see " MADE "; then", LIKE},
+    {"mid:" MADE, LIKE},
+    {"20261122.7F3A91C02&#64;mail.example.com", LIKE},
+    {"20261122.7F3A91C02&commat;mail.example.com", LIKE},
+    {"20261122.7F3A91C02\xef\xbc\xa0mail.example.com", LIKE},
+    {"2026" U200B "1122.7F3A91C02@mail." U200B "example.com", LIKE},
+    {"<" RANDOM ">", "U:" RANDOM},
+    {"Nachrichten-ID: <" RANDOM ">", "U:" RANDOM},
+    {"Nachrichten-ID: <alicebob@mail.example.com>", "U:alicebob@mail.example.com"},
+    {"<LNBBLJKPBEHFEDALKOLCEEDIFAA.alice@example.com>",
+     "U:LNBBLJKPBEHFEDALKOLCEEDIFAA.alice@example.com"},
+    {"<VASs-IZaXqmZao@example.com>", "U:VASs-IZaXqmZao@example.com"},
+    {"<20261122.1@[192.0.2.1]>", "U:20261122.1@[192.0.2.1]"},
+    {"at 20261122.1@[192.0.2.1], x", "U:20261122.1@[192.0.2.1]"},
+    {"id=" MADE "&x=y", "U:id=" MADE " " LIKE},
+    {"https://q.test/m/" MADE "/release", LIKE},
+    /* people, and what is near */
+    {"Final-Recipient: rfc822; <alice@example.com>", ""},
+    {"User unknown: <McDonald-OBrien@example.com>", ""},
+    {"To: Alice <alice@example.com>, bob@example.com", ""},
+    {"mailto:" MADE, ""},
+    {"a@b@c, @x, y@, @", ""},
+    {"prvs=3785a1b2c3=" RANDOM, ""},
+    {"\xd0\x98\xd0\x94 alicebob@mail.example.com", ""},
+    {"\xd0\x98\xd0\x94:\nalicebob@mail.example.com", ""},
+    /* in links */
+    {"?message-id=%3C20261122.7F3A91C02%40mail.example.com%3E\"", LIKE},
+    {"?message-id=%3c20261122.7F3A91C02@mail.example.com%3e&x", LIKE},
+    {"?message-id=20261122.7F3A91C02%40mail.example.com", LIKE},
+    {"/%3Calicebob%40mail.example.com%3E/x", "U:alicebob@mail.example.com"},
+    {"?u=https%3A%2F%2Fq.test%2F%3Fid%3D%253C20261122.7F3A91C02%2540mail.example.com%253E", LIKE},
+    {"?m=%25253C20261122.7F3A91C02%252540mail.example.com%25253E", LIKE},
+    {"?id%3D20261122.7F3A91C02%40mail.example.com", LIKE},
+    {"?id=2026%2B1122.7F%40mail.example.com", "U:2026+1122.7F@mail.example.com"},
+    {"?to=alice%40example.com", ""},
+    {"?x=%40&y=%40%40%40", ""},
+    {"20% of 40%, %4", ""},
+    /* wrapped */
+    {"Das ist <20261122.7F3A\n91C02@mail.example.com> hier", LIKE},
+    {"Das ist <20261122.7F3A \n91C02@mail.example.com> hier", LIKE},
+    {"> Das ist <20261122.7F3A\n> 91C02@mail.\n> example.com> hier", LIKE},
+    {"Das ist <20261122.7F3A 91C02@mail.example.com> hier", "U:91C02@mail.example.com"},
+    {"Das ist 20261122.7F3A\n9102@mail.example.com hier",
+     "U:9102@mail.example.com U:20261122.7F3A9102@mail.example.com"},
+    {"> Das ist 20261122.7F3A\n> 9102@mail.example.com",
+     "U:9102@mail.example.com U:20261122.7F3A9102@mail.example.com"},
+    {"Das ist 20261122.7F3A \n9102@mail.example.com",
+     "U:9102@mail.example.com U:20261122.7F3A9102@mail.example.com"},
+    {"Das ist 20261122.7F3A91C02@\nmail.example.com hier", LIKE},
+    {"Das ist 20261122.7F3A91C02\n@mail.example.com hier", LIKE},
+    {"Das ist 20261122.7F3A91C02@mail.\nexample.com hier", "U:20261122.7F3A91C02@mail " LIKE},
+    {"Das ist alice\n9102@mail.example.com", "U:9102@mail.example.com"},
+    /* and behind labels */
+    {"Message-ID: 20261122.7F3A\n91C02@mail.example.com\nSubject: x", "M:" MADE},
+    {"> Message-ID: 20261122.7F3A\n> 91C02@mail.example.com\n> Subject: x", "M:" MADE},
+    {"Message-ID:\n20261122.7F3A \n91C02@mail.example.com\n", "M:" MADE},
+    {"The message id is 20261122.7F3A\n91C02@mail.example.com.", "M:" MADE},
+    {"Message-ID: <20261122.7F3A\n91C02@mail.example.com>", "L:" MADE},
+};
+
+START_TEST(by_its_look)
+{
+    search(looks[_i].text);
+    assert_found(looks[_i].text, looks[_i].found);
+    ck_assert_uint_eq(bounce->named_count, looks[_i].found[0] == 'L');
+}
+END_TEST
+
+/* ------------------------------------------------------------------- markup */
+
+#define LONG50  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LONG400 LONG50 LONG50 LONG50 LONG50 LONG50 LONG50 LONG50 LONG50
+
+static const struct {
+    const char *text, *found;
+} markup[] = {
+    /* where a line begins */
+    {"<p>x</p><br>In-Reply-To: &lt;" ID "&gt;<br>", "R:" ID},
+    {"<p>x</p><p>References: &lt;" ID "&gt; &lt;2@x&gt;<br>", "R:" ID " R:2@x"},
+    {"<div>x</div><div style=\"" LONG400 "\">Message-ID: " ID "</div>", FOUND},
+    {"<tr><td>x</td><td>Message-ID: " ID "</td></tr>", FOUND},
+    {"<td>x</td><td><b><i> Message-ID: " ID "</i></b></td>", FOUND},
+    {LONG400 "<br>Message-ID: " ID "<br>" LONG400, FOUND},
+    {LONG400 "<br/>\tMessage-ID: " ID, FOUND},
+    {"x<b>Message-ID: " ID "</b>", SAID},
+    {"x <>Message-ID: " ID, SAID},
+    {"a > Message-ID: " ID, SAID},
+    /* between the two */
+    {"Message-ID: <span style=\"" LONG400 "\">&lt;" ID "&gt;</span>", FOUND},
+    {"Message-ID: <mark>&lt;" ID "&gt;</mark>", FOUND},
+    {"Message-ID: <custom-tag2 x=\"y\">&lt;" ID "&gt;</custom-tag2>", FOUND},
+    {"Message-ID: <!-- x -->&lt;" ID "&gt;", FOUND},
+    {"Message-ID:<!-- <b>x</b> --> <!--y-->&lt;" ID "&gt;", FOUND},
+    {"Message-ID: &lt;a.1<!-- x -->@exam<v:x y='z'>ple</v:x>.com&gt;", FOUND},
+    {"Message-ID: <![if !x]>&lt;" ID "&gt;<![endif]>", FOUND},
+    {"Message-ID: &#60a.1&#64example.com&#62", FOUND},
+    {"Message-ID: &#x3ca.1&#x40example.com&#x3e ", FOUND},
+    {"Message-ID: &#0060;a.1&#x00040;example.com&#062;", FOUND},
+    {"Message-ID: &amp;lt;" ID "&amp;gt;", FOUND},
+    {"Message-ID: &laquo;" ID "&raquo;", FOUND},
+    {"Message-ID: &lt;a&zwnj;.1&#8203;@exam&#x200b;ple.com&gt;", FOUND},
+    {"Message-ID: &lt;a.1" U200B "@exam\xc2\xad"
+     "ple\xe2\x81\xa0.com\xef\xbb\xbf&gt;",
+     FOUND},
+    {"\xef\xbb\xbfMessage-ID: <" ID ">", FOUND},
+    {"Message-ID:\xc2\xa0<" ID ">", FOUND},
+    {"Message-ID:\xe3\x80\x80<" ID ">", FOUND},
+    {"Message-ID\xef\xbc\x9a\xef\xbc\x9c" ID "\xef\xbc\x9e", FOUND},
+    {"Message-ID: \xef\xbc\x9c\xef\xbd\x81\xef\xbc\x8e\xef\xbc\x91\xef\xbc\xa0"
+     "example.com\xef\xbc\x9e",
+     FOUND},
+    {"Message-ID: <\xc3\xa4.1@example.com>", "L:\xc3\xa4.1@example.com"},
+    /* elements of XML */
+    {"<MessageId>&lt;" ID "&gt;</MessageId>", FOUND},
+    {"<MessageId>" ID "</MessageId>", SAID},
+    {"<message-id>" ID "</message-id>", SAID},
+    {"<ns0:messageID xmlns:ns0=\"urn:x\">\n  &lt;" ID "&gt;\n</ns0:messageID>", FOUND},
+    {"<r><OriginalMessageId type='x'><![CDATA[<" ID ">]]></OriginalMessageId></r>", FOUND},
+    {"<MessageId><![CDATA[" ID "]]></MessageId>", SAID},
+    {"<field name=\"Message-ID\" value=\"&lt;" ID "&gt;\"/>", FOUND},
+    {"<mail messageId=\"" ID "\"/>", SAID},
+    {"&lt;MessageId&gt;&lt;" ID "&gt;&lt;/MessageId&gt;", FOUND},
+    {"<MessageId></MessageId><To>&lt;alice@example.com&gt;</To>", ""},
+    {"<MessageId/><To>&lt;alice@example.com&gt;</To>", ""},
+    {"<MessageId>" ID "</MessageId><To>&lt;alice@example.com&gt;</To>", SAID},
+    /* what looks like a tag */
+    {"Message-ID: <abc.1@example.com>", "L:abc.1@example.com"},
+    {"Message-ID: <abc x@example.com>", "L:abcx@example.com"},
+    {"X: y\nMessage-ID: <ab12cd>", "L:ab12cd"},
+    {"Message-ID: <!-- <" ID ">", ""},
+};
+
+START_TEST(in_markup)
+{
+    search(markup[_i].text);
+    assert_found(markup[_i].text, markup[_i].found);
 }
 END_TEST
 
@@ -579,6 +758,8 @@ int main(void)
     tcase_add_test(tests, of_long_references_the_last_are_kept);
     tcase_add_loop_test(tests, own_field, 0, COUNT_OF(own_fields));
     tcase_add_loop_test(tests, without_label, 0, COUNT_OF(unlabelled));
+    tcase_add_loop_test(tests, by_its_look, 0, COUNT_OF(looks));
+    tcase_add_loop_test(tests, in_markup, 0, COUNT_OF(markup));
     tcase_add_loop_test(tests, tag, 0, COUNT_OF(tags));
     tcase_add_test(tests, a_nul_cuts_no_tag);
     tcase_add_test(tests, tags_are_kept_up_to_a_number);

@@ -20,6 +20,7 @@ enum {
     ROUNDS = 2000,
     SIZE = 16 * KIB,
     UNITS = 6,        /* pieces in what is repeated */
+    UNIT_MAX = KIB,   /* octets of it, or a few more: many of it make the text */
     SHOWN = 200,      /* octets, of each end */
     TURNS = 5,        /* of measuring the time */
     BASE = 60000,     /* steps that do not depend on the length: lists of 200 that are filled */
@@ -132,6 +133,38 @@ static const char *const pieces[] = {
     "\xc2\xa0",
     "The quick brown fox ",
     "\x7f",
+    "<!--",
+    "<!-- ",
+    "<![CDATA[",
+    "<!",
+    "<?",
+    "<x y=z>",
+    "<x9 ",
+    "</MessageId>",
+    "<MessageId>",
+    "<n:MessageId ",
+    "\xef\xbc\x9c",
+    "\xef\xbc\xa0",
+    "\xe3\x80\x88",
+    "\xc2\xab",
+    "\xc2\xad",
+    "\xd0\x98\xd0\x94: ",
+    "\xd0\x98",
+    "%40",
+    "%3C",
+    "%2540",
+    "%25",
+    "%",
+    "mailto:",
+    "CwMxQnPbRtZk@mail.example.com",
+    "20261122.7F3A91C02@mail.example.com",
+    "20261122.7F3A91C02@",
+    "\n91C02@mail.",
+    "7F3A\n",
+    "1=2/3&4?",
+    "@[",
+    "@\n",
+    "`{|",
 };
 
 static const char *const wrappings[] = {
@@ -192,8 +225,9 @@ static struct unit make_unit(struct maker *maker)
 
 static void put_unit(struct maker *maker, const struct unit *unit)
 {
+    size_t end = maker->length + UNIT_MAX;
     for (size_t i = 0; i < unit->count; i++) {
-        for (unsigned n = 0; n < unit->times[i]; n++) {
+        for (unsigned n = 0; n < unit->times[i] && maker->length < end; n++) {
             put(maker, unit->piece[i]);
         }
     }
