@@ -47,7 +47,17 @@ void tag_split(const char *local, struct tag *out);
 /* The local part without the tag. NULL: no memory. The caller frees. */
 char *tag_plain(const struct tag *tag);
 
-/* True where a sender of this form must not be signed: a tag or SRS form of anybody's. */
+/* Who has made an address of this form for what he forwards. */
+enum forwarder {
+    FORWARDER_NONE,
+    FORWARDER_SRS,       /* SRS0 or SRS1 with =, + or - behind */
+    FORWARDER_MICROSOFT, /* +SRS= in it */
+    FORWARDER_GOOGLE     /* +caf_ in it */
+};
+enum forwarder tag_forwarder(const char *local);
+
+/* True where a sender of this form must not be signed: a tag of anybody's, or a forwarder's form.
+ */
 bool tag_is_rewritten(const char *local);
 
 enum result {

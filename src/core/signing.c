@@ -98,7 +98,8 @@ static enum status sign_sender(const struct transaction *t, time_t now, struct s
     if (status == STATUS_OK && check.internal_error) {
         status = STATUS_CRYPTO;
     }
-    if (status == STATUS_OK && is_stale_tag(t, &check, now)) {
+    bool forwarded = tag_forwarder(plain.local) != FORWARDER_NONE;
+    if (status == STATUS_OK && is_stale_tag(t, &check, now) && !forwarded) {
         status = sign_address(t, &plain, now, skip, out);
     } else {
         skip->reason = "already-tagged";

@@ -73,6 +73,27 @@ static bool srs_start(const char *local)
            strchr("=+-", local[4]) != NULL;
 }
 
+/* Where the mark stands behind a user's name; NULL: nowhere. */
+static const char *find_mark(const char *local, const char *mark)
+{
+    const char *p = strchr(local, *mark);
+    while (p != NULL && !starts_with(p, mark)) {
+        p = strchr(p + 1, *mark);
+    }
+    return p;
+}
+
+enum forwarder tag_forwarder(const char *local)
+{
+    if (srs_start(local)) {
+        return FORWARDER_SRS;
+    }
+    if (find_mark(local, "+srs=") != NULL) {
+        return FORWARDER_MICROSOFT;
+    }
+    return find_mark(local, "+caf_") != NULL ? FORWARDER_GOOGLE : FORWARDER_NONE;
+}
+
 /* KDDDSSSSSS, known to have the shape. */
 static void read_tag(const char *text, enum tag_syntax syntax, struct tag *out)
 {
@@ -142,7 +163,8 @@ static bool split_foreign(const char *local, struct tag *out)
     return true;
 }
 
-/* A forwarder's SRS address around a tag: SRS0=HASH=TT=domain=prvs=TAG=local. */
+/* A forwarder's SRS address around a tag: SRS0=HASH=TT=domain=prvs=TAG=local, or Microsoft's
+ * user+SRS=HASH=TT=domain=prvs=TAG=local. */
 static bool wraps_tag(const char *local)
 {
     for (const char *p = strchr(local, '='); p != NULL; p = strchr(p + 1, '=')) {
@@ -191,7 +213,9 @@ void tag_split(const char *local, struct tag *out)
     }
     const char *plus = find_subaddress(local);
     bool of_srs_user = plus == local + 4 && has_subaddress(plus); /* whose name is srs0 or srs1 */
-    if (srs_start(local) && !of_srs_user) {
+    const char *mark = find_mark(local, "+srs=");
+    bool behind_mark = mark != NULL && (plus == NULL || mark < plus);
+    if ((srs_start(local) && !of_srs_user) || behind_mark) {
         out->form = wraps_tag(local) ? TAG_FORM_FOREIGN : TAG_FORM_NONE;
         return;
     }
@@ -223,7 +247,8 @@ static bool bears_subaddress(const char *local)
 bool tag_is_rewritten(const char *local)
 {
     return starts_with(local, "prvs=") || starts_with(local, "btv1==") ||
-           starts_with(local, "msprvs1=") || srs_start(local) || bears_subaddress(local);
+           starts_with(local, "msprvs1=") || tag_forwarder(local) != FORWARDER_NONE ||
+           bears_subaddress(local);
 }
 
 char *tag_plain(const struct tag *tag)

@@ -10,6 +10,7 @@
 
 #include "batv/address.h"
 #include "batv/day.h"
+#include "batv/tag.h"
 #include "ctl/limits.h"
 #include "ctl/print.h"
 
@@ -24,6 +25,25 @@ static void print_address(const char *address)
     putchar('<');
     print_text(stdout, address);
     putchar('>');
+}
+
+/* What an address is that no mail program has for its own. */
+static void print_forwarder(const char *text)
+{
+    static const char *const makers[] = {
+        [FORWARDER_SRS] = "an SRS address: a forwarder made it",
+        [FORWARDER_MICROSOFT] = "Microsoft 365 made it for what it forwards (+SRS=)",
+        [FORWARDER_GOOGLE] = "Google made it for what it forwards (+caf_)",
+    };
+    struct address address;
+    if (address_parse(text, &address) != STATUS_OK) {
+        return;
+    }
+    enum forwarder forwarder = tag_forwarder(address.local);
+    if (forwarder != FORWARDER_NONE) {
+        printf("  %s; it never gets a tag\n", makers[forwarder]);
+    }
+    address_free(&address);
 }
 
 /* ------------------------------------------------------------ the message */
@@ -154,6 +174,7 @@ static void print_sender(const struct explanation *e)
         const char *reason = unsigned_reason(e);
         printf("not signed: %s: %s\n", reason, explain_skip(reason));
     }
+    print_forwarder(e->recipients[0].decision->sender);
 }
 
 /* ---------------------------------------------------------- the recipients */
@@ -264,6 +285,7 @@ static void print_recipient(const struct explanation *e, const struct explain_re
         print_address(d->judged);
         putchar('\n');
     }
+    print_forwarder(d->judged != NULL ? d->judged : d->recipient);
     if (d->rules == NULL) {
         puts("  not judged: its domain is not in `domains`");
     } else {

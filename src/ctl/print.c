@@ -75,7 +75,7 @@ const char *explain_skip(const char *reason)
         {"handed-in-again", "it came from outside, and its sender is its author"},
         {"null-sender", "the null sender bears no tag"},
         {"mailer-daemon", "senders of bounces bear no tag"},
-        {"already-tagged", "it bears a tag or an SRS form already"},
+        {"already-tagged", "it bears a tag already, or is an address that a forwarder made"},
         {"too-long", "with a tag it would be longer than SMTP allows"},
         {"exclude_sign.senders", "the configuration excludes the sender"},
         {"exclude_sign.recipients", "the configuration excludes a recipient"},

@@ -299,6 +299,9 @@ REFUSED = [
     ("prvs=0123abcdef=x@example.com", "already-tagged"),
     ("x+prvs=0123abcdef@example.com", "already-tagged"),
     ("SRS0=h=tt=other.test=user@example.com", "already-tagged"),
+    ("user+SRS=h=tt=other.test=joe@example.com", "already-tagged"),
+    ("bounces+srs=h=tt@example.com", "already-tagged"),
+    ("user+caf_=joe=other.test@example.com", "already-tagged"),
     ("a" * 49 + "@example.com", "too-long"),
     ("news@example.com", "exclude_sign.senders:news@example.com"),
 ]

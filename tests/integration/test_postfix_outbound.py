@@ -158,6 +158,9 @@ def test_longest_local_part_that_can_be_tagged(site):
     ("SRS0=abcd=ab=other.test=joe@example.com", "already-tagged", None),
     ("SRS0+abcd=ab=other.test=joe@example.com", "already-tagged", None),
     ("srs1-abcd=forwarder.test==ab=cd=other.test=joe@example.com", "already-tagged", None),
+    ("alice+SRS=abcd=ab=other.test=joe@example.com", "already-tagged", None),
+    ("bounces+srs=abcd=ab@example.com", "already-tagged", None),
+    ("alice+caf_=joe=other.test@example.com", "already-tagged", None),
 ])
 def test_never_signed(site, sender, reason, seen):
     mark = site.batvd.mark()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from batvtest import util
+from batvtest import manual, util
 from batvtest.postfix import STRANGER, Postfix, make_bounce
 from batvtest.site import MAILBOXES, Site
 from batvtest.srs import Srs
@@ -166,3 +166,59 @@ def srs_checked():
         finding = srs_finding(site)
         assert finding["level"] == "warn", finding
         yield site, finding["mend"]
+
+
+# -- Microsoft 365's and Google's, in a domain of ours --------------------------------------------
+
+@pytest.fixture(scope="module")
+def hybrid():
+    """Our Postfix is the domain's MX; with the delimiter it delivers what it should pass on."""
+    with Site() as site:
+        yield site
+
+
+FORWARDED = [("alice+SRS=Hx8Tf=5K=other.test=joe@example.com", "Microsoft 365", "*+SRS=*"),
+             ("Alice+srs=Hx8Tf=5K@EXAMPLE.com", "Microsoft 365", "*+SRS=*"),
+             ("alice+caf_=joe=other.test@example.com", "Google", "*+caf_=*")]
+
+
+@pytest.mark.parametrize("rcpt, maker, pattern", FORWARDED)
+def test_a_forwarding_address(hybrid, rcpt, maker, pattern):
+    """Rejected unless the manual's line is applied, which opens no other address."""
+    sent, entry = hybrid.judged_bounce(rcpt)
+    assert not sent.accepted and entry["rule"] == "verify.action", entry.line
+    hybrid.use_text(manual.blocks("batvd.conf.5", "Hybrid Microsoft 365")[-1])
+    try:
+        sent, entry = hybrid.judged_bounce(rcpt)
+        assert entry["rule"] == f"exclude.recipients:{pattern}@example.com", entry.line
+        assert sent.accepted and hybrid.postfix.wait_one(ALICE, sent.subject)
+        for closed in (ALICE, "alice+box@example.com", "alice+SRSx=y@example.com"):
+            sent, entry = hybrid.judged_bounce(closed)
+            assert not sent.accepted and entry["action"] == "reject", entry.line
+        for default in ("postmaster@example.com", "SRS0=HHH=TT=other.test=joe@example.com"):
+            said = explained(hybrid, "", default)
+            assert "accept by exclude.recipients:" in said, said
+    finally:
+        hybrid.reset()
+    assert maker in explained(hybrid, "", rcpt)
+
+
+def explained(site, sender, rcpt):
+    return site.ctl("explain", "--client", "192.0.2.9", "--from", sender, "--rcpt", rcpt).out
+
+
+@pytest.mark.parametrize("rcpt, maker, pattern", FORWARDED)
+def test_a_forwarding_address_as_sender(hybrid, rcpt, maker, pattern):
+    said = hybrid.ctl("explain", "--client", "local", "--from", rcpt, "--rcpt", FAR).out
+    assert "not signed: already-tagged" in said and maker in said, said
+
+
+def test_the_default_knows_each_form_of_srs(hybrid):
+    for number in "01":
+        for sign in "=+-":
+            said = explained(hybrid, "", f"SRS{number}{sign}HHH=TT=x.test=joe@example.com")
+            assert f"accept by exclude.recipients:SRS{number}{sign}*@*" in said, said
+            assert "an SRS address: a forwarder made it" in said, said
+    for rcpt, maker, _ in FORWARDED:
+        said = explained(hybrid, "", rcpt)
+        assert "reject by verify.action" in said and maker in said, said

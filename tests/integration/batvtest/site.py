@@ -54,6 +54,11 @@ class AnySite:
         self._changed = True
         return self.batvd.reload(daemon.merge(self.base, config))
 
+    def use_text(self, text):
+        """Reloads batvd with this text of configuration behind the site's own, as it stands."""
+        self._changed = True
+        return self.batvd.reload(f"{self.batvd.conf.read_text(encoding='utf-8')}\n{text}\n")
+
     def reset(self):
         self.sink.accept_all()
         if self._changed:

@@ -619,6 +619,22 @@ static const struct conversation signing[] = {
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "srs1+HHH=x@example.com", BOB, "already-tagged")},
+    {.name = "Microsoft 365's forwarding", .who = INSIDE,
+     .sender = "<alice+SRS=HHH=TT=other.test=bob@example.com>", .recipients = {"<" BOB ">"},
+     .expected =
+         SKIPPED(IN, "alice+SRS=HHH=TT=other.test=bob@example.com", BOB, "already-tagged")},
+    {.name = "Microsoft 365's forwarding of bounces", .who = INSIDE,
+     .sender = "<bounces+srs=HHH=TT@example.com>", .recipients = {"<" BOB ">"},
+     .expected =
+         SKIPPED(IN, "bounces+srs=HHH=TT@example.com", BOB, "already-tagged")},
+    {.name = "Google's forwarding", .who = INSIDE,
+     .sender = "<alice+caf_=bob=other.test@example.com>", .recipients = {"<" BOB ">"},
+     .expected =
+         SKIPPED(IN, "alice+caf_=bob=other.test@example.com", BOB, "already-tagged")},
+    {.name = "such a one with an old tag of ours", .who = INSIDE,
+     .sender = "<{-1 alice+SRS=HHH=TT=other.test=bob@example.com}>", .recipients = {"<" BOB ">"},
+     .expected =
+         SKIPPED(IN, "{-1 alice+SRS=HHH=TT=other.test=bob@example.com}", BOB, "already-tagged")},
     {.name = "excluded by sender", .who = INSIDE, .sender = "<NoSign@example.com>",
      .recipients = {"<" BOB ">"},
      .expected =
