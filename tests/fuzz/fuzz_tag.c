@@ -28,7 +28,7 @@ struct terms {
 };
 enum { CASES = 8 };
 
-static regex_t own_prefix, own_subaddress, srs_user, prefixed, bearing;
+static regex_t own_prefix, own_subaddress, srs_user, prefixed, bearing, forwarded;
 static struct ring *rings[ALGORITHM_COUNT];
 
 #define IN_HOST "=@\"<> \t"
@@ -40,10 +40,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     require(regcomp(&own_prefix, "^prvs=[0-9]{4}[0-9a-f]{6}=.", flags) == 0);
-    require(regcomp(&own_subaddress, ".\\+prvs=[0-9]{4}[0-9a-f]{6}" VERP "$", flags) == 0);
+    require(regcomp(&own_subaddress, ".\\+prvs=[0-9]{4}[0-9a-f]{6}" VERP "$",
+                    REG_EXTENDED | REG_ICASE) == 0);
     require(regcomp(&srs_user, "^srs[01]\\+prvs=[0-9]{4}[0-9a-f]{6}" VERP "$", flags) == 0);
     require(regcomp(&bearing, ".\\+prvs=[0-9]{4}[0-9a-f]{6}", flags) == 0);
     require(regcomp(&prefixed, "^(prvs=|btv1==|msprvs1=|srs[01][-=+])", flags) == 0);
+    require(regcomp(&forwarded, "\\+(srs=|caf_)", flags) == 0);
     for (unsigned i = 0; i < ALGORITHM_COUNT; i++) {
         struct key_policy policy = {.rotate_days = 0, .retain_days = 7, .lifetime_days = 1};
         struct secret secret = {.length = SECRET_SIZE};
@@ -61,13 +63,23 @@ static bool fits(const regex_t *regex, const char *text)
     return regexec(regex, text, 0, NULL, 0) == 0;
 }
 
+/* The first tag of this syntax stands in an address that Microsoft 365 has made of it. */
+static bool is_wrapped(const char *local)
+{
+    regmatch_t at;
+    const char *mark = strcasestr(local, "+srs=");
+    return mark != NULL && regexec(&own_subaddress, local, 1, &at, 0) == 0 &&
+           mark - local <= at.rm_so;
+}
+
 static void check_form(const char *local)
 {
     struct tag tag;
     tag_split(local, &tag);
     bool prefix = fits(&own_prefix, local);
     bool subaddress =
-        fits(&srs_user, local) || (!fits(&prefixed, local) && fits(&own_subaddress, local));
+        fits(&srs_user, local) ||
+        (!fits(&prefixed, local) && fits(&own_subaddress, local) && !is_wrapped(local));
     require((tag.form == TAG_FORM_TAG) == (prefix || subaddress));
     require(tag.plain >= local && tag.plain + tag.plain_length <= local + strlen(local));
     if (tag.form == TAG_FORM_TAG) {
@@ -79,7 +91,8 @@ static void check_form(const char *local)
         require(tag.plain_length + TAG_ADDED + strlen(tag.extension) == strlen(local));
         require(*tag.extension == '\0' || (!prefix && verp_is_extension(tag.extension)));
     }
-    require(tag_is_rewritten(local) == (fits(&prefixed, local) || fits(&bearing, local)));
+    bool rewritten = fits(&prefixed, local) || fits(&forwarded, local) || fits(&bearing, local);
+    require(tag_is_rewritten(local) == rewritten);
     require(tag_is_rewritten(local) || tag.form != TAG_FORM_TAG);
 }
 
