@@ -131,6 +131,10 @@ void check_sendmail_senders(struct check *check);
 void check_sendmail_socket(struct check *check);
 void check_sendmail_submission(struct check *check);
 
+/* check_owners.c: lists whose owners are the senders of what they send on */
+void check_list_owners(struct check *check);
+void check_sendmail_owners(struct check *check);
+
 /* check_backscatter.c: settings by which this host makes backscatter of its own */
 void check_relay_recipients(struct check *check);
 void check_catch_all(struct check *check);

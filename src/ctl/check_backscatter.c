@@ -119,19 +119,13 @@ static enum status ask_table(struct check *check, const char *table, const char 
     return status;
 }
 
-/* Through proxymap only what Postfix itself may open is reached, and only while it runs. */
-static const char *without_proxy(const char *table)
-{
-    return strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
-}
-
 /* Looks for catch-alls in one table. True: something was told. */
 static bool check_table(struct check *check, const char *parameter, const char *table,
                         const char *const keys[], size_t count)
 {
     struct listing found = {.count = 0};
     struct reason why = {""};
-    const char *direct = without_proxy(table);
+    const char *direct = postfix_without_proxy(table);
     enum status status = ask_table(check, direct, keys, count, &found, &why);
     if (status != STATUS_OK) {
         tell_unasked(check, parameter, direct, &why);
@@ -207,7 +201,7 @@ static void find_srs(struct check *check, const char *parameter, const char *con
         check->no_memory = true;
     }
     for (size_t i = 0; i < tables.count; i++) {
-        (void)ask_table(check, without_proxy(tables.items[i]), keys, count, out, &ignored);
+        (void)ask_table(check, postfix_without_proxy(tables.items[i]), keys, count, out, &ignored);
     }
     words_free(&tables);
 }

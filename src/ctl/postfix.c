@@ -431,6 +431,30 @@ enum status postfix_lookup(const struct postfix *postfix, const char *table,
     return status;
 }
 
+enum status postfix_list(const struct postfix *postfix, const char *table, char **text,
+                         struct reason *why)
+{
+    const char *const argv[] = {postfix->postmap, "-s", table, NULL};
+    struct program_output output = {.out = NULL};
+    enum status status = program_run(argv, NULL, &output, why);
+    *text = NULL;
+    if (status == STATUS_OK && output.exit != 0) {
+        bool listable = strstr(output.err, "not supported") == NULL;
+        status = complaint("postmap", &output, why);
+        status = listable ? status : STATUS_NOT_FOUND;
+    } else if (status == STATUS_OK) {
+        *text = output.out;
+        output.out = NULL;
+    }
+    program_output_free(&output);
+    return status;
+}
+
+const char *postfix_without_proxy(const char *table)
+{
+    return strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
+}
+
 /* The lines of a text as words of a shell's command line. */
 static char *quote_lines(char *text)
 {

@@ -55,6 +55,16 @@ enum status postfix_lookup(const struct postfix *postfix, const char *table,
                            const char *const keys[], size_t count, char *answers[],
                            struct reason *why);
 
+/*
+ * All that a table TYPE:NAME holds, a line "KEY<tab>VALUE" each; the caller frees.
+ * STATUS_NOT_FOUND: its kind cannot be listed. STATUS_IO: it cannot be read, for the reason in why.
+ */
+enum status postfix_list(const struct postfix *postfix, const char *table, char **text,
+                         struct reason *why);
+/* The table itself, where it is named as proxymap(8) reaches it: only while Postfix runs, and only
+ * what Postfix itself may open. */
+const char *postfix_without_proxy(const char *table);
+
 /* A command line for people: postconf with an option (-e, -P, ...) and one argument, formatted,
  * then a reload. NULL: no memory. The caller frees. */
 char *postfix_command(const struct postfix *postfix, const char *option, const char *format, ...)

@@ -418,6 +418,7 @@ enum status config_resolve(struct raw_config *raw, const char *path, struct conf
         config->evidence_max_memory = raw->evidence_max_memory;
         config->evidence_parsers = (unsigned)raw->evidence_parsers;
         config->journal_max_size = raw->journal_max_size;
+        config->has_exclude_recipients = is_given(raw, "exclude.recipients");
         status = resolve_settings(raw, config->settings);
     }
     /* All has been checked, so the lists took every entry. */

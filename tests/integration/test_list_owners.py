@@ -1,9 +1,14 @@
 """Lists that are aliases with an owner beside them: the MTA makes the owner the envelope sender of
 what it sends on, behind batvd, and bounces to the owner come home by the journal."""
 
+import json
+import re
+import subprocess
+import time
+
 import pytest
 
-from batvtest import answers
+from batvtest import answers, util
 from batvtest.sendmail_site import SendmailSite
 from batvtest.site import MAILBOXES, Site
 
@@ -32,6 +37,16 @@ class ListSite(Site):
     def apply_settings(self):
         super().apply_settings()
         self.postfix.write_file("lists", ALIASES)
+
+    def findings(self):
+        """What check says of the owners of lists."""
+        found = self.ctl("--json", "check").json
+        return [one for one in found if one["name"] == "postfix.list_owners"]
+
+    def finding(self):
+        found = self.findings()
+        assert len(found) == 1, found
+        return found[0]
 
 
 def post(site, rcpts, **options):
@@ -133,6 +148,158 @@ def test_what_is_handed_in_again_is_not_known():
         assert_rejected(site.answer(answers.bounce, message.data, message.mail_from))
 
 
+# -- check ----------------------------------------------------------------------------------------
+
+def config_line(mend, path):
+    """The line of configuration that a finding gives."""
+    found = re.fullmatch(rf"in {path}: (.*) then systemctl reload batvd", mend)
+    assert found, mend
+    return found[1]
+
+
+def strangers_bounce(site):
+    """The answer to what a stranger posted to the list, to the owner."""
+    sent = site.receive("joe@other.test", f"team@{LISTS}")
+    message = site.sink.wait_one(subject=sent.subject)
+    return site.answer(answers.bounce, message.data, message.mail_from)
+
+
+def test_check_gives_the_line_that_accepts_bounces_to_owners(site):
+    """What strangers post was never signed; the default of the option stays."""
+    finding = site.finding()
+    assert finding["level"] == "warn" and "news+de, ruled, team" in finding["text"], finding
+    assert_rejected(strangers_bounce(site))
+    site.use_text(config_line(finding["mend"], site.batvd.conf))
+    try:
+        assert site.finding()["level"] == "ok"
+        assert_home(site, strangers_bounce(site), f"exclude.recipients:owner-team@{LISTS}")
+        _, entry = site.judged_bounce("postmaster@example.com")
+        assert entry["rule"] == "exclude.recipients:postmaster@*", entry.line
+        assert_rejected(site.judged_bounce(ALICE))
+    finally:
+        site.reset()
+
+
+def test_check_adds_to_the_option_where_it_is_set(site):
+    site.use({"exclude": {"recipients": ["postmaster@*", "owner-ruled@*"]}})
+    try:
+        line = config_line(site.finding()["mend"], site.batvd.conf)
+        found = re.fullmatch(r"add (.*) to exclude\.recipients,", line)
+        owners = re.findall(r'"([^"]+)"', found[1])
+        assert owners == [f"owner-news+de@{LISTS}", f"owner-team@{LISTS}"], line
+        site.use({"exclude": {"recipients": ["postmaster@*", "owner-ruled@*", *owners]}})
+        assert site.finding()["level"] == "ok"
+        assert_home(site, strangers_bounce(site), f"exclude.recipients:owner-team@{LISTS}")
+    finally:
+        site.reset()
+
+
+def test_check_names_a_domain_of_owners_that_the_journal_does_not_expect():
+    """Neither the list's nor the host's."""
+    with ListSite({"domains": ("example.com", LISTS, HOST)}, myorigin="example.com") as site:
+        message = post(site, f"team@{LISTS}")
+        assert message.mail_from == "owner-team@example.com"
+        assert_rejected(site.answer(answers.bounce, message.data, message.mail_from))
+        found = site.findings()
+        assert [one["level"] for one in found] == ["warn"] * 2
+        assert "the domain example.com (myorigin)" in found[1]["text"]
+        assert found[1]["text"].endswith(f"posts from here to lists in {HOST}, {LISTS}"), found
+        site.use_text(config_line(found[1]["mend"], site.batvd.conf))
+        message = post(site, f"team@{LISTS}")
+        assert_home(site, site.answer(answers.bounce, message.data, message.mail_from),
+                    "exclude.recipients:owner-team@example.com")
+        assert site.finding()["level"] == "ok"
+
+
+@pytest.mark.parametrize("action, level", [("reject", "warn"), ("auto", "ok"), ("log", "ok")])
+def test_check_knows_the_hosts_own_name(action, level):
+    """Judged as in a domain that does not sign, which `auto` never rejects."""
+    with ListSite({"verify": {"action": action}}, myorigin=HOST) as site:
+        finding = site.finding()
+        assert finding["level"] == level, finding
+        if level == "warn":
+            assert '"owner-team@example.com"' in finding["mend"], finding
+            site.use_text(config_line(finding["mend"], site.batvd.conf))
+            assert site.finding()["level"] == "ok"
+            assert_home(site, strangers_bounce(site),
+                        "exclude.recipients:owner-team@example.com")
+
+
+def test_check_names_owners_whose_own_address_is_the_sender():
+    """Nothing knows that address; without the expansion the list's name is in it."""
+    with ListSite(expand_owner_alias="yes") as site:    # the third owner is elsewhere
+        found = [one["text"].partition(" leaves with ")[0] for one in site.findings()]
+        assert found == ["what others post to the list news+de", "what others post to the list team"]
+    aliases = "".join(f"list{n} {answers.FAR}\nowner-list{n} bob@example.com\n" for n in range(8))
+    with ListSite(expand_owner_alias="yes") as site:
+        site.postfix.write_file("lists", aliases)
+        site.postfix.reload()
+        message = post(site, f"list7@{LISTS}")
+        assert message.mail_from == "bob@example.com"
+        assert_rejected(site.answer(answers.bounce, message.data, message.mail_from))
+        found = site.findings()
+        assert [one["level"] for one in found] == ["warn"] * 6, found
+        assert "to the list list0 leaves with bob@example.com as its sender" in found[0]["text"]
+        assert found[5]["text"] == "and 3 more lists"
+        assert {one["mend"] for one in found} == {found[0]["mend"]}
+        subprocess.run(["sh", "-ec", found[0]["mend"]], env=site.postfix.env, check=True,
+                       timeout=60)
+        message = post(site, f"list7@{LISTS}")
+        assert message.mail_from == f"owner-list7@{LISTS}"
+        assert_home(site, site.answer(answers.bounce, message.data, message.mail_from))
+
+
+def test_check_reads_every_kind_of_table_that_can_be_listed(site):
+    aliases = site.postfix.write_file("more", f"crew {answers.FAR}\nowner-crew bob\n")
+    source = site.postfix.write_file("source", f"Staff: {answers.FAR}\nowner-Staff:\n  bob\n"
+                                               f"owner-gone: bob\n\"a b\": {answers.FAR}\n")
+    pattern = site.postfix.write_file("aliases.pcre", "/^owner-nobody$/ bob\n")
+    kind = site.postfix.postconf("default_database_type")
+    site.postfix._run("postalias", "-c", site.postfix.conf, f"{kind}:{source}")
+    site.postfix.configure(alias_maps=f"proxy:texthash:{aliases}, {kind}:{source}, "
+                                      f"pcre:{pattern}")
+    try:
+        finding = site.finding()
+        assert finding["text"].endswith(": crew, staff"), finding
+        site.use_text(config_line(finding["mend"], site.batvd.conf))
+        finding = site.finding()
+        assert finding["level"] == "ok" and f"not listed: pcre:{pattern}" in finding["text"]
+        site.postfix.configure(alias_maps=f"{kind}:{source}.missing")
+        found = site.findings()
+        assert [one["level"] for one in found] == ["warn", "ok"], found
+        assert found[0]["mend"].startswith("postalias"), found
+        site.postfix.configure(owner_request_special="no", alias_maps=f"{kind}:{source}")
+        assert site.finding()["level"] == "ok"
+    finally:
+        site.postfix.configure(alias_maps="texthash:$config_directory/lists",
+                               owner_request_special=None)
+        site.reset()
+
+
+def test_check_of_a_hundred_thousand_aliases(site):
+    lines = "".join(f"list{n}: {answers.FAR}\nowner-list{n}: bob\n" for n in range(50000))
+    source = site.postfix.write_file("huge", lines)
+    kind = site.postfix.postconf("default_database_type")
+    site.postfix._run("postalias", "-c", site.postfix.conf, f"{kind}:{source}")
+    before = time.monotonic()
+    ordinary = site.finding()
+    usual = time.monotonic() - before
+    site.postfix.configure(alias_maps=f"{kind}:{source}")
+    try:
+        before = time.monotonic()
+        finding = site.finding()
+        assert time.monotonic() - before < usual + 10
+        assert len(finding["text"]) < len(ordinary["text"]) + 500
+        assert "more" in finding["text"], finding
+        line = config_line(finding["mend"], site.batvd.conf)
+        assert line.endswith(f', "owner-*@{LISTS}" ]; }};'), line
+        site.use_text(line)
+        assert site.finding()["level"] == "ok"
+    finally:
+        site.postfix.configure(alias_maps="texthash:$config_directory/lists")
+        site.reset()
+
+
 # -- Sendmail -------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
@@ -159,4 +326,56 @@ def test_what_proves_nothing_by_sendmail(sendmail):
     message = post(sendmail, answers.FAR)
     sent, entry = sendmail.answer(answers.bounce, message.data, f"team-request@{HOST}")
     assert entry["proof"] == "none" and entry["rule"] == "sign.enabled", entry.line
+    sendmail.assert_delivered(sent, "alice")
+
+
+def sendmail_finding(site):
+    """What check says of the owners of Sendmail's lists."""
+    done = site.sendmail.run(util.binary("batvctl"), "-c", site.batvd.conf, "--json", "check",
+                             env={**site.batvd.environment(), **site.sendmail.env()}, check=False)
+    finding, = [one for one in json.loads(done.stdout) if one["name"] == "sendmail.list_owners"]
+    return finding
+
+
+def test_check_by_sendmail(sendmail):
+    """Both lists' owners get Sendmail's own name, as which the first domain is judged."""
+    def stranger_answered():
+        sent = sendmail.receive("joe@other.test", "crew@example.com")
+        message = sendmail.sink.wait_one(subject=sent.subject)
+        return sendmail.answer(answers.bounce, message.data, message.mail_from)
+    finding = sendmail_finding(sendmail)
+    assert finding["level"] == "warn" and finding["text"].endswith(": crew, team"), finding
+    sendmail.use_text(config_line(finding["mend"], sendmail.batvd.conf))
+    finding = sendmail_finding(sendmail)
+    assert finding["level"] == "ok", finding
+    sent, entry = stranger_answered()
+    assert entry["rule"] == "exclude.recipients:owner-crew@example.com", entry.line
+    sendmail.assert_delivered(sent, "alice")
+    sendmail.reset()
+
+
+def test_check_names_a_single_owner_by_sendmail(sendmail):
+    """He gets an address of his own for the list, which the journal knows."""
+    mail = sendmail.sendmail
+    mail.write_table("aliases", {"solo": answers.FAR, "owner-solo": "alice@example.com",
+                                 "postmaster": "bob"})
+    mail.make_table("aliases")
+    message = post(sendmail, "solo@example.com")
+    assert message.mail_from == ALICE
+    sent = sendmail.submit("bob@example.com", "solo@example.com")
+    message = sendmail.sink.wait_one(subject=sent.subject)
+    sent, entry = sendmail.answer(answers.bounce, message.data, message.mail_from)
+    assert not sent.accepted and entry["proof"] == "none", entry.line
+    finding = sendmail_finding(sendmail)
+    assert "to the list solo leaves with alice@example.com as its sender" in finding["text"], finding
+    found = re.fullmatch(r"in the aliases: (.+?): (.+?), and (.+?): (.+?), then newaliases",
+                         finding["mend"])
+    mail.write_table("aliases", {"solo": answers.FAR, "postmaster": "bob", found[1]: found[2],
+                                 found[3]: found[4]})
+    mail.make_table("aliases")
+    sent = sendmail.submit("bob@example.com", "solo@example.com")
+    message = sendmail.sink.wait_one(subject=sent.subject)
+    assert message.mail_from == f"solo-request@{HOST}"
+    sent, entry = sendmail.answer(answers.bounce, message.data, message.mail_from)
+    assert (entry["action"], entry["rule"]) == ("accept", "evidence.journal"), entry.line
     sendmail.assert_delivered(sent, "alice")
