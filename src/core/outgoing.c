@@ -288,12 +288,12 @@ enum status outgoing_decide(struct transaction *t, time_t now)
     for (size_t i = 0; i < t->count; i++) {
         outgoing->recipients += recipient_is_kept(&t->recipients[i]);
     }
-    enum status status = outgoing_add_owners(t);
-    if (status == STATUS_OK && outgoing->copy_count > 0) {
-        status = judge_copies(t, now);
-    }
+    enum status status = outgoing->copy_count > 0 ? judge_copies(t, now) : STATUS_OK;
     if (status == STATUS_OK) {
         status = choose_nonce(t);
+    }
+    if (status == STATUS_OK) {
+        status = outgoing_add_owners(t);
     }
     bool can_make = outgoing->has_nonce && outgoing->proven > 0 &&
                     ring_evidence_mac(t->snapshot->ring, 0) != NULL;

@@ -18,7 +18,8 @@ from batvtest.settings import PostfixSettings
 DOMAINS = ("example.com", ".example.org", "example.net")
 NAMES = {"sendmail", "sendmail.filter", "sendmail.filter_flags", "sendmail.filter_timeouts",
          "sendmail.milter_macros", "sendmail.recipients", "sendmail.senders", "sendmail.socket",
-         "sendmail.socket_access", "sendmail.submission"}
+         "sendmail.socket_access", "sendmail.submission",
+         "sendmail.list_owners"}
 FIELDS = "F=T, T=S:10s;R:10s;E:30s"
 
 # Nothing of Postfix's is seen.
