@@ -54,7 +54,8 @@ check_layers() {
             else if ($3 ~ /^</ && !($3 in pure) &&
                      !($3 ~ /^<openssl\// && $1 ~ /^src\/core\/(mac|secret)\.c$/) &&
                      !($3 == "<pcre2.h" && $1 == "src/core/match_regex.c") &&
-                     !($3 == "<idn2.h" && $1 ~ /^src\/core\/address(_unicode)?\.c$/))
+                     !($3 == "<idn2.h" && $1 ~ /^src\/core\/address(_unicode)?\.c$/) &&
+                     !($3 ~ /^<uni(case|norm|str)\.h$/ && $1 == "src/core/address_fold.c"))
                 bad("not for the core, or not for this file of it")
             next
         }
@@ -67,7 +68,7 @@ check_layers() {
         $3 == "<unbound.h" && $1 != "src/io/resolver.c" { bad("for src/io/resolver.c only") }
         $3 == "<lmdb.h" && $1 != "src/io/journal_file.c" { bad("for src/io/journal_file.c only") }
         $3 ~ /^<systemd\// && $1 != "src/io/systemd.c" { bad("for src/io/systemd.c only") }
-        $3 ~ /^<(openssl\/|idn2|pcre2)/ { bad("for the core only") }
+        $3 ~ /^<(openssl\/|idn2|pcre2|uni(case|conv|ctype|norm|str|types)\.h)/ { bad("for the core only") }
     '
 }
 
@@ -132,7 +133,7 @@ check_core_data() {
 # What allocates is refused in turn by tests/unit/memory: all of it must be named there.
 check_memory_calls() {
     find "$build/obj/src" -name '*.o' -exec nm -u {} + | awk '$1 == "U" { print "--wrap=" $2 }' |
-        grep -E '=((m|c|re)alloc(array)?|str(n)?dup|.*v?asprintf(_chk)?|open_memstream|f(d)?open|realpath|getline|getdelim|EVP_(Digest.*|MAC_.*|MD_CTX_(new|dup|copy.*))|CRYPTO_secure_(m|z)alloc|pcre2_.*(create|compile|match)_8|idn2_(lookup|to)_.*)$' |
+        grep -E '=((m|c|re)alloc(array)?|str(n)?dup|.*v?asprintf(_chk)?|open_memstream|f(d)?open|realpath|getline|getdelim|EVP_(Digest.*|MAC_.*|MD_CTX_(new|dup|copy.*))|CRYPTO_secure_(m|z)alloc|pcre2_.*(create|compile|match)_8|idn2_(lookup|to)_.*|u(8|16|32)_(casefold|norm.*|to(lower|upper|title)|strdup))$' |
         sort -u | grep -vxF -f tests/unit/memory/calls || true
 }
 

@@ -48,15 +48,16 @@ char *address_format(const char *local, const char *domain);
 /* Octets of the local part as address_format writes it. */
 size_t address_local_length(const char *local);
 
-/* local@ascii without quoting: what patterns are matched against. NULL: no memory. The caller
- * frees. */
+/* local@ascii without quoting, in the case in which it came (address_fold.h: for comparing). NULL:
+ * no memory. The caller frees. */
 char *address_plain(const char *local, const char *ascii);
 
-/* ASCII only, whatever the locale: remote sites change no other letters' case. */
+/* ASCII only, whatever the locale. Local parts are compared as address_fold.h makes them. */
 static inline char ascii_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 bool ascii_equal(const char *a, const char *b);
+bool ascii_only(const char *text, size_t length);
 
 #endif

@@ -29,14 +29,10 @@ enum {
     EVIDENCE_VALUE_MAX = 1024 /* octets of a value that is looked at; longer ones are not ours */
 };
 
-/* The form of an address that all evidence is bound to: local@domain without quoting, ASCII letters
- * in lower case, the domain as A-labels. NULL: no memory. The caller frees. */
-char *evidence_address(const char *local, const char *ascii);
-
 /* The addresses of which a bounce's recipient may be one with a VERP extension (batv/verp.h), and
  * so those whose evidence proves it: itself first, then without each extension. Own their texts. */
 struct evidence_names {
-    char *texts[1 + VERP_CUTS];    /* as evidence_address makes them */
+    char *texts[1 + VERP_CUTS];    /* as address_fold makes them */
     size_t lengths[1 + VERP_CUTS]; /* of the local parts, before they were folded */
     size_t count;
 };
@@ -63,7 +59,7 @@ void evidence_nonce_format(const uint8_t nonce[static EVIDENCE_NONCE],
                            char out[static EVIDENCE_NONCE_HEX]);
 
 /*
- * The header's value for 1 to EVIDENCE_ADDRESSES folded, distinct addresses, itself folded so that
+ * The header's value for 1 to EVIDENCE_ADDRESSES distinct addresses (address_fold), folded so that
  * no line with the name before it exceeds 78 columns (line breaks are "\n\t", as milters write
  * them). now is the time of making. *out is allocated. STATUS_CRYPTO also where the ring has no
  * evidence secret.

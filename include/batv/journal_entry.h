@@ -34,7 +34,7 @@ struct mac;
  * had. */
 size_t journal_entry_add_id(struct mac *mac, const char *message_id);
 
-/* The key by the ring's current (0) or previous (1) evidence secret. address as evidence_address
+/* The key by the ring's current (0) or previous (1) evidence secret. address as address_fold
  * makes it; brackets, white space and folding in message_id do not count. STATUS_NOT_FOUND: the
  * ring has no such secret. STATUS_INVALID: there is nothing in message_id. */
 enum status journal_entry_key(const struct ring *ring, unsigned secret, const char *address,

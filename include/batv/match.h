@@ -22,14 +22,14 @@ bool ip_parse(const char *text, struct ip *out);
 bool ip_is_loopback(const struct ip *ip);
 bool ip_is_v4(const struct ip *ip);
 
-/* `*` stands for any octets, also none; against the whole plain address, without case; a pattern
- * without @ is matched against addresses without a domain. */
+/* `*` stands for any octets, also none; against the whole plain address, folded as that is; a
+ * pattern without @ is matched against addresses without a domain. */
 struct pattern_list;
 /* STATUS_INVALID: *bad is the index of the entry that is no pattern. */
 enum status pattern_list_new(const char *const entries[], size_t count, struct pattern_list **out,
                              size_t *bad);
 void pattern_list_free(struct pattern_list *list);
-/* plain as address_plain makes it. */
+/* plain as address_fold makes it. */
 const char *pattern_list_match(const struct pattern_list *list, const char *plain);
 /* The entry *@DOM or *@*.DOM whose DOM the verified host name is, or is below. */
 const char *pattern_list_match_host(const struct pattern_list *list, const char *host);

@@ -123,7 +123,7 @@ enum {
     OUTGOING_OWNERS = 64  /* of lists that are journalled */
 };
 struct outgoing {
-    char *addresses[EVIDENCE_ADDRESSES]; /* as evidence_address makes them; the sender's first */
+    char *addresses[EVIDENCE_ADDRESSES]; /* as address_fold makes them; the sender's first */
     size_t address_count;
     size_t proven;  /* of them, the first ones: those that get evidence */
     bool journaled; /* strangers chose the Message-ID of one that is not */
@@ -139,7 +139,7 @@ struct outgoing {
     bool authentic[OUTGOING_COPIES];
     size_t copy_count; /* those that come after are not looked at and stay as they are */
 };
-/* The sender, as evidence_address makes it, of a message that is let through and was too long to
+/* The sender, as address_fold makes it, of a message that is let through and was too long to
  * tag; NULL for others. After the end. */
 const char *transaction_untaggable(const struct transaction *transaction);
 /* After the end; NULL for a message that does not go out in our name or is not let through. */
@@ -159,7 +159,7 @@ void transaction_asked(const struct transaction *transaction, size_t recipient, 
  * without a wrong tag, and for a recipient that is not ours. A wrong tag is tried for each address
  * of which the recipient may be one with a VERP extension, a right one was made for one of them. */
 struct tried {
-    const char *const *plain; /* count of them, as evidence_address makes them */
+    const char *const *plain; /* count of them, as address_fold makes them */
     size_t count;
     bool wrong;   /* with a tag of a key of ours that it did not make */
     uint64_t tag; /* K, DDD and the MAC as one number */
@@ -181,7 +181,7 @@ const struct settings *transaction_settings(const struct transaction *transactio
 struct returned {
     size_t recipient;
     const struct rules *rules;
-    const char *address; /* as evidence_address makes it */
+    const char *address; /* as address_fold makes it */
     int64_t day;         /* on which the tag expires */
 };
 /* The first one in whose domain `auto` signs and decides, and whose own mail it was that came back.

@@ -23,10 +23,10 @@ bool ascii_equal(const char *a, const char *b)
     return ascii_lower(*a) == ascii_lower(*b);
 }
 
-static bool is_ascii(const char *text)
+bool ascii_only(const char *text, size_t length)
 {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text >= 0x80) {
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] >= 0x80) {
             return false;
         }
     }
@@ -72,7 +72,7 @@ char *address_domain_ascii(const char *domain)
     if (domain[0] == '[' && literal_format(domain, literal, sizeof literal)) {
         return strdup(literal);
     }
-    if (!is_ascii(domain)) {
+    if (!ascii_only(domain, strlen(domain))) {
         uint8_t *converted = NULL;
         int error = idn2_lookup_u8((const uint8_t *)domain, &converted,
                                    IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "batv/address_fold.h"
 #include "batv/tag.h"
 
 enum { ROUTES_MAX = 32 }; /* that are followed: each looks at the rest of the text */
@@ -295,9 +296,11 @@ struct place {
 struct word {
     const char *local;
     const char *domain;
+    const char *folded; /* the mailbox, as it is compared */
 };
 
-/* True where the MTA means this place, its tag taken off or not; never where it says nothing. */
+/* True where the MTA means this place, whose local part is folded, its tag taken off or not; never
+ * where it says nothing. */
 static bool is_meant(const struct place *place, const struct word *word)
 {
     struct tag tag;
@@ -305,11 +308,11 @@ static bool is_meant(const struct place *place, const struct word *word)
         return false;
     }
     tag_split(place->local, &tag);
-    char *plain = tag_plain(&tag);
-    bool same = ascii_equal(place->local, word->local) ||
-                (plain != NULL && ascii_equal(plain, word->local));
-    free(plain);
-    return same;
+    size_t extension = strlen(tag.extension);
+    return strcmp(place->local, word->folded) == 0 ||
+           (strlen(word->folded) == tag.plain_length + extension &&
+            memcmp(word->folded, tag.plain, tag.plain_length) == 0 &&
+            memcmp(word->folded + tag.plain_length, tag.extension, extension) == 0);
 }
 
 /* The last of these octets in text, or NULL. */
@@ -351,18 +354,23 @@ static bool leads_to_itself(const struct place *place)
            ((last[-1] == '%' || last[-1] == '@') && ascii_equal(last, place->domain));
 }
 
-/* Follows the routes of local@domain, the former in place. *found: the MTA means that place. */
+/* Follows the routes of local@domain, the former in place. *found: the MTA means that place. A copy
+ * goes the same way folded, which makes and takes no mark of a route. */
 static enum status find_place(char *local, char *domain, const struct word *word, const char *host,
                               struct place *out, bool *found)
 {
     char *copy = strdup(local);
-    if (copy == NULL) {
+    char *folded = address_fold_local(local, strlen(local));
+    if (copy == NULL || folded == NULL) {
+        free(copy);
+        free(folded);
         return STATUS_NO_MEMORY;
     }
+    struct place compared = {folded, domain, 0};
     *out = (struct place){local, domain, 0};
-    *found = is_meant(out, word);
-    while (word != NULL && !*found && follow_route(out)) {
-        *found = is_meant(out, word);
+    *found = is_meant(&compared, word);
+    while (word != NULL && !*found && follow_route(out) && follow_route(&compared)) {
+        *found = is_meant(&compared, word);
     }
     if (!*found) {
         memcpy(local, copy, strlen(copy) + 1);
@@ -371,6 +379,7 @@ static enum status find_place(char *local, char *domain, const struct word *word
         }
     }
     free(copy);
+    free(folded);
     return STATUS_OK;
 }
 
@@ -431,14 +440,16 @@ static enum status settle_by_word(char *local, char *domain, const char *resolve
     char *mailbox = NULL;
     char *of = NULL;
     enum status status = read_address(resolved, &buffer, &mailbox, &of);
-    if (status == STATUS_OK) {
-        struct word word = {mailbox, of};
+    char *folded = status == STATUS_OK ? address_fold_local(mailbox, strlen(mailbox)) : NULL;
+    if (folded != NULL) {
+        struct word word = {mailbox, of, folded};
         bool nobody = *mailbox == '\0' && *of == '\0';
         status =
             nobody ? take_parts("", "", out) : settle_by_routes(local, domain, &word, host, out);
     }
+    free(folded);
     free(buffer);
-    return status;
+    return folded != NULL ? status : STATUS_NO_MEMORY;
 }
 
 enum status address_settle(const char *raw, const char *resolved, const char *host,

@@ -100,7 +100,7 @@ static bool is_another_kept_one(const struct transaction *t, const struct recipi
     for (size_t i = 0; r->known != NULL && i < t->count; i++) {
         const struct recipient *other = &t->recipients[i];
         if (!other->refused && action_keeps(other->verdict.action) && other->known != NULL &&
-            ascii_equal(other->known, r->known)) {
+            strcmp(other->known, r->known) == 0) {
             return true;
         }
     }

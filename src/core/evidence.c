@@ -6,7 +6,7 @@
  *   batv-evidence-1 NUL d NUL n NUL address
  *
  * d is the day as decimal text, as it stands in the value (20779); n the nonce as 16 hexadecimal
- * digits in lower case; address local@domain as evidence_address makes it; no NUL at the end. In
+ * digits in lower case; address local@domain as address_fold makes it; no NUL at the end. In
  * the value a MAC is 24 hexadecimal digits in lower case. The nonce is random, or where the
  * message's Message-ID is journalled, the first 8 octets of the same MAC over
  *
@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/address_fold.h"
 #include "batv/day.h"
 #include "batv/journal_entry.h"
 
@@ -54,20 +55,11 @@ static void octets_to_hex(const uint8_t *octets, size_t length, char *out)
     out[2 * length] = '\0';
 }
 
-char *evidence_address(const char *local, const char *ascii)
-{
-    char *out = address_plain(local, ascii);
-    for (char *c = out; c != NULL && *c != '\0'; c++) {
-        *c = ascii_lower(*c);
-    }
-    return out;
-}
-
 static bool names_add(struct evidence_names *names, const char *local, size_t length,
                       const char *ascii)
 {
     char *cut = strndup(local, length);
-    char *address = cut != NULL ? evidence_address(cut, ascii) : NULL;
+    char *address = cut != NULL ? address_fold(cut, ascii) : NULL;
     free(cut);
     if (address == NULL) {
         return false;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batv/address_fold.h"
 #include "transaction_parts.h"
 
 /* One name that the owner of a list can have. */
@@ -57,7 +58,7 @@ static enum status add_owner(struct outgoing *outgoing, const char *name, size_t
     if (asprintf(&local, "%s%.*s%s", form->before, (int)length, name, form->after) < 0) {
         return STATUS_NO_MEMORY;
     }
-    char *address = evidence_address(local, domain);
+    char *address = address_fold(local, domain);
     free(local);
     if (address == NULL) {
         return STATUS_NO_MEMORY;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/address_fold.h"
 #include "batv/text_pool.h"
 #include "match_wildcard.h"
 
@@ -152,16 +153,6 @@ static size_t host_length(const char *host)
     return length > 0 && host[length - 1] == '.' ? length - 1 : length;
 }
 
-static bool is_ascii(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] >= 0x80) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Labels of letters, digits, - and _: underscores are no part of a host name and yet in use. */
 static bool is_domain_name(const char *name)
 {
@@ -212,7 +203,7 @@ static bool label_append(char **out, const char *label, size_t length)
     if (copy == NULL) {
         return false;
     }
-    if (!is_ascii(copy, length) && strchr(copy, '*') == NULL) {
+    if (!ascii_only(copy, length) && strchr(copy, '*') == NULL) {
         ascii = address_domain_ascii(copy);
     } else {
         ascii = strdup(copy);
@@ -229,13 +220,16 @@ static bool label_append(char **out, const char *label, size_t length)
     return joined != NULL;
 }
 
-/* The pattern as it is compared: lower case, the domain's labels as A-labels. NULL: no memory. */
+/* The pattern as it is compared: the local part folded as that of an address, the domain's labels
+ * as A-labels, in lower case. NULL: no memory. */
 static char *pattern_key(const char *pattern)
 {
     const char *at = strrchr(pattern, '@');
-    const char *label = at == NULL || is_ascii(at, strlen(at)) ? NULL : at + 1;
-    char *key = label == NULL ? strdup(pattern) : strndup(pattern, (size_t)(label - pattern));
-    bool ok = key != NULL;
+    const char *domain = at != NULL ? at : pattern + strlen(pattern);
+    bool ascii = ascii_only(domain, strlen(domain));
+    const char *label = ascii ? NULL : domain + 1;
+    char *key = address_fold_local(pattern, (size_t)(domain - pattern));
+    bool ok = key != NULL && label_append(&key, domain, ascii ? strlen(domain) : 1);
     while (ok && label != NULL) {
         const char *dot = strchr(label, '.');
         ok = label_append(&key, label, dot == NULL ? strlen(label) : (size_t)(dot - label));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batv/address_fold.h"
 #include "batv/address_meaning.h"
 #include "batv/message_id.h"
 #include "batv/tag.h"
@@ -76,7 +77,7 @@ static char *answer_local(const char *local)
 char *outgoing_answer_form(const char *local, const char *domain)
 {
     char *plain = answer_local(local);
-    char *folded = plain != NULL ? evidence_address(plain, domain) : NULL;
+    char *folded = plain != NULL ? address_fold(plain, domain) : NULL;
     free(plain);
     return folded;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batv/address_fold.h"
 #include "batv/day.h"
 #include "transaction_parts.h"
 
@@ -62,7 +63,7 @@ struct signature {
 static enum status sign_address(const struct transaction *t, const struct address *plain,
                                 time_t now, struct skip *skip, struct signature *out)
 {
-    char *pattern = address_plain(plain->local, plain->ascii);
+    char *pattern = address_fold(plain->local, plain->ascii);
     if (pattern == NULL) {
         return STATUS_NO_MEMORY;
     }

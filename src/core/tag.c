@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batv/address_fold.h"
 #include "batv/day.h"
 #include "batv/verp.h"
 
@@ -262,10 +263,18 @@ char *tag_plain(const struct tag *tag)
     return out;
 }
 
-/* Feeds text in lower case, by pieces, so that no length is too long and nothing is allocated. */
-static void add_folded(struct mac *mac, const char *text, size_t length)
+/* Feeds a local part folded: ASCII by pieces, so that nothing is allocated. */
+static enum status add_folded(struct mac *mac, const char *text, size_t length)
 {
     char piece[64];
+    if (!ascii_only(text, length)) {
+        char *folded = address_fold_local(text, length);
+        if (folded != NULL) {
+            mac_add(mac, folded, strlen(folded));
+        }
+        free(folded);
+        return folded != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    }
     while (length > 0) {
         size_t n = length < sizeof piece ? length : sizeof piece;
         for (size_t i = 0; i < n; i++) {
@@ -275,6 +284,7 @@ static void add_folded(struct mac *mac, const char *text, size_t length)
         text += n;
         length -= n;
     }
+    return STATUS_OK;
 }
 
 struct mac_input {
@@ -285,8 +295,8 @@ struct mac_input {
     bool folded;
 };
 
-/* SSSSSS: the MAC over K DDD local@domain. Folded: ASCII letters in lower case and the domain as
- * A-labels; else all as it came, as Exim and batv-tools do. */
+/* SSSSSS: the MAC over K DDD local@domain. Folded: as address_fold makes an address; else all as it
+ * came, as Exim and batv-tools do. */
 static enum status compute(const struct mac_key *key, const struct mac_input *input,
                            char out[static 2 * TAG_MAC_OCTETS + 1])
 {
@@ -300,8 +310,9 @@ static enum status compute(const struct mac_key *key, const struct mac_input *in
     }
     mac_add(mac, head, sizeof head);
     const char *domain = input->folded ? input->address->ascii : input->address->domain;
+    enum status status = STATUS_OK;
     if (input->folded) {
-        add_folded(mac, input->local, input->local_length);
+        status = add_folded(mac, input->local, input->local_length);
     } else {
         mac_add(mac, input->local, input->local_length);
     }
@@ -309,7 +320,8 @@ static enum status compute(const struct mac_key *key, const struct mac_input *in
     mac_add(mac, domain, strlen(domain));
 
     uint8_t octets[TAG_MAC_OCTETS];
-    enum status status = mac_finish(mac, octets, sizeof octets);
+    enum status finished = mac_finish(mac, octets, sizeof octets);
+    status = status == STATUS_OK ? finished : status;
     if (status == STATUS_OK) {
         for (size_t i = 0; i < sizeof octets; i++) {
             out[2 * i] = digits[octets[i] >> 4];
@@ -374,8 +386,9 @@ static void judge_day(const struct ring_key *key, enum key_state state, const st
     out->expires = today + out->days;
 }
 
-static void judge_tag(const struct ring *ring, const struct address *address, const struct tag *tag,
-                      unsigned lifetime_days, time_t now, struct tag_check *out)
+static enum status judge_tag(const struct ring *ring, const struct address *address,
+                             const struct tag *tag, unsigned lifetime_days, time_t now,
+                             struct tag_check *out)
 {
     const struct ring_key *key = &ring->keys[tag->key];
     enum key_state state = ring_key_state(ring, tag->key, now);
@@ -384,22 +397,25 @@ static void judge_tag(const struct ring *ring, const struct address *address, co
     out->syntax = tag->syntax;
     if (state == KEY_FREE || state == KEY_GONE || key->mac == NULL) {
         out->result = RESULT_UNKNOWN_KEY;
-        return;
+        return STATUS_OK;
     }
     bool matches = false;
     size_t extension = 0;
-    out->internal_error = mac_matches_cut(key, tag, address, &matches, &extension) != STATUS_OK;
+    enum status status = mac_matches_cut(key, tag, address, &matches, &extension);
+    out->internal_error = status != STATUS_OK;
     out->result = RESULT_BAD_SIGNATURE;
     if (matches) {
         out->extension = extension;
         judge_day(key, state, tag, lifetime_days, now, out);
     }
+    return status == STATUS_NO_MEMORY ? status : STATUS_OK;
 }
 
 enum status tag_verify(const struct ring *ring, const struct address *address,
                        unsigned lifetime_days, time_t now, struct tag_check *out, char **plain)
 {
     struct tag tag;
+    enum status status = STATUS_OK;
     tag_split(address->local, &tag);
     *out = (struct tag_check){.key = -1, .syntax = tag.syntax};
     switch (tag.form) {
@@ -413,11 +429,13 @@ enum status tag_verify(const struct ring *ring, const struct address *address,
         out->result = RESULT_FOREIGN;
         break;
     case TAG_FORM_TAG:
-        judge_tag(ring, address, &tag, lifetime_days, now, out);
+        status = judge_tag(ring, address, &tag, lifetime_days, now, out);
         break;
     }
-    /* A foreign tag stays: it is never restored, so the address is all of it. */
-    *plain = tag.form == TAG_FORM_TAG ? tag_plain(&tag) : strdup(address->local);
+    *plain = NULL;
+    if (status == STATUS_OK) { /* a foreign tag stays: it is never restored */
+        *plain = tag.form == TAG_FORM_TAG ? tag_plain(&tag) : strdup(address->local);
+    }
     return *plain == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 

@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "batv/address.h"
+#include "batv/address_fold.h"
 #include "batv/address_meaning.h"
 #include "batv/day.h"
 #include "transaction_parts.h"
@@ -41,6 +42,7 @@ static void recipient_free(struct recipient *r)
     address_free(&r->address);
     free(r->local);
     free(r->plain);
+    free(r->shown);
     free(r->mailbox);
     free(r->restored);
     free(r->next_hop);
@@ -101,7 +103,7 @@ static enum status match_bounce_sender(const struct settings *settings,
     struct tag tag;
     tag_split(sender->local, &tag);
     char *local = tag_plain(&tag);
-    char *plain = local != NULL ? address_plain(local, sender->ascii) : NULL;
+    char *plain = local != NULL ? address_fold(local, sender->ascii) : NULL;
     *matches = plain != NULL && pattern_list_match(settings->bounce_senders, plain) != NULL;
     enum status status = plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
     free(local);
@@ -277,6 +279,17 @@ static const char *tagged_name(const struct recipient *r)
     return r->names->texts[evidence_names_without(r->names, r->facts.check.extension)];
 }
 
+/* The address for each use of it. */
+static enum status name_mailbox(struct recipient *r, const char *local)
+{
+    const char *judged = recipient_domain(r);
+    r->plain = address_fold(local, judged);
+    r->mailbox = address_plain(local, r->address.ascii);
+    r->shown = r->reads_otherwise ? address_plain(local, judged) : NULL;
+    bool shown = !r->reads_otherwise || r->shown != NULL;
+    return r->plain != NULL && r->mailbox != NULL && shown ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 static enum status find_recipient_facts(struct transaction *t, struct recipient *r, time_t now)
 {
     const struct settings *settings = t->snapshot->settings;
@@ -284,10 +297,8 @@ static enum status find_recipient_facts(struct transaction *t, struct recipient 
     if (status != STATUS_OK) {
         return status;
     }
-    r->plain = address_plain(r->local, recipient_domain(r));
-    r->mailbox = address_plain(r->local, r->address.ascii);
     r->restored = address_format(r->local, r->address.domain);
-    if (r->plain == NULL || r->mailbox == NULL || r->restored == NULL) {
+    if (r->restored == NULL || name_mailbox(r, r->local) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
     r->facts.lifetime_days = settings->keys.lifetime_days;
@@ -383,7 +394,7 @@ static enum status keep_known(struct recipient *r, const char *resolved)
     struct address mailbox;
     struct tag ours, theirs;
     enum status status = address_settle(resolved, NULL, NULL, &mailbox);
-    r->known = strdup(resolved);
+    r->known = address_fold_local(resolved, strlen(resolved));
     if (status == STATUS_OK) {
         tag_split(r->address.local, &ours);
         tag_split(mailbox.local, &theirs);
@@ -495,9 +506,7 @@ static enum status recipient_fill(struct transaction *t, struct recipient *r, co
     if (r->rules != NULL) {
         return find_recipient_facts(t, r, now);
     }
-    r->plain = address_plain(r->address.local, r->address.ascii);
-    r->mailbox = r->plain != NULL ? strdup(r->plain) : NULL;
-    return r->mailbox != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    return name_mailbox(r, r->address.local);
 }
 
 void transaction_rcpt(struct transaction *t, const char *recipient, const char *resolved,
@@ -541,7 +550,7 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     }
     d->rules = r->rules;
     d->recipient = r->text;
-    d->judged = r->reads_otherwise ? r->plain : NULL;
+    d->judged = r->shown;
     d->result = r->rules != NULL ? r->facts.check.result : RESULT_NOT_OURS;
     d->bounce = t->facts.bounce;
     d->class = t->facts.class;

@@ -16,15 +16,16 @@ struct recipient {
     char *other;     /* how the MTA may know it instead, where it came oddly written; else NULL */
     char *written;   /* the same by the address that is judged */
     bool odd;        /* written so that the MTA may know it by neither name */
-    char *known;     /* what the MTA says that it made of it; NULL: nothing */
+    char *known;     /* what the MTA says that it made of it, folded; NULL: nothing */
     char *text;      /* without brackets: for the log */
     char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
     struct address address;
-    char *local;                  /* less the tag */
-    char *plain;                  /* local@ascii as it is judged, for patterns */
-    char *mailbox;                /* local@ascii as the MTA knows it */
-    char *restored;               /* the plain address on the wire */
-    char *next_hop;               /* where the MTA sends it, if that may matter; else NULL */
+    char *local;    /* less the tag */
+    char *plain;    /* local@ascii as it is judged, folded: for patterns */
+    char *shown;    /* the same as it came, if that is not what one reads; else NULL */
+    char *mailbox;  /* local@ascii as the MTA knows it */
+    char *restored; /* the plain address on the wire */
+    char *next_hop; /* where the MTA sends it, if that may matter; else NULL */
     struct evidence_names *names; /* of a bounce, or a wrong tag: the plain address as evidence
                                      knows it */
     const struct rules *rules;    /* NULL: not ours */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "batv/address_fold.h"
 #include "ctl/check_postfix.h"
 #include "ctl/words.h"
 
@@ -185,7 +186,7 @@ void check_catch_all(struct check *check)
 
 static bool takes_srs(const struct check *check, const char *domain)
 {
-    char *address = mend_text("SRS0=" NOBODY "@%s", domain);
+    char *address = address_fold("SRS0=" NOBODY, domain);
     bool takes = address != NULL &&
                  pattern_list_match(check->config->settings->exclude_recipients, address) != NULL;
     free(address);

@@ -4,9 +4,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "batv/address.h"
+#include "batv/address_fold.h"
 #include "batv/message_split.h"
 #include "batv/policy.h"
 #include "ctl/arguments.h"
@@ -27,6 +27,7 @@ struct inspection {
     time_t now;
     const struct message_file *message;
     struct words recipients; /* of ours, without tags that are good */
+    struct words folded;     /* the same, as they are compared */
     bool no_memory;
     struct witnesses witnesses;
     struct transaction *transaction; /* a bounce to the recipients */
@@ -35,6 +36,24 @@ struct inspection {
 };
 
 /* ------------------------------------------------------------- recipients */
+
+/* local@domain, unless it is there. False: no memory. */
+static bool add_recipient(struct inspection *in, const char *local, const struct address *of)
+{
+    char *plain = address_format(local, of->domain);
+    char *folded = address_fold(local, of->ascii);
+    bool ok = plain != NULL && folded != NULL;
+    bool known = false;
+    for (size_t i = 0; ok && i < in->folded.count; i++) {
+        known = known || strcmp(in->folded.items[i], folded) == 0;
+    }
+    if (ok && !known) {
+        ok = words_add(&in->recipients, plain) && words_add(&in->folded, folded);
+    }
+    free(plain);
+    free(folded);
+    return ok;
+}
 
 static bool take_recipient(void *context, const char *text)
 {
@@ -47,17 +66,11 @@ static bool take_recipient(void *context, const char *text)
     }
     tag_split(address.local, &tag);
     char *local = tag_plain(&tag);
-    char *plain = local != NULL ? address_format(local, address.domain) : NULL;
     bool ours = settings_rules(in->settings, address.ascii) != NULL;
-    bool known = false;
-    for (size_t i = 0; plain != NULL && i < in->recipients.count; i++) {
-        known = known || strcasecmp(in->recipients.items[i], plain) == 0;
-    }
-    if (plain == NULL || (ours && !known && !words_add(&in->recipients, plain))) {
+    if (local == NULL || (ours && !add_recipient(in, local, &address))) {
         in->no_memory = true;
     }
     free(local);
-    free(plain);
     address_free(&address);
     return !in->no_memory && in->recipients.count < RECIPIENTS_MAX;
 }
@@ -282,6 +295,7 @@ static int inspect(const struct ctl *ctl, const struct message_file *message)
     content_free(in.content);
     witnesses_dismiss(&in.witnesses);
     words_free(&in.recipients);
+    words_free(&in.folded);
     ring_free(ring);
     return status;
 }

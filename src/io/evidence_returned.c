@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/address_fold.h"
 #include "batv/day.h"
 #include "batv/evidence.h"
 #include "batv/tag.h"
@@ -99,7 +100,7 @@ static enum answer tag_is_for(const struct asked *asked, const struct address *a
                               const struct tag_check *check, char *plain)
 {
     plain[strlen(plain) - check->extension] = '\0';
-    char *made_for = evidence_address(plain, address->ascii);
+    char *made_for = address_fold(plain, address->ascii);
     enum answer answer = ANSWER_UNAVAILABLE;
     if (made_for != NULL) {
         answer = evidence_names_have(asked->names, made_for) ? ANSWER_YES : ANSWER_NO;

@@ -45,7 +45,7 @@ time_t journal_birth(const struct journal *journal);
 /* What an entry allows for a message with that many recipients. */
 unsigned journal_allowance(size_t recipients);
 
-/* A message went out: one entry. address folded (evidence_address). Any thread. Failures are
+/* A message went out: one entry. address folded (address_fold). Any thread. Failures are
  * logged, at most once a minute; the mail goes on. expires is a day. */
 void journal_put(struct journal *journal, const struct ring *ring, const char *address,
                  const char *message_id, unsigned allowed, int64_t expires);

@@ -35,7 +35,7 @@ struct claims {
 /* What proves a bounce. */
 struct proof {
     const struct ring *ring; /* until the claims are settled */
-    const char *address;     /* the mailbox, as evidence_address makes it */
+    const char *address;     /* the mailbox, as address_fold makes it */
     const char *name;        /* of the note by which its uses are counted */
     unsigned allowed;        /* for that note, where it is not there yet */
     int64_t expires;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "batv/address.h"
+#include "batv/address_fold.h"
 #include "batv/day.h"
 #include "batv/evidence.h"
 
@@ -77,7 +78,7 @@ static char *make_address(const uint8_t *data, size_t size)
         local[i] = data[i] == 0 ? 'x' : (char)data[i];
     }
     local[length] = '\0';
-    char *address = evidence_address(local, "example.net");
+    char *address = address_fold(local, "example.net");
     require(address != NULL);
     return address;
 }

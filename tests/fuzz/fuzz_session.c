@@ -23,6 +23,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "batv/address_fold.h"
 #include "batv/address_meaning.h"
 #include "batv/evidence.h"
 #include "batv/message_id.h"
@@ -560,7 +561,7 @@ static bool is_journalled(const struct message *m, time_t now)
     require(address_parse(sender_of(m), &address) == STATUS_OK);
     tag_split(address.local, &tag);
     char *local = tag_plain(&tag);
-    char *folded = evidence_address(local, address.ascii);
+    char *folded = address_fold(local, address.ascii);
     require(local != NULL && folded != NULL);
     enum journal_answer answer =
         journal_look(site.journal, snapshot_of(m)->ring, folded, m->id, now, NULL);

@@ -1,6 +1,7 @@
 """What comes back to a real Postfix: bounces and other mail to tagged and plain recipients."""
 
 import time
+import unicodedata
 
 import pytest
 
@@ -17,7 +18,7 @@ REASON = "not sent by us"          # `verify.text` of the tests that look for it
 def whole_site():
     # Catch-all mailboxes for two syntaxes that are not ours, so that Postfix lets them through.
     boxes = (ALICE, "bob@example.com", "postmaster@example.com", "abuse@example.com", QUOTED, LONG,
-             "jürgen@example.com", "carol@sub.example", "btv1==0123456789ab==alice@example.com",
+             "jürgen@example.com", "ju\u0308rgen@example.com", "carol@sub.example", "btv1==0123456789ab==alice@example.com",
              "prvs=12345=alice@example.com")
     with Site(mailboxes=boxes) as site:
         yield site
@@ -96,6 +97,21 @@ def test_utf8_local_part(site):
     assert sent.accepted, sent
     assert site.postfix.wait_one("jürgen@example.com", sent.subject)
     assert (entry["rcpt"], entry["result"]) == (f"<{tagged}>", "valid")
+
+
+@pytest.mark.parametrize("change", [lambda tagged: tagged.replace("jürgen", "JÜRGEN"), str.upper,
+                                    lambda tagged: unicodedata.normalize("NFD", tagged)],
+                         ids=["local part in capitals", "all in capitals", "decomposed"])
+def test_a_remote_site_that_changes_letters_beyond_ascii(site, change):
+    """The tag stays valid, and the mail is delivered to the address as the bounce wrote it."""
+    tagged = site.outgoing("jürgen@example.com", mail_args=["SMTPUTF8"]).mail_from
+    changed = change(tagged)
+    assert changed != tagged
+    sent, entry = site.judged_bounce(changed, mail_args=["SMTPUTF8"])
+    assert (entry["result"], entry["rule"]) == ("valid", "tag")
+    plain = changed.partition("=")[2].partition("=")[2]
+    decomposed = unicodedata.normalize("NFD", tagged) == changed
+    site.assert_delivered(sent, plain if decomposed else "jürgen@example.com", plain)
 
 
 # Forms of a path that Postfix understands and keeps as the address alone: what batvd takes away

@@ -3,12 +3,13 @@
     prvs= K DDD SSSSSS = local part
 
 K the key's digit, DDD the day of expiry modulo 1000, SSSSSS the first three octets of an
-HMAC-SHA256 over K, DDD and the plain address, folded to lower case.
+HMAC-SHA256 over K, DDD and the plain address, folded.
 """
 
 import hashlib
 import hmac
 import re
+import unicodedata
 
 TAGGED = re.compile(r'^(?P<quote>"?)prvs=(?P<key>[0-9])(?P<day>[0-9]{3})(?P<mac>[0-9a-f]{6})='
                     r'(?P<local>.*)@(?P<domain>[^@]+)$', re.IGNORECASE | re.DOTALL)
@@ -23,8 +24,10 @@ def day_of(when):
 
 
 def fold(text):
-    """ASCII letters to lower case, everything else as it is."""
-    return "".join(c.lower() if "A" <= c <= "Z" else c for c in text)
+    """Unicode's case folding, composed; of text that is not UTF-8 ASCII letters alone."""
+    if any("\udc80" <= c <= "\udcff" for c in text):
+        return "".join(c.lower() if "A" <= c <= "Z" else c for c in text)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 def unquote(local):

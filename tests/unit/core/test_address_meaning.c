@@ -55,6 +55,14 @@ static const struct {
     {"<prvs=1234abcdef=a%b.example@mx.example>", "a", "mx.example", "prvs=1234abcdef=a@b.example"},
     {"<prvs=1234abcdef=a>", "a", "mx.example", "prvs=1234abcdef=a@mx.example"},
     {"<50%off@b.example>", "50%off", "mx.example", "50%off@b.example"},
+    /* The MTA says it without case, or composed. */
+    {"<A%b.example@else.example>", "a", "mx.example", "A@b.example"},
+    {"<\u00c4%b.example@else.example>", "\u00e4", "mx.example", "\u00c4@b.example"},
+    {"<A\u0308%B.example@else.example>", "\u00e4", "mx.example", "A\u0308@B.example"},
+    {"<else.example!b.example!\u00c4>", "\u00e4", "mx.example", "\u00c4@b.example"},
+    {"<prvs=1234abcdef=\u00c4%b.example@else.example>", "\u00e4", "mx.example",
+     "prvs=1234abcdef=\u00c4@b.example"},
+    {"<\u00c4%b.example@else.example>", "\u00eb", "mx.example", "\u00c4%b.example@else.example"},
     /* A table has made another mailbox of it: what there is of routes is read by the host's name.
      */
     {"<a@b.example>", "box", "mx.example", "a@b.example"},

@@ -178,23 +178,6 @@ START_TEST(test_ring_without_secrets)
 }
 END_TEST
 
-START_TEST(test_address)
-{
-    static const char *const rows[][3] = {
-        {"Alice", "example.com", ALICE},
-        {"O'Hara+x=y", "xn--bcher-kva.example", HARA},
-        {"a b\"", "example.com", "a b\"@example.com"},
-        {"\xc3\x84", "example.com", "\xc3\x84@example.com"},
-        {"ROOT", "", "root"},
-    };
-    for (int i = 0; i < (int)COUNT_OF(rows); i++) {
-        char *address = evidence_address(rows[i][0], rows[i][1]);
-        ck_assert_str_eq(address, rows[i][2]);
-        free(address);
-    }
-}
-END_TEST
-
 /* -------------------------------------------------------------- checking */
 
 START_TEST(test_other_address)
@@ -425,7 +408,6 @@ int main(void)
     tcase_add_test(tcase, test_value_for_two_addresses);
     tcase_add_test(tcase, test_lines_are_short);
     tcase_add_test(tcase, test_ring_without_secrets);
-    tcase_add_test(tcase, test_address);
     tcase_add_test(tcase, test_other_address);
     tcase_add_test(tcase, test_previous_secret);
     tcase_add_test(tcase, test_days);

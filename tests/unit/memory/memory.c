@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unicase.h>
 #include <unistd.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -235,6 +236,10 @@ WRAP(int, idn2_lookup_u8, (const uint8_t *source, uint8_t **out, int flags), (so
      IDN2_MALLOC, )
 WRAP(int, idn2_to_unicode_8z8z, (const char *source, char **out, int flags), (source, out, flags),
      IDN2_MALLOC, )
+WRAP(uint8_t *, u8_casefold,
+     (const uint8_t *text, size_t length, const char *language, uninorm_t form, uint8_t *room,
+      size_t *out_length),
+     (text, length, language, form, room, out_length), NULL, given)
 
 /* ---------------------------------------------------------------------- the runs */
 

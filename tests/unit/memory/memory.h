@@ -1,5 +1,5 @@
 /*
- * Memory, and what OpenSSL, PCRE2 and libidn2 make of it, that runs out at a chosen call.
+ * Memory, and what the libraries of the core make of it, that runs out at a chosen call.
  *
  * The programs here are linked so that the calls of our own objects come to memory.c (-Wl,--wrap);
  * the libraries keep theirs. A scenario is run with the first of its calls refused, with the

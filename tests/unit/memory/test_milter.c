@@ -445,12 +445,12 @@ static void set_body(struct message *m, const char *format, ...)
 }
 
 /* Signs one, so that its sender and header can come back. */
-static struct message submission(void)
+static struct message submission(const char *sender)
 {
     struct message m = {.name = "submission",
                         .client = "10.1.2.3",
-                        .sender = "<" ALICE ">",
                         .rcpts = {"<far@other.test>", "<far@m\xc3\xbcller.test>"}};
+    snprintf(m.sender, sizeof m.sender, "<%s>", sender);
     m.fields[0].name = "From";
     strcpy(m.fields[0].value, "=?utf-8?q?Al=C3=ACce?= <ALICE@example.com>, b@off.example");
     m.fields[1].name = "Reply-To";
@@ -463,9 +463,9 @@ static struct message submission(void)
     return m;
 }
 
-static struct smfi_str signed_message(const char *ring)
+static struct smfi_str signed_message(const char *ring, const char *sender)
 {
-    struct message m = submission();
+    struct message m = submission(sender);
     use_ring(ring);
     open_all();
     play(&session, &m);
@@ -479,13 +479,13 @@ static struct smfi_str signed_message(const char *ring)
 
 static void play_submission(void)
 {
-    struct message m = submission();
+    struct message m = submission(ALICE);
     run_out(&m, false);
 }
 
 static void play_valid(void)
 {
-    struct smfi_str sent = signed_message("former");
+    struct smfi_str sent = signed_message("former", ALICE);
     struct message m = bounce("valid bounce");
     snprintf(m.rcpts[0], sizeof m.rcpts[0], "%s", sent.sender);
     strcpy(m.rcpts[1], "<@relay.test:far@other.test>");
@@ -496,10 +496,24 @@ static void play_valid(void)
     run_out(&m, false);
 }
 
+/* A letter beyond ASCII, in two parts and in capitals on its way back. */
+static void play_letters(void)
+{
+    struct message m = submission("\u00fcte@example.com");
+    m.name = "submission beyond ASCII";
+    run_out(&m, false);
+    struct smfi_str sent = signed_message("former", "\u00fcte@example.com");
+    m = bounce("valid bounce beyond ASCII");
+    snprintf(m.rcpts[0], sizeof m.rcpts[0], "%.*sU\u0308TE@example.com>",
+             (int)(strchr(sent.sender, '=') + sizeof "KDDDSSSSSS=" - sent.sender), sent.sender);
+    set_body(&m, "Return-Path: %s\r\n", sent.sender);
+    run_out(&m, false);
+}
+
 /* The keyring on disk has the key, the one in force does not. */
 static void play_rotated(void)
 {
-    struct smfi_str sent = signed_message("next");
+    struct smfi_str sent = signed_message("next", ALICE);
     struct message m = bounce("bounce to a tag by a newer key");
     m.rotated = true;
     snprintf(m.rcpts[0], sizeof m.rcpts[0], "%s", sent.sender);
@@ -517,7 +531,7 @@ static void play_forged(void)
 
 static void play_header(void)
 {
-    struct smfi_str sent = signed_message("former");
+    struct smfi_str sent = signed_message("former", ALICE);
     struct message m = bounce("bounce with our header");
     set_body(&m, "X-Batv-Evidence: %s\r\n", sent.evidence);
     run_out(&m, false);
@@ -525,7 +539,7 @@ static void play_header(void)
 
 static void play_tag(void)
 {
-    struct smfi_str sent = signed_message("former");
+    struct smfi_str sent = signed_message("former", ALICE);
     struct message m = bounce("bounce with a tag in its body");
     set_body(&m, "Return-Path: %s\r\n", sent.sender);
     run_out(&m, false);
@@ -558,11 +572,11 @@ static void play_data_twice(void)
 /* Then what cannot be done is let pass, as the administrator wants it; but nothing is refused. */
 static void play_open(void)
 {
-    struct smfi_str sent = signed_message("former");
+    struct smfi_str sent = signed_message("former", ALICE);
     struct message m = bounce("valid bounce, on_error = accept");
     snprintf(m.rcpts[0], sizeof m.rcpts[0], "%s", sent.sender);
     run_out(&m, true);
-    m = submission();
+    m = submission(ALICE);
     m.name = "submission, on_error = accept";
     run_out(&m, true);
 }
@@ -574,7 +588,7 @@ static const struct {
     {"tempfail", play_submission}, {"tempfail", play_valid},   {"tempfail", play_forged},
     {"tempfail", play_header},     {"tempfail", play_tag},     {"tempfail", play_journal},
     {"tempfail", play_pattern},    {"tempfail", play_rotated}, {"tempfail", play_data_twice},
-    {"accept", play_open},
+    {"tempfail", play_letters},    {"accept", play_open},
 };
 
 START_TEST(test_a_message_while_memory_runs_out)

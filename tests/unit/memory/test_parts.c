@@ -58,8 +58,8 @@ static enum memory_run told(enum status status)
 
 static enum memory_run make_patterns(void *context)
 {
-    static const char *const entries[] = {"alice@example.com", "*@lists.test", "b*b@m\xc3\xbcll.de",
-                                          "postmaster"};
+    static const char *const entries[] = {"alice@example.com", "*@lists.test",
+                                          "b*\u00c4@m\u00fcll.de", "postmaster"};
     (void)context;
     struct pattern_list *list = NULL;
     size_t bad = 0;
@@ -69,6 +69,7 @@ static enum memory_run make_patterns(void *context)
         MEMORY_REQUIRE(pattern_list_match(list, "x@lists.test") == NULL ||
                        strcmp(pattern_list_match(list, "x@lists.test"), "*@lists.test") == 0);
         MEMORY_REQUIRE(pattern_list_match(list, "x@other.test") == NULL);
+        MEMORY_REQUIRE(pattern_list_match(list, "b\u00e4@xn--mll-hoa.de") != NULL);
     }
     pattern_list_free(list);
     return told(status);
@@ -141,6 +142,7 @@ static enum memory_run settle_addresses(void *context)
                                           {"<al\\ice(x)@example.com>", NULL},
                                           {"<alice(x)@example.com>", "alice@example.com"},
                                           {"<alice%example.com@mx.example>", "alice"},
+                                          {"<\u00c4%example.com@mx.example>", "\u00e4"},
                                           {"<(x)>", ""}};
     (void)context;
     enum status status = STATUS_OK;
