@@ -10,6 +10,8 @@
 /* What a rejection or a deferral tells the other side. */
 enum cause {
     CAUSE_UNPROVEN,   /* a bounce that shows nothing of a message of ours: verify.text */
+    CAUSE_NO_ANSWER,  /* the same of what does not look like an answer at all */
+    CAUSE_UNKNOWN_ID, /* the same of a receipt or the like that names a Message-ID */
     CAUSE_EXPIRED,    /* a bounce to an expired tag */
     CAUSE_CLASS,      /* verify.class says so */
     CAUSE_UNVERIFIED, /* what could prove the bounce cannot be asked just now */

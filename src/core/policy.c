@@ -263,8 +263,22 @@ static enum rule_answer rule_not_signing(const struct question *q)
     return lacks_ground(q) ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
 }
 
+/* What an untagged bounce that proves nothing lacks, by what it is. Receipts and answers to
+ * invitations never have a tag; of those that name a Message-ID the journal would know it. */
+static enum cause unproven_cause(const struct question *q)
+{
+    enum bounce_class class = q->message->class;
+    bool receipt = class == BOUNCE_MDN || class == BOUNCE_CALENDAR;
+    if (is_untagged(q) && class == BOUNCE_OTHER) {
+        return CAUSE_NO_ANSWER;
+    }
+    bool names = q->message->names_message_id && q->message->asks[FACT_JOURNAL];
+    return is_untagged(q) && receipt && names ? CAUSE_UNKNOWN_ID : CAUSE_UNPROVEN;
+}
+
 static enum rule_answer rule_action(const struct question *q)
 {
+    q->verdict->cause = unproven_cause(q);
     return decide_auto(q);
 }
 

@@ -8,7 +8,8 @@
 
 #include "transaction_parts.h"
 
-/* Where an entry has %s, it is the plain address, or the answers of the class. */
+/* Where an entry has %s, it is the plain address, the answers of the class, or how many days we
+ * know what we sent. */
 static const struct {
     const char *permanent; /* enhanced code of a rejection (RFC 3463) */
     const char *temporary; /* of a deferral */
@@ -16,6 +17,15 @@ static const struct {
     const char *deferral;  /* NULL: as the rejection */
 } texts[CAUSE_COUNT] = {
     [CAUSE_UNPROVEN] = {"5.7.1", "4.7.1", NULL, NULL},
+    [CAUSE_NO_ANSWER] = {"5.7.1", "4.7.1",
+                         "this site takes mail from the null sender or a mailer-daemon only as an "
+                         "answer to a message of its own, shown by its Message-ID or a copy of its "
+                         "header; mail that answers nothing needs a sender address",
+                         NULL},
+    [CAUSE_UNKNOWN_ID] = {"5.7.1", "4.7.1",
+                          "this answer names a message that this site does not know: one that was "
+                          "not sent from here, or one sent more than %s days ago",
+                          NULL},
     [CAUSE_EXPIRED] = {"5.7.1", "4.7.1",
                        "the signature in this address has expired: the bounce came too late", NULL},
     [CAUSE_CLASS] =
@@ -80,6 +90,8 @@ void reply_refuse(const struct transaction *t, const struct recipient *r, enum r
     reply_put_printable(word, sizeof word, r->restored);
     if (cause == CAUSE_CLASS) {
         snprintf(word, sizeof word, "%s", class_answers[t->facts.class]);
+    } else if (cause == CAUSE_UNKNOWN_ID) {
+        snprintf(word, sizeof word, "%u", t->snapshot->settings->evidence.retain_days);
     }
     *reply = (struct reply){.kind = kind,
                             .code = later ? "451" : "550",

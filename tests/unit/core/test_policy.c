@@ -894,6 +894,37 @@ START_TEST(test_class_by_what_it_names)
 }
 END_TEST
 
+/* What a rejection says is missing, of an untagged bounce by what it is; a wrong tag, or a class
+ * that nobody knows, has no more to say. */
+START_TEST(test_cause_by_class)
+{
+    static const enum cause named[BOUNCE_CLASS_COUNT] = {
+        [BOUNCE_MDN] = CAUSE_UNKNOWN_ID,
+        [BOUNCE_CALENDAR] = CAUSE_UNKNOWN_ID,
+        [BOUNCE_OTHER] = CAUSE_NO_ANSWER,
+    };
+    static const enum cause unnamed[BOUNCE_CLASS_COUNT] = {[BOUNCE_OTHER] = CAUSE_NO_ANSWER};
+    for (unsigned bits = 0; bits < 4 * BOUNCE_CLASS_COUNT; bits++) {
+        bool journal = (bits & 2) != 0;
+        struct facts facts = facts_make();
+        facts.class = (enum bounce_class)(bits / 4);
+        facts.names_message_id = (bits & 1) != 0;
+        facts.message.asks[FACT_JOURNAL] = journal;
+        facts.rules.action = ACTION_REJECT;
+        set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
+        if ((kind_of(bounces[_i].result) & ONLY_UNTAGGED) == 0) {
+            continue;
+        }
+        const enum cause *causes = facts.names_message_id && journal ? named : unnamed;
+        unsigned asked;
+        enum bounce_class class = facts.class;
+        struct verdict verdict = decide(&facts, NULL, &asked);
+        ck_assert_int_eq(verdict.action, ACTION_REJECT);
+        ck_assert_int_eq(verdict.cause, causes[class]);
+    }
+}
+END_TEST
+
 /* An expired tag's own action, and the grace that it has, come after the class. */
 START_TEST(test_class_before_expired)
 {
@@ -1424,6 +1455,7 @@ int main(void)
     tcase_add_test(tcase, test_pause_and_forged_said_explicitly);
     tcase_add_loop_test(tcase, test_class, 0, (int)COUNT_OF(bounces));
     tcase_add_loop_test(tcase, test_class_by_what_it_names, 0, (int)COUNT_OF(bounces));
+    tcase_add_loop_test(tcase, test_cause_by_class, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_class_before_expired);
     tcase_add_test(tcase, test_class_and_pause);
     tcase_add_test(tcase, test_class_unknown);

@@ -988,6 +988,9 @@ END_TEST
 #define NO_RECEIPTS                                                                                \
     "reject 550 5.7.1 this site takes read receipts only where they show that they answer a "      \
     "message of its own\n"
+#define NOT_KNOWN                                                                                  \
+    "reject 550 5.7.1 this answer names a message that this site does not know: one that was not " \
+    "sent from here, or one sent more than 30 days ago\n"
 #define UNVERIFIED                                                                                 \
     "tempfail 451 4.7.1 this site cannot verify just now whether it sent the message that this "   \
     "bounce returns, try again later\n"
@@ -1947,7 +1950,7 @@ static const struct conversation classes[] = {
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
-         REFUSED
+         NOT_KNOWN
          READ(ALICE, "missing", "mdn", "none", "reject rule=verify.action")},
     {.name = "a domain that does not sign, where something is missing", .who = OUTSIDE,
      .prepare = receipt_is_refused, .sender = "<>", .recipients = {"<alice@off.example>"},
