@@ -15,6 +15,7 @@ enum decision_kind {
     DECISION_SIGN_SKIP,        /* one a message */
     DECISION_VERIFY,           /* one a recipient */
     DECISION_RELAYED_UNSIGNED, /* one a message */
+    DECISION_MESSAGE_ID,       /* one a message that gets one from us */
     DECISION_KIND_COUNT
 };
 
@@ -38,6 +39,7 @@ struct decision {
     bool proves_relay;  /* verify: the client in relays has now handed in a valid tag */
     const char *hosted; /* verify: a domain whose mail is taken from outside and sent on */
     const char *elsewhere;   /* relayed-unsigned: the recipient's domain */
+    const char *message_id;  /* message-id: the one that is added, without brackets */
     bool holds;              /* relayed-unsigned: `auto` does not reject yet for rules */
     bool unanswered;         /* sign: DNS did not say whether a network forbids it */
     const char *reason;      /* sign-skip */

@@ -71,6 +71,7 @@ struct settings {
 
     struct key_policy keys;
     struct evidence_policy evidence;
+    bool add_message_id;                /* to what goes out without one */
     struct pattern_list *envelope_only; /* senders whose header addresses are no answer addresses */
 
     bool reject_at_rcpt;

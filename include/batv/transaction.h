@@ -17,6 +17,7 @@
 #include "batv/decision.h"
 #include "batv/evidence.h"
 #include "batv/facts.h"
+#include "batv/message_id.h"
 #include "batv/policy.h"
 #include "batv/received.h"
 #include "batv/rules.h"
@@ -40,16 +41,17 @@ enum effect_kind {
     EFFECT_REMOVE_RECIPIENT, /* value, as it came */
     EFFECT_ADD_RECIPIENT,    /* value, with ESMTP arguments or NULL */
     EFFECT_REMOVE_HEADER,    /* the index-th (from 1) of name */
-    EFFECT_ADD_HEADER,       /* name, value */
+    EFFECT_ADD_HEADER,       /* name, value: above all others */
+    EFFECT_APPEND_HEADER,    /* name, value: below all others */
     EFFECT_QUARANTINE        /* for the reason in value */
 };
 
 /* Of one name, however many a stranger has written: an MTA takes long to remove thousands of header
  * fields, and Postfix none beyond 10,000. */
 enum { EFFECT_REMOVALS = 20 };
-/* The effects of a message: its sender, two headers with what they replace, a quarantine; and for
+/* The effects of a message: its sender, three headers with what they replace, a quarantine; and for
  * each recipient two removals and an addition. */
-enum { EFFECTS_FIXED = 1 + 2 * (EFFECT_REMOVALS + 1) + 1, EFFECTS_PER_RECIPIENT = 4 };
+enum { EFFECTS_FIXED = 1 + 3 * (EFFECT_REMOVALS + 1) + 1, EFFECTS_PER_RECIPIENT = 4 };
 
 struct effect {
     enum effect_kind kind;
@@ -116,6 +118,9 @@ void transaction_header_address(struct transaction *transaction, bool from, cons
 const struct received *transaction_handed_in(const struct transaction *transaction);
 /* For such a message: random octets, without which it gets no evidence header. */
 void transaction_nonce(struct transaction *transaction, const uint8_t nonce[static EVIDENCE_NONCE]);
+/* Others, without which it gets no Message-ID. None of them is known from the evidence header. */
+void transaction_id_nonce(struct transaction *transaction,
+                          const uint8_t nonce[static MESSAGE_ID_NONCE]);
 
 /* What the message is known by when it comes back. Belongs to the transaction. */
 enum {
@@ -131,6 +136,12 @@ struct outgoing {
                        and none of the proven ones: journalled, and no more. NULL: none */
     size_t owner_count;
     char *message_id; /* as message_id_clean makes it; NULL: none */
+    bool has_id;      /* it is one that answers can name */
+    size_t ids;       /* fields of that name that came, whatever stands in them */
+    bool id_signed;   /* a signature forbids to add one */
+    char *added_id;   /* the field's value that is added; NULL: none */
+    uint8_t id_nonce[MESSAGE_ID_NONCE];
+    bool has_id_nonce;
     uint8_t nonce[EVIDENCE_NONCE];
     bool has_nonce;
     size_t recipients;             /* that it is let through to */

@@ -189,6 +189,12 @@ static void give_relayed(const struct decision_reader *reader, const struct deci
     give_address(reader, "rcpt", d->recipient);
 }
 
+static void give_message_id(const struct decision_reader *reader, const struct decision *d)
+{
+    give_address(reader, "from", d->sender);
+    give_address(reader, "added", d->message_id);
+}
+
 static const struct {
     const char *name;
     void (*give)(const struct decision_reader *reader, const struct decision *decision);
@@ -197,6 +203,7 @@ static const struct {
     [DECISION_SIGN_SKIP] = {"sign-skip", give_sign_skip},
     [DECISION_VERIFY] = {"verify", give_verify},
     [DECISION_RELAYED_UNSIGNED] = {"relayed-unsigned", give_relayed},
+    [DECISION_MESSAGE_ID] = {"message-id", give_message_id},
 };
 
 const char *decision_event(const struct decision *decision)

@@ -190,6 +190,16 @@ static void replace_evidence(struct transaction *t)
     }
 }
 
+/* Fields of that name in which no Message-ID stands make room for ours: one is delivered. */
+static void replace_message_id(struct transaction *t)
+{
+    const struct outgoing *outgoing = &t->outgoing;
+    if (outgoing->added_id != NULL) {
+        remove_headers(t, MESSAGE_ID_NAME, outgoing->ids, NULL);
+        effect_add(t, EFFECT_APPEND_HEADER, MESSAGE_ID_NAME, outgoing->added_id);
+    }
+}
+
 enum status effects_build(struct transaction *t, const struct outcome *outcome)
 {
     const char *mark_header = t->snapshot->settings->mark_header;
@@ -213,6 +223,7 @@ enum status effects_build(struct transaction *t, const struct outcome *outcome)
         }
         effect_add(t, EFFECT_ADD_HEADER, mark_header, t->mark_value);
     }
+    replace_message_id(t);
     if (outcome->quarantine) {
         effect_add(t, EFFECT_QUARANTINE, NULL, "bounce without a valid BATV tag");
     }

@@ -1,7 +1,8 @@
 /*
  * A message that goes out in our name: the addresses to which answers can come, the Message-ID, and
  * the evidence header, by which the message is known again when it is returned. Made for all that
- * is let out, signed or not, since answers go to other addresses than the signed one as well.
+ * is let out, signed or not, since answers go to other addresses than the signed one as well. A
+ * message without a Message-ID gets one here: whoever adds it later does not tell us.
  *
  * Not all of it is ours. A list, a filter or fetchmail hands in again what came from outside, and
  * whoever wrote that chose its header. The Received fields of hosts of ours tell, and strangers
@@ -187,6 +188,12 @@ void transaction_nonce(struct transaction *t, const uint8_t nonce[static EVIDENC
     t->outgoing.has_nonce = true;
 }
 
+void transaction_id_nonce(struct transaction *t, const uint8_t nonce[static MESSAGE_ID_NONCE])
+{
+    memcpy(t->outgoing.id_nonce, nonce, MESSAGE_ID_NONCE);
+    t->outgoing.has_id_nonce = true;
+}
+
 /* Copies of the header that came with the message: of each, whether it is ours is known only at the
  * end, when all answer addresses are. */
 static enum status keep_copy(struct outgoing *outgoing, const char *value)
@@ -202,6 +209,31 @@ static enum status keep_copy(struct outgoing *outgoing, const char *value)
     return *copy != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+/* The first one that can be read is what answers name; else the first that is anything, which can
+ * only come back as the field that it is. */
+static enum status keep_id(struct outgoing *outgoing, const char *value)
+{
+    char *id = NULL;
+    outgoing->ids++;
+    if (outgoing->has_id) {
+        return STATUS_OK;
+    }
+    enum status status = message_id_clean(value, strlen(value), &id);
+    outgoing->has_id = status == STATUS_OK && message_id_is_nameable(value);
+    if (outgoing->has_id || outgoing->message_id == NULL) {
+        free(outgoing->message_id);
+        outgoing->message_id = id;
+    } else {
+        free(id);
+    }
+    return status;
+}
+
+static bool is_signature(const char *name)
+{
+    return ascii_equal(name, "DKIM-Signature") || ascii_equal(name, "ARC-Message-Signature");
+}
+
 void outgoing_header(struct transaction *t, const char *name, const char *value)
 {
     struct outgoing *outgoing = &t->outgoing;
@@ -214,8 +246,10 @@ void outgoing_header(struct transaction *t, const char *name, const char *value)
     }
     if (ascii_equal(name, EVIDENCE_NAME)) {
         status = keep_copy(outgoing, value);
-    } else if (ascii_equal(name, "Message-ID") && outgoing->message_id == NULL) {
-        status = message_id_clean(value, strlen(value), &outgoing->message_id);
+    } else if (ascii_equal(name, MESSAGE_ID_NAME)) {
+        status = keep_id(outgoing, value);
+    } else if (is_signature(name)) {
+        outgoing->id_signed = outgoing->id_signed || signature_names(value, MESSAGE_ID_NAME);
     }
     t->failed = t->failed || status == STATUS_NO_MEMORY;
 }
@@ -279,6 +313,32 @@ static enum status choose_nonce(struct transaction *t)
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
+/* A message that answers cannot name gets a Message-ID (RFC 6409 section 8.3); one that comes in
+ * again may have lost its own, and is no submission of ours. */
+static enum status add_id(struct transaction *t)
+{
+    struct outgoing *outgoing = &t->outgoing;
+    const char *domain = evidence_domain(t, &t->sender);
+    if (!t->snapshot->settings->add_message_id || !outgoing->journaled || !outgoing->has_id_nonce ||
+        outgoing->has_id || outgoing->id_signed) {
+        return STATUS_OK;
+    }
+    enum status status =
+        message_id_make(outgoing->id_nonce, domain + (domain[0] == '.'), &outgoing->added_id);
+    if (status != STATUS_OK) {
+        return status == STATUS_INVALID ? STATUS_OK : status;
+    }
+    free(outgoing->message_id);
+    status =
+        message_id_clean(outgoing->added_id, strlen(outgoing->added_id), &outgoing->message_id);
+    struct decision *d = status == STATUS_OK ? transaction_record(t, DECISION_MESSAGE_ID) : NULL;
+    if (d != NULL) {
+        d->rules = t->sender_rules;
+        d->message_id = outgoing->message_id;
+    }
+    return status;
+}
+
 enum status outgoing_decide(struct transaction *t, time_t now)
 {
     struct outgoing *outgoing = &t->outgoing;
@@ -290,6 +350,9 @@ enum status outgoing_decide(struct transaction *t, time_t now)
         outgoing->recipients += recipient_is_kept(&t->recipients[i]);
     }
     enum status status = outgoing->copy_count > 0 ? judge_copies(t, now) : STATUS_OK;
+    if (status == STATUS_OK) {
+        status = add_id(t);
+    }
     if (status == STATUS_OK) {
         status = choose_nonce(t);
     }
@@ -324,5 +387,6 @@ void outgoing_free(struct outgoing *outgoing)
         free(outgoing->copies[i]);
     }
     free(outgoing->message_id);
+    free(outgoing->added_id);
     free(outgoing->value);
 }

@@ -331,6 +331,7 @@ static void print_effect(const struct effect *effect)
         print_format(stdout, "header %s removed", effect->name);
         break;
     case EFFECT_ADD_HEADER:
+    case EFFECT_APPEND_HEADER:
         print_format(stdout, "header added: %s: ", effect->name);
         print_text(stdout, effect->value);
         break;

@@ -389,6 +389,7 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
         .max_body = raw->evidence_max_body,
         .retain_days = (unsigned)raw->journal_retain_days,
     };
+    settings->add_message_id = raw->add_message_id;
     settings->reject_at_rcpt = raw->reject_at_rcpt;
     settings->restore = raw->restore;
     settings->mark_header = take(&raw->mark_header);

@@ -44,13 +44,17 @@ void evidence_sent_header(struct transaction *transaction, const char *name, con
 
 void evidence_sent_prepare(struct transaction *transaction)
 {
-    uint8_t nonce[EVIDENCE_NONCE];
+    struct {
+        uint8_t header[EVIDENCE_NONCE];
+        uint8_t id[MESSAGE_ID_NONCE]; /* its own: the header's is shown to more people */
+    } nonce;
     struct reason why;
-    if (random_octets(nonce, sizeof nonce, &why) != STATUS_OK) {
-        log_line(LOG_ERR, "no evidence header is added: %s", why.text);
+    if (random_octets(&nonce, sizeof nonce, &why) != STATUS_OK) {
+        log_line(LOG_ERR, "neither evidence header nor Message-ID is added: %s", why.text);
         return;
     }
-    transaction_nonce(transaction, nonce);
+    transaction_nonce(transaction, nonce.header);
+    transaction_id_nonce(transaction, nonce.id);
 }
 
 /* Its bounces will have no tag: its sender is noted down, and that alone. */

@@ -306,6 +306,7 @@ const struct config_option config_options[] = {
     BOOL("sign.enabled", "true", PLACE(sign_enabled)),
     INT("sign.lifetime_days", "7", PLACE(lifetime_days), 1, RING_LIFETIME_MAX),
     WORD("sign.syntax", "\"prefix\"", PLACE(syntax), syntaxes),
+    BOOL("sign.add_message_id", "true", PLACE(add_message_id)),
 
     WORD("verify.action", "\"auto\"", PLACE(verify_action), actions),
     WORD("verify.expired", "\"\"", PLACE(verify_expired), expired_actions),

@@ -65,6 +65,7 @@ struct raw_config {
     bool sign_enabled;
     int lifetime_days;
     int syntax;
+    bool add_message_id;
     int verify_action;
     int verify_expired;
     int verify_forged;

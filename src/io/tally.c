@@ -578,6 +578,7 @@ void tally_decision(void *self, const struct decision *decision)
         add_relayed(tally, decision);
         break;
     case DECISION_SIGN_SKIP:
+    case DECISION_MESSAGE_ID:
     case DECISION_KIND_COUNT:
         break;
     }
@@ -598,10 +599,9 @@ static bool report_counter(struct status_report *report, const char *prefix, con
 static bool report_counters(struct tally *tally, struct status_report *report)
 {
     static const char *const kinds[DECISION_KIND_COUNT] = {
-        [DECISION_SIGN] = "signed",
-        [DECISION_SIGN_SKIP] = "sign-skip",
-        [DECISION_VERIFY] = "verified",
-        [DECISION_RELAYED_UNSIGNED] = "relayed-unsigned",
+        [DECISION_SIGN] = "signed",           [DECISION_SIGN_SKIP] = "sign-skip",
+        [DECISION_VERIFY] = "verified",       [DECISION_RELAYED_UNSIGNED] = "relayed-unsigned",
+        [DECISION_MESSAGE_ID] = "message-id",
     };
     report->counters =
         calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT, sizeof *report->counters);

@@ -410,6 +410,10 @@ static bool apply(SMFICTX *ctx, const struct effect *effect)
          * earlier copy still holds (RFC 6376 section 5.4.2). */
         result = smfi_insheader(ctx, 0, name, value);
         break;
+    case EFFECT_APPEND_HEADER:
+        /* Sendmail then takes it for the one that it would itself have added. */
+        result = smfi_addheader(ctx, name, value);
+        break;
     case EFFECT_QUARANTINE:
         result = smfi_quarantine(ctx, value);
         break;

@@ -13,6 +13,7 @@
  *   message alone in a new session ends as it did among others (where the oracles are scripted:
  *   the journal is there to remember).
  * - What is signed is valid; what went out is in the journal; what did not is not.
+ * - A Message-ID is added only to a submission that has none and that no signature forbids it.
  */
 #include "site.h"
 
@@ -28,7 +29,7 @@
 #include "batv/evidence.h"
 #include "batv/message_id.h"
 
-enum { SESSIONS = 2, RECIPIENTS = 8, EFFECTS = 64, EVENTS = 48, EVENTS_IN_ALL = 160, RAW = 80 };
+enum { SESSIONS = 2, RECIPIENTS = 8, EFFECTS = 96, EVENTS = 48, EVENTS_IN_ALL = 160, RAW = 80 };
 
 /* ------------------------------------------------------------- conversation */
 
@@ -60,7 +61,7 @@ struct recipient {
 };
 
 struct change {
-    enum { CHANGE_SENDER, REMOVE, ADD, REMOVE_HEADER, ADD_HEADER, QUARANTINE } kind;
+    enum { CHANGE_SENDER, REMOVE, ADD, REMOVE_HEADER, ADD_HEADER, APPEND_HEADER, QUARANTINE } kind;
     char *name, *value;
     int index;
 };
@@ -84,7 +85,10 @@ struct message {
     bool sticks;  /* what must go is written so that no deletion is sure to take it out */
     bool at_rcpt; /* a RCPT is heard */
     bool has_id;  /* whatever it is */
-    char *id;     /* one that no other message has */
+    bool can_read_id;
+    bool id_signed;
+    int ids;
+    char *id; /* one that no other message has */
     struct event events[EVENTS];
     size_t event_count;
     char transcript[16384];
@@ -264,6 +268,12 @@ int smfi_insheader(SMFICTX *ctx, int index, char *name, char *value)
         require(p[0] == '\n' && p[1] == '\t');
     }
     return change(ctx, ADD_HEADER, name, index, value, SMFIF_ADDHDRS);
+}
+
+int smfi_addheader(SMFICTX *ctx, char *name, char *value)
+{
+    require(strpbrk(value, "\r\n") == NULL);
+    return change(ctx, APPEND_HEADER, name, 0, value, SMFIF_ADDHDRS);
 }
 
 int smfi_quarantine(SMFICTX *ctx, char *reason)
@@ -623,6 +633,23 @@ static void keep_evidence(const struct message *m)
     }
 }
 
+static void check_id(const struct message *m)
+{
+    int added = 0;
+    int removed = 0;
+    for (size_t i = 0; i < m->effect_count; i++) {
+        const struct change *e = &m->effects[i];
+        bool is_id = e->name != NULL && strcmp(e->name, MESSAGE_ID_NAME) == 0;
+        added += is_id && e->kind == APPEND_HEADER;
+        removed += is_id && e->kind == REMOVE_HEADER;
+        require(is_id || e->kind != APPEND_HEADER);
+    }
+    require(added == 0 || (!m->can_read_id && !m->id_signed));
+    require(added == 0 || m->authenticated || now_heard->who->inside);
+    require(removed == (added == 0 || m->ids < EFFECT_REMOVALS ? added * m->ids : EFFECT_REMOVALS));
+    require(added <= 1);
+}
+
 static void check_end(struct smfi_str *ctx, sfsistat status)
 {
     struct message *m = &ctx->message;
@@ -639,6 +666,7 @@ static void check_end(struct smfi_str *ctx, sfsistat status)
         }
         check_signed(m, now);
         check_order(m);
+        check_id(m);
         if (status == SMFIS_ACCEPT) {
             check_kept(m, now);
         }
@@ -785,6 +813,15 @@ static void hear_rcpt(struct smfi_str *ctx, const struct event *event)
     r->refused = status != SMFIS_CONTINUE;
 }
 
+static void hear_id(struct message *m, const char *value)
+{
+    char *id = NULL;
+    bool is_id = message_id_clean(value, strlen(value), &id) == STATUS_OK;
+    m->can_read_id = m->can_read_id || (is_id && message_id_is_nameable(value));
+    m->ids++;
+    free(id);
+}
+
 static void hear_header(struct smfi_str *ctx, const struct event *event)
 {
     struct message *m = &ctx->message;
@@ -793,7 +830,10 @@ static void hear_header(struct smfi_str *ctx, const struct event *event)
             require(message_id_clean(event->second, strlen(event->second), &m->id) == STATUS_OK);
         }
         m->has_id = true;
+        hear_id(m, event->second);
     }
+    m->id_signed = m->id_signed || (strcasecmp(event->first, "DKIM-Signature") == 0 &&
+                                    strstr(event->second, ":message-ID;") != NULL);
     sfsistat status = filter.xxfi_header(ctx, event->first, event->second);
     require(status == SMFIS_NOREPLY);
 }
@@ -1028,7 +1068,9 @@ static void take_field(struct input *input, struct event *event)
                                         "Content-Type",
                                         "x-batv-evidence",
                                         "Message-ID",
-                                        NULL};
+                                        NULL,
+                                        "dkim-signature",
+                                        "message-Id"};
     unsigned choice = take_below(input, COUNT_OF(names));
     char *address = NULL;
     event->first = names[choice] != NULL ? strdup(names[choice]) : take_text(input, RAW);
@@ -1056,6 +1098,12 @@ static void take_field(struct input *input, struct event *event)
         return;
     case 8:
         event->second = strdup("multipart/report; report-type=delivery-status; boundary=b");
+        return;
+    case 12:
+        event->second = formatted("v=1; h=from%s; b=x", take_bit(input) ? ":message-ID" : "");
+        return;
+    case 13:
+        event->second = strdup(take_bit(input) ? " <> " : "");
         return;
     default:
         event->second = take_text(input, RAW);

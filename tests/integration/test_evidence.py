@@ -460,7 +460,8 @@ def test_absurd_headers(running):
     assert out.verdict == "accept"
     removed = [mod.args[0] for mod in out.mods_named("chgheader")]
     assert removed == sorted(range(1, 21), reverse=True)
-    assert len(out.mods_named("addheader") + out.mods_named("insheader")) == 1
+    added = [mod.args[-2] for mod in out.mods_named("addheader") + out.mods_named("insheader")]
+    assert added == ["Message-ID", evidence.NAME]
 
 
 @pytest.mark.parametrize("value", [

@@ -8,17 +8,19 @@ import pytest
 
 from batvtest import answers, evidence, util
 from batvtest.dkim import OpenDKIM
-from batvtest.postfix import make_message
+from batvtest.postfix import INSIDE, make_message
 from batvtest.site import Site
 
 ALICE = "alice@example.com"
 ORDERS = ["batvd first", "OpenDKIM first"]
 
-# How OpenDKIM is set up: as usual; signing our header as well; allowing no further one of it.
+# How OpenDKIM is set up: as usual; signing our header and the Message-ID as well; allowing no further
+# one of the former; none of the latter.
 SETUPS = {
     "plain": [],
-    "signing": ["SignHeaders *,+X-Batv-Evidence", "OversignHeaders From"],
+    "signing": ["SignHeaders *,+X-Batv-Evidence,+Message-ID", "OversignHeaders From"],
     "oversigning": ["SignHeaders *,+X-Batv-Evidence", "OversignHeaders From,X-Batv-Evidence"],
+    "closing": ["SignHeaders *,+Message-ID", "OversignHeaders From,Message-ID"],
 }
 
 
@@ -157,3 +159,54 @@ def test_a_bounce_of_signed_mail_comes_home(dkims, order):
     sent, entry = dkims.site.answer(answers.bounce, message.data)
     assert (entry["action"], entry["rule"]) == ("accept", "evidence.header")
     dkims.site.assert_delivered(sent, ALICE)
+
+
+# -- mail without a Message-ID --------------------------------------------------------------------
+
+def without_id():
+    """A message that its mail program has given none."""
+    head = answers.without(compose().decode(), "Message-ID")
+    return head.encode()
+
+
+def ids(message):
+    return evidence.raw_fields(message.data, "Message-ID")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("how", ["submit", "submit_inside"])
+def test_signature_of_mail_that_gets_a_message_id(dkims, order, how):
+    """It is signed where it is there in time."""
+    message = send(dkims, "signing", order, how=how, data=without_id())
+    assert len(ids(message)) == 1
+    assert dkims.verify("signing", message.data) == ["pass"]
+    signed = "".join(evidence.raw_fields(message.data, "DKIM-Signature")[0]).lower()
+    assert ("message-id" in signed) == (order == ORDERS[0])
+
+
+def test_signature_that_forbids_a_message_id(dkims):
+    """By OpenDKIM before batvd, which then adds none; after it there is one to sign."""
+    message = send(dkims, "closing", ORDERS[1], data=without_id())
+    assert not ids(message)
+    assert dkims.verify("closing", message.data) == ["pass"]
+    message = send(dkims, "closing", ORDERS[0], data=without_id())
+    assert len(ids(message)) == 1
+    assert dkims.verify("closing", message.data) == ["pass"]
+
+
+def test_mail_signed_upstream_comes_in_without_a_message_id(dkims):
+    """The same message through a host of ours that signs, then through batvd alone."""
+    signed = send(dkims, "closing", ORDERS[1], data=without_id())
+    assert not ids(signed)
+    sent = dkims.site.postfix.send(ALICE, answers.FAR, data=signed.data, subject=signed.subject,
+                                   port="smtp", source=INSIDE)
+    assert sent.accepted, sent
+    message = dkims.site.sink.wait(subject=signed.subject, count=2)[-1]
+    assert not ids(message)
+    assert dkims.verify("closing", message.data) == ["pass"]
+
+
+def test_an_empty_message_id_that_is_signed_stays(dkims):
+    message = send(dkims, "signing", ORDERS[1], data=b"Message-ID: \n" + without_id())
+    assert [value.strip() for lines in ids(message) for value in lines] == ["Message-ID:"]
+    assert dkims.verify("signing", message.data) == ["pass"]

@@ -97,7 +97,7 @@ class Entry(dict):
         return all(self.get(key) == value for key, value in fields.items())
 
 
-DECISIONS = ("sign", "sign-skip", "verify", "relayed-unsigned")
+DECISIONS = ("sign", "sign-skip", "verify", "relayed-unsigned", "message-id")
 _DECISION = re.compile(r"^(?P<id>[0-9A-Za-z]+): (?P<event>[a-z][a-z-]*)(?P<rest>( [a-z_]+=.*)?)$")
 _BARE = re.compile(r'[\x21\x23-\x5b\x5d-\x7e]+')
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]|\\x[0-9A-Fa-f]{2})*)"')

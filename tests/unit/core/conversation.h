@@ -263,6 +263,9 @@ static inline void add_tagged(struct text *text, const struct site *site, const 
 
 /* The nonce of every message whose Message-ID is not journalled. */
 static const uint8_t site_nonce[EVIDENCE_NONCE] = {0x5a, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xff};
+/* And what its Message-ID is made of, where it gets one. */
+static const uint8_t site_id_nonce[MESSAGE_ID_NONCE] = {0xc0, [15] = 0x0d};
+#define SITE_ID "c000000000000000000000000000000d"
 
 /* False: when is no word of evidence's. "evidence:ID" has the nonce of that Message-ID. */
 static inline bool add_evidence(struct text *text, const struct site *site, const char *when,
@@ -465,6 +468,7 @@ static inline void decide(struct transaction *t, const struct site *site)
     bool wants_body = (transaction_wants(t) & WANT_BODY) != 0;
     if (transaction_goes_out(t) && !site->no_nonce) {
         transaction_nonce(t, site_nonce);
+        transaction_id_nonce(t, site_id_nonce);
     }
     if (site->renews && transaction_doubtful(t)) {
         transaction_renew(t, site->newer, now_of_site());
@@ -498,6 +502,9 @@ static inline void add_effects(struct text *text, const struct transaction *t)
             break;
         case EFFECT_ADD_HEADER:
             text_add(text, "header %s: %s\n", e->name, e->value);
+            break;
+        case EFFECT_APPEND_HEADER:
+            text_add(text, "append header %s: %s\n", e->name, e->value);
             break;
         case EFFECT_QUARANTINE:
             text_add(text, "quarantine\n");

@@ -60,6 +60,13 @@ static const struct {
      "4XyZ: sign-skip from=<alice@example.com> "
      "reason=exclude_sign.recipients:*@lists.example.net rcpt=<l@lists.example.net> recipients=3 "
      "ring=12"},
+    {"message-id",
+     {.kind = DECISION_MESSAGE_ID,
+      .queue_id = "4XyZ",
+      .sender = "alice@example.com",
+      .message_id = "c0ffee@example.com",
+      .generation = 12},
+     "4XyZ: message-id from=<alice@example.com> added=<c0ffee@example.com> ring=12"},
     {"sign-skip without a list",
      {.kind = DECISION_SIGN_SKIP,
       .queue_id = "4XyZ",

@@ -117,6 +117,142 @@ START_TEST(test_random_octets)
 }
 END_TEST
 
+static const uint8_t nonce[MESSAGE_ID_NONCE] = {0x00, 0x1f, 0xa0, [15] = 0xff};
+
+static const struct {
+    const char *domain;
+    bool stands;
+} domains[] = {
+    {"example.com", true},
+    {"xn--bcher-kva.example", true},
+    {"a_b.example.com", true},
+    {"example", true},
+    {"[192.0.2.1]", true},
+    {"[IPv6:2001:db8::1]", true},
+    {"", false},
+    {".example.com", false},
+    {"example.com.", false},
+    {"a..example.com", false},
+    {"a b.example.com", false},
+    {"a\r\nb.example.com", false},
+    {"a>.example.com", false},
+    {"a@example.com", false},
+    {"\"a\".example.com", false},
+    {"b\xc3\xbc.example", false},
+    {"[192.0.2.1", false},
+};
+
+START_TEST(test_made)
+{
+    char *id = NULL;
+    enum status status = message_id_make(nonce, domains[_i].domain, &id);
+    ck_assert_msg((status == STATUS_OK) == domains[_i].stands, "%s", domains[_i].domain);
+    if (status == STATUS_OK) {
+        ck_assert_uint_eq(strlen(id), 35 + strlen(domains[_i].domain));
+        ck_assert_int_eq(strncmp(id, "<001fa0000000000000000000000000ff@", 34), 0);
+        ck_assert_str_eq(strchr(id, '@') + 1 + strlen(domains[_i].domain), ">");
+    } else {
+        ck_assert_int_eq(status, STATUS_INVALID);
+        ck_assert_ptr_null(id);
+    }
+    free(id);
+}
+END_TEST
+
+/* No line becomes longer than mail allows. */
+START_TEST(test_made_for_a_long_domain)
+{
+    char domain[257] = "";
+    char *id = NULL;
+    memset(domain, 'a', 255);
+    ck_assert_int_eq(message_id_make(nonce, domain, &id), STATUS_OK);
+    free(id);
+    domain[255] = 'a';
+    ck_assert_int_eq(message_id_make(nonce, domain, &id), STATUS_INVALID);
+}
+END_TEST
+
+static const struct {
+    const char *value;
+    bool names;
+} signatures[] = {
+    {"v=1; a=rsa-sha256; d=example.com; h=from:to:message-id; bh=x; b=y", true},
+    {"v=1; h=From:Message-ID:To", true},
+    {"h=MESSAGE-ID", true},
+    {"h=message-id;", true},
+    {"v=1;h=message-id:from;b=y", true},
+    {"v=1;\r\n\th=from:to:subject:\r\n\t message-id\r\n\t; b=y", true},
+    {"v=1;\n\th = from : Message-Id : to", true},
+    {"v=1; h=from:mess\n\tage-id", true},
+    {"v=1; \th\t=\tfrom\t:\tmessage-id\t;", true},
+    {"v=1; H=from:message-id", true},
+    {"v=1; h=from; h=message-id", true},
+    {"h=from:message-id:message-id", true},
+    {"h==message-id", false},
+    {"", false},
+    {";;;", false},
+    {"h", false},
+    {"h=", false},
+    {"h=;", false},
+    {"h=::", false},
+    {"v=1; h=from:to:subject; b=y", false},
+    {"v=1; h=from:resent-message-id:message-ids:x-message-id:messageid; b=y", false},
+    {"v=1; h=from; z=Message-ID:message-id; b=message-id", false},
+    {"v=1; i=message-id; message-id; hh=message-id; xh=message-id; =message-id", false},
+    {"v=1; h=from; b=h=message-id", false},
+    {"message-id", false},
+    {":message-id", false},
+    {"h:message-id", false},
+    {"h=from message-id", false},
+};
+
+START_TEST(test_signature)
+{
+    ck_assert_msg(signature_names(signatures[_i].value, "Message-ID") == signatures[_i].names, "%s",
+                  signatures[_i].value);
+}
+END_TEST
+
+/* By its parts: of any text, what stands between semicolons is read by itself. */
+START_TEST(test_random_signatures)
+{
+    static const char *const pieces[] = {"h",      "=",          ";",    ":",           " ",
+                                         "\r\n\t", "message-id", "mess", "age-id",      "from",
+                                         "H",      "x",          "h=",   "h=message-id"};
+    struct chance chance = {23};
+    for (int i = 0; i < 20000; i++) {
+        char text[256] = "";
+        char whole[300];
+        for (size_t k = chance_below(&chance, 16); k > 0; k--) {
+            strcat(text, pieces[chance_below(&chance, COUNT_OF(pieces))]);
+        }
+        bool names = signature_names(text, "message-id");
+        snprintf(whole, sizeof whole, "v=1;%s; b=x", text);
+        REQUIRE(signature_names(whole, "MESSAGE-ID") == names);
+        snprintf(whole, sizeof whole, "%s;h=message-id", text);
+        REQUIRE(signature_names(whole, "message-id"));
+    }
+}
+END_TEST
+
+/* A value of a megabyte is read once. */
+START_TEST(test_long_signature)
+{
+    enum { SIZE = 1 << 20 };
+    static const char *const repeated[] = {"h=", ":", ";", "message-i:", "h=message-i;", " ", "hh"};
+    char *value = malloc(SIZE + 1);
+    for (size_t i = 0; i < COUNT_OF(repeated); i++) {
+        size_t length = strlen(repeated[i]);
+        for (size_t k = 0; k < SIZE; k++) {
+            value[k] = repeated[i][k % length];
+        }
+        value[SIZE] = '\0';
+        ck_assert(!signature_names(value, "message-id"));
+    }
+    free(value);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("message-id");
@@ -126,6 +262,11 @@ int main(void)
     tcase_add_loop_test(tcase, test_twice, 0, (int)COUNT_OF(values));
     tcase_add_test(tcase, test_length);
     tcase_add_test(tcase, test_random_octets);
+    tcase_add_loop_test(tcase, test_made, 0, (int)COUNT_OF(domains));
+    tcase_add_test(tcase, test_made_for_a_long_domain);
+    tcase_add_loop_test(tcase, test_signature, 0, (int)COUNT_OF(signatures));
+    tcase_add_test(tcase, test_random_signatures);
+    tcase_add_test(tcase, test_long_signature);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -175,6 +175,12 @@ int smfi_insheader(SMFICTX *ctx, int index, char *name, char *value)
     return MI_SUCCESS;
 }
 
+int smfi_addheader(SMFICTX *ctx, char *name, char *value)
+{
+    note(ctx, "append header %s %zu\n", name, strlen(value));
+    return MI_SUCCESS;
+}
+
 int smfi_quarantine(SMFICTX *ctx, char *reason)
 {
     note(ctx, "quarantine %s\n", reason);
