@@ -15,9 +15,12 @@ struct bounce_signs {
     bool refusal; /* it was denied, deleted or failed */
     bool calendar;
     bool report;
-    bool complaint_subject, complaint_copy; /* Outlook.com's */
+    bool complaint, complaint_copy; /* Outlook.com's: its own header and that of what it returns */
+    bool returned;                  /* a part has a message, or its header */
     bool failed_recipients, from_daemon;
-    bool opening; /* qmail's */
+    bool from_address;          /* From has an address, be it whose it will */
+    bool workmail, undelivered; /* by X-Mailer and Subject */
+    bool opening;               /* qmail's */
     bool autoreply;
     bool auto_generated, away_subject;
     bool inner_dsn; /* there is one in a message within: a gateway wrapped it up */
@@ -36,7 +39,7 @@ void bounce_signs_field(struct bounce_signs *signs, const struct field *field);
 /* A part; content is decoded, without NULs where it is text, and empty for a multipart. */
 void bounce_signs_part(struct bounce_signs *signs, const struct bounce_part *part,
                        struct octets content);
-/* The header of a message in a part. */
+/* The header of a message in a part, or a part that has just that. */
 void bounce_signs_returned(struct bounce_signs *signs, struct octets header);
 /* The text that a message begins with. */
 void bounce_signs_opening(struct bounce_signs *signs, struct octets text);

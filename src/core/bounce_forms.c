@@ -22,9 +22,10 @@ static struct octets behind(struct octets octets, size_t length)
 struct octets form_text(struct octets text)
 {
     static const char *const marks[] = {"\xef\xbb\xbf", "\xfe\xff", "\xff\xfe"};
+    text = octets_trim(text);
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
         if (begins_with(text, marks[i], strlen(marks[i]))) {
-            return behind(text, strlen(marks[i]));
+            return octets_trim(behind(text, strlen(marks[i])));
         }
     }
     return text;
@@ -139,7 +140,9 @@ enum {
     TNEF_CHECKSUM = 2,
     ATTRIBUTE_CLASS = 0x00078008,
     ATTRIBUTE_PROPERTIES = 0x00069003,
-    PROPERTY_HEAD = 12 /* type and identifier, count, length */
+    PROPERTY_TAG = 4,   /* type and identifier */
+    PROPERTY_HEAD = 12, /* with count and length */
+    CLASS_ROOM = 100
 };
 
 static uint32_t number_at(const char *octets)
@@ -163,15 +166,17 @@ static enum form_tnef judge_class(struct octets class)
     return receipt ? FORM_TNEF_RECEIPT : FORM_TNEF_OTHER;
 }
 
-/* PR_MESSAGE_CLASS among the properties, a string in octets; length 0: it is not there. */
-static struct octets find_class(struct octets properties)
+/* PR_MESSAGE_CLASS among the properties, without NULs: it may be in UTF-16. Length 0: it is not
+ * there. */
+static struct octets find_class(struct octets properties, char out[static CLASS_ROOM])
 {
-    static const char tag[] = {0x1e, 0x00, 0x1a, 0x00};
-    const char *at =
-        properties.length > 0 ? memmem(properties.start, properties.length, tag, sizeof tag) : NULL;
+    static const char tags[][PROPERTY_TAG] = {{0x1e, 0x00, 0x1a, 0x00}, {0x1f, 0x00, 0x1a, 0x00}};
     struct octets rest = {NULL, 0};
-    if (at != NULL) {
-        rest = behind(properties, (size_t)(at - properties.start));
+    for (size_t i = 0; i < 2 && rest.length == 0 && properties.length > 0; i++) {
+        const char *at = memmem(properties.start, properties.length, tags[i], PROPERTY_TAG);
+        if (at != NULL) {
+            rest = behind(properties, (size_t)(at - properties.start));
+        }
     }
     if (rest.length < PROPERTY_HEAD) {
         return (struct octets){NULL, 0};
@@ -179,7 +184,12 @@ static struct octets find_class(struct octets properties)
     uint32_t length = number_at(rest.start + 8);
     rest = behind(rest, PROPERTY_HEAD);
     rest.length = length < rest.length ? length : rest.length;
-    return rest;
+    size_t used = 0;
+    for (size_t i = 0; i < rest.length && used < CLASS_ROOM; i++) {
+        out[used] = rest.start[i];
+        used += rest.start[i] != '\0';
+    }
+    return (struct octets){out, used};
 }
 
 enum form_tnef form_tnef(struct octets content)
@@ -197,10 +207,15 @@ enum form_tnef form_tnef(struct octets content)
             return found;
         }
         struct octets data = {content.start, length};
+        char room[CLASS_ROOM];
+        struct octets class = {NULL, 0};
         if (attribute == ATTRIBUTE_CLASS) {
             found = judge_class(data);
-        } else if (attribute == ATTRIBUTE_PROPERTIES && find_class(data).length > 0) {
-            return judge_class(find_class(data)); /* the surer of the two */
+        } else if (attribute == ATTRIBUTE_PROPERTIES) {
+            class = find_class(data, room);
+        }
+        if (class.length > 0) {
+            return judge_class(class); /* the surer of the two */
         }
         size_t step = content.length - length < TNEF_CHECKSUM ? content.length
                                                               : (size_t)length + TNEF_CHECKSUM;
@@ -245,7 +260,7 @@ bool form_is_dmarc_name(const char *name)
 
 bool form_is_xml(struct octets content)
 {
-    content = octets_trim(form_text(content));
+    content = form_text(content);
     return octets_begin(content, "<?xml") || octets_begin(content, "<feedback");
 }
 
@@ -256,6 +271,6 @@ bool form_is_archive(struct octets content)
 
 bool form_is_json(struct octets content)
 {
-    content = octets_trim(form_text(content));
+    content = form_text(content);
     return content.length > 0 && content.start[0] == '{';
 }

@@ -329,10 +329,15 @@ static bool is_message(const char *type)
     return false;
 }
 
+/* The header of one, as a part of its own. */
+static bool is_message_header(const char *type)
+{
+    return strcmp(type, "text/rfc822-headers") == 0 || strcmp(type, "message/global-headers") == 0;
+}
+
 static const char *place_name(const struct part *part, const struct description *description)
 {
-    if (part->in_message || strcmp(description->type, "text/rfc822-headers") == 0 ||
-        strcmp(description->type, "message/global-headers") == 0 || is_message(description->type)) {
+    if (part->in_message || is_message_header(description->type) || is_message(description->type)) {
         return "returned message";
     }
     return strstr(description->type, "-status") != NULL ||
@@ -353,13 +358,17 @@ static void judge_text(struct reading *reading, const struct part *part,
         bounce_signs_opening(&reading->signs, text);
         reading->opened = true;
     }
+    if (is_message(description->type) || is_message_header(description->type)) {
+        bounce_signs_returned(&reading->signs, text);
+    }
     bounce_signs_part(&reading->signs, &signs, text);
 }
 
 /* Octets that mean something as they are; everything else is text. */
 static bool is_binary(const char *type)
 {
-    return strncmp(type, "application/", 12) == 0 && strcmp(type, "application/ics") != 0;
+    return strncmp(type, "application/", 12) == 0 && strcmp(type, "application/ics") != 0 &&
+           strcmp(type, "application/xml") != 0 && strcmp(type, "application/tlsrpt+json") != 0;
 }
 
 /* What came, with the encoding and the character set undone that the header names: in made, if that
@@ -430,6 +439,20 @@ static bool is_multipart(const struct description *description)
     return strncmp(description->type, "multipart/", 10) == 0;
 }
 
+/* What the first delimiter near the beginning says, where the header does not; "": nothing. NULL:
+ * no memory. */
+static char *guess_boundary(struct octets content)
+{
+    enum { LINES = 100, BOUNDARY_MAX = 70 };
+    struct octets line;
+    for (unsigned i = 0; i < LINES && line_next(&content, &line); i++) {
+        if (line.length > 2 && line.length <= BOUNDARY_MAX + 2 && octets_begin(line, "--")) {
+            return strndup(line.start + 2, line.length - 2);
+        }
+    }
+    return strdup("");
+}
+
 /* False: it has to be taken as a leaf. */
 static bool enter_multipart(struct reading *reading, const struct description *description)
 {
@@ -437,7 +460,8 @@ static bool enter_multipart(struct reading *reading, const struct description *d
     if (!is_multipart(description) || level == PARTS_DEPTH) {
         return false;
     }
-    char *boundary = strdup(description->boundary);
+    char *boundary = description->boundary[0] != '\0' ? strdup(description->boundary)
+                                                      : guess_boundary(reading->parts.rest);
     if (boundary == NULL) {
         reading->no_memory = true;
         return false;
@@ -486,6 +510,9 @@ static void scan_encoded(struct reading *reading, const struct field *field)
     budget_spend(reading->reader.budget, PARSE_STEPS * strlen(value));
     char *text = g_mime_utils_header_decode_text(NULL, value);
     struct field decoded = {field->name, octets_of(text)};
+    if (octets_equal(field->name, "Subject")) {
+        bounce_signs_field(&reading->signs, &decoded);
+    }
     bounce_scan_field(&reading->reader, &decoded);
     g_free(text);
 }

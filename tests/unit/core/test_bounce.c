@@ -423,13 +423,30 @@ END_TEST
 
 START_TEST(a_complaint_in_its_makers_form)
 {
-    struct bounce_signs signs = {0};
+    struct bounce_signs signs = {.from_address = true};
     struct field subject = {octets_of("Subject"),
                             octets_of(" complaint about message from 192.0.2.5")};
     bounce_signs_returned(&signs, octets_of("X-HmXmrOriginalRecipient: <carol@outlook.test>\n"));
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
     bounce_signs_field(&signs, &subject);
     ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_REPORT);
+}
+END_TEST
+
+/* Amazon's WorkMail returns messages in the name of nobody. */
+START_TEST(nobody_returns_a_message)
+{
+    struct bounce_signs signs = {0};
+    struct field from = {octets_of("From"), octets_of(" remote.test")};
+    bounce_signs_field(&signs, &from);
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+    bounce_signs_returned(&signs, octets_of("no header"));
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
+    bounce_signs_returned(&signs, octets_of("Subject: x\n"));
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_DSN);
+    from.value = octets_of("Bob <bob@remote.test>");
+    bounce_signs_field(&signs, &from);
+    ck_assert_int_eq(bounce_signs_class(&signs), BOUNCE_OTHER);
 }
 END_TEST
 
@@ -507,6 +524,7 @@ int main(void)
     tcase_add_test(class, outlooks_own_form);
     tcase_add_test(class, a_refusal_of_a_daemon_is_a_dsn);
     tcase_add_test(class, a_complaint_in_its_makers_form);
+    tcase_add_test(class, nobody_returns_a_message);
     tcase_add_test(class, somebody_is_away);
     tcase_add_test(class, the_first_class_wins);
     tcase_add_test(class, qmail_is_known_by_its_opening);
