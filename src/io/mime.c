@@ -17,6 +17,7 @@
 
 #include <gmime/gmime.h>
 #include <iconv.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,7 @@ struct reading {
     char *boundaries[PARTS_DEPTH]; /* of the multiparts that are open */
     const struct gaps *gaps;       /* in the message; NULL: none */
     const char *start;             /* of it */
+    size_t length;
     size_t gaps_passed;
     bool opened; /* the first text has been seen */
     bool whole;  /* all of the body has been searched as it stands */
@@ -391,13 +393,15 @@ static struct octets undo(struct reading *reading, const struct description *des
     return text;
 }
 
-/* The gaps up to here. Those in the content of a returned message are as good as none. */
+/* The gaps up to here. Those in the content of a returned message are as good as none. What was
+ * unpacked has none. */
 static void pass_gaps(struct reading *reading, const char *to, bool in_returned)
 {
     const struct gaps *gaps = reading->gaps;
     struct bounce *bounce = reading->reader.bounce;
-    while (gaps != NULL && reading->gaps_passed < gaps->count &&
-           reading->start + gaps->at[reading->gaps_passed] <= to) {
+    uintptr_t place = (uintptr_t)to - (uintptr_t)reading->start;
+    while (gaps != NULL && place <= reading->length && reading->gaps_passed < gaps->count &&
+           gaps->at[reading->gaps_passed] <= place) {
         bounce->unsearched = bounce->unsearched || !in_returned;
         reading->gaps_passed++;
     }
@@ -615,6 +619,7 @@ enum status mime_read_skimmed(const char *octets, size_t length, const struct ga
         bounce_reader_start(&reading->reader, bounce, budget);
         reading->gaps = gaps;
         reading->start = octets;
+        reading->length = length;
         read_message(reading, (struct octets){octets, length});
         for (size_t i = 0; i < PARTS_DEPTH; i++) {
             free(reading->boundaries[i]);

@@ -453,6 +453,23 @@ static bool is_to_be_sampled(const struct session *s, time_t now)
            sample_take(keeper_sample(adapter->keeper), &returned, now);
 }
 
+/* A bounce that no later try can mend: it has more than is read. */
+static void tell_limit(SMFICTX *ctx, const struct session *s)
+{
+    if (content_searched(s->content)) {
+        return;
+    }
+    const char *queue_id = macro(ctx, queue_id_symbol);
+    for (enum bounce_limit i = 0; i < BOUNCE_LIMIT_COUNT; i++) {
+        if (content_reached(s->content, i)) {
+            log_line(
+                LOG_INFO,
+                "%s: the bounce was not read to its end (limit: %s) and may have a proof there",
+                queue_id != NULL ? queue_id : "NOQUEUE", bounce_limit_name(i));
+        }
+    }
+}
+
 /* The last event that the message needs: judges, applies, tells. */
 static sfsistat finish(SMFICTX *ctx, struct session *s)
 {
@@ -469,6 +486,9 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
         tell_failure(ctx, s);
     }
     tell(ctx, s);
+    if (reply.kind == REPLY_TEMPFAIL && s->content != NULL) {
+        tell_limit(ctx, s);
+    }
     if (!apply_all(ctx, s->transaction)) {
         reply_on_error(version_snapshot(s->version)->settings, &reply);
     }

@@ -83,9 +83,12 @@ def test_a_proof_behind_the_limit(running, fields, body, proof):
     (PARTS, RETURNED + "Subject: x\n\n" + filler(TEXT)),
 ], ids=["text", "line", "fields", "addresses", "report", "no name"])
 def test_padding_is_neither_forged_nor_a_way_in(running, fields, body):
+    told = "not read to its end (limit: body)"
+    before = running.log_text().count(told)
     out, logged, limits = judge(running, fields, body)
     assert (out.verdict, out.text[:9], logged["proof"]) == ("tempfail", "451 4.7.1", "none")
     assert limits == ["body"]
+    util.wait_for(lambda: running.log_text().count(told) == before + 1, 10, "the log's word of it")
 
 
 def test_a_returned_message_may_be_as_long_as_it_likes(running):
