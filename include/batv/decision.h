@@ -46,6 +46,8 @@ struct decision {
     const char *entry;       /* sign-skip: the list entry */
     enum result result;      /* verify */
     bool bounce;             /* verify */
+    bool opens;              /* verify, of a bounce: the first of its message */
+    bool from_mail_server;   /* likewise: exclude.mail_servers fits its client */
     enum bounce_class class; /* verify, of a bounce */
     struct verdict verdict;  /* verify */
     size_t count;            /* verify: recipients for whom its line in the log stands; 0: one */

@@ -564,6 +564,9 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     }
     d->generation = r->generation;
     d->debug = d->result == RESULT_NOT_OURS || (!d->bounce && d->result == RESULT_MISSING);
+    d->from_mail_server = t->facts.mail_server != NULL;
+    d->opens = d->bounce && !d->debug && !t->opened;
+    t->opened = t->opened || d->opens;
 }
 
 /* How many tags of one message may be wrong before it is called guessing. */

@@ -45,6 +45,7 @@ struct transaction {
     const struct client *client;
     const struct ring *ring; /* the snapshot's, or a newer one */
     bool failed;
+    bool opened; /* a bounce has its first decision */
 
     char *sender_text; /* without brackets */
     struct address sender;

@@ -79,6 +79,9 @@ void check_relayed(struct check *check);
 void check_guessing(struct check *check);
 void check_warm_up(struct check *check);
 
+/* check_clients.c */
+void check_clients(struct check *check);
+
 /* check_log.c */
 void check_log(struct check *check);
 

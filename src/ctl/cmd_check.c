@@ -42,6 +42,7 @@ static const struct {
     {"pause", check_pause, NOTHING, true},
     {"clock", check_clock, NOTHING, true},
     {"relayed-unsigned", check_relayed, STATUS, true},
+    {"clients", check_clients, STATUS, true},
     {"guessing", check_guessing, STATUS, true},
     {"warm-up", check_warm_up, STATUS, true},
     {"journal", check_journal, NOTHING, true},

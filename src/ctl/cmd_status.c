@@ -309,6 +309,35 @@ static void print_returned(const struct status_report *r)
     }
 }
 
+/* Rounded; a report that a moment passed between its counts never says more than all. */
+static uint64_t percent(uint64_t count, uint64_t of)
+{
+    uint64_t share = of > 0 ? (uint64_t)(100.0 * (double)count / (double)of + 0.5) : 0;
+    return share < 100 ? share : 100;
+}
+
+/* What accepts bounces without a look at them, and how many of all. */
+static void print_excluded(const struct status_report *r)
+{
+    bool titled = false;
+    for (size_t i = 0; i < r->excluded_count; i++) {
+        const struct status_excluded *excluded = &r->excluded[i];
+        if (excluded->count == 0) {
+            continue;
+        }
+        if (!titled) {
+            printf("\nrecipients of bounces that a rule accepted by itself, of %" PRIu64
+                   " since the start:\n",
+                   r->bounces_judged);
+            titled = true;
+        }
+        printf("  %12" PRIu64 "  %3" PRIu64 " %%  ", excluded->count,
+               percent(excluded->count, r->bounces_judged));
+        print_text(stdout, excluded->rule);
+        putchar('\n');
+    }
+}
+
 static void print_forged(const struct status_report *r)
 {
     size_t shown = r->forged_count < FORGED_SHOWN ? r->forged_count : FORGED_SHOWN;
@@ -378,6 +407,7 @@ static void print_view(const struct view *v)
     }
     print_relayed(v);
     print_returned(r);
+    print_excluded(r);
     print_forged(r);
     print_guessed(r);
     print_counters(r);
@@ -452,6 +482,26 @@ static void json_returned(struct json *json, const struct status_report *r)
     json_close(json);
 }
 
+static void json_bounces(struct json *json, const struct view *v)
+{
+    const struct status_report *r = &v->report;
+    json_open_object(json, "bounces");
+    json_number_if(json, "judged", (int64_t)r->bounces_judged, v->known);
+    json_number_if(json, "latest_from_mail_servers", (int64_t)r->bounces_from_servers, v->known);
+    json_number_if(json, "latest_from_one_client", (int64_t)r->bounces_from_one, v->known);
+    json_text_or_null(json, "latest_client", r->bounce_client);
+    json_open_array(json, "accepted_by_exclusion");
+    for (size_t i = 0; i < r->excluded_count; i++) {
+        json_open_object(json, NULL);
+        json_text(json, "rule", r->excluded[i].rule);
+        json_unsigned(json, "count", r->excluded[i].count);
+        json_unsigned(json, "percent", percent(r->excluded[i].count, r->bounces_judged));
+        json_close(json);
+    }
+    json_close(json);
+    json_close(json);
+}
+
 static void json_forged(struct json *json, const struct status_report *r)
 {
     json_open_array(json, "forged");
@@ -521,6 +571,7 @@ static void json_report(struct json *json, const struct view *v)
     json_domains(json, r);
     json_relayed(json, r);
     json_returned(json, r);
+    json_bounces(json, v);
     json_forged(json, r);
     json_guessed(json, r);
     json_counters(json, r);

@@ -19,6 +19,7 @@
 
 #include "batv/day.h"
 #include "io/clock_trust.h"
+#include "io/exclusions.h"
 #include "io/log.h"
 #include "io/log_target.h"
 #include "io/maintenance.h"
@@ -59,6 +60,7 @@ struct keeper {
     struct ring_source *source;
     struct tally *tally;
     struct sample *sample;
+    struct exclusions *exclusions;
     struct maintenance *maintenance;
 
     pthread_mutex_t lock;
@@ -634,6 +636,7 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
            fill_log(report) && fill_domains(k, snapshot, now, report) &&
            tally_report(k->tally, report) && sample_report(k->sample, report) &&
+           exclusions_report(k->exclusions, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
 }
 
@@ -727,6 +730,7 @@ static void load_observed(struct keeper *k)
     }
     if (status == STATUS_OK) {
         tally_restore(k->tally, &report);
+        exclusions_restore(k->exclusions, &report);
         tally_forget_relays(k->tally, is_relay, config_of(k)->settings);
     }
     status_report_free(&report);
@@ -871,6 +875,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->config = shared_config_new(config);
     k->tally = tally_new();
     k->sample = sample_new();
+    k->exclusions = exclusions_new();
     remember(&k->status_error, "");
     k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
     k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
@@ -878,7 +883,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
         k->config != NULL ? calloc(config->settings->rules_count + 1, sizeof *k->relayed) : NULL;
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
     if (k->state_dir != NULL && k->source != NULL && k->tally != NULL && k->sample != NULL &&
-        k->relayed != NULL) {
+        k->exclusions != NULL && k->relayed != NULL) {
         ring_source_changed(k->source, &k->stamp);
         status = ring_load(k->source, &ring, why);
     }
@@ -909,6 +914,7 @@ void keeper_free(struct keeper *k)
     ring_source_free(k->source);
     tally_free(k->tally);
     sample_free(k->sample);
+    exclusions_free(k->exclusions);
     free(k->state_dir);
     free(k->relayed);
     free(k->reload_error);
@@ -966,7 +972,8 @@ struct sample *keeper_sample(const struct keeper *k)
 
 void keeper_decide(struct keeper *k, const struct decision *decision)
 {
-    const struct decision_sink sinks[] = {{log_decision, NULL}, {tally_decision, k->tally}};
+    const struct decision_sink sinks[] = {
+        {log_decision, NULL}, {tally_decision, k->tally}, {exclusions_decision, k->exclusions}};
     for (size_t i = 0; i < sizeof sinks / sizeof sinks[0]; i++) {
         sinks[i].take(sinks[i].self, decision);
     }

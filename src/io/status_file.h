@@ -62,6 +62,12 @@ struct status_forged {
     time_t last;
 };
 
+/* A rule that accepts bounces unread, and how many recipients' it did. */
+struct status_excluded {
+    char *rule;
+    uint64_t count;
+};
+
 /* An address for which many wrong tags came. */
 struct status_guessed {
     char *address;
@@ -112,6 +118,12 @@ struct status_report {
     size_t forged_count;
     struct status_guessed *guessed;
     size_t guessed_count;
+    uint64_t bounces_judged;       /* recipients of bounces */
+    uint64_t bounces_from_servers; /* how many of the latest came from mail_servers, one by one */
+    uint64_t bounces_from_one;     /* from the same address */
+    char *bounce_client;           /* address as text of the latest; "" for none */
+    struct status_excluded *excluded;
+    size_t excluded_count;
     struct status_counter *counters;
     size_t counter_count;
 };

@@ -581,6 +581,7 @@ def report(*, written=None, started=None, relayed=(), forged=(), domains=(), cou
     lines += [f"returned {domain} {named} {known}" for domain, named, known in returned]
     lines += [f"guessed-at {address} {iso(until)}" for address, until in guessed]
     lines += [f"forged {client} {count} {iso(last)}" for client, count, last in forged]
+    lines += ["bounces 1000 7 120 192.0.2.1", "excluded exclude.mail_servers 255", "excluded local 0"]
     lines += [f"counter {name} {value}" for name, value in counters]
     return "\n".join(lines) + "\nend\n"
 
@@ -720,6 +721,10 @@ def test_status_as_json(running):
         "returned": [{"domain": "example.com", "named": 20, "known": 17, "rewritten": True},
                      {"domain": "c.test", "named": 20, "known": 18, "rewritten": False}],
         "forged": [],
+        "bounces": {"judged": 1000, "latest_from_mail_servers": 7, "latest_from_one_client": 120,
+                    "latest_client": "192.0.2.1", "accepted_by_exclusion": [
+                        {"rule": "exclude.mail_servers", "count": 255, "percent": 26},
+                        {"rule": "local", "count": 0, "percent": 0}]},
         "guessed": [{"address": "alice@example.com", "until": iso(now + 60)}],
         "counters": {"signed": 2**64 - 1}}
 

@@ -17,6 +17,7 @@
 static char plain[] = "0.1.0";
 static char empty[] = "";
 static char hostile[256];
+static char address[] = "2001:db8::1";
 static char quotes[] = "a\"b\\c d";
 
 static struct status_domain domains[3];
@@ -25,6 +26,7 @@ static struct status_hosted hosted[2];
 static struct status_relay relays[1];
 static struct status_returned returned[2];
 static struct status_forged forged[3];
+static struct status_excluded excluded[2];
 static struct status_counter counters[5];
 
 static void setup(void)
@@ -33,7 +35,7 @@ static void setup(void)
         hostile[i - 1] = (char)i;
     }
     static char signed_name[] = "signed", waiting[] = "waiting", action[] = "auto";
-    static char address[] = "2001:db8::1", end[] = "end";
+    static char end[] = "end";
     domains[0] = (struct status_domain){plain, waiting, action, 1796299200};
     domains[1] = (struct status_domain){hostile, empty, quotes, 0};
     domains[2] = (struct status_domain){end, end, end, 1};
@@ -45,6 +47,8 @@ static void setup(void)
     relays[0] = (struct status_relay){address};
     returned[0] = (struct status_returned){plain, 100, 12};
     returned[1] = (struct status_returned){hostile, UINT64_MAX, 0};
+    excluded[0] = (struct status_excluded){quotes, UINT64_MAX};
+    excluded[1] = (struct status_excluded){hostile, 0};
     forged[0] = (struct status_forged){address, 12, 1796299200};
     forged[1] = (struct status_forged){hostile, UINT64_MAX, 0};
     forged[2] = (struct status_forged){empty, 0, -1};
@@ -90,6 +94,12 @@ static struct status_report full_report(void)
         .returned_count = 2,
         .forged = forged,
         .forged_count = 3,
+        .bounces_judged = 1000,
+        .bounces_from_servers = UINT64_MAX,
+        .bounces_from_one = 17,
+        .bounce_client = address,
+        .excluded = excluded,
+        .excluded_count = 2,
         .counters = counters,
         .counter_count = 5,
     };
@@ -132,6 +142,15 @@ static void assert_lists_equal(const struct status_report *a, const struct statu
         ck_assert_str_eq(a->forged[i].client, b->forged[i].client);
         ck_assert_uint_eq(a->forged[i].count, b->forged[i].count);
         ck_assert_int_eq(a->forged[i].last, b->forged[i].last);
+    }
+    ck_assert_uint_eq(a->bounces_judged, b->bounces_judged);
+    ck_assert_uint_eq(a->bounces_from_servers, b->bounces_from_servers);
+    ck_assert_uint_eq(a->bounces_from_one, b->bounces_from_one);
+    ck_assert_str_eq(a->bounce_client, b->bounce_client);
+    ck_assert_uint_eq(a->excluded_count, b->excluded_count);
+    for (size_t i = 0; i < a->excluded_count; i++) {
+        ck_assert_str_eq(a->excluded[i].rule, b->excluded[i].rule);
+        ck_assert_uint_eq(a->excluded[i].count, b->excluded[i].count);
     }
     ck_assert_uint_eq(a->counter_count, b->counter_count);
     for (size_t i = 0; i < a->counter_count; i++) {
