@@ -99,7 +99,6 @@ void check_smtpd_milters(struct check *check);
 void check_non_smtpd_milters(struct check *check);
 void check_milter_maps(struct check *check);
 void check_default_action(struct check *check);
-void check_milter_macros(struct check *check);
 void check_filter_classes(struct check *check);
 void check_received(struct check *check);
 void check_origin(struct check *check);
@@ -117,6 +116,10 @@ void check_sender_stripped(struct check *check);
 void check_own_names(struct check *check);
 void check_pipe_filters(struct check *check);
 
+/* check_macros.c: what the MTA tells with each step */
+void check_milter_macros(struct check *check);
+void check_sendmail_macros(struct check *check);
+
 /* check_master.c: master.cf */
 void check_listeners(struct check *check);
 void check_reinjection(struct check *check);
@@ -128,7 +131,6 @@ void check_sendmail(struct check *check);
 void check_sendmail_filter(struct check *check);
 void check_sendmail_flags(struct check *check);
 void check_sendmail_timeouts(struct check *check);
-void check_sendmail_macros(struct check *check);
 void check_sendmail_recipients(struct check *check);
 void check_sendmail_senders(struct check *check);
 void check_sendmail_socket(struct check *check);

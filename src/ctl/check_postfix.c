@@ -229,23 +229,6 @@ void check_default_action(struct check *check)
     }
 }
 
-void check_milter_macros(struct check *check)
-{
-    const char *macros = postfix_get(check->postfix, "milter_mail_macros");
-    const char *protocol = postfix_get(check->postfix, "milter_protocol");
-    if (strtol(protocol, NULL, 10) < 6) {
-        check_add(check, CHECK_FAIL, postfix_command(check->postfix, "-X", "milter_protocol"),
-                  "batvd cannot change senders and recipients: milter_protocol is %s, expected 6",
-                  protocol);
-    } else if (!list_has(macros, "{auth_authen}") && !list_has(macros, "{auth_type}")) {
-        check_add(check, CHECK_FAIL, postfix_command(check->postfix, "-X", "milter_mail_macros"),
-                  "batvd does not hear who has authenticated, and signs nothing of theirs: "
-                  "milter_mail_macros lacks {auth_authen} and {auth_type}");
-    } else {
-        check_ok(check, "batvd hears who has authenticated, protocol %s", protocol);
-    }
-}
-
 void check_filter_classes(struct check *check)
 {
     const char *classes = postfix_get(check->postfix, "internal_mail_filter_classes");

@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "ctl/check.h"
+#include "ctl/check_sendmail.h"
 #include "ctl/milter_address.h"
 #include "ctl/print.h"
 #include "ctl/sendmail_part.h"
@@ -28,11 +28,7 @@ enum {
 
 /* What others of these functions use too. */
 
-/* A line for the source of sendmail.cf. */
-static char *mend_mc(const struct check *check, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static char *mend_mc(const struct check *check, const char *format, ...)
+char *mend_mc(const struct check *check, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;
@@ -211,26 +207,6 @@ void check_sendmail_timeouts(struct check *check)
     if (fine) {
         check_ok(check, "Sendmail waits long enough for batvd: T=%s",
                  ours->timeouts[0] != '\0' ? ours->timeouts : "as by default");
-    }
-}
-
-void check_sendmail_macros(struct check *check)
-{
-    size_t count;
-    (void)sendmail_filters(check->sendmail, &count);
-    if (count == 0) {
-        return; /* without filters m4 writes no macros, and there is the filter to tell of first */
-    }
-    const char *macros = option_text(check, "Milter.macros.envfrom");
-    if (strstr(macros, "{auth_authen}") == NULL && strstr(macros, "{auth_type}") == NULL) {
-        check_add(check, CHECK_FAIL,
-                  mend_mc(check, "take the definition of confMILTER_MACROS_ENVFROM out, or add "
-                                 "{auth_authen} and {auth_type} to it"),
-                  "batvd does not hear who has authenticated, and signs nothing of theirs: "
-                  "Milter.macros.envfrom is \"%s\"",
-                  macros);
-    } else {
-        check_ok(check, "batvd hears who has authenticated");
     }
 }
 

@@ -28,6 +28,7 @@
 #include "io/evidence_sent.h"
 #include "io/log.h"
 #include "io/stack.h"
+#include "milter/macro_watch.h"
 
 /* What the MTA must be able to do for us. The rest (headers, quarantine) is asked for where
  * offered. */
@@ -234,6 +235,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
         s->client.sendmail = macro(ctx, interface_symbol) != NULL;
         s->client.local =
             client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
+        macro_watch_connect(&s->client, s->client.server);
     }
     return leave(s, SMFIS_NOREPLY);
 }
@@ -336,9 +338,11 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     s->version = keeper_acquire(adapter->keeper);
     s->transaction = transaction_new(version_snapshot(s->version), &s->client);
     if (s->transaction != NULL) {
+        const char *address = symbol(ctx, sender_symbol);
         const char *user = macro(ctx, user_symbol);
-        transaction_mail(s->transaction, arguments[0], symbol(ctx, sender_symbol),
-                         user != NULL ? user : macro(ctx, mechanism_symbol));
+        user = user != NULL ? user : macro(ctx, mechanism_symbol);
+        macro_watch_mail(&s->client, arguments[0], address, user);
+        transaction_mail(s->transaction, arguments[0], address, user);
     }
     return leave(s, SMFIS_NOREPLY);
 }
@@ -369,9 +373,12 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     time_t now = time(NULL);
     struct reply reply;
-    transaction_next_hop(s->transaction, symbol(ctx, next_hop_symbol), macro(ctx, mailer_symbol));
-    transaction_rcpt(s->transaction, arguments[0], symbol(ctx, recipient_symbol),
-                     (const char *const *)(arguments + 1), now);
+    const char *address = symbol(ctx, recipient_symbol);
+    const char *host = symbol(ctx, next_hop_symbol);
+    macro_watch_rcpt(&s->client, address, host, symbol(ctx, mailer_symbol));
+    transaction_next_hop(s->transaction, host, macro(ctx, mailer_symbol));
+    transaction_rcpt(s->transaction, arguments[0], address, (const char *const *)(arguments + 1),
+                     now);
     if (transaction_judges_at_rcpt(s->transaction)) {
         settle_doubts(s, now);
     }
@@ -476,6 +483,7 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
     time_t now = time(NULL);
     struct reply reply;
     struct claims claims = {.uses = adapter->uses};
+    macro_watch_data(&s->client, macro(ctx, queue_id_symbol));
     settle_doubts(s, now);
     if (transaction_goes_out(s->transaction)) {
         evidence_sent_prepare(s->transaction);

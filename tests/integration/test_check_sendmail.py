@@ -157,8 +157,19 @@ FAULTS = {
                 {"fields": "F=T, T=S:10s;R:1s;E:1m"}),
     "short E": ("filter_timeouts", "warn", "for 10 s only.*E in T=", "T=S:10s",
                 {"fields": "F=T, T=S:1m;R:1m;E:10s"}),
-    "no auth": ("milter_macros", "fail", "authenticated", "confMILTER_MACROS_ENVFROM",
-                {"defines": "define(`confMILTER_MACROS_ENVFROM', `i')dnl\n"}),
+    "no auth": ("milter_macros", "fail", "authenticated",
+                r"define\(`confMILTER_MACROS_ENVFROM', `i, \{mail_addr\}, \{auth_type\}, \{auth_authen\}'\)",
+                {"defines": "define(`confMILTER_MACROS_ENVFROM', `i, {mail_addr}')dnl\n"}),
+    "no recipients": ("milter_macros", "fail", r"envrcpt lacks \{rcpt_mailer\}: .*<alice>",
+                      r"define\(`confMILTER_MACROS_ENVRCPT', `\{rcpt_addr\}, \{rcpt_host\}, "
+                      r"\{rcpt_mailer\}'\)",
+                      {"defines": "define(`confMILTER_MACROS_ENVRCPT', `{rcpt_addr}, {rcpt_host}')dnl\n"}),
+    "no interface": ("milter_macros", "warn", r"connect lacks \{if_name\}: ", r"`j, _, \{if_name\}'",
+                     {"defines": "define(`confMILTER_MACROS_CONNECT', `j, _')dnl\n"}),
+    "no name": ("milter_macros", "fail", r"connect lacks j: ", r"`\{if_name\}, j'",
+                {"defines": "define(`confMILTER_MACROS_CONNECT', `{if_name}')dnl\n"}),
+    "no queue id": ("milter_macros", "warn", r"envfrom lacks i: ", r"`\{auth_type\}, \{mail_addr\}, i'",
+                    {"defines": "define(`confMILTER_MACROS_ENVFROM', `{auth_type}, {mail_addr}')dnl\n"}),
     "no rules": ("recipients", "fail", r"no rule takes the tag off.*example\.com.*batvd-check\.example"
                  r"\.org.*example\.net", r"batvctl -c .* mta sendmail \| sh", {"edit_mc": without_rules}),
     "a domain without": ("recipients", "fail", "refused as unknown: postmaster@example.net$",
@@ -192,6 +203,23 @@ def test_fault_is_found(site, name):
     assert (one["name"], one["level"]) == (f"sendmail.{row}", level), one
     assert re.search(text, one["text"]) and re.search(mend, one["mend"]), one
     site.make()
+    assert bad(site.check()) == []
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault[0] == "milter_macros"])
+def test_what_mends_macros(site, name):
+    """The line that the finding gives, at the end of the .mc file: nothing is missing then."""
+    *_, how = FAULTS[name]
+    site.make(**how)
+    [one] = bad(site.check())
+    line = re.search(r"define\(.*?\)dnl", one["mend"])[0]
+    site.make(**how, edit_mc=lambda part: part + line + "\n")
+    assert bad(site.check()) == []
+
+
+def test_a_queue_id_that_comes_later(site):
+    site.make(defines="define(`confMILTER_MACROS_ENVFROM', `{auth_type}, {mail_addr}')dnl\n"
+                      "define(`confMILTER_MACROS_DATA', `i')dnl\n")
     assert bad(site.check()) == []
 
 
