@@ -1,10 +1,13 @@
 """Where a proxy or a container network hides all clients behind one address: `status` shows which
 exclusions accept bounces, and `check` finds that they all come from one place."""
 
+import socket
+
 import pytest
 
 from batvtest import util
 from batvtest.milter import MilterSession
+from batvtest.site import Site
 
 BRIDGE = ("unknown", "172.17.0.1", 4711)
 OUTSIDE = ("mx.other.test", "192.0.2.9", 4711)
@@ -97,3 +100,40 @@ def test_shares_of_other_exclusions(batvd):
     seen = judged(instance, 6)
     assert shares(seen) == {"exclude.authenticated": (1, 17), "exclude.networks": (2, 33),
                             "exclude.hosts": (1, 17), "exclude.recipients": (1, 17)}
+
+
+# -- the cure, in a real Postfix ------------------------------------------------------------------
+
+def smtp(port, lines, head=""):
+    """What Postfix answers to each line, as to a client behind a proxy that begins with `head`."""
+    answers = []
+    with socket.create_connection(("127.0.0.1", port), timeout=30 * util.PATIENCE) as wire:
+        wire.sendall(head.encode("ascii"))
+        stream = wire.makefile("rwb")
+        for line in ["", *lines]:
+            if line:
+                stream.write(line.encode("ascii") + b"\r\n")
+                stream.flush()
+            answer = stream.readline()
+            while answer[3:4] == b"-":
+                answer = stream.readline()
+            answers.append(answer.decode("ascii", "replace"))
+    return answers
+
+
+def test_the_proxy_protocol_shows_the_clients():
+    """Without it every client is the proxy, at an address of ours."""
+    plain = "127.0.0.1:{port:plain} inet n - n - - smtpd\n"
+    proxied = "127.0.0.1:{port:proxied} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy\n"
+    bounce = ["HELO proxy.test", "MAIL FROM:<>", "RCPT TO:<alice@example.com>", "DATA",
+              "Subject: no tag\r\nFrom: mailer-daemon@other.test\r\n\r\nHello.\r\n."]
+    with Site({"internal_networks": ["127.0.0.0/8"]}, master_lines=plain + proxied) as site:
+        assert smtp(site.postfix.port("plain"), bounce)[-1].startswith("250")
+        entry = site.batvd.wait_entry("verify")
+        assert entry["rule"].startswith("exclude.mail_servers"), entry.line
+        mark = site.batvd.mark()
+        answers = smtp(site.postfix.port("proxied"), bounce,
+                       "PROXY TCP4 192.0.2.9 127.0.0.1 4711 25\r\n")
+        assert answers[-1].startswith("550"), answers
+        entry = site.batvd.wait_entry("verify", since=mark)
+        assert "[192.0.2.9]" in entry["client"] and entry["rule"] == "verify.action", entry.line

@@ -8,6 +8,7 @@ import pytest
 
 from batvtest import util
 from batvtest.milter import SENDMAIL, MilterSession
+from batvtest.sendmail_site import SendmailSite
 from batvtest.site import Site
 
 ALICE = "alice@example.com"
@@ -86,7 +87,22 @@ def test_what_may_be_missing(batvd):
     assert not warnings(instance)
 
 
-# -- a real Postfix -------------------------------------------------------------------------------
+# -- real MTAs ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", [Site, SendmailSite])
+def test_an_mta_with_its_own_lists(kind):
+    """Nothing is missing by default, whoever writes to whom."""
+    with kind() as whole:
+        whole.outgoing()
+        whole.submit("<>")
+        for sender in ("joe@other.test", "joe", "<>", "mailer-daemon@other.test"):
+            for rcpt in (ALICE, "nobody@example.com", "postmaster", "alice@localhost", FAR,
+                         f'"{ALICE}"', "prvs=1234abcdef=alice@example.com"):
+                whole.receive(sender, rcpt)
+        if kind is Site:
+            whole.sink.wait_one(subject=whole.postfix.sendmail([FAR], sender=ALICE))
+        assert not warnings(whole.batvd)
+
 
 @pytest.fixture(scope="module")
 def site():
