@@ -112,6 +112,9 @@ void check_map(struct check *check);
 void check_map_classes(struct check *check);
 void check_sender_stripped(struct check *check);
 
+/* check_header_maps.c: tables of header checks */
+void check_header_maps(struct check *check);
+
 /* check_handed.c: what comes in again by a host or a program of ours */
 void check_own_names(struct check *check);
 void check_pipe_filters(struct check *check);

@@ -166,8 +166,7 @@ void check_listeners(struct check *check)
     }
 }
 
-/* True where mail goes through a content filter after it has been queued. */
-static bool has_content_filter(const struct check *check)
+bool has_content_filter(const struct check *check)
 {
     size_t count;
     const struct postfix_service *services = postfix_services(check->postfix, &count);

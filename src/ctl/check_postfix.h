@@ -22,6 +22,9 @@ bool listener_asks(const struct check *check, const struct postfix_service *serv
  * own, with batvd in it. */
 bool listeners_ask_by_themselves(const struct check *check);
 
+/* True where mail goes through a content filter after it has been queued. */
+bool has_content_filter(const struct check *check);
+
 /* Another item, or with NULL none, in place of one in a list of main.cf. */
 char *mend_item(const struct check *check, const char *parameter, const char *item,
                 const char *replacement);

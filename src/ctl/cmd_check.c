@@ -71,6 +71,7 @@ static const struct {
     {"postfix.sender_maps", check_sender_maps, POSTFIX, false},
     {"postfix.recipient_delimiter", check_delimiter, POSTFIX, false},
     {"postfix.list_owners", check_list_owners, POSTFIX, false},
+    {"postfix.header_checks", check_header_maps, POSTFIX, false},
     {"sendmail", check_sendmail, NOTHING, false},
     {"sendmail.filter", check_sendmail_filter, SENDMAIL, false},
     {"sendmail.filter_flags", check_sendmail_flags, SENDMAIL, false},
