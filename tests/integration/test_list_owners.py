@@ -99,6 +99,15 @@ def test_what_proves_nothing(site):
         assert_rejected(site.answer(answers.bounce, message.data, owner))
 
 
+def test_a_post_without_a_message_id(site):
+    """It gets one, by which the owner is known as well."""
+    subject = util.unique("post")
+    data = f"From: {ALICE}\nTo: team@{LISTS}\nSubject: {subject}\n\nHello.\n".encode()
+    message = post(site, f"team@{LISTS}", subject=subject, data=data)
+    assert message.mail_from == f"owner-team@{LISTS}"
+    assert_home(site, site.answer(answers.bounce, message.data, message.mail_from))
+
+
 def test_as_often_as_any_other_proof(site):
     message = post(site, f"team@{LISTS}")
     for _ in range(23):
