@@ -55,10 +55,12 @@ bool client_is_local(const char *name, const struct ip *ip, unsigned port);
 
 struct message_facts {
     bool bounce;         /* null sender, or one that matches bounce_senders */
+    bool has_sender;     /* its sender is not the null sender */
     bool submission;     /* by a local process, an authenticated or an internal client, no relay */
     bool local;          /* by a local process */
     bool relay_unproven; /* by a client in relays that has not handed in a valid tag yet */
-    bool authenticated;  /* by an authenticated client, and exclude.authenticated is on */
+    bool logged_in;      /* by an authenticated client */
+    bool authenticated;  /* the same, and exclude.authenticated is on */
     bool paused;
     bool on_error_accepts;        /* on_error = "accept" */
     bool at_rcpt;                 /* judged before the content: no evidence */

@@ -282,6 +282,57 @@ static enum rule_answer rule_action(const struct question *q)
     return decide_auto(q);
 }
 
+/* A tag that none of our keys made, in the form that the MTA's map takes off. The map makes every
+ * such address look existing, and hides the plain address from the MTA's own tables. */
+static bool is_unauthentic(const struct question *q)
+{
+    const struct tag_check *check = &q->recipient->check;
+    bool unauthentic = check->result == RESULT_BAD_SIGNATURE || check->result == RESULT_UNKNOWN_KEY;
+    return unauthentic && check->syntax == TAG_PREFIX;
+}
+
+/* The time of `auto` is not over, whatever the domain's action is. A domain that does not sign has
+ * nothing to wait for; nor has one whose tags have not come back yet: a tag that no key of ours
+ * made is forged either way. */
+static bool domain_waits(const struct question *q)
+{
+    switch (q->recipient->auto_state) {
+    case AUTO_NEVER_SIGNED:
+    case AUTO_WAITING:
+    case AUTO_RELAYED:
+    case AUTO_CLOCK:
+        return true;
+    case AUTO_ENFORCES:
+    case AUTO_NOT_SIGNING:
+    case AUTO_NO_TAG:
+        break;
+    }
+    return false;
+}
+
+/* By verify.forged. While verification is paused a rejection is deferred: accepted, mail for an
+ * unknown user would be bounced. */
+static enum rule_answer decide_forged(const struct question *q)
+{
+    enum action action = q->rules->forged;
+    if (action == ACTION_AUTO) {
+        bool later = domain_waits(q) && !q->message->logged_in;
+        action = later ? ACTION_TEMPFAIL : ACTION_REJECT;
+    }
+    q->verdict->cause = CAUSE_FORGED_TAG;
+    decide(q, action, NULL);
+    if (q->message->paused && action > ACTION_TEMPFAIL) {
+        q->verdict->action = ACTION_TEMPFAIL;
+    }
+    return RULE_APPLIES;
+}
+
+/* The MTA would return what it cannot deliver to the sender, if there is one. */
+static enum rule_answer rule_unauthentic(const struct question *q)
+{
+    return q->message->has_sender && is_unauthentic(q) ? decide_forged(q) : RULE_PASSES;
+}
+
 /* The order is the contract; first match decides. */
 static const struct {
     const char *name;
@@ -305,6 +356,7 @@ static const struct {
     {"untaggable", rule_untaggable, FACT_UNTAGGABLE, NULL},
     {"key-gone", rule_key_gone, FACT_COUNT, NULL},
     {"guessing.address", rule_guessed_at, FACT_COUNT, NULL},
+    {"tag-unauthentic", rule_unauthentic, FACT_COUNT, NULL},
     {"verify.class", rule_class, FACT_CLASS, NULL},
     {"verify.expired", rule_expired, FACT_COUNT, NULL},
     {"sign.enabled", rule_not_signing, FACT_COUNT, NULL},
@@ -391,36 +443,16 @@ static enum policy_state judge_bounce(const struct question *q, enum fact *need)
     return POLICY_DECIDED; /* not reached: the last rule always applies */
 }
 
-/* The domain lets forged bounces in for now. Whether a tag has come back yet is no matter of
- * time: a tag that no key of ours made is forged either way. */
-static bool acts_as_log(const struct question *q)
-{
-    enum auto_state state = q->recipient->auto_state;
-    bool waits = state != AUTO_ENFORCES && state != AUTO_NO_TAG;
-    return q->message->paused || q->rules->action == ACTION_LOG ||
-           (q->rules->action == ACTION_AUTO && waits);
-}
-
-/* The MTA's map makes every tagged address look existing. To accept mail for a tag that we did not
- * make would make the MTA bounce it, when the user is unknown, to whoever was forged. */
+/* Mail that is rejected for its recipient's tag would otherwise reach a mailbox or make the MTA
+ * send a bounce: a local process alone is spared, since the MTA could not reject its mail. */
 static void judge_ordinary(const struct question *q)
 {
-    const struct tag_check *check = &q->recipient->check;
-    bool unauthentic = check->result == RESULT_BAD_SIGNATURE || check->result == RESULT_UNKNOWN_KEY;
-    bool refusable = !q->message->submission && !q->message->local;
-    if (unauthentic && check->syntax == TAG_PREFIX && refusable) {
-        enum action action = q->rules->forged;
-        if (action == ACTION_AUTO) {
-            action = acts_as_log(q) ? ACTION_TEMPFAIL : ACTION_REJECT;
-        } else if (q->message->paused && action > ACTION_TEMPFAIL) {
-            action = ACTION_TEMPFAIL; /* let in, an unknown user's would be bounced */
-        }
+    if (is_unauthentic(q) && !q->message->local) {
         q->verdict->rule = "tag-unauthentic";
-        q->verdict->cause = CAUSE_FORGED_TAG;
-        decide(q, action, NULL);
+        decide_forged(q);
         return;
     }
-    q->verdict->rule = check->result == RESULT_VALID ? "tag" : "ordinary";
+    q->verdict->rule = q->recipient->check.result == RESULT_VALID ? "tag" : "ordinary";
     decide(q, ACTION_ACCEPT, NULL);
 }
 

@@ -140,6 +140,7 @@ static void find_client_facts(struct transaction *t, const char *user)
     struct message_facts *facts = &t->facts;
     bool listed = list_has_client(settings->relays, client);
     bool relay = listed || (client->local && settings->relays_local);
+    facts->logged_in = user != NULL;
     facts->authenticated = settings->exclude_authenticated && user != NULL;
     facts->local = client->local;
     facts->relay_unproven = listed && user == NULL && !list_has_client(t->snapshot->proven, client);
@@ -184,6 +185,7 @@ void transaction_mail(struct transaction *t, const char *sender, const char *res
         t->failed = true;
         return;
     }
+    t->facts.has_sender = !t->null_sender;
     t->facts.bounce = t->null_sender || t->bounce_sender;
     t->sender_rules = settings_rules(settings, t->sender.ascii);
     t->has_user = user != NULL;

@@ -7,6 +7,8 @@
  *
  * - A valid tag is never refused, nor a local process; an unavailable fact refuses nothing; a pause
  *   refuses nothing but what would make the MTA bounce.
+ * - Mail to a tag that no key made goes by verify.forged: ordinary mail always, a bounce with a
+ *   sender unless something accepts it.
  * - Changes come at the end of a message only, and only where it is accepted; deletions before
  *   additions, no mailbox is added twice or beside itself, none is lost.
  * - Each recipient is decided once; no decision names another message's sender or recipient; and a
@@ -55,6 +57,7 @@ struct recipient {
     enum result result; /* by the ring that the message began with */
     bool ours;
     bool sure;      /* about the two above: the MTA's own reading does not differ */
+    bool prefix;    /* a tag in prefix syntax */
     bool canonical; /* no other spelling of it is shorter */
     bool refused;
     bool unavailable;
@@ -70,6 +73,7 @@ struct change {
 struct message {
     bool open;
     bool authenticated;
+    bool has_sender; /* for sure */
     struct version *version;
     char *sender;
     struct recipient recipients[RECIPIENTS];
@@ -354,6 +358,22 @@ static bool may_stick(const char *text)
     return strpbrk(text, "()<>,;:\\\" \t") != NULL;
 }
 
+static bool is_wrong(enum result result)
+{
+    return result == RESULT_BAD_SIGNATURE || result == RESULT_UNKNOWN_KEY;
+}
+
+/* By verify.forged, or kept for a reason that is known. */
+static bool is_judged_as_forged(const struct message *m, const struct decision *d)
+{
+    static const char *const accepting[] = {"exclude", "evidence.", "key-gone"};
+    bool known = now_heard->who->local || d->verdict.cause == CAUSE_FORGED_TAG;
+    for (size_t i = 0; d->bounce && i < COUNT_OF(accepting); i++) {
+        known = known || strncmp(d->verdict.rule, accepting[i], strlen(accepting[i])) == 0;
+    }
+    return known || (d->bounce && (!m->has_sender || d->verdict.cause == CAUSE_GUESSING));
+}
+
 /* Each decision about a recipient belongs to the first that is still without one; at RCPT, to the
  * one just given. */
 static void verified(struct message *m, const struct decision *d)
@@ -375,6 +395,8 @@ static void verified(struct message *m, const struct decision *d)
         require(d->verdict.action == ACTION_ACCEPT || d->verdict.cause == CAUSE_GUESSING);
     }
     require(!r->unavailable || d->verdict.action <= ACTION_TEMPFAIL);
+    bool forged = r->prefix && is_wrong(d->result);
+    require(!forged || !r->sure || is_judged_as_forged(m, d));
     require(!now_heard->who->local || d->verdict.action <= ACTION_LOG);
 }
 
@@ -737,18 +759,6 @@ static void session_close(struct smfi_str *ctx)
     ctx->open = false;
 }
 
-static void hear_mail(struct smfi_str *ctx, const struct event *event)
-{
-    struct message *m = &ctx->message;
-    char *arguments[] = {event->first, NULL};
-    message_clear(m);
-    m->open = true;
-    m->authenticated = event->user != NULL;
-    m->sender = strdup(event->first);
-    m->version = current_acquire(&site.current);
-    require(filter.xxfi_envfrom(ctx, arguments) == SMFIS_NOREPLY);
-}
-
 static bool is_canonical(const char *raw, const char *resolved)
 {
     struct address address;
@@ -777,10 +787,39 @@ static bool is_meant_so(const char *raw)
     return same && !host;
 }
 
+static void hear_mail(struct smfi_str *ctx, const struct event *event)
+{
+    struct message *m = &ctx->message;
+    char *arguments[] = {event->first, NULL};
+    message_clear(m);
+    m->open = true;
+    m->authenticated = event->user != NULL;
+    m->has_sender =
+        event->resolved == NULL && strchr(event->first, '@') != NULL && is_meant_so(event->first);
+    m->sender = strdup(event->first);
+    m->version = current_acquire(&site.current);
+    require(filter.xxfi_envfrom(ctx, arguments) == SMFIS_NOREPLY);
+}
+
+static bool has_prefix_tag(const struct message *m, const char *raw)
+{
+    struct address address;
+    struct tag_check check;
+    char *local = NULL;
+    const struct snapshot *snapshot = snapshot_of(m);
+    require(address_parse(raw, &address) == STATUS_OK);
+    require(tag_verify(snapshot->ring, &address, snapshot->settings->keys.lifetime_days,
+                       site.state.now, &check, &local) == STATUS_OK);
+    free(local);
+    address_free(&address);
+    return check.key >= 0 && check.syntax == TAG_PREFIX;
+}
+
 static void know_recipient(const struct message *m, const struct event *event, struct recipient *r)
 {
     *r = (struct recipient){.raw = strdup(event->first), .sure = is_meant_so(event->first)};
     free(mailbox_of(m, event->first, site.state.now, &r->result, &r->ours));
+    r->prefix = has_prefix_tag(m, event->first);
     r->canonical = is_canonical(event->first, event->resolved);
     if (event->resolved != NULL) { /* the MTA may know better whose it is */
         enum result result;

@@ -411,8 +411,8 @@ def test_json_holds_any_octets(shared, seed):
 
 RULES = ["local", "tag", "exclude.authenticated", "exclude.mail_servers", "exclude.networks",
          "exclude.hosts", "exclude.recipients", "exclude_sign.recipients", "guessing",
-         "untaggable", "key-gone", "guessing.address", "verify.expired", "sign.enabled",
-         "verify.action"]
+         "untaggable", "key-gone", "guessing.address", "tag-unauthentic",
+         "verify.expired", "sign.enabled", "verify.action"]
 
 BOUNCES = [
     (OUTSIDE, "alice@example.com", "log", "auto.warm-up", 0),
@@ -530,8 +530,8 @@ def test_explain_under_a_pause(keyed):
     entry, = keyed.run("--json", *args, rc=0).json
     assert (entry["action"], entry["rule"]) == ("log", "pause")
     text = keyed.run(*args, rc=0).text
-    assert re.search(r"15  verify\.action +reject by verify\.action\n"
-                     r" +16  pause +log, would be reject by pause", text)
+    assert re.search(r"16  verify\.action +reject by verify\.action\n"
+                     r" +17  pause +log, would be reject by pause", text)
 
 
 def test_explain_waits_as_the_daemon_does(keyed):

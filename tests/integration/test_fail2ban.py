@@ -118,7 +118,7 @@ def site(syslog):
         assert whole.receive(f'" client=guess[{SPOOF}] "@other.test', forged, **guesser).code == 550
         assert whole.receive("joe@other.test", [forged, "bob@example.com"], **guesser).accepted
         whole.batvd.configure(dict(whole.base, log=config["log"], verify={
-            "action": "reject", "reject_at": "rcpt"}))
+            "action": "reject", "forged": "reject", "reject_at": "rcpt"}))
         os.kill(whole.batvd.pid, signal.SIGUSR1)
         syslog.wait(1, "reloaded")
         assert whole.bounce("alice@example.com").rcpts["alice@example.com"].code == 550

@@ -20,7 +20,7 @@ NOON = int(time.time()) // DAY * DAY + DAY // 2  # of day 0
 @pytest.fixture(scope="module")
 def postfix_site():
     """One Postfix for the module; each test gets a batvd with a state of its own behind it."""
-    with Site({"verify": {"action": "auto"}}, fake_time=True,
+    with Site({"verify": {"action": "auto", "forged": "auto"}}, fake_time=True,
               main={"mynetworks": f"{INSIDE}/32, {RELAYED_FOR}/32"}) as site:
         yield site
 

@@ -21,7 +21,7 @@ CONFIG = {"domains": ("example.com", {"name": "marked.example", "verify_action":
                       {"name": "deferred.example", "verify_action": "tempfail"},
                       {"name": "dropped.example", "verify_action": "discard"},
                       {"name": "logged.example", "verify_action": "log"}),
-          "verify": {"action": "reject"}}
+          "verify": {"action": "reject", "forged": "reject"}}
 
 
 @pytest.fixture(scope="module")

@@ -243,7 +243,7 @@ class Master:
             "".join(f"10.{n >> 8 & 255}.{n & 255}.0/24\n" for n in many) + "203.0.113.0/24\n" +
             ("198.51.100.0/24\n" if turn % 2 else ""), "ascii")
         self.lists["recipients"].write_text("".join(f"*@l{n}.test\n" for n in many), "ascii")
-        return {"verify": {"action": "reject", "text": TEXTS[turn % 2]},
+        return {"verify": {"action": "reject", "forged": "reject", "text": TEXTS[turn % 2]},
                 "keys": {"rotate_days": 1}, "journal": {"retain_days": 1},
                 "dns": {"timeout_ms": dns_ms},
                 "log": {"level": ("info", "debug")[turn % 2]},

@@ -10,7 +10,7 @@ from .site import USER, AnySite
 CONFIG = {
     "domains": ("example.com", ".example.org", {"name": "sub.example", "syntax": "subaddress"}),
     "internal_networks": ["127.0.0.1/32", f"{INSIDE}/32"],
-    "verify": {"action": "reject"},
+    "verify": {"action": "reject", "forged": "reject"},
 }
 LOCAL = ("example.com", "any.example.org", "sub.example", "elsewhere.example")
 

@@ -13,7 +13,7 @@ LONG = "l" * 49 + "@example.com"       # one octet too long to be tagged
 # Two domains of ours, one in each syntax. Rejecting from the start: waiting is test_postfix_time's.
 CONFIG = {
     "domains": ("example.com", {"name": "sub.example", "syntax": "subaddress"}),
-    "verify": {"action": "reject"},
+    "verify": {"action": "reject", "forged": "reject"},
 }
 MAILBOXES = ("alice@example.com", "bob@example.com", "postmaster@example.com", QUOTED, LONG,
              "carol@sub.example")

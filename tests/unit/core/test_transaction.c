@@ -982,7 +982,13 @@ END_TEST
 #define VALID(rcpt)                                                                                \
     "verify client=" OUT " from=<> rcpt=<" rcpt "> result=valid action=accept rule=tag\n"
 #define REFUSED "reject 550 5.7.1 not a bounce of mail from here\n"
-#define LATER   "tempfail 451 4.7.1 not a bounce of mail from here\n"
+#define WRITE_TO(plain)                                                                            \
+    "this address carries a signature that this site does not know; write to <" plain "> "         \
+    "instead\n"
+#define WRITE_OR_WAIT(plain)                                                                       \
+    "this address carries a signature that this site does not know yet; write to <" plain          \
+    "> or try again later\n"
+#define LATER "tempfail 451 4.7.1 not a bounce of mail from here\n"
 #define TOO_LATE                                                                                   \
     "reject 550 5.7.1 the signature in this address has expired: the bounce came too late\n"
 #define NO_RECEIPTS                                                                                \
@@ -1093,6 +1099,28 @@ static const struct conversation bounces[] = {
          "accept\n"
          "verify client=" OUT " from=<MAILER-DAEMON@other.test> rcpt=<{0 " ALICE
          "}> result=valid action=accept rule=tag\n"},
+    {.name = "bad signature, by mailer-daemon", .who = OUTSIDE,
+     .sender = "<mailer-daemon@other.test>", .recipients = {"<{bad " ALICE "}>"},
+     .expected =
+         HEADERS
+         "reject 550 5.1.1 " WRITE_TO(ALICE)
+         "verify client=" OUT " from=<mailer-daemon@other.test> rcpt=<{bad " ALICE
+         "}> result=bad-signature class=- proof=none action=reject rule=tag-unauthentic\n"},
+    {.name = "bad signature, by mailer-daemon, while the domain waits", .who = OUTSIDE,
+     .sender = "<mailer-daemon@other.test>", .recipients = {"<{bad a@example.net}>"},
+     .expected =
+         HEADERS
+         "tempfail 451 4.1.1 " WRITE_OR_WAIT("a@example.net")
+         "verify client=" OUT " from=<mailer-daemon@other.test> rcpt=<{bad a@example.net"
+         "}> result=bad-signature class=- proof=none action=tempfail rule=tag-unauthentic\n"},
+    {.name = "bad signature, by mailer-daemon, proven", .who = OUTSIDE,
+     .prepare = prove_by_journal, .sender = "<mailer-daemon@other.test>",
+     .recipients = {"<{bad " ALICE "}>"},
+     .expected =
+         "wants headers, body, end\n"
+         "accept\n"
+         "verify client=" OUT " from=<mailer-daemon@other.test> rcpt=<{bad " ALICE
+         "}> result=bad-signature class=dsn proof=journal action=accept rule=evidence.journal\n"},
     {.name = "without restoring", .who = OUTSIDE, .prepare = no_restore, .sender = "<>",
      .recipients = {"<{0 " ALICE "}>"},
      .expected =
@@ -2178,12 +2206,6 @@ END_TEST
 
 /* ---------------------------------------------------------- ordinary mail */
 
-#define WRITE_TO(plain)                                                                            \
-    "this address carries a signature that this site does not know; write to <" plain "> "         \
-    "instead\n"
-#define WRITE_OR_WAIT(plain)                                                                       \
-    "this address carries a signature that this site does not know yet; write to <" plain          \
-    "> or try again later\n"
 #define ORDINARY(rcpt, rest)                                                                       \
     "verify client=" OUT " from=<" BOB "> rcpt=<" rcpt "> result=" rest "\n"
 
@@ -2222,9 +2244,9 @@ static const struct conversation ordinary[] = {
      .recipients = {"<{unknown \"no body\"@reject.example}>"},
      .expected =
          "wants end\n"
-         "reject 550 5.1.1 " WRITE_TO("\"no body\"@reject.example")
+         "tempfail 451 4.1.1 " WRITE_OR_WAIT("\"no body\"@reject.example")
          "verify client=" OUT " from=<" BOB "> rcpt=\"<\\\"prvs=97851b0563=no "
-         "body\\\"@reject.example>\" " "result=unknown-key action=reject "
+         "body\\\"@reject.example>\" " "result=unknown-key action=tempfail "
          "rule=tag-unauthentic\n"},
     {.name = "to a tag by a key 0 that nobody has", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<prvs=0785a1b2c3=nobody@example.com>"},
@@ -2237,11 +2259,11 @@ static const struct conversation ordinary[] = {
      .sender = "<" BOB ">", .recipients = {"<prvs=3785a1b2c3=j\303\274\001\177x@" BUECHER ">"},
      .expected =
          "wants end\n"
-         "reject 550 5.1.1 "
-         WRITE_TO("\"j????x\"@b??cher.example")
+         "tempfail 451 4.1.1 "
+         WRITE_OR_WAIT("\"j????x\"@b??cher.example")
          "verify client=" OUT " from=<" BOB "> rcpt=\"<prvs=3785a1b2c3=j\\xC3\\xBC\\x01\\x7Fx@"
          BUECHER_QUOTED ">\" judged=\"<j\\xC3\\xBC\\x01\\x7Fx@xn--bcher-kva.example>\" "
-         "result=unknown-key action=reject rule=tag-unauthentic\n"},
+         "result=unknown-key action=tempfail rule=tag-unauthentic\n"},
     {.name = "to a forged tag while the domain waits", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@example.net}>"},
      .expected =
@@ -2249,7 +2271,7 @@ static const struct conversation ordinary[] = {
          "tempfail 451 4.1.1 " WRITE_OR_WAIT("nobody@example.net")
          ORDINARY("{bad nobody@example.net}",
                   "bad-signature action=tempfail rule=tag-unauthentic")},
-    {.name = "to a forged tag of a domain that only logs", .who = OUTSIDE, .sender = "<" BOB ">",
+    {.name = "to a forged tag of a domain that has never signed, and only logs", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@log.example}>"},
      .expected =
          "wants end\n"
@@ -2285,13 +2307,35 @@ static const struct conversation ordinary[] = {
          "verify client=gateway.partner.test[10.9.9.9] from=<" BOB
          "> rcpt=<{bad nobody@example.com}> result=bad-signature " "action=reject "
          "rule=tag-unauthentic\n"},
+    {.name = "to a forged tag of a domain that does not sign", .who = OUTSIDE,
+     .sender = "<" BOB ">", .recipients = {"<prvs=0785a1b2c3=nobody@off.example>"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.1 " WRITE_TO("nobody@off.example")
+         ORDINARY("prvs=0785a1b2c3=nobody@off.example",
+                  "unknown-key action=reject rule=tag-unauthentic")},
     {.name = "a submission to a forged tag", .who = INSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@example.com}>"},
      .expected =
          "wants end\n"
-         "accept\n"
+         "reject 550 5.1.1 " WRITE_TO("nobody@example.com")
          "verify client=" IN " from=<" BOB
-         "> rcpt=<{bad nobody@example.com}> result=bad-signature " "action=accept rule=ordinary\n"},
+         "> rcpt=<{bad nobody@example.com}> result=bad-signature action=reject "
+         "rule=tag-unauthentic\n"},
+    {.name = "a submission to a forged tag while the domain waits", .who = INSIDE,
+     .sender = "<" BOB ">", .recipients = {"<{bad nobody@example.net}>"},
+     .expected =
+         "wants end\n"
+         "tempfail 451 4.1.1 " WRITE_OR_WAIT("nobody@example.net")
+         "verify client=" IN " from=<" BOB
+         "> rcpt=<{bad nobody@example.net}> result=bad-signature action=tempfail "
+         "rule=tag-unauthentic\n"},
+    {.name = "an authenticated one while the domain waits", .who = OUTSIDE, .user = "carol",
+     .sender = "<" BOB ">", .recipients = {"<{bad nobody@example.net}>"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.1 " WRITE_TO("nobody@example.net")
+         ORDINARY("{bad nobody@example.net}", "bad-signature action=reject rule=tag-unauthentic")},
     {.name = "a local process to a forged tag", .who = LOCAL, .sender = BOB,
      .recipients = {"{bad nobody@example.com}"},
      .expected =

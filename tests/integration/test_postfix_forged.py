@@ -1,0 +1,182 @@
+"""Tags that no key of ours made, on a real Postfix: its map makes them look like addresses that there
+are, and hides the plain address from the tables of its own."""
+
+import time
+
+import pytest
+
+from batvtest import answers, tag, util
+from batvtest.daemon import DAY
+from batvtest.postfix import wait_quiet
+from batvtest.site import Site
+
+ALICE = "alice@example.com"
+ALL = "all@example.com"                   # closed by a table of Postfix's
+MADE_UP = "prvs=0000aaaaaa="
+VICTIM = "mailer-daemon@victim.test"
+NOON = int(time.time()) // DAY * DAY + DAY // 2
+
+
+@pytest.fixture(scope="module")
+def whole_site():
+    closed = "check_recipient_access inline:{all@example.com=reject}"
+    with Site({"verify": {"action": "auto", "forged": "auto"}}, fake_time=True,
+              mailboxes=(ALICE, ALL), main={"smtpd_recipient_restrictions": closed}) as site:
+        site.batvd.kill9()
+        site.batvd.set_clock(NOON)
+        site.batvd.start()
+        yield site
+
+
+@pytest.fixture
+def site(whole_site):
+    """Its domain has signed for a day."""
+    if not whole_site.batvd.running:
+        whole_site.batvd.start()
+    whole_site.tagged()
+    yield whole_site
+    whole_site.ctl("resume")
+    whole_site.reset()
+
+
+@pytest.fixture
+def old_site(whole_site):
+    """The same after the time of `auto`, whether or not a tag has come back."""
+    whole_site.tagged()
+    after(whole_site, 8)
+    yield whole_site
+    whole_site.reset()
+    after(whole_site, 0)
+
+
+def after(site, days):
+    site.batvd.kill9()
+    site.batvd.set_clock(NOON + days * DAY)
+    site.batvd.start()
+
+
+def sent_by(site, who, rcpt):
+    way = {"authenticated": site.submit, "inside": site.submit_inside,
+           "stranger": lambda sender, rcpt: site.receive(sender, rcpt)}[who]
+    return way("bob@other.test" if who == "stranger" else ALICE, rcpt)
+
+
+def assert_closed(site, sent, code):
+    assert (sent.stage, sent.code) == ("end", code), sent
+    assert sent.text.startswith("4.1.1 " if code == 451 else "5.1.1 "), sent
+    assert ALL in sent.text.replace(MADE_UP + ALL, ""), sent
+    site.assert_nothing(sent, ALL)
+
+
+CLIENTS = ["authenticated", "inside", "stranger"]
+
+
+@pytest.mark.parametrize("who", CLIENTS)
+def test_postfix_closes_the_plain_address_and_its_map_opens_it(site, who):
+    """What all of this is for."""
+    sent = sent_by(site, who, ALL)
+    assert (sent.stage, sent.code) == ("rcpt", 554), sent
+    site.use({"verify": {"forged": "log"}})
+    sent = sent_by(site, who, MADE_UP + ALL)
+    assert sent.accepted, sent
+    site.postfix.wait_one(ALL, sent.subject)
+
+
+@pytest.mark.parametrize("action", ["auto", "log", "mark", "quarantine", "reject", "discard"])
+@pytest.mark.parametrize("who", CLIENTS)
+def test_a_made_up_tag_opens_nothing_while_the_domain_waits(site, who, action):
+    site.use({"verify": {"action": action}})
+    assert_closed(site, sent_by(site, who, MADE_UP + ALL), 550 if who == "authenticated" else 451)
+
+
+@pytest.mark.parametrize("action", ["auto", "log", "reject"])
+@pytest.mark.parametrize("who", CLIENTS)
+def test_a_made_up_tag_opens_nothing_later(old_site, who, action):
+    old_site.use({"verify": {"action": action}})
+    assert_closed(old_site, sent_by(old_site, who, MADE_UP + ALL), 550)
+
+
+@pytest.mark.parametrize("who", CLIENTS)
+def test_a_made_up_tag_opens_nothing_during_a_pause(old_site, who):
+    mark = old_site.batvd.mark()
+    old_site.ctl("pause", rc=0)
+    old_site.batvd.wait_text("verification is paused", since=mark)
+    try:
+        assert_closed(old_site, sent_by(old_site, who, MADE_UP + ALL), 451)
+    finally:
+        old_site.ctl("resume", rc=0)
+
+
+def test_one_made_up_tag_does_not_take_others_along(old_site):
+    with old_site.postfix.session(source="127.0.0.2") as session:
+        sent = session.send("bob@other.test", [MADE_UP + ALL, ALICE])
+    old_site.assert_delivered(sent, ALICE)
+    assert not old_site.postfix.mail(ALL, sent.subject)
+
+
+def test_mail_by_sendmail_is_never_rejected(old_site):
+    """It could not be: it would stay in the queue."""
+    subject = old_site.postfix.sendmail(MADE_UP + ALICE, sender=ALICE)
+    old_site.postfix.wait_one(ALICE, subject)
+
+
+# -- bounces --------------------------------------------------------------------------------------
+
+def test_the_null_sender_is_judged_as_ever(site):
+    """Such a bounce may be genuine: a tag of another product, or of a keyring that is lost."""
+    sent, entry = site.judged_bounce(MADE_UP + ALICE)
+    assert sent.accepted
+    assert (entry["action"], entry["rule"]) == ("log", "auto.warm-up")
+
+
+def returned_to_victim(site, subject):
+    return [m for m in site.sink.messages(rcpt=VICTIM) if subject.encode() in m.data]
+
+
+@pytest.mark.parametrize("action", ["auto", "log", "mark"])
+def test_a_bounce_with_a_sender_is_not_returned_to_that(site, action):
+    site.use({"verify": {"action": action}})
+    sent, entry = site.judged_mail(VICTIM, MADE_UP + "nosuchuser@example.com")
+    assert (sent.stage, sent.code) == ("end", 451), sent
+    assert sent.text.startswith("4.1.1 ")
+    assert (entry["action"], entry["rule"]) == ("tempfail", "tag-unauthentic")
+    assert wait_quiet(site.postfix, site.sink)
+    assert not returned_to_victim(site, sent.subject)
+
+
+def test_it_is_rejected_once_the_wait_is_over(old_site):
+    sent, entry = old_site.judged_mail(VICTIM, MADE_UP + "nosuchuser@example.com")
+    assert (sent.stage, sent.code) == ("end", 550), sent
+    assert (entry["action"], entry["rule"]) == ("reject", "tag-unauthentic")
+    assert wait_quiet(old_site.postfix, old_site.sink)
+    assert not returned_to_victim(old_site, sent.subject)
+
+
+def test_at_rcpt_too(site):
+    site.use({"verify": {"reject_at": "rcpt"}})
+    sent, entry = site.judged_mail(VICTIM, MADE_UP + "nosuchuser@example.com")
+    assert (sent.stage, sent.code, entry["rule"]) == ("rcpt", 451, "tag-unauthentic"), sent
+
+
+def test_postfix_would_return_it(site):
+    site.use({"verify": {"forged": "log"}})
+    sent = site.receive(VICTIM, MADE_UP + "nosuchuser@example.com")
+    assert sent.accepted, sent
+    util.wait_for(lambda: returned_to_victim(site, sent.subject), 20, "the bounce to the victim")
+
+
+@pytest.mark.parametrize("kind", [answers.bounce, answers.receipt_of_exchange])
+def test_its_content_can_prove_it(site, kind):
+    """A bounce of ours to a tag that was mangled on the way."""
+    original = site.outgoing(ALICE)
+    sent, entry = site.answer(kind, original.data, tag.spoil(original.mail_from), to=ALICE,
+                              sender="mailer-daemon@other.test")
+    site.postfix.wait_one(ALICE, sent.subject)
+    assert entry["action"] == "accept" and entry["rule"].startswith("evidence."), entry.line
+
+
+def test_a_good_tag_is_enough(site):
+    tagged = site.tagged()
+    sent, entry = site.judged_mail(VICTIM, tagged)
+    site.assert_delivered(sent, ALICE)
+    assert (entry["result"], entry["rule"]) == ("valid", "tag")
