@@ -63,6 +63,10 @@ struct message_facts {
     bool authenticated;  /* the same, and exclude.authenticated is on */
     bool paused;
     bool on_error_accepts;        /* on_error = "accept" */
+    enum action forged_sender;    /* verify.forged_sender, where the sender bears a tag of a domain
+                                     of ours that no key made and nobody submits it; else
+                                     ACTION_ACCEPT */
+    bool sender_waits;            /* `auto` waits for that domain */
     bool at_rcpt;                 /* judged before the content: no evidence */
     bool asks[FACT_COUNT];        /* by the configuration */
     enum bounce_class class;      /* BOUNCE_UNREAD until the content has been read */

@@ -15,6 +15,9 @@ enum policy_state policy_next(const struct rules *rules, const struct message_fa
                               const struct recipient_facts *recipient, enum fact *need,
                               struct verdict *out);
 
+/* For a recipient in another domain: accepted, unless the message's sender is a ground not to. */
+void policy_not_ours(const struct message_facts *message, struct verdict *out);
+
 /* The rules for bounces in the order in which they are tried; NULL after the last. A verdict by
  * "verify.class" bears that name with the class behind it. */
 const char *policy_rule(size_t index);

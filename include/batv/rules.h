@@ -67,7 +67,9 @@ struct settings {
     bool relays_local;           /* local processes are among them */
     struct host_list *own_names; /* of hosts of ours in Received fields, beside the MTA's own */
     struct pattern_list *bounce_senders;
-    enum action on_error; /* ACTION_TEMPFAIL or ACTION_ACCEPT */
+    enum action forged_sender; /* a message whose sender bears a tag that we did not make:
+                                  ACTION_ACCEPT, ACTION_TEMPFAIL or ACTION_REJECT */
+    enum action on_error;      /* ACTION_TEMPFAIL or ACTION_ACCEPT */
 
     struct key_policy keys;
     struct evidence_policy evidence;
@@ -136,6 +138,9 @@ enum auto_state {
 /* until may be NULL; set for WAITING and RELAYED. */
 enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
                               time_t now, time_t *until);
+/* True where only time has to pass until `auto` rejects: not for a domain that does not sign, nor
+ * for one whose tags have not come back yet. */
+bool auto_state_waits(enum auto_state state);
 /* True once `auto` rejects for the domain, whatever the clock says of itself: what is relayed
  * unsigned from then on does not hold it any more. */
 bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct rules *rules, time_t now);

@@ -92,6 +92,10 @@ struct tag_check {
 enum status tag_verify(const struct ring *ring, const struct address *address,
                        unsigned lifetime_days, time_t now, struct tag_check *out, char **plain);
 
+/* True of a tag that none of our keys made, in the form that the MTA's map takes off. The map makes
+ * every such address look existing, and hides the plain address from the MTA's own tables. */
+bool tag_is_unauthentic(const struct tag_check *check);
+
 /* Signs with the ring's active key. *tagged becomes the address as it goes over the wire,
  * allocated. STATUS_INVALID: the tagged address would be too long. STATUS_NOT_FOUND: no key signs.
  */

@@ -9,15 +9,16 @@
 
 /* What a rejection or a deferral tells the other side. */
 enum cause {
-    CAUSE_UNPROVEN,   /* a bounce that shows nothing of a message of ours: verify.text */
-    CAUSE_NO_ANSWER,  /* the same of what does not look like an answer at all */
-    CAUSE_UNKNOWN_ID, /* the same of a receipt or the like that names a Message-ID */
-    CAUSE_EXPIRED,    /* a bounce to an expired tag */
-    CAUSE_CLASS,      /* verify.class says so */
-    CAUSE_UNVERIFIED, /* what could prove the bounce cannot be asked just now */
-    CAUSE_FORGED_TAG, /* ordinary mail to a tag that we did not make */
-    CAUSE_GUESSING,   /* a bounce that tries several tags */
-    CAUSE_GUESSED_AT, /* a bounce to an address for which many tags have been tried */
+    CAUSE_UNPROVEN,      /* a bounce that shows nothing of a message of ours: verify.text */
+    CAUSE_NO_ANSWER,     /* the same of what does not look like an answer at all */
+    CAUSE_UNKNOWN_ID,    /* the same of a receipt or the like that names a Message-ID */
+    CAUSE_EXPIRED,       /* a bounce to an expired tag */
+    CAUSE_CLASS,         /* verify.class says so */
+    CAUSE_UNVERIFIED,    /* what could prove the bounce cannot be asked just now */
+    CAUSE_FORGED_TAG,    /* ordinary mail to a tag that we did not make */
+    CAUSE_FORGED_SENDER, /* a sender with a tag that we did not make */
+    CAUSE_GUESSING,      /* a bounce that tries several tags */
+    CAUSE_GUESSED_AT,    /* a bounce to an address for which many tags have been tried */
     CAUSE_COUNT
 };
 

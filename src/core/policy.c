@@ -282,41 +282,14 @@ static enum rule_answer rule_action(const struct question *q)
     return decide_auto(q);
 }
 
-/* A tag that none of our keys made, in the form that the MTA's map takes off. The map makes every
- * such address look existing, and hides the plain address from the MTA's own tables. */
-static bool is_unauthentic(const struct question *q)
-{
-    const struct tag_check *check = &q->recipient->check;
-    bool unauthentic = check->result == RESULT_BAD_SIGNATURE || check->result == RESULT_UNKNOWN_KEY;
-    return unauthentic && check->syntax == TAG_PREFIX;
-}
-
-/* The time of `auto` is not over, whatever the domain's action is. A domain that does not sign has
- * nothing to wait for; nor has one whose tags have not come back yet: a tag that no key of ours
- * made is forged either way. */
-static bool domain_waits(const struct question *q)
-{
-    switch (q->recipient->auto_state) {
-    case AUTO_NEVER_SIGNED:
-    case AUTO_WAITING:
-    case AUTO_RELAYED:
-    case AUTO_CLOCK:
-        return true;
-    case AUTO_ENFORCES:
-    case AUTO_NOT_SIGNING:
-    case AUTO_NO_TAG:
-        break;
-    }
-    return false;
-}
-
-/* By verify.forged. While verification is paused a rejection is deferred: accepted, mail for an
- * unknown user would be bounced. */
+/* By verify.forged: `auto` goes by the domain's time alone, since a tag that no key of ours made is
+ * forged whatever the domain's action is. While verification is paused a rejection is deferred:
+ * accepted, mail for an unknown user would be bounced. */
 static enum rule_answer decide_forged(const struct question *q)
 {
     enum action action = q->rules->forged;
     if (action == ACTION_AUTO) {
-        bool later = domain_waits(q) && !q->message->logged_in;
+        bool later = auto_state_waits(q->recipient->auto_state) && !q->message->logged_in;
         action = later ? ACTION_TEMPFAIL : ACTION_REJECT;
     }
     q->verdict->cause = CAUSE_FORGED_TAG;
@@ -330,7 +303,8 @@ static enum rule_answer decide_forged(const struct question *q)
 /* The MTA would return what it cannot deliver to the sender, if there is one. */
 static enum rule_answer rule_unauthentic(const struct question *q)
 {
-    return q->message->has_sender && is_unauthentic(q) ? decide_forged(q) : RULE_PASSES;
+    return q->message->has_sender && tag_is_unauthentic(&q->recipient->check) ? decide_forged(q)
+                                                                              : RULE_PASSES;
 }
 
 /* The order is the contract; first match decides. */
@@ -447,13 +421,37 @@ static enum policy_state judge_bounce(const struct question *q, enum fact *need)
  * send a bounce: a local process alone is spared, since the MTA could not reject its mail. */
 static void judge_ordinary(const struct question *q)
 {
-    if (is_unauthentic(q) && !q->message->local) {
+    if (tag_is_unauthentic(&q->recipient->check) && !q->message->local) {
         q->verdict->rule = "tag-unauthentic";
         decide_forged(q);
         return;
     }
     q->verdict->rule = q->recipient->check.result == RESULT_VALID ? "tag" : "ordinary";
     decide(q, ACTION_ACCEPT, NULL);
+}
+
+/* A message that would be kept, but whose sender bears a tag that we did not make. While that
+ * domain waits its own tags may be by keys of others. */
+static void judge_sender(const struct message_facts *message, struct verdict *out)
+{
+    bool applies = message->forged_sender != ACTION_ACCEPT && action_keeps(out->action);
+    if (!applies || (message->sender_waits && out->action > ACTION_LOG)) {
+        return;
+    }
+    out->action = message->sender_waits ? ACTION_LOG : message->forged_sender;
+    out->would = message->forged_sender;
+    out->rule = "sender-tag-unauthentic";
+    out->entry = NULL;
+    out->cause = CAUSE_FORGED_SENDER;
+}
+
+static void apply_pause(const struct message_facts *message, struct verdict *out)
+{
+    bool deferred = out->cause == CAUSE_FORGED_TAG && out->action == ACTION_TEMPFAIL;
+    if (message->paused && out->action > ACTION_LOG && !deferred) {
+        out->action = ACTION_LOG;
+        out->rule = "pause";
+    }
 }
 
 enum policy_state policy_next(const struct rules *rules, const struct message_facts *message,
@@ -468,10 +466,16 @@ enum policy_state policy_next(const struct rules *rules, const struct message_fa
     } else {
         judge_ordinary(&question);
     }
-    bool deferred = out->cause == CAUSE_FORGED_TAG && out->action == ACTION_TEMPFAIL;
-    if (state == POLICY_DECIDED && message->paused && out->action > ACTION_LOG && !deferred) {
-        out->action = ACTION_LOG;
-        out->rule = "pause";
+    if (state == POLICY_DECIDED) {
+        judge_sender(message, out);
+        apply_pause(message, out);
     }
     return state;
+}
+
+void policy_not_ours(const struct message_facts *message, struct verdict *out)
+{
+    *out = (struct verdict){.action = ACTION_ACCEPT, .would = ACTION_ACCEPT, .rule = "not-ours"};
+    judge_sender(message, out);
+    apply_pause(message, out);
 }

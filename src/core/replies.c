@@ -8,8 +8,8 @@
 
 #include "transaction_parts.h"
 
-/* Where an entry has %s, it is the plain address, the answers of the class, or how many days we
- * know what we sent. */
+/* Where an entry has %s, it is the plain address, the answers of the class, the sender, or how many
+ * days we know what we sent. */
 static const struct {
     const char *permanent; /* enhanced code of a rejection (RFC 3463) */
     const char *temporary; /* of a deferral */
@@ -48,6 +48,9 @@ static const struct {
          "<%s> instead",
          "this address carries a signature that this site does not know yet; write "
          "to <%s> or try again later"},
+    [CAUSE_FORGED_SENDER] =
+        {"5.1.0", "4.1.0", "the sender <%s> carries a signature that this site does not know",
+         "the sender <%s> carries a signature that this site does not know; try again later"},
 };
 
 static const char *const class_answers[BOUNCE_CLASS_COUNT] = {
@@ -79,6 +82,26 @@ static void fill_in(char *out, size_t size, const char *text, const char *word)
     }
 }
 
+/* What stands for %s. */
+static void find_word(const struct transaction *t, const struct recipient *r, char *out,
+                      size_t size)
+{
+    switch (r->verdict.cause) {
+    case CAUSE_CLASS:
+        snprintf(out, size, "%s", class_answers[t->facts.class]);
+        break;
+    case CAUSE_UNKNOWN_ID:
+        snprintf(out, size, "%u", t->snapshot->settings->evidence.retain_days);
+        break;
+    case CAUSE_FORGED_SENDER:
+        reply_put_printable(out, size, t->sender_text);
+        break;
+    default:
+        reply_put_printable(out, size, r->restored != NULL ? r->restored : "");
+        break;
+    }
+}
+
 void reply_refuse(const struct transaction *t, const struct recipient *r, enum reply_kind kind,
                   struct reply *reply)
 {
@@ -87,12 +110,7 @@ void reply_refuse(const struct transaction *t, const struct recipient *r, enum r
     const char *text =
         later && texts[cause].deferral != NULL ? texts[cause].deferral : texts[cause].rejection;
     char word[ADDRESS_MAX + 1];
-    reply_put_printable(word, sizeof word, r->restored);
-    if (cause == CAUSE_CLASS) {
-        snprintf(word, sizeof word, "%s", class_answers[t->facts.class]);
-    } else if (cause == CAUSE_UNKNOWN_ID) {
-        snprintf(word, sizeof word, "%u", t->snapshot->settings->evidence.retain_days);
-    }
+    find_word(t, r, word, sizeof word);
     *reply = (struct reply){.kind = kind,
                             .code = later ? "451" : "550",
                             .enhanced = later ? texts[cause].temporary : texts[cause].permanent};

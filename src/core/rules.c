@@ -160,6 +160,22 @@ enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rule
     return state;
 }
 
+bool auto_state_waits(enum auto_state state)
+{
+    switch (state) {
+    case AUTO_NEVER_SIGNED:
+    case AUTO_WAITING:
+    case AUTO_RELAYED:
+    case AUTO_CLOCK:
+        return true;
+    case AUTO_ENFORCES:
+    case AUTO_NOT_SIGNING:
+    case AUTO_NO_TAG:
+        break;
+    }
+    return false;
+}
+
 bool counts_tell_rewriting(uint64_t named, uint64_t known)
 {
     enum { FEWEST = 20, PERCENT = 90 };

@@ -36,6 +36,12 @@ const char *result_name(enum result result)
     return result_names[result];
 }
 
+bool tag_is_unauthentic(const struct tag_check *check)
+{
+    bool wrong = check->result == RESULT_BAD_SIGNATURE || check->result == RESULT_UNKNOWN_KEY;
+    return wrong && check->syntax == TAG_PREFIX;
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

@@ -270,6 +270,31 @@ static enum status look_at_tag(struct transaction *t, struct recipient *r, const
     return facts->check.internal_error ? STATUS_CRYPTO : STATUS_OK;
 }
 
+/* Looks at the sender's tag, where that can be a ground to reject. */
+static enum status look_at_sender(struct transaction *t, const struct ring *ring, time_t now)
+{
+    const struct settings *settings = t->snapshot->settings;
+    struct tag_check check;
+    char *local = NULL;
+    t->facts.forged_sender = ACTION_ACCEPT;
+    if (settings->forged_sender == ACTION_ACCEPT || t->sender_rules == NULL ||
+        t->facts.submission || t->facts.local) {
+        return STATUS_OK;
+    }
+    enum status status =
+        tag_verify(ring, &t->sender, settings->keys.lifetime_days, now, &check, &local);
+    free(local);
+    if (status != STATUS_OK || check.internal_error) {
+        return status != STATUS_OK ? status : STATUS_CRYPTO;
+    }
+    if (tag_is_unauthentic(&check)) {
+        t->facts.forged_sender = settings->forged_sender;
+        t->facts.sender_waits =
+            auto_state_waits(snapshot_auto(t->snapshot, t->sender_rules, now, NULL));
+    }
+    return STATUS_OK;
+}
+
 static enum status name_recipient(struct recipient *r)
 {
     return outgoing_answer_names(r->local, recipient_domain(r), &r->names);
@@ -515,6 +540,9 @@ void transaction_rcpt(struct transaction *t, const char *recipient, const char *
                       const char *const *arguments, time_t now)
 {
     struct recipient *r = t->failed ? NULL : recipient_add(t);
+    if (t->count == 1 && look_at_sender(t, t->ring, now) != STATUS_OK) {
+        t->failed = true;
+    }
     if (r == NULL || recipient_fill(t, r, recipient, resolved, arguments, now) != STATUS_OK) {
         t->failed = true;
     }
@@ -565,7 +593,8 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
         d->proves_relay = t->facts.relay_unproven;
     }
     d->generation = r->generation;
-    d->debug = d->result == RESULT_NOT_OURS || (!d->bounce && d->result == RESULT_MISSING);
+    bool plain = d->result == RESULT_NOT_OURS || (!d->bounce && d->result == RESULT_MISSING);
+    d->debug = plain && d->verdict.would == ACTION_ACCEPT;
     d->from_mail_server = t->facts.mail_server != NULL;
     d->opens = d->bounce && !d->debug && !t->opened;
     t->opened = t->opened || d->opens;
@@ -637,14 +666,18 @@ static void count_alike(struct transaction *t, size_t first)
 static enum policy_state judge(struct transaction *t, struct recipient *r, enum fact *need)
 {
     if (r->rules == NULL) {
-        r->verdict =
-            (struct verdict){.action = ACTION_ACCEPT, .would = ACTION_ACCEPT, .rule = "not-ours"};
+        policy_not_ours(&t->facts, &r->verdict);
         r->judged = true;
         return POLICY_DECIDED;
     }
     enum policy_state state = policy_next(r->rules, &t->facts, &r->facts, need, &r->verdict);
     r->judged = state == POLICY_DECIDED;
     return state;
+}
+
+static bool is_sender_forged(const struct transaction *t)
+{
+    return t->facts.forged_sender != ACTION_ACCEPT;
 }
 
 bool transaction_judges_at_rcpt(const struct transaction *t)
@@ -654,7 +687,7 @@ bool transaction_judges_at_rcpt(const struct transaction *t)
     }
     const struct recipient *r = &t->recipients[t->count - 1];
     bool at_once = t->snapshot->settings->reject_at_rcpt || (r->odd && !t->facts.bounce);
-    return at_once && r->rules != NULL;
+    return at_once && (r->rules != NULL || is_sender_forged(t));
 }
 
 /* Known from the start, since a bounce to an address under guessing has to be read. */
@@ -713,6 +746,9 @@ static bool is_doubtful(const struct transaction *t, const struct recipient *r)
 
 bool transaction_doubtful(const struct transaction *t)
 {
+    if (is_sender_forged(t)) {
+        return true;
+    }
     for (size_t i = 0; i < t->count; i++) {
         if (is_doubtful(t, &t->recipients[i])) {
             return true;
@@ -723,10 +759,15 @@ bool transaction_doubtful(const struct transaction *t)
 
 void transaction_renew(struct transaction *t, const struct ring *ring, time_t now)
 {
+    bool by_sender = is_sender_forged(t);
     t->ring = ring;
     t->settled = 0;
+    if (by_sender && look_at_sender(t, ring, now) != STATUS_OK) {
+        t->failed = true;
+    }
     for (size_t i = 0; i < t->count; i++) {
         struct recipient *r = &t->recipients[i];
+        r->judged = r->judged && (r->refused || !by_sender);
         if (!is_doubtful(t, r)) {
             continue;
         }
@@ -756,7 +797,7 @@ static bool needs_content(const struct message_facts *facts, const struct recipi
 
 unsigned transaction_wants(const struct transaction *t)
 {
-    unsigned wants = t->failed || is_to_be_signed(t) ? WANT_END : 0;
+    unsigned wants = t->failed || is_to_be_signed(t) || is_sender_forged(t) ? WANT_END : 0;
     struct message_facts facts = t->facts;
     facts.guesses = guesses(t);
     wants |= transaction_goes_out(t) ? WANT_HEADERS | WANT_END : 0;

@@ -249,7 +249,17 @@ static void print_rules(const struct explanation *e, const struct explain_recipi
     }
 }
 
-/* For ordinary mail there is one question. */
+/* The sender alone can be a ground not to accept. */
+static void print_not_ours(const struct explain_recipient *r)
+{
+    puts("  not judged: its domain is not in `domains`");
+    if (r->decision->verdict.would != ACTION_ACCEPT) {
+        fputs("  ", stdout);
+        print_verdict(&r->decision->verdict);
+    }
+}
+
+/* For ordinary mail there is one question, for its sender and for its recipient. */
 static void print_ordinary(const struct explain_recipient *r)
 {
     printf("  ordinary mail, only a forged tag matters: ");
@@ -287,7 +297,7 @@ static void print_recipient(const struct explanation *e, const struct explain_re
     }
     print_forwarder(d->judged != NULL ? d->judged : d->recipient);
     if (d->rules == NULL) {
-        puts("  not judged: its domain is not in `domains`");
+        print_not_ours(r);
     } else {
         print_domain(e, d->rules);
         if (d->bounce) {

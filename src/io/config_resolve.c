@@ -390,6 +390,7 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
         .retain_days = (unsigned)raw->journal_retain_days,
     };
     settings->add_message_id = raw->add_message_id;
+    settings->forged_sender = (enum action)raw->verify_forged_sender;
     settings->reject_at_rcpt = raw->reject_at_rcpt;
     settings->restore = raw->restore;
     settings->mark_header = take(&raw->mark_header);

@@ -49,6 +49,12 @@ static const struct option_word forged_actions[] = {
     {"auto", ACTION_AUTO},     {"log", ACTION_LOG}, {"tempfail", ACTION_TEMPFAIL},
     {"reject", ACTION_REJECT}, {NULL, 0},
 };
+static const struct option_word sender_actions[] = {
+    {"accept", ACTION_ACCEPT},
+    {"tempfail", ACTION_TEMPFAIL},
+    {"reject", ACTION_REJECT},
+    {NULL, 0},
+};
 static const struct option_word error_actions[] = {
     {"tempfail", ACTION_TEMPFAIL},
     {"accept", ACTION_ACCEPT},
@@ -311,6 +317,7 @@ const struct config_option config_options[] = {
     WORD("verify.action", "\"auto\"", PLACE(verify_action), actions),
     WORD("verify.expired", "\"\"", PLACE(verify_expired), expired_actions),
     WORD("verify.forged", "\"auto\"", PLACE(verify_forged), forged_actions),
+    WORD("verify.forged_sender", "\"accept\"", PLACE(verify_forged_sender), sender_actions),
     WORD("verify.reject_at", "\"eom\"", PLACE(reject_at_rcpt), moments),
     BOOL("verify.restore", "true", PLACE(restore)),
     TEXT("verify.mark_header", "\"X-Batv-Result\"", PLACE(mark_header), check_header,

@@ -69,6 +69,7 @@ struct raw_config {
     int verify_action;
     int verify_expired;
     int verify_forged;
+    int verify_forged_sender;
     int reject_at_rcpt;
     bool restore;
     char *mark_header;

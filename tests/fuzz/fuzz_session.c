@@ -9,6 +9,8 @@
  *   refuses nothing but what would make the MTA bounce.
  * - Mail to a tag that no key made goes by verify.forged: ordinary mail always, a bounce with a
  *   sender unless something accepts it.
+ * - A sender with a tag that no key made is rejected where verify.forged_sender says so, and is the
+ *   only ground that counts for every recipient.
  * - Changes come at the end of a message only, and only where it is accepted; deletions before
  *   additions, no mailbox is added twice or beside itself, none is lost.
  * - Each recipient is decided once; no decision names another message's sender or recipient; and a
@@ -74,6 +76,7 @@ struct message {
     bool open;
     bool authenticated;
     bool has_sender; /* for sure */
+    bool by_sender;  /* it is rejected or deferred for its sender's tag */
     struct version *version;
     char *sender;
     struct recipient recipients[RECIPIENTS];
@@ -363,6 +366,48 @@ static bool is_wrong(enum result result)
     return result == RESULT_BAD_SIGNATURE || result == RESULT_UNKNOWN_KEY;
 }
 
+/* In how many of the rings the sender has a prefix tag of ours that none of their keys made. */
+static unsigned rings_against_sender(const struct message *m)
+{
+    const struct settings *settings = snapshot_of(m)->settings;
+    struct address address;
+    unsigned count = 0;
+    require(address_parse(m->sender, &address) == STATUS_OK);
+    for (size_t i = 0; i < SITE_RINGS && settings_rules(settings, address.ascii) != NULL; i++) {
+        struct tag_check check;
+        char *local = NULL;
+        require(tag_verify(site_ring(i), &address, settings->keys.lifetime_days, site.state.now,
+                           &check, &local) == STATUS_OK);
+        count += check.syntax == TAG_PREFIX && is_wrong(check.result);
+        free(local);
+    }
+    address_free(&address);
+    return count;
+}
+
+/* Where the sender is not what one sees in it nothing is known. */
+static bool may_reject_sender(const struct message *m)
+{
+    bool allowed = snapshot_of(m)->settings->forged_sender != ACTION_ACCEPT &&
+                   !now_heard->who->local && !m->authenticated && !now_heard->who->inside;
+    return allowed && (!m->has_sender || rings_against_sender(m) > 0);
+}
+
+/* Neither the wait nor a pause holds it back, and no newer ring will know the tag. */
+static bool must_reject_sender(const struct message *m)
+{
+    const struct snapshot *snapshot = snapshot_of(m);
+    struct address address;
+    if (!m->has_sender || snapshot->paused || !may_reject_sender(m) ||
+        rings_against_sender(m) < SITE_RINGS) {
+        return false;
+    }
+    require(address_parse(m->sender, &address) == STATUS_OK);
+    const struct rules *rules = settings_rules(snapshot->settings, address.ascii);
+    address_free(&address);
+    return !auto_state_waits(snapshot_auto(snapshot, rules, site.state.now, NULL));
+}
+
 /* By verify.forged, or kept for a reason that is known. */
 static bool is_judged_as_forged(const struct message *m, const struct decision *d)
 {
@@ -390,9 +435,17 @@ static void verified(struct message *m, const struct decision *d)
     m->guesses = m->guesses || d->verdict.cause == CAUSE_GUESSING;
     m->sticks = m->sticks || (d->verdict.action == ACTION_REJECT && may_stick(d->recipient));
     require(!r->sure || (d->result == RESULT_NOT_OURS) == !r->ours);
+    bool by_sender = d->verdict.cause == CAUSE_FORGED_SENDER;
+    m->by_sender = m->by_sender || (by_sender && !action_keeps(d->verdict.action));
+    require(!by_sender || may_reject_sender(m));
+    require(!must_reject_sender(m) || !action_keeps(d->verdict.action));
     if (r->sure && r->ours && r->result == RESULT_VALID) {
         require(d->result == RESULT_VALID);
-        require(d->verdict.action == ACTION_ACCEPT || d->verdict.cause == CAUSE_GUESSING);
+        require(d->verdict.action == ACTION_ACCEPT || d->verdict.cause == CAUSE_GUESSING ||
+                by_sender);
+    }
+    if (by_sender) {
+        return;
     }
     require(!r->unavailable || d->verdict.action <= ACTION_TEMPFAIL);
     bool forged = r->prefix && is_wrong(d->result);
@@ -635,8 +688,8 @@ static void check_answer(const struct smfi_str *ctx, const struct recipient *onl
         valid = valid && good;
         one_valid = one_valid || good;
     }
-    require(!valid || !refused || m->guesses);
-    require(!one_valid || m->guesses || m->sticks || status == SMFIS_ACCEPT ||
+    require(!valid || !refused || m->guesses || m->by_sender);
+    require(!one_valid || m->guesses || m->sticks || m->by_sender || status == SMFIS_ACCEPT ||
             status == SMFIS_TEMPFAIL || status == SMFIS_CONTINUE);
 }
 

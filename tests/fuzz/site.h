@@ -203,7 +203,10 @@ static inline void site_configure(size_t config, struct input *input)
     struct settings *settings = site_settings(config);
     unsigned bits = take_number(input);
     unsigned choice = take_number(input);
+    static const enum action senders[] = {ACTION_ACCEPT, ACTION_ACCEPT, ACTION_TEMPFAIL,
+                                          ACTION_REJECT};
     settings->reject_at_rcpt = (bits & 1) != 0;
+    settings->forged_sender = senders[bits >> 14 & 3];
     settings->restore = (bits & 2) == 0;
     settings->exclude_authenticated = (bits & 4) == 0;
     settings->exclude_mail_servers = (bits & 8) == 0;

@@ -14,13 +14,14 @@ ALICE = "alice@example.com"
 ALL = "all@example.com"                   # closed by a table of Postfix's
 MADE_UP = "prvs=0000aaaaaa="
 VICTIM = "mailer-daemon@victim.test"
+ONE_KEY = {"keys": {"rotate_days": 0}}    # a newer one would be from the future, once time goes back
 NOON = int(time.time()) // DAY * DAY + DAY // 2
 
 
 @pytest.fixture(scope="module")
 def whole_site():
     closed = "check_recipient_access inline:{all@example.com=reject}"
-    with Site({"verify": {"action": "auto", "forged": "auto"}}, fake_time=True,
+    with Site({"verify": {"action": "auto", "forged": "auto"}, **ONE_KEY}, fake_time=True,
               mailboxes=(ALICE, ALL), main={"smtpd_recipient_restrictions": closed}) as site:
         site.batvd.kill9()
         site.batvd.set_clock(NOON)
@@ -31,9 +32,7 @@ def whole_site():
 @pytest.fixture
 def site(whole_site):
     """Its domain has signed for a day."""
-    if not whole_site.batvd.running:
-        whole_site.batvd.start()
-    whole_site.tagged()
+    sign(whole_site)
     yield whole_site
     whole_site.ctl("resume")
     whole_site.reset()
@@ -42,11 +41,18 @@ def site(whole_site):
 @pytest.fixture
 def old_site(whole_site):
     """The same after the time of `auto`, whether or not a tag has come back."""
-    whole_site.tagged()
+    sign(whole_site)
     after(whole_site, 8)
     yield whole_site
     whole_site.reset()
     after(whole_site, 0)
+
+
+def sign(site):
+    """A message, of which the ring knows that the domain signs."""
+    site.tagged()
+    util.wait_for(lambda: "domain example.com " in (site.batvd.state / "keyring").read_text("ascii"),
+                  5, "the first signed message in the ring")
 
 
 def after(site, days):
@@ -118,6 +124,95 @@ def test_mail_by_sendmail_is_never_rejected(old_site):
     """It could not be: it would stay in the queue."""
     subject = old_site.postfix.sendmail(MADE_UP + ALICE, sender=ALICE)
     old_site.postfix.wait_one(ALICE, subject)
+
+
+# -- senders --------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def strict_site():
+    """Postfix rejects senders that it does not know."""
+    with Site({"verify": {"action": "auto", "forged_sender": "reject"}, **ONE_KEY}, fake_time=True,
+              main={"smtpd_reject_unlisted_sender": "yes"}) as site:
+        site.batvd.kill9()
+        site.batvd.set_clock(NOON)
+        site.batvd.start()
+        sign(site)
+        after(site, 8)
+        yield site
+        site.reset()
+
+
+@pytest.fixture
+def strict(strict_site):
+    yield strict_site
+    strict_site.reset()
+
+
+NOBODY = "nosuchuser@example.com"
+
+
+def test_postfix_knows_a_made_up_sender(strict):
+    sent = strict.receive(NOBODY, ALICE)
+    assert (sent.stage, sent.code) == ("rcpt", 550), sent
+    strict.use({"verify": {"forged_sender": "accept"}})
+    sent = strict.receive(MADE_UP + NOBODY, ALICE)
+    assert strict.assert_delivered(sent, ALICE).return_path == MADE_UP + NOBODY
+
+
+@pytest.mark.parametrize("where", ["eom", "rcpt"])
+@pytest.mark.parametrize("rcpts", [ALICE, "somebody@elsewhere.test", [ALICE, "bob@example.com"]],
+                         ids=["alice", "not ours", "two"])
+def test_a_made_up_sender_is_rejected(strict, rcpts, where):
+    strict.use({"verify": {"reject_at": where}})
+    xclient = {"ADDR": "127.0.0.2", "NAME": "gw.example.com"} if "elsewhere" in rcpts else None
+    if xclient:        # a relay may send on to others
+        strict.use({"relays": ["127.0.0.2"], "verify": {"reject_at": where}})
+    mark = strict.batvd.mark()
+    sent = strict.receive(MADE_UP + NOBODY, rcpts, **({"xclient": xclient} if xclient else {}))
+    assert (sent.stage, sent.code) == ("end" if where == "eom" else "rcpt", 550), sent
+    assert sent.text.startswith("5.1.0 the sender <" + MADE_UP + NOBODY), sent
+    entries = strict.batvd.wait_log("verify", since=mark, count=1 if isinstance(rcpts, str) else 2)
+    assert {(e["action"], e["rule"]) for e in entries} == {("reject", "sender-tag-unauthentic")}
+    strict.assert_nothing(sent, ALICE)
+
+
+def test_it_can_be_deferred(strict):
+    strict.use({"verify": {"forged_sender": "tempfail"}})
+    sent = strict.receive(MADE_UP + NOBODY, ALICE)
+    assert (sent.stage, sent.code) == ("end", 451) and sent.text.startswith("4.1.0 "), sent
+
+
+@pytest.mark.parametrize("days", [7, 1, -2, -6])
+def test_a_forwarder_brings_our_tags(strict, days):
+    """Whether or not they have expired."""
+    tagged = strict.batvd.tagged(ALICE, days=days)
+    sent = strict.receive(tagged, "bob@example.com")
+    assert strict.assert_delivered(sent, "bob@example.com").return_path == tagged
+
+
+@pytest.mark.parametrize("who", ["authenticated", "inside"])
+def test_a_submission_with_a_made_up_sender(strict, who):
+    way = strict.submit if who == "authenticated" else strict.submit_inside
+    assert way(MADE_UP + ALICE, "bob@example.com").accepted
+
+
+def test_nothing_is_rejected_while_the_domain_waits(site):
+    site.use({"verify": {"forged_sender": "reject"}})
+    sent, entry = site.judged_mail(MADE_UP + NOBODY, ALICE)
+    site.assert_delivered(sent, ALICE)
+    assert (entry["action"], entry["would"], entry["rule"]) == (
+        "log", "reject", "sender-tag-unauthentic")
+
+
+def test_explain_shows_it(strict):
+    args = ("explain", "--client", "192.0.2.9", "--from", MADE_UP + NOBODY, "--rcpt", ALICE,
+            "--rcpt", "x@other.test")
+    found = strict.ctl(*args, json=True, rc=1)
+    assert [(one["action"], one["rule"]) for one in found] == 2 * [
+        ("reject", "sender-tag-unauthentic")]
+    text = strict.ctl(*args, rc=1).out
+    assert text.count("reject by sender-tag-unauthentic") == 2
+    assert "550 5.1.0 the sender" in text
 
 
 # -- bounces --------------------------------------------------------------------------------------

@@ -444,6 +444,49 @@ START_TEST(test_exclusions_are_for_bounces)
 }
 END_TEST
 
+/* ----------------------------------------------------- a tag as a sender */
+
+/* A sender with a tag that we did not make is a ground for what keeps no message; while its domain
+ * waits that is only logged. What is done for other reasons is done for these. */
+START_TEST(test_sender)
+{
+    static const enum action actions[] = {ACTION_ACCEPT, ACTION_TEMPFAIL, ACTION_REJECT};
+    for (size_t n = 0; n < COUNT_OF(actions) * COLUMNS * 8; n++) {
+        struct facts facts = facts_make();
+        size_t c = n / 8 % COLUMNS;
+        enum action action = actions[n / 8 / COLUMNS];
+        facts.message.bounce = (n & 1) != 0;
+        facts.message.sender_waits = (n & 2) != 0;
+        facts.message.paused = (n & 4) != 0;
+        facts.rules.action = columns[c].action;
+        facts.recipient.auto_state = columns[c].state;
+        set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
+        unsigned asked;
+        struct facts copy = facts;
+        struct verdict plain = decide(&copy, NULL, &asked);
+        copy = facts;
+        copy.message.paused = false;
+        enum action unpaused = decide(&copy, NULL, &asked).action;
+        facts.message.forged_sender = action;
+        struct verdict verdict = decide(&facts, NULL, &asked);
+        bool logs = facts.message.sender_waits || facts.message.paused;
+        bool applies = action != ACTION_ACCEPT && unpaused < ACTION_TEMPFAIL &&
+                       (unpaused <= ACTION_LOG || !facts.message.sender_waits);
+        if (plain.cause == CAUSE_FORGED_TAG || !applies) {
+            ck_assert_str_eq(verdict.rule, plain.rule);
+            ck_assert_int_eq(verdict.action, plain.action);
+            continue;
+        }
+        ck_assert_int_eq(verdict.action, logs ? ACTION_LOG : action);
+        ck_assert_int_eq(verdict.would, action);
+        ck_assert_int_eq(verdict.cause, CAUSE_FORGED_SENDER);
+        ck_assert_str_eq(verdict.rule, facts.message.paused && !facts.message.sender_waits
+                                           ? "pause"
+                                           : "sender-tag-unauthentic");
+    }
+}
+END_TEST
+
 /* ------------------------------------------------------------- exclusions */
 
 static void apply_local(struct facts *facts)
@@ -1544,6 +1587,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_forged_by_the_time_of_auto, 0, (int)COUNT_OF(auto_states));
     tcase_add_loop_test(tcase, test_forged_bounce_with_a_sender, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_forged_bounce_that_cannot_be_read);
+    tcase_add_loop_test(tcase, test_sender, 0, (int)COUNT_OF(bounces));
     tcase_add_test(tcase, test_exclusions_are_for_bounces);
     tcase_add_loop_test(tcase, test_each_rule_by_itself, 0, RULES);
     tcase_add_test(tcase, test_the_first_of_two_rules_decides);

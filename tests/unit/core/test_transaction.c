@@ -2397,6 +2397,219 @@ START_TEST(test_ordinary)
 }
 END_TEST
 
+/* -------------------------------------------------------- a tag as a sender */
+
+static void sender_rejects(struct site *site)
+{
+    site->settings->forged_sender = ACTION_REJECT;
+}
+
+static void sender_defers(struct site *site)
+{
+    site->settings->forged_sender = ACTION_TEMPFAIL;
+}
+
+static void sender_rejects_at_rcpt(struct site *site)
+{
+    sender_rejects(site);
+    site->settings->reject_at_rcpt = true;
+}
+
+static void sender_rejects_paused(struct site *site)
+{
+    sender_rejects(site);
+    site->snapshot.paused = true;
+}
+
+static void sender_rejects_and_renews(struct site *site)
+{
+    sender_rejects(site);
+    site->renews = true;
+}
+
+static void sender_rejects_at_rcpt_and_renews(struct site *site)
+{
+    sender_rejects_at_rcpt(site);
+    site->renews = true;
+}
+
+static void sender_rejects_relays_local(struct site *site)
+{
+    sender_rejects(site);
+    site->settings->relays_local = true;
+}
+
+#define BAD_ALICE "{bad " ALICE "}"
+#define FROM_BAD(rcpt, rest)                                                                       \
+    "verify client=" OUT " from=<" BAD_ALICE "> rcpt=<" rcpt "> result=" rest "\n"
+#define NO_SUCH_SENDER                                                                             \
+    "reject 550 5.1.0 the sender <" BAD_ALICE "> carries a signature that this site does not "     \
+    "know\n"
+
+/* clang-format off */
+static const struct conversation senders[] = {
+    {.name = "by default it does not matter", .who = OUTSIDE, .sender = "<" BAD_ALICE ">",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         "debug " FROM_BAD(ALICE, "missing action=accept rule=ordinary")
+         NO_SUBMISSION(BAD_ALICE)},
+    {.name = "rejected, for every recipient", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<" BAD_ALICE ">",
+     .recipients = {"<" ALICE ">", "<{0 carol@example.com}>", "<" BOB ">"},
+     .expected =
+         "wants end\n"
+         NO_SUCH_SENDER
+         FROM_BAD(ALICE, "missing action=reject rule=sender-tag-unauthentic")
+         FROM_BAD("{0 carol@example.com}", "valid action=reject rule=sender-tag-unauthentic")
+         FROM_BAD(BOB, "not-ours action=reject rule=sender-tag-unauthentic")},
+    {.name = "deferred", .who = OUTSIDE, .prepare = sender_defers, .sender = "<" BAD_ALICE ">",
+     .recipients = {"<" ALICE ">"},
+     .expected =
+         "wants end\n"
+         "tempfail 451 4.1.0 the sender <" BAD_ALICE "> carries a signature that this site does "
+         "not know; try again later\n"
+         FROM_BAD(ALICE, "missing action=tempfail rule=sender-tag-unauthentic")},
+    {.name = "at RCPT", .who = OUTSIDE, .prepare = sender_rejects_at_rcpt,
+     .sender = "<" BAD_ALICE ">", .recipients = {"<" ALICE ">", "<" BOB ">"},
+     .expected =
+         "rcpt " NO_SUCH_SENDER
+         "rcpt " NO_SUCH_SENDER
+         "wants end\n"
+         "accept\n"
+         FROM_BAD(ALICE, "missing action=reject rule=sender-tag-unauthentic")
+         FROM_BAD(BOB, "not-ours action=reject rule=sender-tag-unauthentic")
+         NO_SUBMISSION(BAD_ALICE)},
+    {.name = "a key that nobody has", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<prvs=0785a1b2c3=" ALICE ">", .recipients = {"<" BOB ">"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.0 the sender <prvs=0785a1b2c3=" ALICE "> carries a signature that this "
+         "site does not know\n"
+         "verify client=" OUT " from=<prvs=0785a1b2c3=" ALICE "> rcpt=<" BOB "> result=not-ours "
+         "action=reject rule=sender-tag-unauthentic\n"},
+    {.name = "by a relay", .who = RELAY, .prepare = sender_rejects, .sender = "<" BAD_ALICE ">",
+     .recipients = {"<" BOB ">"},
+     .expected =
+         "wants end\n"
+         NO_SUCH_SENDER
+         "verify client=gateway.partner.test[10.9.9.9] from=<" BAD_ALICE "> rcpt=<" BOB
+         "> result=not-ours action=reject rule=sender-tag-unauthentic\n"},
+    {.name = "of a domain that waits", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<{bad a@example.net}>", .recipients = {"<" ALICE ">"},
+     .expected =
+         "wants end\n"
+         "accept\n"
+         "verify client=" OUT " from=<{bad a@example.net}> rcpt=<" ALICE
+         "> result=missing action=log would=reject rule=sender-tag-unauthentic\n"
+         NO_SUBMISSION("{bad a@example.net}")},
+    {.name = "of a domain that waits, to a forged tag", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<{bad a@example.net}>", .recipients = {"<" BAD_ALICE ">"},
+     .expected =
+         "wants end\n"
+         "reject 550 5.1.1 " WRITE_TO(ALICE)
+         "verify client=" OUT " from=<{bad a@example.net}> rcpt=<" BAD_ALICE
+         "> result=bad-signature action=reject rule=tag-unauthentic\n"},
+    {.name = "while verification is paused", .who = OUTSIDE, .prepare = sender_rejects_paused,
+     .sender = "<" BAD_ALICE ">", .recipients = {"<" ALICE ">"},
+     .expected =
+         "wants end\n"
+         "accept\n"
+         FROM_BAD(ALICE, "missing action=log would=reject rule=pause")
+         NO_SUBMISSION(BAD_ALICE)},
+    {.name = "a valid tag", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<{0 " ALICE "}>", .recipients = {"<" BOB ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         NOT_OURS(OUT, "{0 " ALICE "}", BOB)
+         NO_SUBMISSION("{0 " ALICE "}")},
+    {.name = "an expired tag", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<{-9 " ALICE "}>", .recipients = {"<" BOB ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         NOT_OURS(OUT, "{-9 " ALICE "}", BOB)
+         NO_SUBMISSION("{-9 " ALICE "}")},
+    {.name = "no tag", .who = OUTSIDE, .prepare = sender_rejects, .sender = "<" ALICE ">",
+     .recipients = {"<" BOB ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         NOT_OURS(OUT, ALICE, BOB)
+         NO_SUBMISSION(ALICE)
+         "relayed-unsigned client=" OUT " from=<" ALICE "> rcpt=<" BOB ">\n"},
+    {.name = "a tag in subaddress syntax", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<{bad +" ALICE "}>", .recipients = {"<" BOB ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         NOT_OURS(OUT, "{bad +" ALICE "}", BOB)
+         NO_SUBMISSION("{bad +" ALICE "}")},
+    {.name = "somebody else's tag", .who = OUTSIDE, .prepare = sender_rejects,
+     .sender = "<prvs=0785a1b2c3=" BOB ">", .recipients = {"<" ALICE ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         "debug verify client=" OUT " from=<prvs=0785a1b2c3=" BOB "> rcpt=<" ALICE
+         "> result=missing action=accept rule=ordinary\n"},
+    {.name = "a submission", .who = INSIDE, .prepare = sender_rejects, .sender = "<" BAD_ALICE ">",
+     .recipients = {"<" BOB ">"},
+     .expected =
+         "wants headers, end\n"
+         "accept\n"
+         NOT_OURS(IN, BAD_ALICE, BOB)
+         "sign-skip from=<" BAD_ALICE "> reason=already-tagged\n"},
+    {.name = "authenticated", .who = OUTSIDE, .user = "alice", .prepare = sender_rejects,
+     .sender = "<" BAD_ALICE ">", .recipients = {"<" BOB ">"},
+     .expected =
+         "wants end\n"
+         "accept\n"
+         NOT_OURS(OUT, BAD_ALICE, BOB)
+         "sign-skip from=<" BAD_ALICE "> reason=already-tagged\n"},
+    {.name = "a local process that hands in what others wrote", .who = LOCAL,
+     .prepare = sender_rejects_relays_local, .sender = BAD_ALICE, .recipients = {BOB},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         NOT_OURS("localhost[127.0.0.1]", BAD_ALICE, BOB)
+         NO_SUBMISSION(BAD_ALICE)},
+    {.name = "a newer ring knows it", .who = OUTSIDE, .prepare = sender_rejects_and_renews,
+     .sender = "<{next " ALICE "}>", .recipients = {"<" BOB ">"},
+     .expected =
+         "wants end\n"
+         "accept\n"
+         NOT_OURS(OUT, "{next " ALICE "}", BOB)
+         NO_SUBMISSION("{next " ALICE "}")},
+    {.name = "a newer ring knows it, at RCPT", .who = OUTSIDE,
+     .prepare = sender_rejects_at_rcpt_and_renews, .sender = "<{next " ALICE "}>",
+     .recipients = {"<" BOB ">", "<" ALICE ">"},
+     .expected =
+         "wants nothing\n"
+         "accept\n"
+         NOT_OURS(OUT, "{next " ALICE "}", BOB)
+         "debug verify client=" OUT " from=<{next " ALICE "}> rcpt=<" ALICE
+         "> result=missing action=accept rule=ordinary\n"
+         NO_SUBMISSION("{next " ALICE "}")},
+    {.name = "a bounce by our mailer-daemon that proves itself", .who = OUTSIDE,
+     .prepare = sender_rejects, .sender = "<{bad mailer-daemon@example.com}>",
+     .recipients = {"<{0 " ALICE "}>"},
+     .expected =
+         HEADERS
+         "reject 550 5.1.0 the sender <{bad mailer-daemon@example.com}> carries a signature that "
+         "this site does not know\n"
+         "verify client=" OUT " from=<{bad mailer-daemon@example.com}> rcpt=<{0 " ALICE
+         "}> result=valid action=reject rule=sender-tag-unauthentic\n"},
+};
+/* clang-format on */
+
+START_TEST(test_senders)
+{
+    check_conversation(&senders[_i]);
+}
+END_TEST
+
 /* ---------------------------------------------------------- judged at RCPT */
 
 /* clang-format off */
@@ -3601,6 +3814,7 @@ int main(void)
     add_table(suite, "grounds without tags", test_grounds, COUNT_OF(grounds));
     add_table(suite, "what is asked about", test_asked, COUNT_OF(asked_about));
     add_table(suite, "ordinary mail", test_ordinary, COUNT_OF(ordinary));
+    add_table(suite, "senders", test_senders, COUNT_OF(senders));
     add_table(suite, "judged at RCPT", test_at_rcpt, COUNT_OF(at_rcpt));
     add_table(suite, "a newer ring", test_newer_ring, COUNT_OF(newer));
     add_table(suite, "doubts", test_doubtful, COUNT_OF(doubts));

@@ -181,6 +181,7 @@ static void check_defaults(void)
     ck_assert_uint_eq(settings->keys.lifetime_days, 7);
     ck_assert_uint_eq(settings->keys.publish_seconds, 0);
     ck_assert_int_eq(settings->keys.algorithm, ALGORITHM_HMAC_SHA256);
+    ck_assert_int_eq(settings->forged_sender, ACTION_ACCEPT);
     ck_assert(!settings->reject_at_rcpt);
     ck_assert(settings->restore);
     ck_assert_str_eq(settings->mark_header, "X-Batv-Result");
@@ -252,6 +253,7 @@ START_TEST(test_the_simple_settings)
               "        publish_seconds = 300; };\n"
               "sign: { lifetime_days = 10; };\n"
               "verify: { reject_at = \"rcpt\"; restore = FALSE; mark_header = \"X-Back\";\n"
+              "          forged_sender = \"reject\";\n"
               "          text = \"see \" /* joined */ \"https://example.com/\"\n"
               "                 \"batv\"; };\n"
               "exclude: { authenticated = false; mail_servers = false; };");
@@ -262,6 +264,7 @@ START_TEST(test_the_simple_settings)
     ck_assert_uint_eq(settings->keys.publish_seconds, 300);
     ck_assert_uint_eq(settings->keys.lifetime_days, 10);
     ck_assert_int_eq(settings->keys.algorithm, ALGORITHM_HMAC_SHA1);
+    ck_assert_int_eq(settings->forged_sender, ACTION_REJECT);
     ck_assert(settings->reject_at_rcpt);
     ck_assert(!settings->restore);
     ck_assert_str_eq(settings->mark_header, "X-Back");
@@ -635,6 +638,10 @@ static const struct {
      NULL,
      {"conf:1: error: verify.forged: found \"discard\", expected \"auto\", \"log\", \"tempfail\" "
       "or \"reject\""}},
+    {"verify: { forged_sender = \"log\"; };",
+     NULL,
+     {"conf:1: error: verify.forged_sender: found \"log\", expected \"accept\", \"tempfail\" or "
+      "\"reject\""}},
     {"verify: { reject_at = \"data\"; };",
      NULL,
      {"conf:1: error: verify.reject_at: found \"data\", expected \"eom\" or \"rcpt\""}},

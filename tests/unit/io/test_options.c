@@ -323,7 +323,8 @@ START_TEST(test_table)
     free(names);
     names = option_names("verify");
     ck_assert_str_eq(names,
-                     "action, expired, forged, reject_at, restore, mark_header, text, class");
+                     "action, expired, forged, forged_sender, reject_at, restore, mark_header, "
+                     "text, class");
     free(names);
     names = option_names("verify.class");
     ck_assert_str_eq(names, "mdn, calendar, report, autoreply, dsn, other");
