@@ -115,6 +115,10 @@ void check_sender_stripped(struct check *check);
 /* check_header_maps.c: tables of header checks */
 void check_header_maps(struct check *check);
 
+/* check_access.c: Postfix's own tables, which its map hides addresses from */
+void check_recipient_access(struct check *check);
+void check_unlisted_sender(struct check *check);
+
 /* check_handed.c: what comes in again by a host or a program of ours */
 void check_own_names(struct check *check);
 void check_pipe_filters(struct check *check);

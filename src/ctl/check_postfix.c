@@ -252,8 +252,7 @@ static bool is_literal(const char *item)
            strcasecmp(item, "localhost") != 0 && strncasecmp(item, "localhost.", 10) != 0;
 }
 
-/* Also of ".example.com", which is every domain below it. */
-static bool is_ours(struct check *check, const char *name)
+bool check_is_ours(struct check *check, const char *name)
 {
     char *text = mend_text("%s%s", name[0] == '.' ? "batvd-check" : "", name);
     char *ascii = text != NULL ? address_domain_ascii(text) : NULL;
@@ -302,7 +301,7 @@ static void take_domains(struct check *check, const char *parameter, const struc
 {
     for (size_t i = first; i < words->count; i++) {
         const char *name = words->items[i];
-        if (is_literal(name) && !is_among(words, i, name) && !is_ours(check, name)) {
+        if (is_literal(name) && !is_among(words, i, name) && !check_is_ours(check, name)) {
             tell_domain(check, parameter, name);
         }
     }
@@ -355,7 +354,7 @@ void check_origin(struct check *check)
     char *origin = find_origin(check);
     if (origin == NULL || origin[0] == '\0' || settings->rules_count == 0) {
         check_ok(check, "nothing to compare with domains");
-    } else if (is_ours(check, origin)) {
+    } else if (check_is_ours(check, origin)) {
         check_ok(check, "this host sends as root@%s, which is in domains", origin);
     } else {
         check_add(check, CHECK_WARN, mend_config(check, "add \"%s\" to domains,", origin),

@@ -24,6 +24,8 @@ bool listeners_ask_by_themselves(const struct check *check);
 
 /* True where mail goes through a content filter after it has been queued. */
 bool has_content_filter(const struct check *check);
+/* True for a domain of ours; also for ".example.com", which is every domain below it. */
+bool check_is_ours(struct check *check, const char *name);
 
 /* Another item, or with NULL none, in place of one in a list of main.cf. */
 char *mend_item(const struct check *check, const char *parameter, const char *item,

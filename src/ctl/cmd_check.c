@@ -72,6 +72,8 @@ static const struct {
     {"postfix.recipient_delimiter", check_delimiter, POSTFIX, false},
     {"postfix.list_owners", check_list_owners, POSTFIX, false},
     {"postfix.header_checks", check_header_maps, POSTFIX, false},
+    {"postfix.recipient_access", check_recipient_access, POSTFIX, false},
+    {"postfix.unlisted_sender", check_unlisted_sender, POSTFIX, false},
     {"sendmail", check_sendmail, NOTHING, false},
     {"sendmail.filter", check_sendmail_filter, SENDMAIL, false},
     {"sendmail.filter_flags", check_sendmail_flags, SENDMAIL, false},

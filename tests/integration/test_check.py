@@ -160,6 +160,23 @@ def script_filter(site):
                        f"flags=Rq user=nobody argv={script} -f ${{sender}} -- ${{recipient}}\n")
 
 
+def closed(parameter, restrictions, text, main=None, *, table="hash"):
+    """Sets the parameter, with {} for the path of a table of that text."""
+    def make(site):
+        path = site.postfix.file("access", text)
+        if table == "hash":
+            site.postfix.run(f"postmap hash:{path}")
+        site.postfix.write({**(main or {}), parameter: restrictions.format(path)})
+    return make
+
+
+def closed_service(site, restrictions):
+    path = site.postfix.file("access", "all@example.com REJECT\n")
+    site.postfix.run(f"postmap hash:{path}")
+    value = restrictions.format(path, site.map)
+    site.postfix.write(master=submission(f"{{ smtpd_client_restrictions = {value} }}"))
+
+
 def second_instance(site):
     other = site.postfix.folder / "other"
     other.mkdir(exist_ok=True)
@@ -373,6 +390,45 @@ FAULTS = [
               "- - smtpd -o receive_override_options=no_unknown_recipient_checks\n", 1)),
     Fault("backscatter.local_recipient_maps", "warn", "mail.example.org", r"-X local_recipient_maps",
           {"local_recipient_maps": ""}),
+    Fault("postfix.recipient_access", "warn",
+          r"hash:\S+/access \(smtpd_recipient_restrictions in main.cf\).*all@example.com \(REJECT closed\)$",
+          r"check_recipient_access pipemap:\{pcre:\S+,hash:\S+/access\}",
+          make=closed("smtpd_recipient_restrictions", "permit_mynetworks, check_recipient_access hash:{}",
+                      "all@example.com REJECT closed\nalice@example.com OK\nbob@example.com DUNNO\n"
+                      "x@other.test REJECT\n")),
+    Fault("postfix.recipient_access", "warn", r"boss@example.com \(insiders\)",
+          r"smtpd_relay_restrictions = .*pipemap:",
+          make=closed("smtpd_relay_restrictions", "check_recipient_access proxy:hash:{} permit",
+                      "boss@example.com insiders\n")),
+    Fault("postfix.recipient_access", "warn", r"vip \(inet|vip in main|\(vip .*all@example.com \(450 later\)",
+          r"'vip = check_recipient_access hash:",
+          {"smtpd_restriction_classes": "vip"},
+          make=closed("vip", "check_recipient_access hash:{}", "all@example.com 450 later\n",
+                      {"smtpd_restriction_classes": "vip"})),
+    Fault("postfix.recipient_access", "warn", r"smtpd_client_restrictions in submission\).*all@example.com",
+          r"write check_recipient_access pipemap:.* in master.cf",
+          make=lambda site: closed_service(site, "check_recipient_access hash:{0}"),
+          cure=lambda site: closed_service(
+              site, "check_recipient_access hash:{0},check_recipient_access pipemap:{{pcre:{1},hash:{0}}}")),
+    Fault("postfix.recipient_access", "warn", r"regexp:\S+/access.*: (team|list)@example.com \(REJECT\), "
+          r"(team|list)@example.com \(REJECT\), board@example.com \(REJECT\)$", r"pipemap:\{pcre:\S+,regexp:",
+          make=closed("smtpd_data_restrictions", "check_recipient_access regexp:{}",
+                      "/^(team|list)@example\\.com$/ REJECT\n/^board@/ REJECT\n/@other\\.test$/ REJECT\n"
+                      "/^alice@/ OK\n/@example\\.org$/ REJECT\n", table="regexp")),
+    Fault("postfix.recipient_access", "warn", r"line 2, one of 1, is not understood", r"pipemap:",
+          make=closed("smtpd_recipient_restrictions", "check_recipient_access pcre:{}",
+                      "/^bob@example\\.com$/ OK\n/^(?!bob@).+@example\\.com$/ REJECT\n", table="pcre")),
+    Fault("postfix.recipient_access", "warn", r"known@example.com \(REJECT\)$", r"pipemap:",
+          make=closed("smtpd_recipient_restrictions", "check_recipient_access pcre:{}",
+                      "/^k(?=nown)nown@example\\.com$/ REJECT\n", {"virtual_alias_maps":
+                      "inline:{known@example.com=x, alice@example.com=x}"}, table="pcre")),
+    Fault("postfix.unlisted_sender", "warn", r"\(smtpd_reject_unlisted_sender\)", r"forged_sender = \"reject\"",
+          {"smtpd_reject_unlisted_sender": "yes"}, cure=ordinary),
+    Fault("postfix.unlisted_sender", "warn", r"\(smtpd_sender_restrictions\)", r"forged_sender",
+          {"smtpd_sender_restrictions": "permit_mynetworks, reject_unlisted_sender"}, cure=ordinary),
+    Fault("postfix.unlisted_sender", "warn", r"\(smtpd_reject_unlisted_sender\)", r"forged_sender",
+          master=submission("smtpd_reject_unlisted_sender=yes"),
+          cure=lambda site: site.postfix.write(master=MASTER_CF)),
 ]
 
 
@@ -445,6 +501,21 @@ WELL = [
     ("backscatter.unlisted_recipients", {"smtpd_reject_unlisted_recipient": "no",
                                          "smtpd_recipient_restrictions":
                                          "reject_unlisted_recipient, reject_unauth_destination"}),
+    ("postfix.recipient_access", {"smtpd_recipient_restrictions":
+                                  "check_recipient_access inline:{all@other.test=reject}"}),
+    ("postfix.recipient_access", {"smtpd_recipient_restrictions":
+                                  "check_recipient_access inline:{alice@example.com=OK, x@example.com=DUNNO, "
+                                  "y@example.com=permit, z@example.com=prepend, n@example.com=200}"}),
+    # The domain closes the tagged form as well.
+    ("postfix.recipient_access", {"smtpd_recipient_restrictions":
+                                  "check_recipient_access inline:{all@example.com=reject, example.com=defer}"}),
+    ("postfix.recipient_access", {"smtpd_recipient_restrictions":
+                                  "check_recipient_access inline:{all@host.example.org=reject, .example.org=451}"}),
+    # Without the map no tag opens anything.
+    ("postfix.recipient_access", {"smtpd_recipient_restrictions":
+                                  "check_recipient_access inline:{all@example.com=reject}",
+                                  "recipient_canonical_maps": "inline:{x=y}"}),
+    ("postfix.unlisted_sender", {"smtpd_reject_unlisted_sender": "no"}),
     ("backscatter.catch-all", {"virtual_alias_maps": "inline:{alice@example.com=x, @other.test=y}"}),
 ]
 
@@ -487,6 +558,33 @@ def test_what_check_says_of_the_configuration_mends_it(site, name, main, config)
         assert not bad(of(site.check(), name))
     finally:
         site.batvd.conf.write_text(before, encoding="utf-8")
+
+
+def test_judging_senders_ends_what_is_said_of_them(site):
+    site.postfix.write({"smtpd_reject_unlisted_sender": "yes"})
+    assert bad(of(site.check(), "postfix.unlisted_sender"))
+    site.batvd.configure({"domains": DOMAINS, "verify": {"forged_sender": "tempfail"}})
+    try:
+        assert not bad(of(site.check(), "postfix.unlisted_sender"))
+    finally:
+        site.batvd.configure({"domains": DOMAINS})
+
+
+def test_very_many_closed_addresses(site):
+    """Some are tried, and that is said."""
+    closed("smtpd_recipient_restrictions", "check_recipient_access hash:{}",
+           "".join(f"u{n}@example.com REJECT\n" for n in range(6000)))(site)
+    found = bad(of(site.check(), "postfix.recipient_access"))
+    assert [re.search(r"and \d+ more|only 5000", finding["text"])[0].split()[0] for finding in found] == [
+        "and", "only"]
+    site.postfix.run(found[0]["mend"])
+    assert not bad(of(site.check(), "postfix.recipient_access"))
+
+
+def test_a_table_that_cannot_be_read(site):
+    site.postfix.write({"smtpd_recipient_restrictions": "check_recipient_access hash:/nonexistent/access"})
+    found, = bad(of(site.check(), "postfix.recipient_access"))
+    assert "cannot be asked" in found["text"]
 
 
 def test_every_service_may_name_batvd_itself(site):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from batvtest import answers, tag, util
+from batvtest import answers, manual, tag, util
 from batvtest.daemon import DAY
 from batvtest.postfix import wait_quiet
 from batvtest.site import Site
@@ -124,6 +124,36 @@ def test_mail_by_sendmail_is_never_rejected(old_site):
     """It could not be: it would stay in the queue."""
     subject = old_site.postfix.sendmail(MADE_UP + ALICE, sender=ALICE)
     old_site.postfix.wait_one(ALICE, subject)
+
+
+# -- a good tag -------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def by_the_manual():
+    """A site with the lines of the manual, as they stand there but for their folder."""
+    block, = [text for text in manual.blocks("batvd.8", "Closed addresses")
+              if "smtpd_recipient_restrictions" in text]
+    with Site(mailboxes=(ALICE, ALL)) as site:
+        site.postfix.write_file("access", f"{ALL} REJECT\n")
+        site.postfix.make_index(f"hash:{site.postfix.conf}/access")
+        site.postfix.add_main_lines(block.replace("/etc/postfix", str(site.postfix.conf)))
+        site.postfix.reload()
+        yield site
+
+
+@pytest.mark.parametrize("who", [*CLIENTS, "bounce"])
+def test_the_manual_closes_it_to_a_good_tag(by_the_manual, who):
+    site = by_the_manual
+    tagged = site.tagged(ALL)
+    sent = site.bounce(tagged) if who == "bounce" else sent_by(site, who, tagged)
+    assert (sent.stage, sent.code) == ("rcpt", 554), sent
+    sent = site.bounce(site.tagged(ALICE))
+    site.assert_delivered(sent, ALICE)
+
+
+def test_a_good_tag_opens_it_without_that(site):
+    sent = site.bounce(site.tagged(ALL))
+    site.assert_delivered(sent, ALL)
 
 
 # -- senders --------------------------------------------------------------------------------------

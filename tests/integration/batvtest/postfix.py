@@ -592,6 +592,10 @@ class Postfix(Mailboxes):
         done = self._run("postmap", "-c", self.conf, "-q", query, table, check=False)
         return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
+    def make_index(self, table):
+        """Of the file that a hash: table is made from."""
+        self._run("postmap", "-c", self.conf, table)
+
     # -- sending ----------------------------------------------------------------------------------
 
     def session(self, *, port="smtp", **options):
