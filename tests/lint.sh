@@ -66,6 +66,7 @@ check_layers() {
         $3 == "<libconfig.h" && $1 != "src/io/config.c" { bad("for src/io/config.c only") }
         $3 ~ /^<gmime\// && $1 != "src/io/mime.c" { bad("for src/io/mime.c only") }
         $3 == "<unbound.h" && $1 != "src/io/resolver.c" { bad("for src/io/resolver.c only") }
+        $3 == "<zlib.h" && $1 != "src/io/inflate.c" { bad("for src/io/inflate.c only") }
         $3 == "<lmdb.h" && $1 != "src/io/journal_file.c" { bad("for src/io/journal_file.c only") }
         $3 ~ /^<systemd\// && $1 != "src/io/systemd.c" { bad("for src/io/systemd.c only") }
         $3 ~ /^<(openssl\/|idn2|pcre2|uni(case|conv|ctype|norm|str|types)\.h)/ { bad("for the core only") }

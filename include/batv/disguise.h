@@ -17,7 +17,17 @@ bool quoted_printable_seen(struct octets text);
  * the length of what is put there. */
 size_t quoted_printable_guess(struct octets text, char *out);
 
-/* The next lines that look like base64, off rest. False: there are none. */
+/* The next lines that look like base64, off rest, quoted or not. False: there are none. */
 bool base64_next(struct octets *rest, struct octets *lines);
+
+/* Takes off rest what stands up to the next lines of uuencode (POSIX). *marks: the octets with
+ * which each of them is quoted. False: there are none. */
+bool uuencoded_next(struct octets *rest, size_t *marks);
+/* Takes them off rest and decodes them. Answers how many octets they stand for, for which out has
+ * room; NULL: they are only counted. */
+size_t uuencoded_lines(struct octets *rest, size_t marks, char *out);
+
+/* True where the text may be EBCDIC, and makes no sense as anything else. */
+bool ebcdic_seen(struct octets text);
 
 #endif

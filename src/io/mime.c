@@ -8,8 +8,9 @@
  * Every part's text is searched as its header says that it is encoded; then all of the body once
  * more as it stands, and as it would be if it were quoted-printable or base64, because what comes
  * back has often lost the header or the boundary that would tell. Each buffer is freed before the
- * next text is read: there are never more than two, neither much larger than the message. All of it
- * goes from one budget; once that is used up, the rest is not searched.
+ * next text is read: there are never more than two, neither much larger than the message, but for
+ * small ones of what was packed. All of it goes from one budget; once that is used up, the rest is
+ * not searched.
  *
  * Nothing is shared between calls. GMime's own tables are filled by mime_init.
  */
@@ -27,6 +28,8 @@
 #include "batv/disguise.h"
 #include "batv/fields.h"
 #include "batv/message_id.h"
+#include "batv/unpack.h"
+#include "io/inflate.h"
 
 enum {
     VALUE_ROOM = 1000, /* octets of a Content- field that are looked at */
@@ -36,6 +39,12 @@ enum {
     CONVERT_STEPS = 4,  /* for an octet */
     PARSE_STEPS = 16,   /* for an octet that GMime parses */
     OWN_ID_STEPS = 100,
+    UU_STEPS = 40,
+    UNPACKED_MAX = 64 * 1024, /* octets of what is packed: a header stands at the beginning */
+    UNPACKED_FACTOR = 8,      /* of all that is unpacked, to the message's octets */
+    UNPACKED_FILES = 16,
+    UNPACK_STEPS = 1000,
+    NEST_MAX = 2,         /* signed messages in one another */
     ADDRESS_PIECE = 1000, /* octets of a mailbox */
     ADDRESS_PIECES = 256,
     ADDRESSES_MAX = 64,
@@ -64,8 +73,10 @@ struct reading {
     const char *start;             /* of it */
     size_t length;
     size_t gaps_passed;
-    bool opened; /* the first text has been seen */
-    bool whole;  /* all of the body has been searched as it stands */
+    bool opened;     /* the first text has been seen */
+    bool whole;      /* all of the body has been searched as it stands */
+    size_t unpacked; /* octets that may still be unpacked */
+    unsigned nested; /* signed messages around what is read */
     bool no_memory;
 };
 
@@ -119,7 +130,7 @@ static bool convert(struct reading *reading, const char *charset, struct octets 
     if (converter == (iconv_t)-1) {
         return false;
     }
-    size_t room = text.length + text.length / 8; /* what UTF-7 needs at most */
+    size_t room = text.length + text.length / 2; /* three octets for two */
     if (buffer_make(reading, out, room)) {
         char *to = out->text;
         union {
@@ -173,6 +184,61 @@ static void search_guessed(struct reading *reading, struct octets text, const ch
     buffer_free(&buffer);
 }
 
+static void search_ebcdic(struct reading *reading, struct octets text, const char *where)
+{
+    struct buffer buffer = {NULL, 0};
+    if (ebcdic_seen(text) && convert(reading, "IBM037", text, &buffer)) {
+        bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
+    }
+    buffer_free(&buffer);
+}
+
+/* A file of an archive, or all of a compressed one. */
+static void search_file(struct reading *reading, struct octets data, bool raw, const char *where)
+{
+    struct buffer buffer = {NULL, 0};
+    size_t room = reading->unpacked < UNPACKED_MAX ? reading->unpacked : UNPACKED_MAX;
+    budget_spend(reading->reader.budget, UNPACK_STEPS);
+    if (room == 0 || !buffer_make(reading, &buffer, room)) {
+        return;
+    }
+    enum status status = inflate_begin_of(data, raw, buffer.text, room, &buffer.length);
+    reading->no_memory = reading->no_memory || status == STATUS_NO_MEMORY;
+    reading->unpacked -= buffer.length;
+    budget_spend(reading->reader.budget, buffer.length / DECODED_OCTETS);
+    bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
+    search_guessed(reading, buffer_octets(&buffer), where);
+    buffer_free(&buffer);
+}
+
+static void search_packed(struct reading *reading, struct octets text, const char *where)
+{
+    struct octets data;
+    bool packed;
+    if (gzip_seen(text)) {
+        search_file(reading, text, false, where);
+    }
+    if (!zip_seen(text)) {
+        return;
+    }
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
+    for (unsigned i = 0;
+         i < UNPACKED_FILES && !is_used_up(reading) && zip_next(&text, &data, &packed); i++) {
+        if (packed) { /* what is not is found as it stands */
+            search_file(reading, data, true, where);
+        }
+    }
+}
+
+/* What was decoded because of its look, which may be packed. */
+static void search_decoded(struct reading *reading, struct octets text, const char *where)
+{
+    bounce_scan_text(&reading->reader, text, where);
+    search_guessed(reading, text, where);
+    search_ebcdic(reading, text, where);
+    search_packed(reading, text, where);
+}
+
 static void search_base64(struct reading *reading, struct octets text, const char *where)
 {
     struct octets lines;
@@ -180,8 +246,24 @@ static void search_base64(struct reading *reading, struct octets text, const cha
     while (!is_used_up(reading) && base64_next(&text, &lines)) {
         struct buffer buffer = {NULL, 0};
         if (decode(reading, GMIME_CONTENT_ENCODING_BASE64, lines, &buffer)) {
-            bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
-            search_guessed(reading, buffer_octets(&buffer), where);
+            search_decoded(reading, buffer_octets(&buffer), where);
+        }
+        buffer_free(&buffer);
+    }
+}
+
+static void search_uuencoded(struct reading *reading, struct octets text, const char *where)
+{
+    size_t marks;
+    budget_spend(reading->reader.budget, text.length / DECODED_OCTETS);
+    while (!is_used_up(reading) && uuencoded_next(&text, &marks)) {
+        struct buffer buffer = {NULL, 0};
+        struct octets ahead = text;
+        size_t room = uuencoded_lines(&ahead, marks, NULL);
+        budget_spend(reading->reader.budget, UU_STEPS + room);
+        if (room > 0 && buffer_make(reading, &buffer, room)) {
+            buffer.length = uuencoded_lines(&text, marks, buffer.text);
+            search_decoded(reading, buffer_octets(&buffer), where);
         }
         buffer_free(&buffer);
     }
@@ -194,6 +276,8 @@ static void search(struct reading *reading, struct octets text, const char *wher
     if (!is_used_up(reading)) {
         search_guessed(reading, text, where);
         search_base64(reading, text, where);
+        search_uuencoded(reading, text, where);
+        search_ebcdic(reading, text, where);
     }
 }
 
@@ -304,13 +388,15 @@ static bool is_encoded(const struct description *description)
            description->encoding == GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
 }
 
-/* Character sets in which ASCII does not stand for itself. Where it only stands among NULs, they
- * are dropped instead, whatever the header says. */
+/* Character sets in which ASCII does not stand for itself, or not always. Where it only stands
+ * among NULs, they are dropped instead, whatever the header says. */
 static bool is_foreign_charset(const char *charset)
 {
     static const char *const prefixes[] = {
-        "utf-7",  "utf7",  "unicode-1-1-utf-7", "ebcdic", "ibm037",  "cp037", "ibm273", "cp273",
-        "ibm500", "cp500", "ibm1047",           "cp1047", "ibm1141", "cp1141"};
+        "utf-7", "utf7", "unicode-1-1-utf-7", "ebcdic", "ibm037", "cp037", "ibm273", "cp273",
+        "ibm500", "cp500", "ibm1047", "cp1047", "ibm1141", "cp1141",
+        /* in these a character of ASCII may be the second half of another */
+        "iso-2022-", "shift", "sjis", "x-sjis", "cp932", "windows-31j", "gb", "big5", "hz"};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         if (strncmp(charset, prefixes[i], strlen(prefixes[i])) == 0) {
             return true;
@@ -373,6 +459,24 @@ static bool is_binary(const char *type)
            strcmp(type, "application/xml") != 0 && strcmp(type, "application/tlsrpt+json") != 0;
 }
 
+/* What a reading within a reading puts aside. */
+struct nest {
+    struct parts parts;
+    char *boundaries[PARTS_DEPTH];
+    const struct gaps *gaps;
+    bool whole;
+};
+
+static void take_part(struct reading *reading, const struct part *part);
+
+static void free_boundaries(struct reading *reading)
+{
+    for (size_t i = 0; i < PARTS_DEPTH; i++) {
+        free(reading->boundaries[i]);
+        reading->boundaries[i] = NULL;
+    }
+}
+
 /* What came, with the encoding and the character set undone that the header names: in made, if that
  * is something else. True in *converted: it was in another character set. */
 static struct octets undo(struct reading *reading, const struct description *description,
@@ -407,6 +511,65 @@ static void pass_gaps(struct reading *reading, const char *to, bool in_returned)
     }
 }
 
+/* The message in a signed one, as if it stood in place of that. */
+static void read_nested(struct reading *reading, const struct part *outer, struct octets message)
+{
+    struct nest *nest = malloc(sizeof *nest);
+    struct part part;
+    reading->no_memory = reading->no_memory || nest == NULL;
+    if (nest == NULL) {
+        return;
+    }
+    nest->parts = reading->parts;
+    nest->whole = reading->whole;
+    nest->gaps = reading->gaps;
+    reading->gaps = NULL;
+    memcpy(nest->boundaries, reading->boundaries, sizeof nest->boundaries);
+    memset(reading->boundaries, 0, sizeof reading->boundaries);
+    parts_start(&reading->parts, message, reading->reader.budget);
+    reading->parts.count = nest->parts.count;
+    reading->parts.messages = outer->in_message;
+    reading->nested++;
+    while (parts_next(&reading->parts, &part)) {
+        take_part(reading, &part);
+    }
+    reading->nested--;
+    free_boundaries(reading);
+    memcpy(reading->boundaries, nest->boundaries, sizeof nest->boundaries);
+    nest->parts.count = reading->parts.count;
+    reading->parts = nest->parts;
+    reading->whole = nest->whole;
+    reading->gaps = nest->gaps;
+    free(nest);
+}
+
+/* Opaque signed messages (RFC 8551 section 3.5.2), which may be of pieces, and compressed ones. */
+static void read_signed(struct reading *reading, const struct part *part, struct octets text)
+{
+    enum signed_kind kind = signed_seen(text);
+    size_t room = text.length < UNPACKED_MAX ? text.length : UNPACKED_MAX;
+    struct buffer content = {NULL, 0};
+    struct buffer inflated = {NULL, 0};
+    if (kind == SIGNED_NOT || reading->nested == NEST_MAX ||
+        !buffer_make(reading, &content, room)) {
+        return;
+    }
+    budget_spend(reading->reader.budget, UNPACK_STEPS + room);
+    content.length = signed_content(text, content.text, room);
+    room = reading->unpacked < UNPACKED_MAX ? reading->unpacked : UNPACKED_MAX;
+    if (kind == SIGNED_PLAIN) {
+        read_nested(reading, part, buffer_octets(&content));
+    } else if (room > 0 && buffer_make(reading, &inflated, room)) {
+        enum status status =
+            inflate_begin_of(buffer_octets(&content), false, inflated.text, room, &inflated.length);
+        reading->no_memory = reading->no_memory || status == STATUS_NO_MEMORY;
+        reading->unpacked -= inflated.length;
+        read_nested(reading, part, buffer_octets(&inflated));
+    }
+    buffer_free(&inflated);
+    buffer_free(&content);
+}
+
 static void take_leaf(struct reading *reading, const struct part *part,
                       const struct description *description)
 {
@@ -422,6 +585,8 @@ static void take_leaf(struct reading *reading, const struct part *part,
     if (binary) {
         judge_text(reading, part, description, text);
     }
+    search_packed(reading, text, place_name(part, description));
+    read_signed(reading, part, text);
     if (has_nuls(text) && drop_nuls(reading, text, &plain)) {
         buffer_free(&made);
         text = buffer_octets(&plain);
@@ -620,10 +785,9 @@ enum status mime_read_skimmed(const char *octets, size_t length, const struct ga
         reading->gaps = gaps;
         reading->start = octets;
         reading->length = length;
+        reading->unpacked = UNPACKED_FACTOR * length;
         read_message(reading, (struct octets){octets, length});
-        for (size_t i = 0; i < PARTS_DEPTH; i++) {
-            free(reading->boundaries[i]);
-        }
+        free_boundaries(reading);
         if (!reading->no_memory && !reading->reader.no_memory) {
             status = STATUS_OK;
             *out = bounce;

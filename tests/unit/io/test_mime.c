@@ -365,6 +365,242 @@ static const struct {
      FROM_DAEMON "Content-Transfer-Encoding: quoted-printable\n\n"
                  "Message-ID: <CAByYQsFyrGN=3DAa73R9b-3-tiR7uF@mail.example.com>\n",
      BOUNCE_DSN, "CAByYQsFyrGN=Aa73R9b-3-tiR7uF@mail.example.com"},
+    /* encoded, packed or signed, whatever is said of it */
+    {"base64 in short lines",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "RnJvbTogYWxpY2VAZXhhbXBs\n"
+               "ZS5jb20KVG86IGJvYkBleGFt\n"
+               "cGxlLm5ldApTdWJqZWN0OiBo\n"
+               "ZWxsbwpNZXNzYWdlLUlEOiA8\n"
+               "MjAyNjExMjIxMDExMTIuNDcx\n"
+               "MUBleGFtcGxlLmNvbT4KCmhl\n"
+               "bGxvCg==\n",
+     BOUNCE_OTHER, ID},
+    {"base64 in lines of no whole groups",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "RnJvbTogYWxpY2VAZXhhbXBsZS5jb2\n"
+               "0KVG86IGJvYkBleGFtcGxlLm5ldApT\n"
+               "dWJqZWN0OiBoZWxsbwpNZXNzYWdlLU\n"
+               "lEOiA8MjAyNjExMjIxMDExMTIuNDcx\n"
+               "MUBleGFtcGxlLmNvbT4KCmhlbGxvCg\n"
+               "==\n",
+     BOUNCE_OTHER, ID},
+    {"base64 behind words",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "Original\n"
+               "Hello\n"
+               "RnJvbTogYWxpY2VAZXhhbXBsZS5jb20K\n"
+               "VG86IGJvYkBleGFtcGxlLm5ldApTdWJq\n"
+               "ZWN0OiBoZWxsbwpNZXNzYWdlLUlEOiA8\n"
+               "MjAyNjExMjIxMDExMTIuNDcxMUBleGFt\n"
+               "cGxlLmNvbT4KCmhlbGxvCg==\n"
+               "Bye\n",
+     BOUNCE_OTHER, ID},
+    {"base64 that is quoted",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "> RnJvbTogYWxpY2VAZXhhbXBsZS5jb20KVG86IGJvYkBleGFtcGxlLm5ldApT\n"
+               "> dWJqZWN0OiBoZWxsbwpNZXNzYWdlLUlEOiA8MjAyNjExMjIxMDExMTIuNDcx\n"
+               "> MUBleGFtcGxlLmNvbT4KCmhlbGxvCg==\n",
+     BOUNCE_OTHER, ID},
+    {"base64 that is quoted twice, in short lines",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "> > RnJvbTogYWxpY2VAZXhh\n"
+               "> > bXBsZS5jb20KVG86IGJv\n"
+               "> > YkBleGFtcGxlLm5ldApT\n"
+               "> > dWJqZWN0OiBoZWxsbwpN\n"
+               "> > ZXNzYWdlLUlEOiA8MjAy\n"
+               "> > NjExMjIxMDExMTIuNDcx\n"
+               "> > MUBleGFtcGxlLmNvbT4K\n"
+               "> > CmhlbGxvCg==\n",
+     BOUNCE_OTHER, ID},
+    {"base64 that is indented",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "    RnJvbTogYWxpY2VAZXhhbXBsZS5jb20KVG86IGJvYkBleGFt\n"
+               "    cGxlLm5ldApTdWJqZWN0OiBoZWxsbwpNZXNzYWdlLUlEOiA8\n"
+               "    MjAyNjExMjIxMDExMTIuNDcxMUBleGFtcGxlLmNvbT4KCmhl\n"
+               "    bGxvCg==\n",
+     BOUNCE_OTHER, ID},
+    {"uuencode",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "text\n"
+               "begin 644 original.eml\n"
+               "M1G)O;3H@86QI8V5 97AA;7!L92YC;VT*5&\\Z(&)O8D!E>&%M<&QE+FYE= I3\n"
+               "M=6)J96-T.B!H96QL;PI-97-S86=E+4E$.B \\,C R-C$Q,C(Q,#$Q,3(N-#<Q\n"
+               "6,4!E>&%M<&QE+F-O;3X*\"FAE;&QO\"@  \n"
+               "`\n"
+               "end\n"
+               "text\n",
+     BOUNCE_OTHER, ID},
+    {"uuencode that has lost its blanks",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "begin 664 x\n"
+               "M1G)O;3H@86QI8V5 97AA;7!L92YC;VT*5&\\Z(&)O8D!E>&%M<&QE+FYE= I3\n"
+               "M=6)J96-T.B!H96QL;PI-97-S86=E+4E$.B \\,C R-C$Q,C(Q,#$Q,3(N-#<Q\n"
+               "6,4!E>&%M<&QE+F-O;3X*\"FAE;&QO\"@\n"
+               "end\n",
+     BOUNCE_OTHER, ID},
+    {"uuencode that is quoted",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "> begin 600 x.eml\n"
+               "> M1G)O;3H@86QI8V5 97AA;7!L92YC;VT*5&\\Z(&)O8D!E>&%M<&QE+FYE= I3\n"
+               "> M=6)J96-T.B!H96QL;PI-97-S86=E+4E$.B \\,C R-C$Q,C(Q,#$Q,3(N-#<Q\n"
+               "> 6,4!E>&%M<&QE+F-O;3X*\"FAE;&QO\"@  \n"
+               "> `\n"
+               "> end\n",
+     BOUNCE_OTHER, ID},
+    {"a second uuencode",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "begin 644 a\n"
+               "#86)C\n"
+               "`\n"
+               "end\n"
+               "begin 644 b\n"
+               "M1G)O;3H@86QI8V5 97AA;7!L92YC;VT*5&\\Z(&)O8D!E>&%M<&QE+FYE= I3\n"
+               "M=6)J96-T.B!H96QL;PI-97-S86=E+4E$.B \\,C R-C$Q,C(Q,#$Q,3(N-#<Q\n"
+               "6,4!E>&%M<&QE+F-O;3X*\"FAE;&QO\"@  \n"
+               "`\n"
+               "end\n",
+     BOUNCE_OTHER, ID},
+    {"an archive",
+     FROM_USER "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+               "UEsDBBQAAAAIAAAAAACT2cExDgAAAAwAAAAFAAAAYS50eHTLyy/JyMxLV8hILUoFAFBLAwQU\n"
+               "AAAACAAAAAAAnp4XDlsAAABwAAAADAAAAG9yaWdpbmFsLmVtbHMrys+1UkjMyUxOdUitSMwt\n"
+               "yEnVS87P5QrJt1JIyk+Ci+WllnAFlyZlpSaXWClkpObk5HP5phYXJ6an6nq6WCnYGBkYmRka\n"
+               "GhkZGhgCKT0Tc0NDZPPsuLggmgA=\n",
+     BOUNCE_OTHER, ID},
+    {"an archive whose sizes stand behind its files",
+     FROM_USER "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+               "UEsDBBQACAAIAAAAAAAAAAAAAAAAAAAAAAAFAAAAYS50eHTLyy/JyMxLV8hILUoFAFBLBwiT\n"
+               "2cExDgAAAAwAAABQSwMEFAAIAAgAAAAAAAAAAAAAAAAAAAAAAAwAAABvcmlnaW5hbC5lbWxz\n"
+               "K8rPtVJIzMlMTnVIrUjMLchJ1UvOz+UKybdSSMpPgovlpZZwBZcmZaUml1gpZKTm5ORz+aYW\n"
+               "Fyemp+p6ulgp2BgZGJkZGhoZGRoYAik9E3NDQ2Tz7Li4IJoAUEsHCJ6eFw5bAAAAcAAAAA==\n",
+     BOUNCE_OTHER, ID},
+    {"an archive that is not packed",
+     FROM_USER "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+               "UEsDBBQAAAAAAAAAAACenhcOcAAAAHAAAAAMAAAAb3JpZ2luYWwuZW1sRnJvbTogYWxpY2VA\n"
+               "ZXhhbXBsZS5jb20KVG86IGJvYkBleGFtcGxlLm5ldApTdWJqZWN0OiBoZWxsbwpNZXNzYWdl\n"
+               "LUlEOiA8MjAyNjExMjIxMDExMTIuNDcxMUBleGFtcGxlLmNvbT4KCmhlbGxvCg==\n",
+     BOUNCE_OTHER, ID},
+    {"an archive that is cut off",
+     FROM_USER "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+               "UEsDBBQAAAAIAAAAAAArESXuyQAAALQHAAAMAAAAb3JpZ2luYWwuZW1scyvKz7VSSMzJTE51\n"
+               "SK1IzC3ISdVLzs/lCsm3UkjKT4KL5aWWcAWXJmWlJpdYKWSk5uTkc/mmFhcnpqfqerpYKdgY\n"
+               "GRiZGRoaGRkaGAIpPRNzQ0Nk8+y4uCCaFJWUVVTV1DU0tbR1dPX0DQyNjE1MzcwtLK2sbWzt\n"
+               "7B0cnZxdXN3cPTy9vH18/fwDAoOCQ0LDwiMio6JjYuPiExKTklNS09I=\n",
+     BOUNCE_OTHER, ID},
+    {"a compressed file",
+     FROM_USER "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+               "H4sIAAAAAAACA3Mrys+1UkjMyUxOdUitSMwtyEnVS87P5QrJt1JIyk+Ci+WllnAFlyZlpSaX\n"
+               "WClkpObk5HP5phYXJ6an6nq6WCnYGBkYmRkaGhkZGhgCKT0Tc0NDZPPsuLggmgCenhcOcAAA\n"
+               "AA==\n",
+     BOUNCE_OTHER, ID},
+    {"an archive in uuencode",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "begin 644 a.zip\n"
+               "M4$L#!!0    (      \">GA<.6P   '     %    ;RYE;6QS*\\K/M5)(S,E,\n"
+               "M3G5(K4C,+<A)U4O.S^4*R;=22,I/@HOEI99P!9<F9:4FEU@I9*3FY.1S^:86\n"
+               "D%R>FI^IZNE@IV!@9&)D9&AH9&1H8 BD]$W-#0V3S[+BX()H \n"
+               "`\n"
+               "end\n",
+     BOUNCE_OTHER, ID},
+    {"an archive in base64 as text",
+     FROM_USER "Content-Type: text/plain\n\n"
+               "UEsDBBQAAAAIAAAAAACenhcOWwAAAHAAAAAFAAAAby5lbWxzK8rPtVJIzMlMTnVIrUjMLchJ\n"
+               "1UvOz+UKybdSSMpPgovlpZZwBZcmZaUml1gpZKTm5ORz+aYWFyemp+p6ulgp2BgZGJkZGhoZ\n"
+               "GRoYAik9E3NDQ2Tz7Li4IJoA\n",
+     BOUNCE_OTHER, ID},
+    {"a signed receipt of pieces",
+     FROM_USER "Content-Type: application/pkcs7-mime; smime-type=signed-data; "
+               "name=smime.p7m\nContent-Transfer-Encoding: base64\n\n"
+               "MIAGCSqGSIb3DQEHAqCAMIACAQExADCABgkqhkiG9w0BBwGggCSABGRDb250ZW50\n"
+               "LVR5cGU6IG11bHRpcGFydC9yZXBvcnQ7IHJlcG9ydC10eXBlPWRpc3Bvc2l0aW9u\n"
+               "LW5vdGlmaWNhdGlvbjsgYm91bmRhcnk9cgoKLS1yCgpyZWFkCi0tcgpDb250BGRl\n"
+               "bnQtVHlwZTogbWVzc2FnZS9kaXNwb3NpdGlvbi1ub3RpZmljYXRpb24KCkZpbmFs\n"
+               "LVJlY2lwaWVudDogcmZjODIyOyBib2JAZXhhbXBsZS5uZXQKT3JpZ2luYWwtTWVz\n"
+               "c2FnBGRlLUlEOiA8MjAyNjExMjIxMDExMTIuNDcxMUBleGFtcGxlLmNvbT4KRGlz\n"
+               "cG9zaXRpb246IG1hbnVhbC1hY3Rpb24vTUROLXNlbnQtbWFudWFsbHk7IGRpc3Bs\n"
+               "YXllZAotLXItBAItCgAAAAAAAKAGBARqdW5rMQAAAAAAAAA=\n",
+     BOUNCE_MDN, ID},
+    {"a signed receipt of very small pieces",
+     FROM_USER "Content-Type: application/pkcs7-mime; smime-type=signed-data; "
+               "name=smime.p7m\nContent-Transfer-Encoding: base64\n\n"
+               "MIAGCSqGSIb3DQEHAqCAMIACAQExADCABgkqhkiG9w0BBwGggCSABAdDb250ZW50\n"
+               "BActVHlwZTogBAdtdWx0aXBhBAdydC9yZXBvBAdydDsgcmVwBAdvcnQtdHlwBAdl\n"
+               "PWRpc3BvBAdzaXRpb24tBAdub3RpZmljBAdhdGlvbjsgBAdib3VuZGFyBAd5PXIK\n"
+               "Ci0tBAdyCgpyZWFkBAcKLS1yCkNvBAdudGVudC1UBAd5cGU6IG1lBAdzc2FnZS9k\n"
+               "BAdpc3Bvc2l0BAdpb24tbm90BAdpZmljYXRpBAdvbgoKRmluBAdhbC1SZWNpBAdw\n"
+               "aWVudDogBAdyZmM4MjI7BAcgYm9iQGV4BAdhbXBsZS5uBAdldApPcmlnBAdpbmFs\n"
+               "LU1lBAdzc2FnZS1JBAdEOiA8MjAyBAc2MTEyMjEwBAcxMTEyLjQ3BAcxMUBleGFt\n"
+               "BAdwbGUuY29tBAc+CkRpc3BvBAdzaXRpb246BAcgbWFudWFsBActYWN0aW9uBAcv\n"
+               "TUROLXNlBAdudC1tYW51BAdhbGx5OyBkBAdpc3BsYXllBAdkCi0tci0tBAEKAAAA\n"
+               "AAAAoAYEBGp1bmsxAAAAAAAAAA==\n",
+     BOUNCE_MDN, ID},
+    {"a signed receipt of one piece",
+     FROM_USER "Content-Type: application/pkcs7-mime; smime-type=signed-data; "
+               "name=smime.p7m\nContent-Transfer-Encoding: base64\n\n"
+               "MIIBXwYJKoZIhvcNAQcCoIIBUDCCAUwCAQExADCCAUEGCSqGSIb3DQEHAaCCATIE\n"
+               "ggEuQ29udGVudC1UeXBlOiBtdWx0aXBhcnQvcmVwb3J0OyByZXBvcnQtdHlwZT1k\n"
+               "aXNwb3NpdGlvbi1ub3RpZmljYXRpb247IGJvdW5kYXJ5PXIKCi0tcgoKcmVhZAot\n"
+               "LXIKQ29udGVudC1UeXBlOiBtZXNzYWdlL2Rpc3Bvc2l0aW9uLW5vdGlmaWNhdGlv\n"
+               "bgoKRmluYWwtUmVjaXBpZW50OiByZmM4MjI7IGJvYkBleGFtcGxlLm5ldApPcmln\n"
+               "aW5hbC1NZXNzYWdlLUlEOiA8MjAyNjExMjIxMDExMTIuNDcxMUBleGFtcGxlLmNv\n"
+               "bT4KRGlzcG9zaXRpb246IG1hbnVhbC1hY3Rpb24vTUROLXNlbnQtbWFudWFsbHk7\n"
+               "IGRpc3BsYXllZAotLXItLQoxAA==\n",
+     BOUNCE_MDN, ID},
+    {"a signed receipt of another type",
+     FROM_USER "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+               "MIAGCSqGSIb3DQEHAqCAMIACAQExADCABgkqhkiG9w0BBwGggCSABDJDb250ZW50\n"
+               "LVR5cGU6IG11bHRpcGFydC9yZXBvcnQ7IHJlcG9ydC10eXBlPWRpc3BvcwQyaXRp\n"
+               "b24tbm90aWZpY2F0aW9uOyBib3VuZGFyeT1yCgotLXIKCnJlYWQKLS1yCkNvbnQE\n"
+               "MmVudC1UeXBlOiBtZXNzYWdlL2Rpc3Bvc2l0aW9uLW5vdGlmaWNhdGlvbgoKRmlu\n"
+               "YWwtBDJSZWNpcGllbnQ6IHJmYzgyMjsgYm9iQGV4YW1wbGUubmV0Ck9yaWdpbmFs\n"
+               "LU1lc3NhZwQyZS1JRDogPDIwMjYxMTIyMTAxMTEyLjQ3MTFAZXhhbXBsZS5jb20+\n"
+               "CkRpc3Bvc2l0aW8EMm46IG1hbnVhbC1hY3Rpb24vTUROLXNlbnQtbWFudWFsbHk7\n"
+               "IGRpc3BsYXllZAotLXItBAItCgAAAAAAAKAGBARqdW5rMQAAAAAAAAA=\n",
+     BOUNCE_MDN, ID},
+    {"a signed receipt in a signed one",
+     FROM_USER "Content-Type: application/pkcs7-mime; smime-type=signed-data; "
+               "name=smime.p7m\nContent-Transfer-Encoding: base64\n\n"
+               "MIICcAYJKoZIhvcNAQcCoIICYTCCAl0CAQExADCCAlIGCSqGSIb3DQEHAaCCAkME\n"
+               "ggI/Q29udGVudC1UeXBlOiBhcHBsaWNhdGlvbi9wa2NzNy1taW1lCkNvbnRlbnQt\n"
+               "VHJhbnNmZXItRW5jb2Rpbmc6IGJhc2U2NAoKTUlBR0NTcUdTSWIzRFFFSEFxQ0FN\n"
+               "SUFDQVFFeEFEQ0FCZ2txaGtpRzl3MEJCd0dnZ0NTQUJGcERiMjUwWlc1MApMVlI1\n"
+               "Y0dVNklHMTFiSFJwY0dGeWRDOXlaWEJ2Y25RN0lISmxjRzl5ZEMxMGVYQmxQV1Jw\n"
+               "YzNCdmMybDBhVzl1CkxXNXZkR2xtYVdOaGRHbHZianNnWW05MWJtUmhjbms5Y2dv\n"
+               "S0xTMXlDZ3B5WldFRVdtUUtMUzF5Q2tOdmJuUmwKYm5RdFZIbHdaVG9nYldWemMy\n"
+               "Rm5aUzlrYVhOd2IzTnBkR2x2YmkxdWIzUnBabWxqWVhScGIyNEtDa1pwYm1GcwpM\n"
+               "VkpsWTJsd2FXVnVkRG9nY21aak9ESXlPeUJpYjJKQVpYaGhiWEJzWlFSYUxtNWxk\n"
+               "QXBQY21sbmFXNWhiQzFOClpYTnpZV2RsTFVsRU9pQThNakF5TmpFeE1qSXhNREV4\n"
+               "TVRJdU5EY3hNVUJsZUdGdGNHeGxMbU52YlQ0S1JHbHoKY0c5emFYUnBiMjQ2SUcx\n"
+               "aGJuVmhiQzFoWTNScGIyNHZUVVJPQkNBdGMyVnVkQzF0WVc1MVlXeHNlVHNnWkds\n"
+               "egpjR3hoZVdWa0NpMHRjaTB0Q2dBQUFBQUFBS0FHQkFScWRXNXJNUUFBQUFBQUFB\n"
+               "QT0xAA==\n",
+     BOUNCE_MDN, ID},
+    {"a compressed receipt",
+     FROM_USER "Content-Type: application/pkcs7-mime; smime-type=compressed-data; "
+               "name=smime.p7m\nContent-Transfer-Encoding: base64\n\n"
+               "MIH5BgsqhkiG9w0BCRABCaCB6TCB5gIBADAAMIHeBgkqhkiG9w0BBwGggdAEgc14\n"
+               "nHVPy2rDMBC86yv0AxtHorTFbkIhppBDEij9gY28CQuyJCQZ4r+vZENLD73s7HNm\n"
+               "9uBdJpfhaw7UynGymQPG3EQKPuZOrgi5jHcDp+ATZ/YOnM98Y4O16OTVT27AOO+i\n"
+               "EAAlRMJhyQ5/+SklvFPzH5MQH+zQwicZDlzuWhlv5lXrKnF9pweOwdLGURaXyPdl\n"
+               "97RywrFv5Zve6meltFZbVWDz9KLUz5Xx4170v8rFDrqpMKCpZXPqz5Cq17Vt505W\n"
+               "nxZnWn4BEN/uYGjP\n",
+     BOUNCE_MDN, ID},
+    {"EBCDIC that nobody told of",
+     FROM_USER "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+               "1IWiooGHhWDJxHpATPLw8vbx8fLy8fDx8fHyS/T38fF8haeBlJeThUuDlpRuJQ==\n",
+     BOUNCE_OTHER, ID},
+    {"Shift-JIS",
+     FROM_USER "Content-Type: text/plain; charset=shift_jis\nContent-Transfer-Encoding: base64\n\n"
+               "g4GDYoNagVuDV4JogmMKTWVzc2FnZS1JRIFGgYMyMDI2MTEyMjEwMTExMi40NzExQGV4YW1w\n"
+               "bGUuY29tgYQK\n",
+     BOUNCE_OTHER, ID},
+    {"ISO-2022-JP",
+     FROM_USER
+     "Content-Type: text/plain; charset=iso-2022-jp\nContent-Transfer-Encoding: base64\n\n"
+     "TWVzc2FnZS1JRBskQiEnIWMbKEIyMDI2MTEyMjEwMTExMi40NzExQGV4YW1wbGUuY29tGyRC\n"
+     "IWQbKEIK\n",
+     BOUNCE_OTHER, ID},
     {"nothing", "", BOUNCE_OTHER, NULL},
     {"one octet", "x", BOUNCE_OTHER, NULL},
     {"a bounce that names nothing", FROM_DAEMON "\nUser unknown: <alice.2026x@example.net>\n",

@@ -338,6 +338,82 @@ static void brackets_of_tags(struct text *text)
     fill(text, "<b &lt;<td>", MIB);
 }
 
+/* A file in an archive that comes to 64 kB of labels. */
+static const char bomb[] =
+    "\x50\x4b\x03\x04\x14\x00\x08\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+    "\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x78\xed\xc8\xb1\x09\xc0\x20\x10\x00\xc0"
+    "\x3e\x53\xb8\x40\x0a\xdb\x20\x21\xab\x28\x79\x24\x85\xd5\xef\x0f\x0e\x92\xbb\xf2"
+    "\x56\x64\xf6\x19\xe7\xf7\x5e\xa5\xf5\xfa\x8c\xfb\x58\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29"
+    "\xa5\x94\x52\x4a\x29\xa5\x94\x52\x4a\x29\xa5\xfe\x57\x1b";
+
+static void archive_of_bombs(struct text *text)
+{
+    put(text, HEADER "Content-Type: application/zip\n\n");
+    for (size_t end = text->length + MIB; text->length < end;) {
+        add(text, bomb, sizeof bomb - 1);
+    }
+}
+
+static void archive_of_nothing(struct text *text)
+{
+    put(text, HEADER "\nPK\x03\x04");
+    put_octets(text, 'P', MIB);
+}
+
+static void archives_by_the_thousand(struct text *text)
+{
+    put(text, PARTS);
+    for (size_t i = 0; i < 1000; i++) {
+        put(text, "--b\n\n");
+        add(text, bomb, sizeof bomb - 1);
+        put(text, "\n");
+    }
+}
+
+static void put_signed(struct text *text)
+{
+    put(text, "Content-Type: application/pkcs7-mime\n\n"
+              "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\x24\x80");
+}
+
+static void signed_pieces(struct text *text)
+{
+    put(text, HEADER);
+    put_signed(text);
+    fill(text,
+         "\x04\x01\n\x04\x01:\x04\x01"
+         "a",
+         MIB);
+}
+
+static void signed_in_signed(struct text *text)
+{
+    put(text, HEADER);
+    for (size_t i = 0; i < 1000; i++) {
+        put_signed(text);
+        put(text, "\x04\x84\x7f\xff\xff\xff");
+    }
+    put(text, "\nMessage-ID: <deep@example.com>\n");
+}
+
+static void signed_by_the_thousand(struct text *text)
+{
+    put(text, PARTS);
+    for (size_t i = 0; i < 1000; i++) {
+        put(text, "--b\n");
+        put_signed(text);
+        fill(text, "\x04\x05id: <", 900);
+        put(text, "\n");
+    }
+}
+
 /* The body is one piece again and again. */
 static const struct {
     const char *name, *piece;
@@ -413,6 +489,13 @@ static const struct {
     {"wide at signs", "\xef\xbc\xa0"},
     {"of no width", "\xe2\x80\x8b"},
     {"of no width in an address", "a\xe2\x80\x8b@\xe2\x80\x8b"},
+    {"beginnings of uuencode", "begin 644 x\n"},
+    {"short uuencode", "begin 644 x\n#86)C\n"},
+    {"quoted uuencode", "> begin 644 x\n> M\n"},
+    {"short lines of base64", "AAAAAAAAAA\n"},
+    {"lines of base64 of two lengths", "AAAAAAAAAA\nAAAAAAAAA\n"},
+    {"quoted base64", "> > > AAAAAAAAAAAAAAA\n"},
+    {"EBCDIC", "\xd4\x85\xa2\xa2\x81\x87\x85\x60\xc9\xc4\x7a\x40\x4c"},
     {"percent", "%"},
     {"at signs in a link", "%40"},
     {"at signs in a link in a link", "%2540"},
@@ -589,6 +672,12 @@ HOSTILE(utf7_of_nothing, NULL)
 HOSTILE(folded_headers_of_one, NULL)
 HOSTILE(blanks_before_labels, NULL)
 HOSTILE(brackets_of_tags, NULL)
+HOSTILE(archive_of_bombs, NULL)
+HOSTILE(archive_of_nothing, NULL)
+HOSTILE(archives_by_the_thousand, NULL)
+HOSTILE(signed_pieces, NULL)
+HOSTILE(signed_in_signed, "deep@example.com")
+HOSTILE(signed_by_the_thousand, NULL)
 
 START_TEST(one_piece_again_and_again)
 {
@@ -720,6 +809,12 @@ int main(void)
     tcase_add_test(hostile, folded_headers_of_one_test);
     tcase_add_test(hostile, blanks_before_labels_test);
     tcase_add_test(hostile, brackets_of_tags_test);
+    tcase_add_test(hostile, archive_of_bombs_test);
+    tcase_add_test(hostile, archive_of_nothing_test);
+    tcase_add_test(hostile, archives_by_the_thousand_test);
+    tcase_add_test(hostile, signed_pieces_test);
+    tcase_add_test(hostile, signed_in_signed_test);
+    tcase_add_test(hostile, signed_by_the_thousand_test);
     tcase_add_loop_test(hostile, one_piece_again_and_again, 0,
                         sizeof repeated / sizeof repeated[0]);
     tcase_add_loop_test(hostile, the_piece_in_every_encoding, 0,

@@ -165,6 +165,12 @@ static const char *const pieces[] = {
     "@[",
     "@\n",
     "`{|",
+    "begin 644 x\n",
+    "> begin 644 x\n",
+    "#86)C\n",
+    "AAAAAAAAAA\n",
+    "> AAAAAAAAAAAAAAA\n",
+    "\xd4\x85\xa2\xa2\x81\x87\x85\x60\xc9\xc4\x7a\x40\x4c",
 };
 
 static const char *const wrappings[] = {

@@ -475,6 +475,16 @@ static const char bounce_text[] =
     "TWVzc2FnZS1JRDogPHRocmVlQGV4YW1wbGUuY29tPgpwcnZzPTM3ODVhMWIyYzM9YWxpY2VAZXhhbXBsZS5jb20K\r\n"
     "--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a\r\n\r\n"
     "Final-Recipient: rfc822; b@other.test\r\nOriginal-Envelope-Id: <four@example.com>\r\n"
+    "--x\r\nContent-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    "MH8GCyqGSIb3DQEJEAEJoHAwbgIBADAAMGcGCSqGSIb3DQEHAaBaBFh4nHPOzytJzSvRDaks\r\n"
+    "SLVSyC3NKcksSCwq0c/NrEhNsVZIyi/NS0ksqrSt4uLS1QUSvqnFxYnpqbqeLlYKNsWZFQ6p\r\n"
+    "FYm5BTmpesn5uXYgJbq6XADy0Bwh\r\n"
+    "--x\r\nContent-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    "UEsDBBQAAAAIAAAAAAB/ELsrIgAAACAAAAABAAAAYfNNLS5OTE/V9XSxUrApTi1LzXNIrUjM\r\n"
+    "LchJ1UvOz7XjAgA=\r\n"
+    "--x\r\n\r\nbegin 644 a\r\n"
+    "@365S<V%G92U)1#H@/&5I9VAT0&5X86UP;&4N8V]M/@H \r\n"
+    "`\r\nend\r\n"
     "--x\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <five@example.com>\r\n"
     "X-Batv-Evidence: v=1; d=20778; n=0011223344556677; s=00112233445566778899aabb\r\n"
     "Return-Path: <prvs=3785a1b2c3=alice@example.com>\r\n"
@@ -730,6 +740,9 @@ START_TEST(test_a_bounce)
                      STATUS_OK);
     print_bounce(bounce, text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "five@example.com"));
+    ck_assert_ptr_nonnull(strstr(text, "six@example.com"));
+    ck_assert_ptr_nonnull(strstr(text, "seven@example.com"));
+    ck_assert_ptr_nonnull(strstr(text, "eight@example.com"));
     bounce_free(bounce);
     memory_runs_out("bounce", read_bounce, text, 10);
 }
