@@ -19,7 +19,8 @@ enum {
     FIELD_STEPS = 16,     /* to see whether a line is a field */
     LIST_KEPT = 40,       /* of References the last ones: the nearest to the original */
     NAME_MAX_LENGTH = 60, /* of a label, octets in front of "message-id" */
-    LINES_BEFORE = 4
+    LINES_BEFORE = 4,
+    WRAPPED_LINES = 3
 };
 
 static bool is_digit(int c)
@@ -268,27 +269,62 @@ static bool is_number(const struct token *token)
            memchr(token->text, '=', token->length) == NULL;
 }
 
-/* Behind a value without an @: the next line may have the rest of it. */
+/* Moves behind a line end where the word before it may have been wrapped. */
+static bool pass_wrapping(struct lexer *lexer)
+{
+    int c;
+    do {
+        c = lexer_next(lexer);
+    } while (is_blank(c));
+    return c == LEX_BREAK && !at_field(*lexer);
+}
+
+static bool token_join(struct token *token, const struct token *rest)
+{
+    if (rest->length > BOUNCE_ID_MAX - token->length) {
+        return false;
+    }
+    memcpy(token->text + token->length, rest->text, rest->length);
+    token->length += rest->length;
+    return true;
+}
+
+/* Behind a value without an @: the next lines may have the rest of it. */
 static bool read_wrapped(struct lexer *lexer, const struct gap *gap, struct token *token)
 {
     struct lexer ahead = *lexer;
     struct token rest;
-    int c;
     if ((gap->colon && !gap->apart) || token_has_marks(token)) {
         return false;
     }
-    do {
-        c = lexer_next(&ahead);
-    } while (is_blank(c));
-    if (c != LEX_BREAK || at_field(ahead) || !token_read_bare(&ahead, &rest) ||
-        !(token_has_at(&rest) || rest.text[0] == '@') ||
-        rest.length > BOUNCE_ID_MAX - token->length) {
+    for (unsigned i = 0; i < WRAPPED_LINES && pass_wrapping(&ahead); i++) {
+        if (!token_read_bare(&ahead, &rest) || !token_join(token, &rest)) {
+            return false;
+        }
+        if (token_has_at(token)) {
+            *lexer = ahead;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Behind one with an @: all of the next line may be the rest of its domain. */
+static bool read_wrapped_domain(struct lexer *lexer, struct token *token)
+{
+    struct lexer ahead = *lexer;
+    struct token rest;
+    if (!pass_wrapping(&ahead) || !token_read_bare(&ahead, &rest) || !ends_value(ahead) ||
+        memchr(rest.text, '.', rest.length) == NULL) {
         return false;
     }
-    memcpy(token->text + token->length, rest.text, rest.length);
-    token->length += rest.length;
+    for (size_t i = 0; i < rest.length; i++) {
+        if (!is_alnum(rest.text[i]) && rest.text[i] != '.' && rest.text[i] != '-') {
+            return false;
+        }
+    }
     *lexer = ahead;
-    return token_has_at(token);
+    return token_join(token, &rest);
 }
 
 /* It is encoded as in a link. */
@@ -318,7 +354,11 @@ static bool take_word(struct scan *scan, const struct label *label, const struct
         scan_link(scan, token_octets(&token));
         return true;
     }
-    if (token_has_at(&token) || !read_wrapped(lexer, gap, &token)) {
+    struct token first = token;
+    if (token_has_at(&token) && read_wrapped_domain(lexer, &token)) {
+        bounce_add_id(scan->reader, token_octets(&first), label->where, BOUNCE_MENTIONED);
+    } else if (token_has_at(&token) || !read_wrapped(lexer, gap, &token)) {
+        token = first;
         if (!token_has_at(&token) && (!strong || gap->broken || !is_number(&token))) {
             return false;
         }

@@ -270,8 +270,10 @@ static bool in_domain(int c)
 /* The octets of a character without width that ends before p; 0: none does. */
 static size_t unseen_before(const struct scan *scan, const char *p)
 {
-    for (size_t length = 3; length >= 2; length--) {
-        if ((size_t)(p - scan->start) >= length && (unsigned char)p[-1] > 0x7f) {
+    size_t least = p[-1] == ';' ? 5 : 2;
+    size_t most = p[-1] == ';' ? 8 : 3; /* &shy; ... &#x200b; */
+    for (size_t length = most; length >= least; length--) {
+        if ((size_t)(p - scan->start) >= length && ((unsigned char)p[-1] > 0x7f || p[-1] == ';')) {
             struct lexer lexer = {.at = p - length, .end = p, .budget = scan_budget(scan)};
             if (lexer_read(&lexer) == LEX_END) {
                 return length;
@@ -339,11 +341,14 @@ static void add_wrapped_behind(struct scan *scan, struct lexer lexer, struct tok
     bool filled = lexer.at - scan->line >= WRAPPED_LENGTH;
     int c = lexer_next(&lexer);
     c = c == ' ' ? lexer_next(&lexer) : c;
-    if (c == LEX_BREAK && (unfinished || filled)) {
+    if (c == LEX_BREAK) {
         size_t length = token->length;
         read_domain(&lexer, token);
         c = lexer_peek(lexer);
-        if (token->length > length && c != '@' && c != ':') {
+        /* What is left is all of the next line. */
+        bool alone = lexer_is_line_end(c) &&
+                     memchr(token->text + length, '.', token->length - length) != NULL;
+        if (token->length > length && c != '@' && c != ':' && (unfinished || filled || alone)) {
             add_plausible(scan, trimmed(token));
         }
     }

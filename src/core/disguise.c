@@ -4,10 +4,11 @@
 #include <string.h>
 
 enum {
-    BASE64_LONG = 40, /* octets of a line that is none of words */
-    BASE64_SHORT = 8, /* of lines of one length: all of them together are as long */
-    UU_LINE_MAX = 45, /* octets that a line stands for */
-    UU_NAME_MIN = 11, /* "begin 644 x" */
+    BASE64_LONG = 40,   /* octets of a line that is none of words */
+    BASE64_PADDED = 16, /* of a single one that ends as no word does */
+    BASE64_SHORT = 8,   /* of lines of one length: all of them together are as long */
+    UU_LINE_MAX = 45,   /* octets that a line stands for */
+    UU_NAME_MIN = 11,   /* "begin 644 x" */
     EBCDIC_LOOKED = 4096,
     EBCDIC_MIN = 16
 };
@@ -142,7 +143,8 @@ static size_t base64_block(struct octets first, struct octets *rest)
         end = line.start + line.length;
         ahead = next;
     }
-    if (total < BASE64_LONG) {
+    bool padded = whole.start[length - 1] == '=' && length % 4 == 0 && length >= BASE64_PADDED;
+    if (total < BASE64_LONG && !padded) {
         return 0;
     }
     *rest = ahead;

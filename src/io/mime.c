@@ -186,11 +186,14 @@ static void search_guessed(struct reading *reading, struct octets text, const ch
 
 static void search_ebcdic(struct reading *reading, struct octets text, const char *where)
 {
-    struct buffer buffer = {NULL, 0};
-    if (ebcdic_seen(text) && convert(reading, "IBM037", text, &buffer)) {
-        bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
+    static const char *const pages[] = {"IBM037", "IBM273"}; /* of two minds about the @ */
+    for (size_t i = 0; ebcdic_seen(text) && i < sizeof pages / sizeof pages[0]; i++) {
+        struct buffer buffer = {NULL, 0};
+        if (convert(reading, pages[i], text, &buffer)) {
+            bounce_scan_text(&reading->reader, buffer_octets(&buffer), where);
+        }
+        buffer_free(&buffer);
     }
-    buffer_free(&buffer);
 }
 
 /* A file of an archive, or all of a compressed one. */

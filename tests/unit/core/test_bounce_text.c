@@ -435,6 +435,13 @@ static const struct {
     {"> Message-ID: 20261122.7F3A\n> 91C02@mail.example.com\n> Subject: x", "M:" MADE},
     {"Message-ID:\n20261122.7F3A \n91C02@mail.example.com\n", "M:" MADE},
     {"The message id is 20261122.7F3A\n91C02@mail.example.com.", "M:" MADE},
+    {"Message-ID: 20261122\n.7F3A\n91C02@mail.example.com\nSubject: x", "M:" MADE},
+    {"Message-ID: 20261122.7F3A91C02@mail.exa\nmple.com\nSubject: x",
+     "M:20261122.7F3A91C02@mail.exa M:" MADE},
+    {"Message-ID: " MADE "\nwas not delivered", "L:" MADE},
+    {"Message-ID: " MADE "\n\nunknown", "L:" MADE},
+    {"at 20261122.7F3A91C02@mail.exa\nmple.com\n", "U:20261122.7F3A91C02@mail.exa " LIKE},
+    {"20261122&#8203;.7F3A91C02&shy;@mail.example.com", LIKE},
     {"Message-ID: <20261122.7F3A\n91C02@mail.example.com>", "L:" MADE},
 };
 

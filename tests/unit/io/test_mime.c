@@ -590,6 +590,10 @@ static const struct {
      FROM_USER "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
                "1IWiooGHhWDJxHpATPLw8vbx8fLy8fDx8fHyS/T38fF8haeBlJeThUuDlpRuJQ==\n",
      BOUNCE_OTHER, ID},
+    {"EBCDIC of another page",
+     FROM_USER "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+               "1IWiooGHhWDJxHpATPLw8vbx8fLy8fDx8fHyS/T38fG1haeBlJeThUuDlpRuJQ==\n",
+     BOUNCE_OTHER, ID},
     {"Shift-JIS",
      FROM_USER "Content-Type: text/plain; charset=shift_jis\nContent-Transfer-Encoding: base64\n\n"
                "g4GDYoNagVuDV4JogmMKTWVzc2FnZS1JRIFGgYMyMDI2MTEyMjEwMTExMi40NzExQGV4YW1w\n"
