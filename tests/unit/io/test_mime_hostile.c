@@ -396,7 +396,7 @@ static void signed_pieces(struct text *text)
 static void signed_in_signed(struct text *text)
 {
     put(text, HEADER);
-    for (size_t i = 0; i < 1000; i++) {
+    for (size_t i = 0; i < 10000; i++) {
         put_signed(text);
         put(text, "\x04\x84\x7f\xff\xff\xff");
     }
