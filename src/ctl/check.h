@@ -107,6 +107,9 @@ void check_masquerade(struct check *check);
 void check_sender_maps(struct check *check);
 void check_delimiter(struct check *check);
 
+/* check_verp.c: what Postfix appends to senders */
+void check_verp(struct check *check);
+
 /* check_map.c: the map that makes tagged recipients known */
 void check_map(struct check *check);
 void check_map_classes(struct check *check);

@@ -70,6 +70,7 @@ static const struct {
     {"postfix.masquerade_domains", check_masquerade, POSTFIX, false},
     {"postfix.sender_maps", check_sender_maps, POSTFIX, false},
     {"postfix.recipient_delimiter", check_delimiter, POSTFIX, false},
+    {"postfix.verp", check_verp, POSTFIX, false},
     {"postfix.list_owners", check_list_owners, POSTFIX, false},
     {"postfix.header_checks", check_header_maps, POSTFIX, false},
     {"postfix.recipient_access", check_recipient_access, POSTFIX, false},

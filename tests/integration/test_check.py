@@ -375,6 +375,14 @@ FAULTS = [
           {"myorigin": "host.test"}, cure=ordinary),
     Fault("postfix.myorigin", "warn", r"sends as root@mailname\.test",
           r'add "mailname\.test" to domains,', lines="myorigin = @DIR@/mailname\n", cure=ordinary),
+    Fault("postfix.verp", "fail", r'default_verp_delimiters is "\+-"', r"delimiters = \+=",
+          {"default_verp_delimiters": "+-"}),
+    Fault("postfix.verp", "fail", r'default_verp_delimiters is "-\+"', r"delimiters = -=",
+          {"default_verp_delimiters": "-+"}),
+    Fault("postfix.verp", "fail", r'default_verp_delimiters is "#="', r"delimiters = \+=",
+          {"default_verp_delimiters": "#=", "verp_delimiter_filter": "-=+#"}),
+    Fault("postfix.verp", "warn", r'verp_delimiter_filter is "-=\+#"', r"-X verp_delimiter_filter",
+          {"smtpd_authorized_verp_clients": "127.0.0.1", "verp_delimiter_filter": "-=+#"}),
     Fault("backscatter.luser_relay", "warn", "other.test", r"-X luser_relay",
           {"luser_relay": "$user@other.test"}),
     Fault("backscatter.unlisted_recipients", "warn", "expected yes",
@@ -495,6 +503,9 @@ WELL = [
     ("postfix.masquerade_domains", {"masquerade_domains": "other.test"}),
     ("postfix.recipient_canonical_maps", {"recipient_canonical_maps": "inline:{x=y}, regexp:@MAP@"}),
     ("postfix.sender_rewriting", {"canonical_maps": "inline:{x=y}"}),
+    ("postfix.verp", {"smtpd_authorized_verp_clients": "127.0.0.1"}),
+    ("postfix.verp", {"default_verp_delimiters": "==", "verp_delimiter_filter": "="}),
+    ("postfix.verp", {"verp_delimiter_filter": "-=+#"}),         # nobody may ask
     ("backscatter.relay_recipient_maps", {"relay_domains": "relay.example",
                                           "smtpd_recipient_restrictions":
                                           "permit_mynetworks, reject_unverified_recipient"}),
@@ -612,6 +623,36 @@ def test_recipient_delimiter_for_subaddress_syntax(site):
         site.postfix.run(found["mend"])
         assert not bad(of(site.check(), "postfix.recipient_delimiter"))
         assert site.postfix.value("recipient_delimiter") == "+-"
+    finally:
+        site.batvd.configure({"domains": DOMAINS})
+
+
+@pytest.mark.parametrize("main, options, places", [
+    ({"smtpd_authorized_verp_clients": "127.0.0.1"}, "", "main.cf"),
+    ({"authorized_verp_clients": "$mynetworks"}, "", "main.cf"),
+    (None, " -o smtpd_authorized_verp_clients=127.0.0.0/8", "smtp"),
+    ({"smtpd_authorized_verp_clients": "127.0.0.1"},
+     " -o smtpd_authorized_verp_clients=127.0.0.0/8", "main.cf, smtp"),
+])
+def test_verp_in_subaddress_syntax(site, main, options, places):
+    lists = {"name": "lists.example", "syntax": "subaddress"}
+    silent = {"name": "silent.example", "syntax": "subaddress", "sign": False}
+    site.postfix.write(main, master=MASTER_CF.replace("- - smtpd\n", f"- - smtpd{options}\n", 1))
+    try:
+        assert not bad(of(site.check(), "postfix.verp"))
+        site.batvd.configure({"domains": ("example.com", silent)})
+        assert not bad(of(site.check(), "postfix.verp"))
+        site.batvd.configure({"domains": ("example.com", silent, lists)})
+        found, = bad(of(site.check(), "postfix.verp"))
+        assert found["level"] == "warn" and f"smtpd_authorized_verp_clients in {places})" in found["text"]
+        wish = re.search(r'set syntax = "(\w+)" for lists\.example, then systemctl reload', found["mend"])
+        lists["syntax"] = wish[1]
+        site.batvd.configure({"domains": ("example.com", silent, lists)})
+        assert not bad(of(site.check(), "postfix.verp"))
+        lists["syntax"] = "subaddress"
+        site.batvd.configure({"domains": ("example.com", silent, lists)})
+        site.postfix.write(master=MASTER_CF)
+        assert not bad(of(site.check(), "postfix.verp"))
     finally:
         site.batvd.configure({"domains": DOMAINS})
 

@@ -2,6 +2,7 @@
 to what comes of that are known, and keep the recipient."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -18,7 +19,8 @@ FAR = "far+x-y=z@other.test"
 
 @pytest.fixture(scope="module")
 def whole_site():
-    main = {"recipient_delimiter": "+-=", "smtpd_authorized_verp_clients": "127.0.0.0/8"}
+    main = {"recipient_delimiter": "+-=", "smtpd_authorized_verp_clients": "127.0.0.0/8",
+            "virtual_alias_maps": r"pcre:{ {/^only-verp-.*@sub\.example$$/ news@sub.example} }"}
     with Site(mailboxes=(NEWS, SUB, QUOTED, LONG, "alice@example.com"), main=main) as site:
         yield site
 
@@ -133,6 +135,11 @@ def bounced_at_home(site, sender):
     return mail.delivered_to
 
 
+def of_check(site):
+    """What `batvctl check` says of VERP."""
+    return [one for one in site.ctl("check", json=True) if one["name"] == "postfix.verp"]
+
+
 def test_postfixs_own_bounce_comes_home_without_the_tag(site):
     assert bounced_at_home(site, NEWS) == "news+refused=other.test@example.com"
 
@@ -142,6 +149,27 @@ def test_in_subaddress_syntax_the_tag_stays_on_it(site):
     recipient out of the address cannot; `batvctl check` says so."""
     delivered = bounced_at_home(site, SUB)
     assert delivered.startswith("news+prvs=") and delivered.endswith("+refused=other.test@sub.example")
+
+
+def test_what_mends_that_is_what_check_says(site):
+    """Applied, the tag is off Postfix's own bounces too."""
+    found, = of_check(site)
+    assert found["level"] == "warn" and "sub.example" in found["text"], found
+    wish = re.search(r'set syntax = "(\w+)" for sub\.example,', found["mend"])
+    site.use({"domains": ("example.com", {"name": "sub.example", "syntax": wish[1]})})
+    assert [one["level"] for one in of_check(site)] == ["ok"]
+    assert bounced_at_home(site, SUB) == "news+refused=other.test@sub.example"
+    # So are addresses that Postfix knows by their pattern.
+    subject = by_xverp(site, "only-verp@sub.example", FAR, "-=")
+    sent, entry = site.judged_bounce(site.sink.wait_one(subject=subject).mail_from)
+    assert entry["result"] == "valid" and sent.accepted, entry.line
+    site.postfix.wait_one(SUB, sent.subject)
+
+
+def test_in_subaddress_syntax_postfix_rejects_what_it_knows_by_a_pattern(site):
+    subject = by_xverp(site, "only-verp@sub.example", FAR, "-=")
+    sent = site.bounce(site.sink.wait_one(subject=subject).mail_from)
+    assert sent.stage == "rcpt" and sent.code == 550 and "User unknown" in sent.text, sent
 
 
 # -- without a tag --------------------------------------------------------------------------------
@@ -221,6 +249,26 @@ def test_verify_and_explain(site, sender):
     for address in (sender, plain):
         question = ("journal", "lookup", address, str(original.message["Message-ID"]))
         util.wait_for(lambda: site.ctl(*question, json=True)["found"], what=question)
+
+
+def by_default(site):
+    """A sender with VERP by the delimiters that Postfix is set to."""
+    subject = site.postfix.sendmail("far@other.test", sender=NEWS, options=["-V"])
+    return site.sink.wait_one(subject=subject).mail_from
+
+
+def test_delimiters_that_fit_no_tag_and_what_mends_them(site):
+    site.postfix.configure(default_verp_delimiters="+-")
+    try:
+        assert site.judged_bounce(by_default(site))[1]["result"] == "bad-signature"
+        found, = [one for one in of_check(site) if one["level"] == "fail"]
+        done = subprocess.run(["sh", "-c", found["mend"]], env=site.postfix.env, timeout=60,
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done
+        assert [one["level"] for one in of_check(site)] == ["warn"]
+        assert site.judged_bounce(by_default(site))[1]["result"] == "valid"
+    finally:
+        site.postfix.configure(default_verp_delimiters=None)
 
 
 # -- the map --------------------------------------------------------------------------------------
