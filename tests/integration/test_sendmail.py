@@ -101,6 +101,15 @@ def test_subaddress_syntax(site):
     site.assert_delivered(sent, "carol")
 
 
+@pytest.mark.parametrize("sender, user", [(ALICE, "alice"), ("carol@sub.example", "carol")])
+def test_verp_by_a_smart_host(site, sender, user):
+    """It appends the recipient behind the tag; what Sendmail makes of the rest is a user+detail."""
+    local, _, domain = site.tagged(sender).rpartition("@")
+    sent, entry = site.judged_bounce(f"{local}+far+x-y=z=other.test@{domain}")
+    assert entry["result"] == "valid", entry.line
+    site.assert_delivered(sent, user)
+
+
 @pytest.mark.parametrize("sender", ["x@elsewhere.example", "x@example.org", "<>",
                                     "mailer-daemon@example.com", "prvs=1234abcdef=x@example.com"])
 def test_not_signed(site, sender):
