@@ -144,9 +144,9 @@ static uint64_t mix(uint64_t sum, const void *octets, size_t length)
 }
 
 /* A tag for another address of the same mailbox is another guess. */
-static uint64_t guess_of(const struct guessing *guessing, const char *plain, uint64_t tag)
+static uint64_t guess_of(const struct guessing *guessing, const char *address, uint64_t tag)
 {
-    return mix(mix(guessing->seed, &tag, sizeof tag), plain, strlen(plain));
+    return mix(mix(guessing->seed, &tag, sizeof tag), address, strlen(address));
 }
 
 static bool has_guess(const struct row *row, uint64_t guess)
@@ -172,14 +172,15 @@ static bool note(struct guessing *guessing, const char *mailbox, uint64_t guess,
     return is_held(row);
 }
 
-bool guessing_note(struct guessing *guessing, const char *plain, uint64_t tag, time_t now)
+bool guessing_note(struct guessing *guessing, const char *plain, const char *address, uint64_t tag,
+                   time_t now)
 {
     char *mailbox = mailbox_of(plain);
     if (mailbox == NULL) {
         return false;
     }
     pthread_mutex_lock(&guessing->lock);
-    bool now_held = note(guessing, mailbox, guess_of(guessing, plain, tag), now);
+    bool now_held = note(guessing, mailbox, guess_of(guessing, address, tag), now);
     pthread_mutex_unlock(&guessing->lock);
     free(mailbox);
     return now_held;
@@ -216,14 +217,18 @@ bool guessing_report(struct guessing *guessing, time_t now, struct status_report
     return done;
 }
 
-static void note_wrong(struct guessing *guessing, const char *plain, uint64_t tag, time_t now)
+/* One guess at each mailbox of which the recipient may be an address; the shortest names it. */
+static void note_wrong(struct guessing *guessing, const struct tried *tried, time_t now)
 {
-    if (guessing_note(guessing, plain, tag, now)) {
-        log_line(
-            LOG_WARNING,
-            "more than %d different wrong tags came for <%s> within an hour: until it is over, "
-            "bounces to that address need a proof beside their tag",
-            GUESSING_TAGS, plain);
+    for (size_t i = 1; i <= tried->count; i++) {
+        const char *plain = tried->plain[i % tried->count];
+        if (guessing_note(guessing, plain, tried->plain[0], tried->tag, now)) {
+            log_line(
+                LOG_WARNING,
+                "more than %d different wrong tags came for <%s> within an hour: until it is over, "
+                "bounces to that address need a proof beside their tag",
+                GUESSING_TAGS, plain);
+        }
     }
 }
 
@@ -234,11 +239,11 @@ static enum answer ask(void *self, const struct question *q)
     if (!transaction_tried(q->transaction, q->recipient, &tried)) {
         return ANSWER_NO;
     }
+    if (tried.wrong) {
+        note_wrong(self, &tried, q->now);
+    }
     for (size_t i = 0; i < tried.count; i++) {
-        if (tried.wrong) {
-            note_wrong(self, tried.plain[i], tried.tag, q->now);
-        }
-        holds = guessing_holds(self, tried.plain[i], q->now) || holds;
+        holds = holds || guessing_holds(self, tried.plain[i], q->now);
     }
     return holds ? ANSWER_YES : ANSWER_NO;
 }

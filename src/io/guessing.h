@@ -25,9 +25,10 @@ struct status_report;
 struct guessing *guessing_new(void);
 void guessing_free(struct guessing *guessing);
 
-/* A wrong tag (K, DDD and the MAC as one number) came for this plain address. One that has come
- * before does not count. True: the address has just come under guessing. */
-bool guessing_note(struct guessing *guessing, const char *plain, uint64_t tag, time_t now);
+/* A wrong tag (K, DDD and the MAC as one number) came on address, which may be plain with a VERP
+ * extension. One that has come before does not count. True: plain has just come under guessing. */
+bool guessing_note(struct guessing *guessing, const char *plain, const char *address, uint64_t tag,
+                   time_t now);
 /* Under guessing, until the hour is over that began with its first wrong tag. */
 bool guessing_holds(struct guessing *guessing, const char *plain, time_t now);
 /* Fills in the report's addresses under guessing; false: no memory. The report owns them. */

@@ -1,9 +1,8 @@
 /* Which addresses are under guessing. */
-#include "../suite.h"
-
-#include <stdio.h>
+#include "../core/conversation.h"
 
 #include "io/guessing.h"
+#include "io/oracle.h"
 #include "io/status_file.h"
 
 static const char alice[] = "alice@example.com";
@@ -14,7 +13,7 @@ static bool note_many(struct guessing *guessing, const char *plain, uint64_t fro
 {
     bool held = false;
     for (size_t i = 0; i < count; i++) {
-        held = guessing_note(guessing, plain, from + i, now) || held;
+        held = guessing_note(guessing, plain, plain, from + i, now) || held;
     }
     return held;
 }
@@ -24,7 +23,7 @@ START_TEST(test_one_more_than_may_be)
     struct guessing *guessing = guessing_new();
     ck_assert(!note_many(guessing, alice, 0, GUESSING_TAGS, NOW));
     ck_assert(!guessing_holds(guessing, alice, NOW));
-    ck_assert(guessing_note(guessing, alice, GUESSING_TAGS, NOW));
+    ck_assert(guessing_note(guessing, alice, alice, GUESSING_TAGS, NOW));
     ck_assert(guessing_holds(guessing, alice, NOW));
     ck_assert(!guessing_holds(guessing, "bob@example.com", NOW));
     ck_assert(!note_many(guessing, alice, 1000, 1000, NOW)); /* said once */
@@ -36,7 +35,7 @@ START_TEST(test_a_tag_seen_before_does_not_count)
 {
     struct guessing *guessing = guessing_new();
     for (int i = 0; i < 1000; i++) {
-        ck_assert(!guessing_note(guessing, alice, 7, NOW + i));
+        ck_assert(!guessing_note(guessing, alice, alice, 7, NOW + i));
     }
     ck_assert(!guessing_holds(guessing, alice, NOW));
     guessing_free(guessing);
@@ -46,7 +45,7 @@ END_TEST
 START_TEST(test_until_the_hour_is_over)
 {
     struct guessing *guessing = guessing_new();
-    guessing_note(guessing, alice, 0, NOW);
+    guessing_note(guessing, alice, alice, 0, NOW);
     ck_assert(note_many(guessing, alice, 1, GUESSING_TAGS, NOW + 1800));
     ck_assert(guessing_holds(guessing, alice, NOW + GUESSING_SECONDS - 1));
     ck_assert(!guessing_holds(guessing, alice, NOW + GUESSING_SECONDS));
@@ -64,7 +63,7 @@ START_TEST(test_the_table_is_bounded)
     for (int i = 0; i < 3 * GUESSING_ADDRESSES; i++) {
         char plain[32];
         snprintf(plain, sizeof plain, "u%d@example.com", i);
-        ck_assert(!guessing_note(guessing, plain, 1, NOW));
+        ck_assert(!guessing_note(guessing, plain, plain, 1, NOW));
     }
     ck_assert(guessing_holds(guessing, alice, NOW));
     guessing_free(guessing);
@@ -81,8 +80,8 @@ START_TEST(test_extensions_are_one_mailbox)
         char plain[48];
         ck_assert(!held);
         snprintf(plain, sizeof plain, "alice+%d@example.com", i);
-        held = guessing_note(guessing, plain, 7, NOW);
-        ck_assert(!guessing_note(guessing, plain, 7, NOW));
+        held = guessing_note(guessing, plain, plain, 7, NOW);
+        ck_assert(!guessing_note(guessing, plain, plain, 7, NOW));
     }
     ck_assert(held);
     ck_assert(guessing_holds(guessing, alice, NOW));
@@ -91,6 +90,50 @@ START_TEST(test_extensions_are_one_mailbox)
     ck_assert(!guessing_holds(guessing, "+@example.com", NOW));
     ck_assert(!guessing_holds(guessing, "alic@example.com+", NOW));
     guessing_free(guessing);
+}
+END_TEST
+
+/* What FACT_GUESSING answers for a bounce to this recipient. */
+static enum answer ask(struct site *site, struct guessing *guessing, const char *recipient)
+{
+    struct client client = client_of(OUTSIDE);
+    struct oracle_set oracles = {.by_fact = {{NULL, NULL}}};
+    struct text raw = {.used = 0};
+    struct reply reply;
+    guessing_oracle(guessing, &oracles);
+    expand(&raw, site, recipient);
+    struct transaction *t = transaction_new(&site->snapshot, &client);
+    transaction_mail(t, "<>", NULL, NULL);
+    transaction_rcpt(t, raw.out, NULL, NULL, NOW);
+    const struct question question = {t, 0, NULL, NULL, NOW};
+    enum answer answer = oracle_ask(&oracles, FACT_GUESSING, &question);
+    oracle_decide_rcpt(&oracles, t, NOW, &reply);
+    transaction_free(t);
+    return answer;
+}
+
+/* A tag with a VERP extension may be meant for several mailboxes; it is one guess at each, though
+ * it has been asked for twice. */
+START_TEST(test_verp_is_one_guess_at_each_mailbox)
+{
+    struct site *site = site_make();
+    struct guessing *guessing = guessing_new();
+    char recipient[80];
+    for (int i = 0; i <= GUESSING_TAGS; i++) {
+        ck_assert(!guessing_holds(guessing, "list@example.com", NOW));
+        ck_assert(!guessing_holds(guessing, "list-x@example.com", NOW));
+        snprintf(recipient, sizeof recipient, "<prvs=2785abcdef=list-x+a-b%d=c.test@example.com>",
+                 i);
+        ask(site, guessing, recipient);
+    }
+    ck_assert(guessing_holds(guessing, "list@example.com", NOW));
+    ck_assert(guessing_holds(guessing, "list-x@example.com", NOW));
+    ck_assert_int_eq(ask(site, guessing, "<{0 list-x@example.com}>"), ANSWER_YES);
+    ck_assert_int_eq(ask(site, guessing, "<{0 list-x@example.com~+a=b.test}>"), ANSWER_YES);
+    ck_assert_int_eq(ask(site, guessing, "<{0 list-y@example.com~+a=b.test}>"), ANSWER_NO);
+    ck_assert_int_eq(ask(site, guessing, "<{0 alice@example.com~-a=b.test}>"), ANSWER_NO);
+    guessing_free(guessing);
+    site_free(site);
 }
 END_TEST
 
@@ -121,6 +164,7 @@ int main(void)
     tcase_add_test(tcase, test_until_the_hour_is_over);
     tcase_add_test(tcase, test_the_table_is_bounded);
     tcase_add_test(tcase, test_extensions_are_one_mailbox);
+    tcase_add_test(tcase, test_verp_is_one_guess_at_each_mailbox);
     tcase_add_test(tcase, test_what_is_reported);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
