@@ -578,8 +578,15 @@ void check_delimiter(struct check *check)
     }
     if (domains.count == 0) {
         check_ok(check, "no domain has syntax = \"subaddress\", which alone would need one");
+    } else if (strcmp(delimiter, "+") == 0) {
+        check_ok(check, "recipient_delimiter is the + that syntax = \"subaddress\" needs");
     } else if (strchr(delimiter, '+') != NULL) {
-        check_ok(check, "recipient_delimiter has the + that syntax = \"subaddress\" needs");
+        const char *names = listing_end(&domains);
+        check_add(
+            check, CHECK_WARN, mend_config(check, "set syntax = \"prefix\" for %s,", names),
+            "Postfix cuts an address at the first of \"%s\" (recipient_delimiter), so that a "
+            "bounce to USER+prvs=...@%s does not reach a USER with another of them in its name",
+            delimiter, names);
     } else {
         check_add(
             check, CHECK_FAIL,

@@ -621,8 +621,14 @@ def test_recipient_delimiter_for_subaddress_syntax(site):
         found, = bad(of(site.check(rc=1), "postfix.recipient_delimiter"))
         assert found["level"] == "fail" and "example.com" in found["text"]
         site.postfix.run(found["mend"])
-        assert not bad(of(site.check(), "postfix.recipient_delimiter"))
         assert site.postfix.value("recipient_delimiter") == "+-"
+        found, = bad(of(site.check(), "postfix.recipient_delimiter"))
+        assert found["level"] == "warn" and 'set syntax = "prefix" for example.com' in found["mend"]
+        site.postfix.write({"recipient_delimiter": "+"})
+        assert not bad(of(site.check(), "postfix.recipient_delimiter"))
+        site.postfix.write({"recipient_delimiter": "+-"})
+        site.batvd.configure({"domains": ({"name": "example.com", "syntax": "prefix"},)})
+        assert not bad(of(site.check(), "postfix.recipient_delimiter"))
     finally:
         site.batvd.configure({"domains": DOMAINS})
 

@@ -12,6 +12,7 @@ from batvtest.site import LONG, QUOTED, USER, Site
 
 NEWS = "news@example.com"          # prefix syntax
 SUB = "news@sub.example"           # subaddress syntax
+DOUBLE = "jean-luc@sub.example"    # the same, with a recipient delimiter in the name
 LISTS = [NEWS, SUB]
 DELIMITERS = ["+=", "-=", "=="]
 FAR = "far+x-y=z@other.test"
@@ -21,7 +22,7 @@ FAR = "far+x-y=z@other.test"
 def whole_site():
     main = {"recipient_delimiter": "+-=", "smtpd_authorized_verp_clients": "127.0.0.0/8",
             "virtual_alias_maps": r"pcre:{ {/^only-verp-.*@sub\.example$$/ news@sub.example} }"}
-    with Site(mailboxes=(NEWS, SUB, QUOTED, LONG, "alice@example.com"), main=main) as site:
+    with Site(mailboxes=(NEWS, SUB, DOUBLE, QUOTED, LONG, "alice@example.com"), main=main) as site:
         yield site
 
 
@@ -170,6 +171,19 @@ def test_in_subaddress_syntax_postfix_rejects_what_it_knows_by_a_pattern(site):
     subject = by_xverp(site, "only-verp@sub.example", FAR, "-=")
     sent = site.bounce(site.sink.wait_one(subject=subject).mail_from)
     assert sent.stage == "rcpt" and sent.code == 550 and "User unknown" in sent.text, sent
+
+
+def test_a_name_with_another_delimiter_needs_prefix_syntax(site):
+    """Postfix looks for jean alone."""
+    sent = site.bounce(site.tagged(DOUBLE))
+    assert sent.stage == "rcpt" and sent.code == 550 and "User unknown" in sent.text, sent
+    found, = [one for one in site.ctl("check", json=True)
+              if one["name"] == "postfix.recipient_delimiter"]
+    wish = re.search(r'set syntax = "(\w+)" for sub\.example,', found["mend"])
+    site.use({"domains": ("example.com", {"name": "sub.example", "syntax": wish[1]})})
+    sent, entry = site.judged_bounce(site.tagged(DOUBLE))
+    assert entry["result"] == "valid", entry.line
+    site.assert_delivered(sent, DOUBLE)
 
 
 # -- without a tag --------------------------------------------------------------------------------
