@@ -403,11 +403,11 @@ static const char *read_labelled(struct scan *scan, const struct label *label)
     struct lexer lexer = scan_lexer(scan, label->after, SCAN_WINDOW);
     struct gap gap;
     if (!scan_gap(&lexer, &gap)) {
-        return label->element ? scan_failed(label->after, lexer.at) : label->after;
+        return label->element ? scan_failed(label->after - 1, lexer.at) : label->after;
     }
     bool taken =
         gap.open ? take_open(scan, label, &gap, &lexer) : take_bare(scan, label, &gap, &lexer);
-    return taken ? lexer.at : scan_failed(label->after, lexer.at);
+    return taken ? lexer.at : scan_failed(label->after - 1, lexer.at);
 }
 
 /* Where the value begins behind a name that is an element's of XML: behind its attributes. after,

@@ -752,6 +752,38 @@ START_TEST(pieces_in_any_order)
 }
 END_TEST
 
+/* What begins where the text ends. The address sanitizer sees who reads on. */
+START_TEST(at_the_end)
+{
+    static const char *const texts[] = {"<bMessage-ID>",
+                                        "<Message-ID>",
+                                        "Message-ID",
+                                        "Message-ID:",
+                                        "<Message-ID a=\"b\">",
+                                        "&lt;Message-ID&gt;",
+                                        "References:",
+                                        "In-Reply-To:\n",
+                                        "References: <a@b.test>\n",
+                                        "%40",
+                                        "a@",
+                                        "prvs=",
+                                        "X-Batv-Evidence:",
+                                        "id=",
+                                        "<"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        for (size_t from = 0; from < strlen(texts[i]); from++) {
+            size_t length = strlen(texts[i]) - from;
+            char *exact = malloc(length);
+            ck_assert_ptr_nonnull(exact);
+            memcpy(exact, texts[i] + from, length);
+            bounce_scan_text(&reader, (struct octets){exact, length}, "text");
+            free(exact);
+        }
+    }
+    ck_assert(!reader.no_memory);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bounce_text");
@@ -772,6 +804,7 @@ int main(void)
     tcase_add_test(tests, tags_are_kept_up_to_a_number);
     tcase_add_test(tests, an_address_with_a_tag_may_be_long_but_not_too_long);
     tcase_add_loop_test(tests, header, 0, COUNT_OF(headers));
+    tcase_add_test(tests, at_the_end);
     tcase_add_test(tests, pieces_in_any_order);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
