@@ -67,6 +67,7 @@ struct ring {
     struct mac_key *evidence_macs[RING_EVIDENCE]; /* NULL exactly where the secret is empty */
     struct ring_domain *domains;                  /* sorted by name */
     size_t domain_count;
+    size_t domain_room; /* of the array */
 };
 
 /* What the configuration says of keys. Days, except publish_seconds. */

@@ -150,6 +150,7 @@ static void domains_free(struct ring *ring)
     free(ring->domains);
     ring->domains = NULL;
     ring->domain_count = 0;
+    ring->domain_room = 0;
 }
 
 void ring_free(struct ring *ring)
@@ -186,6 +187,7 @@ static bool domains_copy(struct ring *copy, const struct ring *ring)
         return true;
     }
     copy->domains = calloc(ring->domain_count, sizeof *copy->domains);
+    copy->domain_room = copy->domains != NULL ? ring->domain_count : 0;
     if (copy->domains == NULL) {
         return false;
     }
@@ -748,6 +750,21 @@ static bool domain_is_plain(const char *name)
     return *name != '\0';
 }
 
+/* Room for one more. False: no memory. */
+static bool make_room(struct ring *ring)
+{
+    if (ring->domain_count < ring->domain_room) {
+        return true;
+    }
+    size_t room = ring->domain_count + ring->domain_count / 2 + 4;
+    struct ring_domain *domains = reallocarray(ring->domains, room, sizeof *domains);
+    if (domains != NULL) {
+        ring->domains = domains;
+        ring->domain_room = room;
+    }
+    return domains != NULL;
+}
+
 enum status ring_domain_add(struct ring *ring, const char *name, time_t first_signed, bool *changed)
 {
     *changed = false;
@@ -761,15 +778,11 @@ enum status ring_domain_add(struct ring *ring, const char *name, time_t first_si
     }
 
     char *copy = strdup(name);
-    struct ring_domain *domains =
-        reallocarray(ring->domains, ring->domain_count + 1, sizeof *domains);
-    if (domains != NULL) {
-        ring->domains = domains;
-    }
-    if (copy == NULL || domains == NULL) {
+    if (copy == NULL || !make_room(ring)) {
         free(copy);
         return STATUS_NO_MEMORY;
     }
+    struct ring_domain *domains = ring->domains;
     memmove(domains + position + 1, domains + position,
             (ring->domain_count - position) * sizeof *domains);
     domains[position] = (struct ring_domain){.name = copy, .first_signed = first_signed};
