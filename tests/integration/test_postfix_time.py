@@ -246,10 +246,9 @@ def test_the_advice_for_relayed_unsigned_mail(site):
     """Followed to the letter it makes a submitter of the host."""
     sign(site)
     site.batvd.wait_entry("relayed-unsigned", since=relay(site))
-    util.wait_for(lambda: RELAYED_FOR in site.ctl("status").out, 15, "it in the status")
-    text = site.ctl("status").out
-    line = re.search(r"if, and only if, each of these hosts is yours.*\n +internal_networks = "
-                     r"\[ \.\.\., (.*) \];", text)
+    line = util.wait_for(lambda: re.search(
+        r"if, and only if, each of these hosts is yours.*\n +internal_networks = "
+        r"\[ \.\.\., (.*) \];", site.ctl("status").out), 15, "the line in the status")
     mend = [one["mend"] for one in site.ctl("check", "--json").json
             if one["name"] == "relayed-unsigned"]
     assert mend == [f'if, and only if, this host is yours: in {site.batvd.conf}: add "{RELAYED_FOR}"'
