@@ -113,7 +113,7 @@ enum signed_kind signed_seen(struct octets text)
 }
 
 /* The head of an element: its length, and that of what is in it, which for one of indefinite length
- * is all the rest. 0: there is none that can be read. */
+ * is all the rest. 0: none can be read. */
 static size_t read_head(struct octets rest, size_t *content)
 {
     if (rest.length < 2 || (octet_at(rest, 0) & TAG_LONG) == TAG_LONG) {

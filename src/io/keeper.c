@@ -288,7 +288,7 @@ static bool look_at_clock(struct keeper *k, time_t now)
     if (!clock_trust_look(&k->clock, now, boot_time(), ring_newest_time(ring_of(k)))) {
         return false;
     }
-    /* A clock that somebody sets again and again is told of once a minute. */
+    /* If somebody sets the clock again and again, this is logged once a minute. */
     if (k->clock.state != former || log_notice_due(&k->clock_notice, CLOCK_NOTICE)) {
         tell_clock(k, now);
     }
