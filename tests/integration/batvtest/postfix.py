@@ -650,6 +650,14 @@ class Postfix(Mailboxes):
             # Twice: a message moves from one folder to the next between two looks.
             return not any(self.queue_files("maildrop", "incoming", "active") for _ in range(2))
         util.wait_for(idle, timeout, lambda: "an idle queue:\n" + self.diagnosis())
+        self._wait_log_written()
+
+    def _wait_log_written(self):
+        """Until the log has all that was said before now: who has said it does not wait for
+        postlogd(8), which writes in the order in which it is told."""
+        mark = util.unique("written")
+        self._run("postlog", "-c", self.conf, "-t", "test", mark)
+        self.wait_maillog(mark)
 
     def wait_empty(self, timeout=30):
         """Until nothing at all is in the queue."""
