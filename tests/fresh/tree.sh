@@ -9,16 +9,22 @@ fresh_suite=${FRESH_SUITE:-bookworm}
 fresh_base=$fresh_cache/$fresh_suite.tar
 fresh_group=
 
-# This machine's sources of that release, as lines for a sources.list.
+# This machine's sources of Debian, with that release in place of its own, as lines for a
+# sources.list. Unstable has one archive alone.
 fresh_sources() {
+    own=$(. /etc/os-release && echo "$VERSION_CODENAME")
     # shellcheck disable=SC2016  # apt's variables, not the shell's
     apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-        'Created-By: Packages' | awk -v s="$fresh_suite" '$3 == s || index($3, s "-") == 1' | sort -u
+        'Created-By: Packages' | awk -v own="$own" -v s="$fresh_suite" '
+        $3 == own || (s != "sid" && ($3 == own "-updates" || $3 == own "-security")) {
+            $3 = s substr($3, length(own) + 1)
+            print
+        }' | sort -u
 }
 
 fresh_make_base() {
     mirror=$(fresh_sources | awk -v s="$fresh_suite" '$3 == s && $4 == "main" { print $2; exit }')
-    [ -n "$mirror" ] || { echo "fresh: no source of $fresh_suite on this machine" >&2; exit 1; }
+    [ -n "$mirror" ] || { echo "fresh: no source of Debian on this machine" >&2; exit 1; }
     echo "fresh: debootstrap $fresh_suite"
     debootstrap --variant=minbase "$fresh_suite" "$work/base" "$mirror" >"$work/debootstrap.log" ||
         { tail "$work/debootstrap.log" >&2; exit 1; }
