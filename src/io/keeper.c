@@ -73,7 +73,7 @@ struct keeper {
     uint64_t observations; /* the tally's, of the version in force */
     uint64_t sampled;      /* the sample's changes, likewise */
     time_t journal_birth;
-    char *state_dir; /* as at the start: a reload does not change it */
+    char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
     struct clock_trust clock;
     struct log_notice clock_notice;
@@ -618,6 +618,7 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     const struct snapshot *snapshot = version_snapshot(version);
     time_t due = ring_rotation_due(snapshot->ring, &snapshot->settings->keys, now);
     report->version = strdup(BATV_VERSION);
+    report->listen = strdup(k->listen);
     report->pid = (long)getpid();
     report->started = k->started;
     report->written = now;
@@ -633,10 +634,10 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->loaded = k->loaded;
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
-    return report->version != NULL && report->reload_error != NULL && report->ring_error != NULL &&
-           fill_log(report) && fill_domains(k, snapshot, now, report) &&
-           tally_report(k->tally, report) && sample_report(k->sample, report) &&
-           exclusions_report(k->exclusions, report) &&
+    return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
+           report->ring_error != NULL && fill_log(report) &&
+           fill_domains(k, snapshot, now, report) && tally_report(k->tally, report) &&
+           sample_report(k->sample, report) && exclusions_report(k->exclusions, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
 }
 
@@ -878,12 +879,13 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->exclusions = exclusions_new();
     remember(&k->status_error, "");
     k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
+    k->listen = k->config != NULL ? strdup(config->listen) : NULL;
     k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
     k->relayed =
         k->config != NULL ? calloc(config->settings->rules_count + 1, sizeof *k->relayed) : NULL;
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    if (k->state_dir != NULL && k->source != NULL && k->tally != NULL && k->sample != NULL &&
-        k->exclusions != NULL && k->relayed != NULL) {
+    if (k->state_dir != NULL && k->listen != NULL && k->source != NULL && k->tally != NULL &&
+        k->sample != NULL && k->exclusions != NULL && k->relayed != NULL) {
         ring_source_changed(k->source, &k->stamp);
         status = ring_load(k->source, &ring, why);
     }
@@ -916,6 +918,7 @@ void keeper_free(struct keeper *k)
     sample_free(k->sample);
     exclusions_free(k->exclusions);
     free(k->state_dir);
+    free(k->listen);
     free(k->relayed);
     free(k->reload_error);
     free(k->ring_error);

@@ -82,6 +82,7 @@ struct status_counter {
 /* All strings are owned. */
 struct status_report {
     char *version;
+    char *listen; /* where it listens, which a reload does not change: as config.h has it */
     long pid;
     time_t started;
     time_t written;

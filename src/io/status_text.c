@@ -35,6 +35,7 @@ struct item {
 
 static const struct item items[] = {
     {"version", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, version)}}},
+    {"listen", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, listen)}}},
     {"pid", 0, 0, 0, 1, {{TYPE_LONG, OF(status_report, pid)}}},
     {"started", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, started)}}},
     {"written", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, written)}}},

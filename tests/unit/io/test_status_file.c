@@ -61,6 +61,7 @@ static struct status_report full_report(void)
 {
     return (struct status_report){
         .version = plain,
+        .listen = quotes,
         .pid = 4711,
         .started = 1795694400,
         .written = 1795694410,
@@ -162,6 +163,7 @@ static void assert_lists_equal(const struct status_report *a, const struct statu
 static void assert_equal(const struct status_report *a, const struct status_report *b)
 {
     ck_assert_str_eq(a->version, b->version);
+    ck_assert_str_eq(a->listen, b->listen);
     ck_assert_int_eq(a->pid, b->pid);
     ck_assert_int_eq(a->started, b->started);
     ck_assert_int_eq(a->written, b->written);
