@@ -15,6 +15,7 @@
 #include "io/config_file.h"
 #include "io/config_resolve.h"
 #include "io/config_scan.h"
+#include "io/option_advice.h"
 #include "io/options.h"
 
 enum {
@@ -46,10 +47,6 @@ static bool no_memory(struct loader *loader)
 static void report(struct loader *loader, struct source source, const char *path, const char *found,
                    const char *expected)
 {
-    if (expected == NULL) {
-        no_memory(loader);
-        return;
-    }
     config_messages_add(loader->messages, CONFIG_ERROR, source.file, source.line,
                         "%s: found %s, expected %s", path, found, expected);
 }
@@ -374,12 +371,27 @@ static bool store(struct loader *loader, const struct config_option *option,
     return false;
 }
 
+/* A value that the option does not take. */
+static void report_value(struct loader *loader, struct source source,
+                         const struct config_option *option, const config_setting_t *setting)
+{
+    char found[CONFIG_QUOTED];
+    char *advice =
+        option_advice_value(option, is_string(setting) ? config_setting_get_string(setting) : NULL);
+    if (advice == NULL) {
+        no_memory(loader);
+        return;
+    }
+    config_messages_add(loader->messages, CONFIG_ERROR, source.file, source.line,
+                        "%s: found %s, %s", option->path, describe(setting, found), advice);
+    free(advice);
+}
+
 static void read_option(struct loader *loader, const struct config_option *option,
                         const config_setting_t *setting, void *base)
 {
     struct source source = {loader->path, config_setting_source_line(setting)};
     size_t index = (size_t)(option - config_options);
-    char found[CONFIG_QUOTED];
     if (option->type == OPTION_LIST) {
         struct raw_list *list = (struct raw_list *)(void *)((char *)base + option->offset);
         list->count = 0;
@@ -389,22 +401,22 @@ static void read_option(struct loader *loader, const struct config_option *optio
         loader->raw->given[index].line = source.line;
     }
     if (!store(loader, option, setting, base)) {
-        bool list = option->type == OPTION_LIST || option->type == OPTION_DOMAINS;
-        char *expected = list ? strdup("a list ( ) or [ ]") : option_expected(option);
         loader->raw->given[index].bad = true;
-        report(loader, source, option->path, describe(setting, found), expected);
-        free(expected);
+        report_value(loader, source, option, setting);
     }
 }
 
 static void report_unknown(struct loader *loader, const config_setting_t *setting,
                            const char *prefix, const char *path)
 {
-    char *names = option_names(prefix);
+    char *advice = option_advice_name(prefix, config_setting_name(setting));
+    if (advice == NULL) {
+        no_memory(loader);
+        return;
+    }
     config_messages_add(loader->messages, CONFIG_ERROR, loader->path,
-                        config_setting_source_line(setting), "%s: unknown name, expected one of %s",
-                        path, names == NULL ? "those of the manual" : names);
-    free(names);
+                        config_setting_source_line(setting), "%s: unknown name, %s", path, advice);
+    free(advice);
 }
 
 /* The members of a group, prefix being its path. As deep as the table's paths, no more. */

@@ -1,6 +1,8 @@
 /*
- * What is wrong with libconfig 1.5, and is put right here by following the same grammar first:
+ * What is wrong with libconfig from 1.5 on, and is put right here by following the same grammar
+ * first:
  * - integers that do not fit are wrapped or cut without a word: refused;
+ * - a leading zero is nothing to 1.5, makes a number octal to 1.7 and later: refused;
  * - a comment that is not closed hides the rest of the file: refused;
  * - it stops at the first fault with "syntax error": the message says what stands there and what
  * was expected, and a name that is given twice does not end the reading;
@@ -22,17 +24,17 @@
 #include <string.h>
 #include <strings.h>
 
-#include "io/options.h"
+#include "io/option_advice.h"
 
-enum { DEPTH_MAX = 8, NAMES_MAX = 512, SCOPE_MAX = 128 };
+enum { DEPTH_MAX = 8, NAMES_MAX = 512, SCOPE_MAX = 128, SHOWN_MAX = 80 };
 
 enum kind {
     KIND_END,
     KIND_NAME,
     KIND_BOOL,
     KIND_INTEGER,
-    KIND_FLOAT,
     KIND_STRING,
+    KIND_BARE, /* no value of libconfig's: in single quotes, or it wants double quotes */
     KIND_SIGN, /* one of = : , ; { } [ ] ( ) */
     KIND_BAD   /* reported already */
 };
@@ -59,7 +61,7 @@ struct scanner {
     struct token last;     /* the one before */
     char scope[SCOPE_MAX]; /* the path of the setting at hand */
     unsigned depth;
-    bool misfit;                 /* the setting at hand has an integer that does not fit */
+    bool misfit;                 /* the setting at hand has a value that libconfig must not see */
     struct seen seen[NAMES_MAX]; /* the names of all groups that are open */
     size_t seen_count;
 };
@@ -79,6 +81,13 @@ static bool is_letter(char c)
 static bool is_name(char c)
 {
     return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '*';
+}
+
+/* A value without brackets, or what was meant as one. */
+static bool is_scalar(const struct token *token)
+{
+    return token->kind == KIND_BOOL || token->kind == KIND_INTEGER || token->kind == KIND_STRING ||
+           token->kind == KIND_BARE || token->kind == KIND_NAME;
 }
 
 static bool is_sign(const struct token *token, char c)
@@ -153,74 +162,43 @@ static char *string_end(char *start)
     return NULL;
 }
 
-/* [+-]D*.D* with an exponent, or without the dot but with an exponent. */
-static bool is_float(const char *at, const char *end)
-{
-    at += *at == '+' || *at == '-';
-    size_t whole = strspn(at, "0123456789");
-    at += whole;
-    bool dot = *at == '.';
-    size_t part = strspn(at + dot, "0123456789");
-    at += dot + part;
-    bool exponent = (*at == 'e' || *at == 'E') && whole + part > 0;
-    if (exponent) {
-        at++;
-        at += *at == '+' || *at == '-';
-        size_t digits = strspn(at, "0123456789");
-        exponent = digits > 0;
-        at += digits;
-    }
-    return at == end && whole + part > 0 && (dot || exponent);
-}
-
-/* Digits or 0x with hexadecimal ones, with L or LL after them. fits: libconfig will take its value.
- */
-static bool is_integer(const char *start, const char *end, bool *fits)
+/* Digits or 0x with hexadecimal ones, with L or LL after them. */
+static bool is_integer(const char *start, const char *end)
 {
     bool sign = *start == '+' || *start == '-';
     bool hex = start[0] == '0' && (start[1] == 'x' || start[1] == 'X');
-    char *after = NULL;
-    if (!is_digit(start[sign])) {
-        return false;
+    const char *digits = start + (hex ? 2 : sign);
+    const char *after = digits + strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789");
+    size_t wide = strspn(after, "L");
+    return after > digits && after + (wide > 2 ? 0 : wide) == end;
+}
+
+/* The end of what was written without double quotes where there have to be some. */
+static char *bare_end(char *start)
+{
+    char *at = start;
+    if (*at == '\'') {
+        char *end = at + 1 + strcspn(at + 1, "'\n");
+        if (*end == '\'') {
+            return end + 1;
+        }
     }
-    errno = 0;
-    long long value = strtoll(start, &after, hex ? 16 : 10);
-    bool wide = *after == 'L';
-    after += strspn(after, "L") > 2 ? 0 : strspn(after, "L");
-    *fits = errno == 0 && (wide || (value >= INT_MIN && value <= INT_MAX));
-    return after == end;
+    do {
+        at += 1 + strcspn(at + 1, " \t\r\f\n;,={}[]()\"#/");
+    } while (*at == '/' && at[1] != '/' && at[1] != '*');
+    return at;
 }
 
 static void take_number(struct scanner *scanner)
 {
     struct token *token = &scanner->token;
     char *at = token->start + 1;
-    bool fits = true;
     while (is_letter(*at) || is_digit(*at) || *at == '.' ||
            ((*at == '+' || *at == '-') && (at[-1] == 'e' || at[-1] == 'E'))) {
         at++;
     }
-    token->end = at;
-    if (is_integer(token->start, at, &fits)) {
-        token->kind = KIND_INTEGER;
-    } else if (is_float(token->start, at)) {
-        token->kind = KIND_FLOAT;
-    } else {
-        char quoted[CONFIG_QUOTED];
-        config_quote(token->start, (size_t)(at - token->start), quoted);
-        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
-                            "found %s, expected a number", quoted);
-        token->kind = KIND_BAD;
-    }
-    if (!fits) {
-        scanner->misfit = true;
-        const struct config_option *option = option_find(scanner->scope);
-        bool wide = option != NULL && option->type == OPTION_SIZE;
-        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
-                            "%s: found %.*s, expected an integer that fits 32 bits%s",
-                            scanner->scope, (int)(at - token->start > 80 ? 80 : at - token->start),
-                            token->start, wide ? ", or 64 bits and has an L behind it" : "");
-    }
+    token->end = bare_end(token->start);
+    token->kind = token->end == at && is_integer(token->start, at) ? KIND_INTEGER : KIND_BARE;
 }
 
 static void take_name(struct scanner *scanner)
@@ -237,18 +215,18 @@ static void take_name(struct scanner *scanner)
 
 static void take_other(struct scanner *scanner)
 {
+    static const char include[] = "@include";
     struct token *token = &scanner->token;
-    char quoted[CONFIG_QUOTED];
-    token->end = token->start + 1;
-    token->kind = KIND_SIGN;
-    if (*token->start == '@') {
+    if (strncmp(token->start, include, sizeof include - 1) == 0) {
+        token->end = token->start + sizeof include - 1;
         bad(scanner, "@include is not supported; a list may be kept in a file of its own, named as "
                      "\"file:/PATH\" in the list");
-    } else if (strchr("=:,;{}[]()", *token->start) == NULL) {
-        config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
-                            "found %s, which means nothing here",
-                            config_quote(token->start, 1, quoted));
-        token->kind = KIND_BAD;
+    } else if (strchr("=:,;{}[]()", *token->start) != NULL) {
+        token->end = token->start + 1;
+        token->kind = KIND_SIGN;
+    } else {
+        token->end = bare_end(token->start);
+        token->kind = KIND_BARE;
     }
 }
 
@@ -328,9 +306,11 @@ static bool scan_setting(struct scanner *scanner, size_t first)
 {
     struct token name = scanner->token;
     bool twice = false;
+    bool outer = scanner->misfit;
     if (name.kind != KIND_NAME) {
         return fail(scanner, "the name of an option");
     }
+    scanner->misfit = false;
     size_t before = scope_enter(scanner, &name);
     bool ok = name_seen(scanner, first, &name, &twice);
     if (ok) {
@@ -351,9 +331,9 @@ static bool scan_setting(struct scanner *scanner, size_t first)
     }
     if (ok && (twice || scanner->misfit)) {
         blank_out(name.start, scanner->last.end);
-        scanner->misfit = false;
     }
     if (ok) {
+        scanner->misfit = outer;
         scanner->scope[before] = '\0';
     }
     return ok;
@@ -391,14 +371,15 @@ static void pull_up(struct scanner *scanner)
 static bool scan_entry(struct scanner *scanner, bool array, char close, enum kind *kind, bool *more)
 {
     struct token *token = &scanner->token;
-    bool scalar = token->kind >= KIND_BOOL && token->kind <= KIND_STRING;
-    if (array && !scalar) {
+    enum kind meant =
+        token->kind == KIND_BARE || token->kind == KIND_NAME ? KIND_STRING : token->kind;
+    if (array && !is_scalar(token)) {
         return fail(scanner, "a value or ]");
     }
-    if (array && *kind != KIND_END && *kind != token->kind) {
+    if (array && *kind != KIND_END && *kind != meant) {
         return fail(scanner, "an entry of the same type as the one before");
     }
-    *kind = token->kind;
+    *kind = meant;
     if (!scan_value(scanner)) {
         return false;
     }
@@ -437,6 +418,100 @@ static bool scan_list(struct scanner *scanner, bool array)
     return true;
 }
 
+/* The token without its single quotes as a value of the setting at hand. NULL: no memory. */
+static char *bare_advice(const struct scanner *scanner)
+{
+    const struct token *token = &scanner->token;
+    const struct token *last = &scanner->last;
+    size_t length = (size_t)(token->end - token->start);
+    bool quotes = length > 1 && token->start[0] == '\'' && token->end[-1] == '\'';
+    char *text = strndup(token->start + quotes, length - (quotes ? 2 : 0));
+    char *advice = NULL;
+    if (text != NULL) {
+        advice = option_advice_bare(option_find(scanner->scope), text,
+                                    !is_sign(last, '=') && !is_sign(last, ':'));
+    }
+    free(text);
+    return advice;
+}
+
+/* The setting at hand will be blanked, so that nobody else reports its name. In a group that is
+ * unknown itself, that one is reported. */
+static void report_unknown(struct scanner *scanner)
+{
+    char group[SCOPE_MAX] = "";
+    const char *dot = strrchr(scanner->scope, '.');
+    if (dot != NULL) {
+        memcpy(group, scanner->scope, (size_t)(dot - scanner->scope));
+    }
+    bool reported = scanner->misfit; /* by an earlier entry of the list */
+    scanner->misfit = true;
+    if (reported ||
+        (group[0] != '\0' && !option_is_group(group) && strcmp(group, "domains") != 0)) {
+        return;
+    }
+    char *advice = option_advice_name(group, dot != NULL ? dot + 1 : scanner->scope);
+    if (advice == NULL) {
+        scanner->messages->no_memory = true;
+        return;
+    }
+    config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, scanner->token.line,
+                        "%s: unknown name, %s", scanner->scope, advice);
+    free(advice);
+}
+
+/* The setting at hand is reported and will be blanked. advice, allocated or NULL, is taken over. */
+static void put_aside(struct scanner *scanner, char *advice, const char *more)
+{
+    const struct token *token = &scanner->token;
+    size_t length = (size_t)(token->end - token->start);
+    scanner->misfit = true;
+    if (advice == NULL) {
+        scanner->messages->no_memory = true;
+        return;
+    }
+    config_messages_add(scanner->messages, CONFIG_ERROR, scanner->path, token->line,
+                        "%s: found %.*s, %s%s", scanner->scope,
+                        (int)(length > SHOWN_MAX ? SHOWN_MAX : length), token->start, advice, more);
+    free(advice);
+}
+
+/* What libconfig's versions read differently, or wrap. */
+static void check_integer(struct scanner *scanner)
+{
+    const struct token *token = &scanner->token;
+    const struct config_option *option = option_find(scanner->scope);
+    const char *start = token->start;
+    const char *digits = start + (*start == '+' || *start == '-');
+    char *after = NULL;
+    if (digits[0] == '0' && is_digit(digits[1])) {
+        put_aside(scanner, bare_advice(scanner),
+                  "; a number with a leading zero is octal to some versions of libconfig");
+        return;
+    }
+    errno = 0;
+    long long value = strtoll(start, &after, digits[0] == '0' ? 16 : 10);
+    if (errno != 0 || (*after != 'L' && (value < INT_MIN || value > INT_MAX))) {
+        put_aside(scanner, strdup("expected an integer that fits 32 bits"),
+                  option != NULL && option->type == OPTION_SIZE
+                      ? ", or 64 bits and has an L behind it"
+                      : "");
+    }
+}
+
+/* A word that only double quotes would make a value, or a number that is none. */
+static void check_bare(struct scanner *scanner)
+{
+    struct token *token = &scanner->token;
+    token->end = bare_end(token->start);
+    scanner->at = token->end;
+    if (option_find(scanner->scope) != NULL || option_is_group(scanner->scope)) {
+        put_aside(scanner, bare_advice(scanner), "");
+    } else {
+        report_unknown(scanner);
+    }
+}
+
 /* What stands between brackets, and the closing one. */
 static bool scan_nested(struct scanner *scanner)
 {
@@ -464,8 +539,16 @@ static bool scan_value(struct scanner *scanner)
     if (is_sign(token, '{') || is_sign(token, '[') || is_sign(token, '(')) {
         return scan_nested(scanner);
     }
-    if (token->kind < KIND_BOOL || token->kind > KIND_STRING) {
+    /* A name in the next line is that of the next option. */
+    bool forgotten = token->kind == KIND_NAME && scanner->last.line != token->line &&
+                     (is_sign(&scanner->last, '=') || is_sign(&scanner->last, ':'));
+    if (!is_scalar(token) || forgotten) {
         return fail(scanner, "a value");
+    }
+    if (token->kind == KIND_INTEGER) {
+        check_integer(scanner);
+    } else if (token->kind == KIND_BARE || token->kind == KIND_NAME) {
+        check_bare(scanner);
     }
     advance(scanner);
     return true;

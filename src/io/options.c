@@ -386,8 +386,7 @@ bool option_is_member(const struct config_option *option)
     return strncmp(option->path, prefix, sizeof prefix - 1) == 0;
 }
 
-/* The option's name in this group, or the group's where it lies deeper; NULL: it is not in it. */
-static const char *name_in(const struct config_option *option, const char *group, size_t *length)
+const char *option_name_in(const struct config_option *option, const char *group, size_t *length)
 {
     size_t skip = strlen(group);
     const char *name = option->path;
@@ -406,74 +405,11 @@ bool option_is_group(const char *path)
     size_t length = 0;
     for (size_t i = 0; i < config_option_count; i++) {
         if (!option_is_member(&config_options[i]) &&
-            name_in(&config_options[i], path, &length) != NULL) {
+            option_name_in(&config_options[i], path, &length) != NULL) {
             return true;
         }
     }
     return false;
-}
-
-char *option_names(const char *group)
-{
-    char *out = NULL;
-    size_t size = 0;
-    size_t length = 0;
-    size_t last_length = 0;
-    const char *last = "";
-    FILE *stream = open_memstream(&out, &size);
-    for (size_t i = 0; stream != NULL && i < config_option_count; i++) {
-        const char *name = name_in(&config_options[i], group, &length);
-        if (name != NULL && (length != last_length || strncmp(name, last, length) != 0)) {
-            fprintf(stream, "%s%.*s", last_length == 0 ? "" : ", ", (int)length, name);
-            last = name;
-            last_length = length;
-        }
-    }
-    if (stream != NULL && fclose(stream) != 0) {
-        free(out);
-        out = NULL;
-    }
-    return out;
-}
-
-static char *words_expected(const struct option_word *word)
-{
-    char *out = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&out, &size);
-    for (size_t i = 0; stream != NULL && word[i].name != NULL; i++) {
-        const char *between = i == 0 ? "" : word[i + 1].name == NULL ? " or " : ", ";
-        fprintf(stream, "%s\"%s\"", between, word[i].name);
-    }
-    if (stream != NULL && fclose(stream) != 0) {
-        free(out);
-        out = NULL;
-    }
-    return out;
-}
-
-char *option_expected(const struct config_option *option)
-{
-    char *out = NULL;
-    switch (option->type) {
-    case OPTION_BOOL:
-        return strdup("true or false");
-    case OPTION_INT:
-    case OPTION_SIZE:
-        if (asprintf(&out, "an integer from %lld to %lld", option->min, option->max) < 0) {
-            return NULL;
-        }
-        return out;
-    case OPTION_MODE:
-        return strdup("a string of octal digits, \"0000\" to \"0777\"");
-    case OPTION_WORD:
-        return words_expected(option->words);
-    case OPTION_TEXT:
-    case OPTION_LIST:
-    case OPTION_DOMAINS:
-        break;
-    }
-    return strdup(option->expected);
 }
 
 void raw_domain_free(struct raw_domain *domain)

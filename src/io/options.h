@@ -148,9 +148,8 @@ const struct config_option *option_find(const char *path);
 bool option_is_member(const struct config_option *option);
 /* True for what stands before a dot in options' paths and is a group. */
 bool option_is_group(const char *path);
-/* The names that may stand in a group ("": at the top) for a message. NULL: no memory. */
-char *option_names(const char *group);
-/* What a value of the option has to be, for a message. NULL: no memory. */
-char *option_expected(const struct config_option *option);
+/* The option's name in a group ("": at the top), or the name of the group there that it lies in.
+ * NULL: it does not lie in the group. */
+const char *option_name_in(const struct config_option *option, const char *group, size_t *length);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The documents against the table of options: conf/batvd.conf and man/batvd.conf.5 name every
  * option with its default, the manual also range and words, and neither names anything else. Run in
- * the tree's top folder.
+ * the tree's top folder. And the advice from the table for a name that is misspelt.
  */
 #include <check.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "../suite.h"
 #include "batv/policy.h"
-#include "io/options.h"
+#include "io/option_advice.h"
 
 static char *read_file(const char *path)
 {
@@ -301,7 +301,7 @@ START_TEST(test_table)
 {
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
-        char *expected = option_expected(option);
+        char *expected = option_advice_value(option, NULL);
         ck_assert_ptr_eq(option_find(option->path), option);
         ck_assert_ptr_nonnull(expected);
         ck_assert_uint_gt(strlen(expected), 0);
@@ -318,17 +318,92 @@ START_TEST(test_table)
     ck_assert(!option_is_group("domains"));
     ck_assert(option_is_member(option_find("domains.sign")));
     ck_assert(!option_is_member(option_find("domains")));
-    char *names = option_names("keys");
-    ck_assert_str_eq(names, "rotate_days, retain_days, algorithm, publish_seconds");
-    free(names);
-    names = option_names("verify");
-    ck_assert_str_eq(names,
-                     "action, expired, forged, forged_sender, reject_at, restore, mark_header, "
-                     "text, class");
-    free(names);
-    names = option_names("verify.class");
-    ck_assert_str_eq(names, "mdn, calendar, report, autoreply, dsn, other");
-    free(names);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- advice */
+
+static const struct {
+    const char *group, *name, *advice;
+} names[] = {
+    /* a letter less, more, another, two swapped; another case */
+    {"", "domans", "did you mean domains?"},
+    {"", "lissten", "did you mean listen?"},
+    {"", "jeurnal", "did you mean journal?"},
+    {"", "own_naems", "did you mean own_names?"},
+    {"", "Verify", "did you mean verify?"},
+    {"verify", "acton", "did you mean verify.action?"},
+    {"verify", "clas", "did you mean verify.class?"},
+    {"verify.class", "calender", "did you mean verify.class.calendar?"},
+    {"domains", "patterns",
+     "expected one of name, verify_action, syntax, sign, message_id_patterns"},
+    {"domains", "nam", "did you mean domains.name?"},
+    /* the nearest wins over the first */
+    {"keys", "retaindays", "did you mean keys.retain_days?"},
+    {"exclude_sign", "recipient", "did you mean exclude_sign.recipients?"},
+    /* in another group */
+    {"", "rotate_days", "did you mean keys.rotate_days?"},
+    {"", "class", "did you mean verify.class?"},
+    {"", "max_sise", "did you mean journal.max_size?"},
+    {"sign", "listen", "did you mean listen?"},
+    {"domains", "keys", "did you mean keys?"},
+    /* nothing like it: five at most */
+    {"keys", "x", "expected one of rotate_days, retain_days, algorithm, publish_seconds"},
+    {"", "metrics",
+     "expected one of listen, listen_mode, listen_group, user, state_dir or another that "
+     "batvd.conf(5) lists"},
+    {"verify.class", "receipt",
+     "expected one of mdn, calendar, report, autoreply, dsn or another that batvd.conf(5) lists"},
+    {"sign", "a-name-that-is-longer-than-any-name-of-an-option-is",
+     "expected one of enabled, lifetime_days, syntax, add_message_id"},
+};
+
+START_TEST(test_the_name_that_was_meant)
+{
+    char *advice = option_advice_name(names[_i].group, names[_i].name);
+    ck_assert_str_eq(advice, names[_i].advice);
+    free(advice);
+}
+END_TEST
+
+/* With one octet wrong each name of five and more leads to itself or to another one as near. */
+START_TEST(test_every_name_is_found)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        const char *name = short_name(option);
+        char group[64];
+        char wrong[64];
+        snprintf(group, sizeof group, "%.*s",
+                 name > option->path ? (int)(name - option->path - 1) : 0, option->path);
+        for (size_t at = 0; strlen(name) >= 5 && at < strlen(name); at++) {
+            snprintf(wrong, sizeof wrong, "%s", name);
+            wrong[at] = '#';
+            char *advice = option_advice_name(group, wrong);
+            ck_assert_msg(strncmp(advice, "did you mean ", 13) == 0, "%s: %s", wrong, advice);
+            free(advice);
+        }
+    }
+}
+END_TEST
+
+/* The same for words, of which an option of them knows each. */
+START_TEST(test_every_word_is_found)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_word *words = config_options[i].words;
+        for (; words != NULL && words->name != NULL; words++) {
+            char wrong[64];
+            if (strlen(words->name) < 3) {
+                continue;
+            }
+            snprintf(wrong, sizeof wrong, "%s", words->name);
+            wrong[0] = '#';
+            char *advice = option_advice_value(&config_options[i], wrong);
+            ck_assert_msg(strncmp(advice, "did you mean \"", 14) == 0, "%s: %s", wrong, advice);
+            free(advice);
+        }
+    }
 }
 END_TEST
 
@@ -359,5 +434,10 @@ int main(void)
     tcase_add_test(table, test_table);
     tcase_add_test(table, test_classes_are_in_their_places);
     suite_add_tcase(suite, table);
+    TCase *advice = tcase_create("advice");
+    tcase_add_loop_test(advice, test_the_name_that_was_meant, 0, COUNT_OF(names));
+    tcase_add_test(advice, test_every_name_is_found);
+    tcase_add_test(advice, test_every_word_is_found);
+    suite_add_tcase(suite, advice);
     return suite_run(suite);
 }
