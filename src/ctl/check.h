@@ -14,10 +14,13 @@
 #include "ctl/ctl.h"
 #include "ctl/postfix.h"
 #include "ctl/sendmail.h"
+#include "ctl/service.h"
 #include "ctl/words.h"
 #include "io/status_file.h"
 
-enum check_level { CHECK_OK, CHECK_WARN, CHECK_FAIL };
+/* CHECK_TODO is what a fail is called while nobody has set batvd up yet, where setting up mends it:
+ * see check_todo. Checks themselves add the others. */
+enum check_level { CHECK_OK, CHECK_TODO, CHECK_WARN, CHECK_FAIL, CHECK_LEVELS };
 
 struct finding {
     size_t row; /* of the check */
@@ -32,11 +35,17 @@ struct check {
     time_t now;
     struct postfix *postfix;      /* NULL: none here, or it cannot be asked */
     struct reason postfix_absent; /* why */
-    bool postfix_here;            /* there is one */
+    bool map_here;                /* a map or rule of the MTA takes tags off, or may */
+    bool mta_unknown;             /* there is one that cannot be asked */
     struct sendmail *sendmail;    /* NULL: none here, or its sendmail.cf cannot be read */
     struct ring *ring;            /* NULL: not readable */
     struct status_report *status; /* NULL: none, or no daemon is running */
     bool running;
+    struct service service;
+    char *
+        start; /* the commands that start, restart and reload batvd here; reload is "" where none */
+    char *restart; /* runs */
+    char *reload;
 
     size_t row;         /* of the check that runs now */
     struct words words; /* see check_word */
@@ -44,6 +53,15 @@ struct check {
     size_t count;
     bool no_memory;
 };
+
+/* What a run of all checks found, by level. */
+struct check_counts {
+    size_t levels[CHECK_LEVELS];
+};
+
+/* Runs all checks and prints what they found and a summary; with quiet only what is not ok. The
+ * exit status of `check`. */
+int check_all(struct ctl *ctl, bool quiet, struct check_counts *counts);
 
 /* mend, allocated or NULL, is taken over. */
 void check_add(struct check *check, enum check_level level, char *mend, const char *format, ...)
@@ -57,9 +75,17 @@ const char *check_conf(struct check *check);
 
 /* Allocates a text, to be given as mend. NULL: no memory. */
 char *mend_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* What to write into batvd's configuration, ending with ; or a comma. */
+/* What to write into batvd's configuration, ending with ; or a comma; then how batvd takes it, by a
+ * reload or, with mend_config_restart, a new start. */
 char *mend_config(const struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+char *mend_config_restart(const struct check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* check_todo.c: once all checks have run, makes todo of the fails that are expected before the
+ * first start: stage_of tells for a row what mends it then. */
+enum check_stage { STAGE_ANY, STAGE_START, STAGE_MTA };
+void check_todo(struct check *check, enum check_stage (*stage_of)(size_t row));
 
 /* The checks, by file. The table in cmd_check.c says what has to be there for each. */
 

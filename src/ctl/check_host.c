@@ -240,33 +240,25 @@ static void load_status(struct check *check, struct reason *why)
     }
 }
 
-static char *mend_restart(struct check *check)
-{
-    return mend_text("systemctl restart batvd; without systemd: kill %ld, then batvd -c %s",
-                     check->status != NULL ? check->status->pid : 0, check_conf(check));
-}
-
 void check_daemon(struct check *check)
 {
     struct reason why;
     load_status(check, &why);
     const struct status_report *status = check->status;
     if (!check->running) {
-        check_add(
-            check, CHECK_FAIL,
-            mend_text("systemctl start batvd; without systemd: batvd -c %s", check_conf(check)),
-            "no batvd is running on %s", check->config->state_dir);
+        check_add(check, CHECK_FAIL, mend_text("%s", check->start), "no batvd is running on %s",
+                  check->config->state_dir);
     } else if (status == NULL) {
         check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
                   "batvd is running, but its report cannot be read: %s", why.text);
     } else if (status->written < check->now - STATUS_OLD_SECONDS) {
         char when[PRINT_TIME];
         format_moment(status->written, when);
-        check_add(check, CHECK_WARN, mend_restart(check),
+        check_add(check, CHECK_WARN, mend_text("%s", check->restart),
                   "batvd is running, process %ld, but has not told how it is since %s", status->pid,
                   when);
     } else if (strcmp(status->version, BATV_VERSION) != 0) {
-        check_add(check, CHECK_WARN, mend_restart(check),
+        check_add(check, CHECK_WARN, mend_text("%s", check->restart),
                   "batvd %s is running, but %s is installed", status->version, BATV_VERSION);
     } else {
         check_ok(check, "batvd %s is running, process %ld", status->version, status->pid);
@@ -283,7 +275,7 @@ void check_reload(struct check *check)
 {
     const struct status_report *status = check->status;
     const char *path = check->ctl->config_path;
-    char *reload = mend_text("batvd -n -c %s && kill -USR1 %ld", check_conf(check), status->pid);
+    char *reload = mend_text("%s", check->reload);
     if (status->reload_error[0] != '\0') {
         check_add(check, CHECK_FAIL, reload,
                   "batvd could not take in its configuration and works by the former one: %s",
@@ -357,8 +349,8 @@ static void tell_relayed(struct check *check, const struct status_relayed *relay
     format_moment(relayed->last, when);
     check_add(check, CHECK_WARN,
               trusted ? mend_text("if, and only if, this host is yours: in %s: add \"%s\" to "
-                                  "internal_networks, then systemctl reload batvd",
-                                  check->ctl->config_path, relayed->client)
+                                  "internal_networks, then %s",
+                                  check->ctl->config_path, relayed->client, check->reload)
                       : mend_text("find out why the MTA sends mail of %s to %s", relayed->client,
                                   relayed->recipient),
               "%llu messages of %s came from %s, which is not in internal_networks, and left "

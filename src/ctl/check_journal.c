@@ -20,12 +20,10 @@ static void tell_stat(struct check *check, const struct journal_stat *stat)
                   when);
     }
     if (full) {
-        check_add(check, CHECK_WARN,
-                  mend_text("raise journal.max_size or lower journal.retain_days in %s, then "
-                            "systemctl restart batvd",
-                            check_conf(check)),
-                  "%" PRIu64 " entries had to go before their time: the journal is full",
-                  stat->forced);
+        check_add(
+            check, CHECK_WARN,
+            mend_config_restart(check, "raise journal.max_size or lower journal.retain_days,"),
+            "%" PRIu64 " entries had to go before their time: the journal is full", stat->forced);
     }
     if (!stat->damaged_aside && !full) {
         check_ok(check, "%" PRIu64 " entries since %s", stat->entries, when);
@@ -51,7 +49,7 @@ void check_journal(struct check *check)
         check_ok(check, "not begun yet: batvd makes it when it starts");
     } else {
         check_add(check, status == STATUS_INVALID ? CHECK_FAIL : CHECK_WARN,
-                  mend_text("systemctl restart batvd"), "%s", why.text);
+                  mend_text("%s", check->restart), "%s", why.text);
     }
     journal_close(journal);
 }

@@ -251,12 +251,16 @@ void check_map(struct check *check)
     const char *list = postfix_get(check->postfix, need_name(NEED_MAPS));
     if (!questions_make(&q, check->config->settings) || !words_split(list, &tables)) {
         check->no_memory = true;
-    } else if (ask_all(check, &q, &tables, &table) && table == NULL) {
+    } else if (!ask_all(check, &q, &tables, &table)) {
+        check->map_here = true; /* for all that is known */
+    } else if (table == NULL) {
         check_add(
             check, CHECK_FAIL, mend_all(check),
             "bounces to tagged addresses are refused as unknown: recipient_canonical_maps is %s",
             list_is_empty(list) ? "not set" : list);
-    } else if (table != NULL) {
+    }
+    if (table != NULL) {
+        check->map_here = true;
         judge(check, &q, table);
     }
     questions_free(&q);
@@ -268,7 +272,9 @@ void check_map_classes(struct check *check)
     struct words classes = {.items = NULL};
     const char *list = postfix_get(check->postfix, need_name(NEED_CLASSES));
     bool envelope = list_has(list, "envelope_recipient");
-    if (!words_split(list, &classes)) {
+    if (!check->map_here) {
+        check_ok(check, "no map takes tags off, so it does not matter where");
+    } else if (!words_split(list, &classes)) {
         check->no_memory = true;
     } else if (envelope && classes.count == 1) {
         check_ok(check, "tags are taken off envelope recipients, not in headers");

@@ -254,10 +254,9 @@ static void tell_chroot(struct check *check, const struct postfix_service *servi
         mend = postfix_command(check->postfix, "-e", "smtpd_milters = %s\nnon_smtpd_milters = %s",
                                name, "$smtpd_milters");
     } else {
-        mend = mend_text(
-            "in %s: listen = \"unix:%s/batvd/milter.sock\"; then systemctl restart batvd; "
-            "then %s",
-            check->ctl->config_path, queue, "batvctl mta postfix | sh");
+        mend =
+            mend_text("in %s: listen = \"unix:%s/batvd/milter.sock\"; then %s; then %s",
+                      check->ctl->config_path, queue, check->restart, "batvctl mta postfix | sh");
     }
     check_add(check, CHECK_FAIL, mend, "%s (%s) runs %s and so does not find the socket %s: %s",
               service->name, service->type, service->chroot ? "in a chroot" : "in no chroot", path,

@@ -86,6 +86,7 @@ void check_postfix(struct check *check)
     } else if (status == STATUS_NOT_FOUND) {
         check_ok(check, "no Postfix here: none of its settings are looked at");
     } else {
+        check->mta_unknown = true;
         check_add(check, CHECK_WARN, mend_text("postfix check"),
                   "Postfix's settings could not be looked at: %s", check->postfix_absent.text);
     }

@@ -80,6 +80,7 @@ void check_sendmail(struct check *check)
     } else if (status == STATUS_NO_MEMORY) {
         check->no_memory = true;
     } else if (status != STATUS_OK) {
+        check->mta_unknown = true;
         check_add(check, CHECK_FAIL, mend_text("make -C /etc/mail, as root"),
                   "Sendmail is here, but its settings cannot be read: %s", why.text);
     } else if (check->postfix != NULL) {
@@ -336,6 +337,7 @@ void check_sendmail_recipients(struct check *check)
         size_t last = i + ASKED_AT_ONCE < count ? i + ASKED_AT_ONCE : count;
         done = try_domains(check, i, last, &found);
     }
+    check->map_here = check->map_here || !done || found.tagged.count < count;
     if (!done || !try_foreign(check, &greedy)) {
         return;
     }

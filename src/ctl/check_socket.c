@@ -45,20 +45,13 @@ static int try_connect(int family, const struct sockaddr *address, socklen_t len
     return error;
 }
 
-static char *mend_start(struct check *check)
-{
-    return mend_text("systemctl restart batvd; without systemd: batvd -c %s", check_conf(check));
-}
-
 static void check_mode(struct check *check, const char *path, const struct stat *info)
 {
     const struct config *config = check->config;
     const struct group *group =
         config->listen_group != NULL ? getgrnam(config->listen_group) : NULL;
     if (config->listen_group != NULL && group == NULL) {
-        check_add(check, CHECK_FAIL,
-                  mend_text("in %s: listen_group = \"postfix\"; then systemctl restart batvd",
-                            check->ctl->config_path),
+        check_add(check, CHECK_FAIL, mend_config_restart(check, "listen_group = \"postfix\";"),
                   "there is no group %s (listen_group)", config->listen_group);
     } else if (group != NULL && group->gr_gid != info->st_gid) {
         check_add(check, CHECK_WARN,
@@ -90,7 +83,8 @@ static void check_unix(struct check *check, const char *path)
         if (errno == EACCES) {
             tell_untried(check, path);
         } else {
-            check_add(check, CHECK_FAIL, mend_start(check), "%s: %s", path, strerror(errno));
+            check_add(check, CHECK_FAIL, mend_text("%s", check->restart), "%s: %s", path,
+                      strerror(errno));
         }
         return;
     }
@@ -105,8 +99,8 @@ static void check_unix(struct check *check, const char *path)
     if (error == EACCES) {
         tell_untried(check, path);
     } else if (error != 0 && error != EAGAIN) {
-        check_add(check, CHECK_FAIL, mend_start(check), "%s is there, but nobody answers: %s", path,
-                  strerror(error));
+        check_add(check, CHECK_FAIL, mend_text("%s", check->restart),
+                  "%s is there, but nobody answers: %s", path, strerror(error));
     } else {
         check_mode(check, path, &info);
     }
@@ -135,8 +129,9 @@ static void check_inet(struct check *check)
     if (problem == NULL && error == 0) {
         check_ok(check, "port %s at %s answers", port, target);
     } else {
-        check_add(check, CHECK_FAIL, mend_start(check), "port %s at %s does not answer: %s", port,
-                  target, problem != NULL ? problem : strerror(error));
+        check_add(check, CHECK_FAIL, mend_text("%s", check->restart),
+                  "port %s at %s does not answer: %s", port, target,
+                  problem != NULL ? problem : strerror(error));
     }
     if (found != NULL) {
         freeaddrinfo(found);
@@ -250,9 +245,7 @@ static void check_access(struct check *check, const struct identity *who, char *
     }
     check_add(
         check, CHECK_FAIL,
-        mend_text("in %s: listen_group = \"%s\"; listen_mode = \"0660\"; then systemctl restart "
-                  "batvd",
-                  check->ctl->config_path, who->group),
+        mend_config_restart(check, "listen_group = \"%s\"; listen_mode = \"0660\";", who->group),
         "%s's user %s cannot connect to %s (mode %04o, group %s): it needs to write there",
         who->mta, who->name, path, (unsigned)info.st_mode & 0777, group_name(info.st_gid));
 }

@@ -28,70 +28,71 @@ static const struct {
     void (*run)(struct check *check);
     enum subject subject;
     bool as_owner; /* of state_dir */
+    enum check_stage stage;
 } rows[] = {
-    {"configuration", check_configuration, NOTHING, false},
-    {"domains", check_domains, NOTHING, false},
-    {"state_dir", check_state_dir, NOTHING, false},
-    {"keyring", check_keyring, NOTHING, true},
-    {"key.active", check_active_key, RING, true},
-    {"key.next-slot", check_next_slot, RING, true},
-    {"key.rotation", check_rotation, RING, true},
-    {"daemon", check_daemon, NOTHING, true},
-    {"log", check_log, NOTHING, true},
-    {"reload", check_reload, STATUS, true},
-    {"pause", check_pause, NOTHING, true},
-    {"clock", check_clock, NOTHING, true},
-    {"relayed-unsigned", check_relayed, STATUS, true},
-    {"clients", check_clients, STATUS, true},
-    {"guessing", check_guessing, STATUS, true},
-    {"warm-up", check_warm_up, STATUS, true},
-    {"journal", check_journal, NOTHING, true},
-    {"socket", check_socket, NOTHING, false},
-    {"postfix", check_postfix, NOTHING, false},
-    {"socket.access", check_socket_access, POSTFIX, false},
-    {"postfix.smtpd_milters", check_smtpd_milters, POSTFIX, false},
-    {"postfix.non_smtpd_milters", check_non_smtpd_milters, POSTFIX, false},
-    {"postfix.listeners", check_listeners, POSTFIX, false},
-    {"postfix.re-injection", check_reinjection, POSTFIX, false},
-    {"postfix.pipe_filters", check_pipe_filters, POSTFIX, false},
-    {"postfix.own_names", check_own_names, POSTFIX, false},
-    {"postfix.smtpd_proxy_filter", check_proxy_filter, POSTFIX, false},
-    {"postfix.chroot", check_chroot, POSTFIX, false},
-    {"postfix.smtpd_milter_maps", check_milter_maps, POSTFIX, false},
-    {"postfix.milter_default_action", check_default_action, POSTFIX, false},
-    {"postfix.milter_macros", check_milter_macros, POSTFIX, false},
-    {"postfix.internal_mail_filter_classes", check_filter_classes, POSTFIX, false},
-    {"postfix.recipient_canonical_maps", check_map, POSTFIX, false},
-    {"postfix.recipient_canonical_classes", check_map_classes, POSTFIX, false},
-    {"postfix.sender_rewriting", check_sender_stripped, POSTFIX, false},
-    {"postfix.domains", check_received, POSTFIX, false},
-    {"postfix.myorigin", check_origin, POSTFIX, false},
-    {"postfix.mynetworks", check_mynetworks, POSTFIX, false},
-    {"postfix.masquerade_domains", check_masquerade, POSTFIX, false},
-    {"postfix.sender_maps", check_sender_maps, POSTFIX, false},
-    {"postfix.recipient_delimiter", check_delimiter, POSTFIX, false},
-    {"postfix.verp", check_verp, POSTFIX, false},
-    {"postfix.list_owners", check_list_owners, POSTFIX, false},
-    {"postfix.header_checks", check_header_maps, POSTFIX, false},
-    {"postfix.recipient_access", check_recipient_access, POSTFIX, false},
-    {"postfix.unlisted_sender", check_unlisted_sender, POSTFIX, false},
-    {"sendmail", check_sendmail, NOTHING, false},
-    {"sendmail.filter", check_sendmail_filter, SENDMAIL, false},
-    {"sendmail.filter_flags", check_sendmail_flags, SENDMAIL, false},
-    {"sendmail.filter_timeouts", check_sendmail_timeouts, SENDMAIL, false},
-    {"sendmail.milter_macros", check_sendmail_macros, SENDMAIL, false},
-    {"sendmail.recipients", check_sendmail_recipients, SENDMAIL, false},
-    {"sendmail.senders", check_sendmail_senders, SENDMAIL, false},
-    {"sendmail.socket", check_sendmail_socket, SENDMAIL, false},
-    {"sendmail.socket_access", check_sendmail_access, SENDMAIL, false},
-    {"sendmail.submission", check_sendmail_submission, SENDMAIL, false},
-    {"sendmail.list_owners", check_sendmail_owners, SENDMAIL, false},
-    {"backscatter.relay_recipient_maps", check_relay_recipients, POSTFIX, false},
-    {"backscatter.catch-all", check_catch_all, POSTFIX, false},
-    {"backscatter.srs", check_srs, POSTFIX, false},
-    {"backscatter.luser_relay", check_luser_relay, POSTFIX, false},
-    {"backscatter.unlisted_recipients", check_unlisted, POSTFIX, false},
-    {"backscatter.local_recipient_maps", check_local_recipients, POSTFIX, false},
+    {"configuration", check_configuration, NOTHING, false, STAGE_ANY},
+    {"domains", check_domains, NOTHING, false, STAGE_ANY},
+    {"state_dir", check_state_dir, NOTHING, false, STAGE_ANY},
+    {"keyring", check_keyring, NOTHING, true, STAGE_ANY},
+    {"key.active", check_active_key, RING, true, STAGE_ANY},
+    {"key.next-slot", check_next_slot, RING, true, STAGE_ANY},
+    {"key.rotation", check_rotation, RING, true, STAGE_ANY},
+    {"daemon", check_daemon, NOTHING, true, STAGE_START},
+    {"log", check_log, NOTHING, true, STAGE_ANY},
+    {"reload", check_reload, STATUS, true, STAGE_ANY},
+    {"pause", check_pause, NOTHING, true, STAGE_ANY},
+    {"clock", check_clock, NOTHING, true, STAGE_ANY},
+    {"relayed-unsigned", check_relayed, STATUS, true, STAGE_ANY},
+    {"clients", check_clients, STATUS, true, STAGE_ANY},
+    {"guessing", check_guessing, STATUS, true, STAGE_ANY},
+    {"warm-up", check_warm_up, STATUS, true, STAGE_ANY},
+    {"journal", check_journal, NOTHING, true, STAGE_ANY},
+    {"socket", check_socket, NOTHING, false, STAGE_START},
+    {"postfix", check_postfix, NOTHING, false, STAGE_ANY},
+    {"socket.access", check_socket_access, POSTFIX, false, STAGE_ANY},
+    {"postfix.smtpd_milters", check_smtpd_milters, POSTFIX, false, STAGE_MTA},
+    {"postfix.non_smtpd_milters", check_non_smtpd_milters, POSTFIX, false, STAGE_MTA},
+    {"postfix.listeners", check_listeners, POSTFIX, false, STAGE_ANY},
+    {"postfix.re-injection", check_reinjection, POSTFIX, false, STAGE_ANY},
+    {"postfix.pipe_filters", check_pipe_filters, POSTFIX, false, STAGE_ANY},
+    {"postfix.own_names", check_own_names, POSTFIX, false, STAGE_ANY},
+    {"postfix.smtpd_proxy_filter", check_proxy_filter, POSTFIX, false, STAGE_ANY},
+    {"postfix.chroot", check_chroot, POSTFIX, false, STAGE_ANY},
+    {"postfix.smtpd_milter_maps", check_milter_maps, POSTFIX, false, STAGE_ANY},
+    {"postfix.milter_default_action", check_default_action, POSTFIX, false, STAGE_MTA},
+    {"postfix.milter_macros", check_milter_macros, POSTFIX, false, STAGE_ANY},
+    {"postfix.internal_mail_filter_classes", check_filter_classes, POSTFIX, false, STAGE_ANY},
+    {"postfix.recipient_canonical_maps", check_map, POSTFIX, false, STAGE_MTA},
+    {"postfix.recipient_canonical_classes", check_map_classes, POSTFIX, false, STAGE_ANY},
+    {"postfix.sender_rewriting", check_sender_stripped, POSTFIX, false, STAGE_ANY},
+    {"postfix.domains", check_received, POSTFIX, false, STAGE_ANY},
+    {"postfix.myorigin", check_origin, POSTFIX, false, STAGE_ANY},
+    {"postfix.mynetworks", check_mynetworks, POSTFIX, false, STAGE_ANY},
+    {"postfix.masquerade_domains", check_masquerade, POSTFIX, false, STAGE_ANY},
+    {"postfix.sender_maps", check_sender_maps, POSTFIX, false, STAGE_ANY},
+    {"postfix.recipient_delimiter", check_delimiter, POSTFIX, false, STAGE_ANY},
+    {"postfix.verp", check_verp, POSTFIX, false, STAGE_ANY},
+    {"postfix.list_owners", check_list_owners, POSTFIX, false, STAGE_ANY},
+    {"postfix.header_checks", check_header_maps, POSTFIX, false, STAGE_ANY},
+    {"postfix.recipient_access", check_recipient_access, POSTFIX, false, STAGE_ANY},
+    {"postfix.unlisted_sender", check_unlisted_sender, POSTFIX, false, STAGE_ANY},
+    {"sendmail", check_sendmail, NOTHING, false, STAGE_ANY},
+    {"sendmail.filter", check_sendmail_filter, SENDMAIL, false, STAGE_MTA},
+    {"sendmail.filter_flags", check_sendmail_flags, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.filter_timeouts", check_sendmail_timeouts, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.milter_macros", check_sendmail_macros, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.recipients", check_sendmail_recipients, SENDMAIL, false, STAGE_MTA},
+    {"sendmail.senders", check_sendmail_senders, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.socket", check_sendmail_socket, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.socket_access", check_sendmail_access, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.submission", check_sendmail_submission, SENDMAIL, false, STAGE_ANY},
+    {"sendmail.list_owners", check_sendmail_owners, SENDMAIL, false, STAGE_ANY},
+    {"backscatter.relay_recipient_maps", check_relay_recipients, POSTFIX, false, STAGE_ANY},
+    {"backscatter.catch-all", check_catch_all, POSTFIX, false, STAGE_ANY},
+    {"backscatter.srs", check_srs, POSTFIX, false, STAGE_ANY},
+    {"backscatter.luser_relay", check_luser_relay, POSTFIX, false, STAGE_ANY},
+    {"backscatter.unlisted_recipients", check_unlisted, POSTFIX, false, STAGE_ANY},
+    {"backscatter.local_recipient_maps", check_local_recipients, POSTFIX, false, STAGE_ANY},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -101,6 +102,7 @@ static const struct {
     const char *colour;
 } levels[] = {
     [CHECK_OK] = {"ok", "\033[32m"},
+    [CHECK_TODO] = {"todo", "\033[36m"},
     [CHECK_WARN] = {"warn", "\033[33m"},
     [CHECK_FAIL] = {"fail", "\033[31m"},
 };
@@ -165,18 +167,46 @@ char *mend_text(const char *format, ...)
     return text;
 }
 
-char *mend_config(const struct check *check, const char *format, ...)
+static char *mend_line(const struct check *check, char *line, const char *command)
 {
     char *text = NULL;
+    if (line != NULL) {
+        text = mend_text("in %s: %s%s%s", check->ctl->config_path, line,
+                         command[0] != '\0' ? " then " : "", command);
+    }
+    free(line);
+    return text;
+}
+
+char *mend_config(const struct check *check, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     char *line = format_text(format, arguments);
     va_end(arguments);
-    if (line != NULL) {
-        text = mend_text("in %s: %s then systemctl reload batvd", check->ctl->config_path, line);
-    }
-    free(line);
-    return text;
+    return mend_line(check, line, check->reload);
+}
+
+char *mend_config_restart(const struct check *check, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *line = format_text(format, arguments);
+    va_end(arguments);
+    return mend_line(check, line, check->restart);
+}
+
+/* How batvd is started here. False: no memory. */
+static bool find_service(struct check *check)
+{
+    const char *conf = check_conf(check);
+    check->service = service_find(check->config);
+    check->start = service_start(&check->service, conf);
+    check->restart = service_restart(&check->service, conf);
+    check->reload = service_reload(&check->service, conf);
+    check->no_memory =
+        check->no_memory || check->start == NULL || check->restart == NULL || check->reload == NULL;
+    return !check->no_memory;
 }
 
 static bool is_there(const struct check *check, enum subject subject)
@@ -205,55 +235,77 @@ static void run_rows(struct check *check, bool as_owner)
     }
 }
 
-static void print_lines(const struct check *check)
+static enum check_stage stage_of(size_t row)
+{
+    return rows[row].stage;
+}
+
+/* The next finding in the order of the table, from *row and *i on; NULL: none. */
+static const struct finding *next_finding(const struct check *check, size_t *row, size_t *i,
+                                          bool quiet)
+{
+    for (; *row < ROWS; ++*row, *i = 0) {
+        while (*i < check->count) {
+            const struct finding *finding = &check->findings[(*i)++];
+            if (finding->row == *row && !(quiet && finding->level == CHECK_OK)) {
+                return finding;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void print_line(const struct finding *finding, bool colour)
+{
+    printf("%s%-4s%s  %-37s ", colour ? levels[finding->level].colour : "",
+           levels[finding->level].name, colour ? "\033[0m" : "", rows[finding->row].name);
+    print_text(stdout, finding->text);
+    if (finding->mend != NULL) {
+        fputs("\n      mend: ", stdout);
+        print_text(stdout, finding->mend);
+    }
+    putchar('\n');
+}
+
+static void print_summary(const struct check_counts *counts)
+{
+    fputs("summary:", stdout);
+    for (int level = 0; level < CHECK_LEVELS; level++) {
+        printf("%s %zu %s", level > 0 ? "," : "", counts->levels[level], levels[level].name);
+    }
+    putchar('\n');
+}
+
+static void print_lines(const struct check *check, bool quiet, const struct check_counts *counts)
 {
     bool colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
-    for (size_t row = 0; row < ROWS; row++) {
-        for (size_t i = 0; i < check->count; i++) {
-            const struct finding *f = &check->findings[i];
-            if (f->row != row) {
-                continue;
-            }
-            printf("%s%-4s%s  %-37s ", colour ? levels[f->level].colour : "", levels[f->level].name,
-                   colour ? "\033[0m" : "", rows[row].name);
-            print_text(stdout, f->text);
-            if (f->mend != NULL) {
-                fputs("\n      mend: ", stdout);
-                print_text(stdout, f->mend);
-            }
-            putchar('\n');
-        }
+    size_t row = 0;
+    size_t i = 0;
+    const struct finding *finding;
+    while ((finding = next_finding(check, &row, &i, quiet)) != NULL) {
+        print_line(finding, colour);
+    }
+    if (!quiet) {
+        print_summary(counts);
     }
 }
 
-static void print_json(const struct check *check)
+static void print_json(const struct check *check, bool quiet)
 {
     struct json json;
+    size_t row = 0;
+    size_t i = 0;
+    const struct finding *finding;
     json_begin_list(&json, true);
-    for (size_t row = 0; row < ROWS; row++) {
-        for (size_t i = 0; i < check->count; i++) {
-            const struct finding *f = &check->findings[i];
-            if (f->row == row) {
-                json_open_object(&json, NULL);
-                json_text(&json, "level", levels[f->level].name);
-                json_text(&json, "name", rows[row].name);
-                json_text(&json, "text", f->text);
-                json_text(&json, "mend", f->mend);
-                json_close(&json);
-            }
-        }
+    while ((finding = next_finding(check, &row, &i, quiet)) != NULL) {
+        json_open_object(&json, NULL);
+        json_text(&json, "level", levels[finding->level].name);
+        json_text(&json, "name", rows[row].name);
+        json_text(&json, "text", finding->text);
+        json_text(&json, "mend", finding->mend);
+        json_close(&json);
     }
     json_end_list(&json);
-}
-
-static bool has_failed(const struct check *check)
-{
-    for (size_t i = 0; i < check->count; i++) {
-        if (check->findings[i].level == CHECK_FAIL) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* False: not everything could be looked at, and stderr says why. */
@@ -264,6 +316,9 @@ static bool run_all(struct check *check)
         return false;
     }
     check->config = check->ctl->config;
+    if (!find_service(check)) {
+        return false;
+    }
     run_rows(check, false);
     if (access(check->config->state_dir, F_OK) != 0 && errno == ENOENT) {
         return true; /* check_state_dir has told */
@@ -283,6 +338,9 @@ static void check_clear(struct check *check)
         free(check->findings[i].mend);
     }
     free(check->findings);
+    free(check->start);
+    free(check->restart);
+    free(check->reload);
     words_free(&check->words);
     postfix_free(check->postfix);
     sendmail_free(check->sendmail);
@@ -293,26 +351,43 @@ static void check_clear(struct check *check)
     }
 }
 
-int cmd_check(struct ctl *ctl, int argc, char **argv)
+int check_all(struct ctl *ctl, bool quiet, struct check_counts *counts)
 {
     struct check check = {.ctl = ctl, .now = time(NULL)};
-    if (!arguments_parse(ctl, NULL, &argc, argv)) {
-        return CTL_UNABLE;
-    }
-    if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
-    }
     bool whole = run_all(&check);
+    if (whole) {
+        check_todo(&check, stage_of);
+    }
+    *counts = (struct check_counts){.levels = {0}};
+    for (size_t i = 0; i < check.count; i++) {
+        counts->levels[check.findings[i].level]++;
+    }
     if (ctl->json) {
-        print_json(&check);
+        print_json(&check, quiet);
     } else {
-        print_lines(&check);
+        print_lines(&check, quiet, counts);
     }
     if (check.no_memory) {
         ctl_error("out of memory");
         whole = false;
     }
-    int status = !whole ? CTL_UNABLE : has_failed(&check) ? CTL_NO : CTL_YES;
     check_clear(&check);
-    return status;
+    return !whole ? CTL_UNABLE : counts->levels[CHECK_FAIL] > 0 ? CTL_NO : CTL_YES;
+}
+
+int cmd_check(struct ctl *ctl, int argc, char **argv)
+{
+    bool quiet = false;
+    struct check_counts counts;
+    const struct argument known[] = {
+        {"--quiet", ARGUMENT_FLAG, &quiet, NULL},
+        {NULL, ARGUMENT_FLAG, NULL, NULL},
+    };
+    if (!arguments_parse(ctl, known, &argc, argv)) {
+        return CTL_UNABLE;
+    }
+    if (argc > 1) {
+        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+    }
+    return check_all(ctl, quiet, &counts);
 }

@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #include "ctl/arguments.h"
+#include "ctl/check.h"
 #include "ctl/commands.h"
 #include "ctl/postfix.h"
 #include "ctl/postfix_needs.h"
 #include "ctl/print.h"
+#include "ctl/program.h"
 #include "ctl/running.h"
 #include "ctl/sendmail.h"
+#include "ctl/service.h"
 #include "ctl/setup.h"
 
 #define USUAL_LISTEN    "unix:/var/spool/postfix/batvd/milter.sock"
@@ -183,15 +186,17 @@ static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
     return apply ? CTL_NO : CTL_YES;
 }
 
-static int check(struct ctl *ctl)
+static void print_start(const struct ctl *ctl)
 {
-    char name[] = "check";
-    char *argv[] = {name, NULL};
-    puts("\ncheck:");
-    return cmd_check(ctl, 1, argv);
+    const struct service service = service_find(ctl->config);
+    char *conf = program_quote(ctl->config_path);
+    char *start = conf != NULL ? service_start(&service, conf) : NULL;
+    print_format(stdout, "    %s\n", start != NULL ? start : "start batvd");
+    free(start);
+    free(conf);
 }
 
-/* How it goes on where check has found fault. */
+/* How it goes on where something is left to do. */
 static void print_next(const struct ctl *ctl, const struct found *found, bool apply)
 {
     bool running = daemon_is_running(ctl->config->state_dir);
@@ -200,7 +205,7 @@ static void print_next(const struct ctl *ctl, const struct found *found, bool ap
     }
     puts("\nnext:");
     if (!running) {
-        puts("    systemctl enable --now batvd");
+        print_start(ctl);
     }
     if (found->postfix != NULL) {
         printf("    this command %s\n", apply ? "again" : "with --apply");
@@ -229,8 +234,10 @@ static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found,
     if (exit == CTL_UNABLE) {
         return exit;
     }
-    int checked = check(ctl);
-    if (checked == CTL_NO) {
+    struct check_counts counts;
+    puts("\ncheck:");
+    int checked = check_all(ctl, false, &counts);
+    if (counts.levels[CHECK_FAIL] > 0 || counts.levels[CHECK_TODO] > 0) {
         print_next(ctl, found, apply);
     }
     return checked > exit ? checked : exit;

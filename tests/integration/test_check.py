@@ -15,7 +15,7 @@ from batvtest.milter import LEAVING, MilterSession
 from batvtest.settings import MASTER_CF, PostfixSettings
 
 DOMAINS = ("example.com", ".example.org", "bücher.example")
-NAMES = {"ok", "warn", "fail"}
+NAMES = {"ok", "todo", "warn", "fail"}
 REINJECT = "127.0.0.1:10025 inet n - n - - smtpd\n"
 FILTER = "scan unix - - n - 2 smtp\n"
 PIPE = ("scan unix - n n - 10 pipe flags=Rq user=nobody argv=/usr/bin/spamc -e /usr/sbin/sendmail -oi "
@@ -107,12 +107,25 @@ def test_lines_for_people(site):
     site.postfix.write({"non_smtpd_milters": ""})
     done = site.batvd.ctl("check", rc=1, env=site.postfix.env())
     found = site.check(rc=1)
-    lines = [line for line in done.lines if not line.startswith(" ")]
+    *lines, summary = [line for line in done.lines if not line.startswith(" ")]
     assert [line.split()[:2] for line in lines] == [[finding["level"], finding["name"]]
                                                     for finding in found]
     mends = [line.strip() for line in done.lines if line.startswith(" ")]
     assert mends == [f"mend: {finding['mend']}" for finding in bad(found)]
     assert "\033" not in done.out
+    count = [sum(finding["level"] == level for finding in found) for level in ("ok", "todo", "warn", "fail")]
+    assert summary == "summary: {} ok, {} todo, {} warn, {} fail".format(*count) and count[3] == 1
+
+
+def test_quiet(site):
+    """What is not ok, and nothing else."""
+    site.postfix.write({"non_smtpd_milters": ""})
+    full = site.batvd.ctl("check", rc=1, env=site.postfix.env()).lines
+    done = site.batvd.ctl("check", "--quiet", rc=1, env=site.postfix.env())
+    kept = [line for line in full[:-1] if not line.startswith("ok ")]
+    assert done.lines == kept and len(kept) >= 2
+    found = site.batvd.ctl("--json", "check", "--quiet", rc=1, env=site.postfix.env()).json
+    assert found == bad(site.check())
 
 
 # -- faults in Postfix's settings ----------------------------------------------------------------
@@ -502,6 +515,11 @@ WELL = [
                                     "masquerade_classes": "header_sender"}),
     ("postfix.masquerade_domains", {"masquerade_domains": "other.test"}),
     ("postfix.recipient_canonical_maps", {"recipient_canonical_maps": "inline:{x=y}, regexp:@MAP@"}),
+    # Without the map there is nothing to take off anywhere.
+    ("postfix.recipient_canonical_classes", {"recipient_canonical_maps": "",
+                                             "recipient_canonical_classes": None}),
+    ("postfix.recipient_canonical_classes", {"recipient_canonical_maps": "inline:{x=y}",
+                                             "recipient_canonical_classes": None}),
     ("postfix.sender_rewriting", {"canonical_maps": "inline:{x=y}"}),
     ("postfix.verp", {"smtpd_authorized_verp_clients": "127.0.0.1"}),
     ("postfix.verp", {"default_verp_delimiters": "==", "verp_delimiter_filter": "="}),
@@ -534,7 +552,7 @@ WELL = [
 @pytest.mark.parametrize("name, main", WELL, ids=lambda value: str(value)[:60])
 def test_what_is_well_is_left_alone(site, name, main):
     path = f"{site.batvd.run}/milter.sock"
-    filled = {key: value.replace("@SOCKET@", f"unix:{path}").replace("@PATH@", path)
+    filled = {key: value and value.replace("@SOCKET@", f"unix:{path}").replace("@PATH@", path)
               .replace("@MAP@", str(site.map)) for key, value in main.items()}
     listener = "127.0.0.1:10025 inet n - n - - smtpd -o smtpd_milters=\n"
     site.postfix.write(filled, master=MASTER_CF + FILTER + listener)
@@ -651,7 +669,7 @@ def test_verp_in_subaddress_syntax(site, main, options, places):
         site.batvd.configure({"domains": ("example.com", silent, lists)})
         found, = bad(of(site.check(), "postfix.verp"))
         assert found["level"] == "warn" and f"smtpd_authorized_verp_clients in {places})" in found["text"]
-        wish = re.search(r'set syntax = "(\w+)" for lists\.example, then systemctl reload', found["mend"])
+        wish = re.search(r'set syntax = "(\w+)" for lists\.example, then batvd -n', found["mend"])
         lists["syntax"] = wish[1]
         site.batvd.configure({"domains": ("example.com", silent, lists)})
         assert not bad(of(site.check(), "postfix.verp"))
@@ -871,7 +889,7 @@ def test_journal(own):
     own.batvd.stop()
     journal = own.batvd.state / "journal"
     journal.write_bytes(bytes(journal.stat().st_size))
-    expect(own, "journal", "fail", "damaged", "restart")
+    expect(own, "journal", "fail", "damaged", "batvd -c")
     own.batvd.start()
     own.batvd.wait_text(r"journal\.damaged")
     mend = expect(own, "journal", "warn", "was set aside", "rm ")["mend"]
