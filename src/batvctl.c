@@ -42,6 +42,8 @@ static const struct command commands[] = {
      cmd_inspect, 0},
     {"check", "[--quiet]", "look at configuration, keys, socket and the MTA's settings", cmd_check,
      0},
+    {"health", "[--ready]", "tell in a line whether the daemon serves; --ready: and could restart",
+     cmd_health, CTL_KEYS},
     {"status", "[--watch]", "show what the daemon is doing", cmd_status, CTL_STATE},
     {"journal", "stat", "show what the journal of sent messages holds", cmd_journal, KEYS},
     {"journal", "lookup ADDRESS MESSAGE-ID",
