@@ -134,7 +134,11 @@ static enum status open_state(struct config *config, const struct options *optio
         birth = status == STATUS_OK ? journal_birth(state->journal) : 0;
     }
     if (status == STATUS_OK) {
+        bool written = config->settings->evidence.journal;
         status = keeper_new(config, birth, &state->keeper, why);
+        if (status == STATUS_OK && written) {
+            keeper_tell_journal(state->keeper, state->journal);
+        }
     } else {
         config_free(config);
     }

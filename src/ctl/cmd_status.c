@@ -15,27 +15,30 @@
 #include "ctl/postfix.h"
 #include "ctl/postfix_trust.h"
 #include "ctl/print.h"
-#include "ctl/running.h"
+#include "ctl/report.h"
 #include "io/pause.h"
-#include "io/status_file.h"
 
-enum {
-    WATCH_SECONDS = 2,
-    REPORT_STALE = 60, /* seconds: the daemon writes every ten */
-    FORGED_SHOWN = 10
-};
+enum { WATCH_SECONDS = 2, FORGED_SHOWN = 10 };
 
 struct view {
     const struct settings *settings;
     struct postfix *postfix; /* NULL: none here, or it does not matter */
-    bool running;
     bool paused;
-    time_t paused_since; /* 0: cannot be told */
-    bool known;          /* there is a report */
-    struct status_report report;
-    struct reason why; /* there is one that cannot be read; "" otherwise */
+    time_t paused_since;
+    struct report_look look;
     time_t now;
 };
+
+static bool is_known(const struct view *v)
+{
+    return v->look.kind != REPORT_NONE && v->look.kind != REPORT_BROKEN;
+}
+
+/* The report is of the process that runs. */
+static bool is_present(const struct view *v)
+{
+    return v->look.kind == REPORT_OLD || v->look.kind == REPORT_FRESH;
+}
 
 /* ----------------------------------------------------------------- for people */
 
@@ -68,22 +71,46 @@ static void print_span(const char *before, time_t seconds, const char *after)
     printf("%s%s%s", before, span, after);
 }
 
+static void print_stopped(const struct view *v)
+{
+    begin_alarm();
+    fputs("batvd is not running", stdout);
+    end_alarm();
+    if (is_known(v)) {
+        print_moment("what follows is its last report, of ", v->look.report.written);
+        putchar('\n');
+    }
+}
+
+/* Where the report is another process's, or none. */
+static void print_untold(const struct view *v)
+{
+    const struct report_look *look = &v->look;
+    fputs("batvd is running", stdout);
+    if (look->pid != 0) {
+        printf(", process %ld", look->pid);
+    }
+    puts(look->kind == REPORT_NONE ? " and has not written its first report yet" : "");
+    if (look->kind == REPORT_FORMER) {
+        begin_alarm();
+        printf("it has written no report, it cannot write to state_dir: what follows is of process "
+               "%ld, which",
+               look->report.pid);
+        print_moment(" wrote it on ", look->report.written);
+        print_span(" (", look->age, " ago) and runs no more");
+        end_alarm();
+    }
+}
+
 static void print_daemon(const struct view *v)
 {
-    const struct status_report *r = &v->report;
-    if (!v->running) {
-        begin_alarm();
-        fputs("batvd is not running", stdout);
-        end_alarm();
-        if (v->known) {
-            print_moment("what follows is its last report, of ", r->written);
-            putchar('\n');
-        }
+    const struct status_report *r = &v->look.report;
+    if (!v->look.running) {
+        print_stopped(v);
         return;
     }
-    if (!v->known) {
-        puts(v->why.text[0] != '\0' ? "batvd is running"
-                                    : "batvd is running and has not written its first report yet");
+    if (!is_present(v)) {
+        print_untold(v);
         return;
     }
     fputs("batvd ", stdout);
@@ -91,10 +118,10 @@ static void print_daemon(const struct view *v)
     printf(" is running, process %ld", r->pid);
     print_moment(", since ", r->started);
     print_span(" (", v->now - r->started, ")\n");
-    if (v->now - r->written > REPORT_STALE) {
+    if (v->look.kind == REPORT_OLD) {
         begin_alarm();
-        print_span("its last report is ", v->now - r->written,
-                   " old: it hangs, or cannot write to state_dir");
+        print_moment("its last report is of ", r->written);
+        print_span(", ", v->look.age, " old: it hangs, or cannot write to state_dir");
         end_alarm();
     }
 }
@@ -104,9 +131,7 @@ static void print_pause(const struct view *v)
     if (v->paused) {
         begin_alarm();
         fputs("PAUSED", stdout);
-        if (v->paused_since != 0) {
-            print_moment(" since ", v->paused_since);
-        }
+        print_moment(" since ", v->paused_since);
         fputs(": nothing is refused until `batvctl resume`", stdout);
         end_alarm();
     }
@@ -166,7 +191,7 @@ static void print_clock(const struct status_report *r)
 
 static void print_keys(const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
     printf("keyring generation %" PRIu64 ", ", r->generation);
     if (r->active_key < 0) {
         fputs("NO KEY SIGNS: `batvctl key rotate` makes one", stdout);
@@ -236,7 +261,7 @@ static bool is_listed_before(const struct status_report *r, size_t index)
  * not trust must not be. */
 static void print_remedy(const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
     bool any = false;
     for (size_t i = 0; i < r->relayed_count; i++) {
         struct ip ip;
@@ -266,7 +291,7 @@ static void print_times(uint64_t count, const char *one, const char *more, time_
 
 static void print_relayed(const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
     if (r->relayed_count == 0) {
         return;
     }
@@ -380,16 +405,18 @@ static void print_counters(const struct status_report *r)
 
 static void print_view(const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
     print_daemon(v);
     print_pause(v);
-    print_error("its report cannot be read", v->why.text);
-    if (!v->known) {
+    print_error("its report cannot be read", v->look.why.text);
+    if (!is_known(v)) {
         return;
     }
     print_clock(r);
     print_error("the last reload failed, the former configuration is in force", r->reload_error);
     print_error("the keyring is refused, the former keys are in force", r->ring_error);
+    print_error("the journal is not written, so a restart loses its latest entries",
+                r->journal_error);
     print_log(r);
     print_keys(v);
     print_moment("configuration loaded ", r->loaded);
@@ -484,11 +511,12 @@ static void json_returned(struct json *json, const struct status_report *r)
 
 static void json_bounces(struct json *json, const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
     json_open_object(json, "bounces");
-    json_number_if(json, "judged", (int64_t)r->bounces_judged, v->known);
-    json_number_if(json, "latest_from_mail_servers", (int64_t)r->bounces_from_servers, v->known);
-    json_number_if(json, "latest_from_one_client", (int64_t)r->bounces_from_one, v->known);
+    bool known = is_known(v);
+    json_number_if(json, "judged", (int64_t)r->bounces_judged, known);
+    json_number_if(json, "latest_from_mail_servers", (int64_t)r->bounces_from_servers, known);
+    json_number_if(json, "latest_from_one_client", (int64_t)r->bounces_from_one, known);
     json_text_or_null(json, "latest_client", r->bounce_client);
     json_open_array(json, "accepted_by_exclusion");
     for (size_t i = 0; i < r->excluded_count; i++) {
@@ -538,12 +566,12 @@ static void json_counters(struct json *json, const struct status_report *r)
 
 static void json_log(struct json *json, const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
     json_open_object(json, "log");
     json_text_or_null(json, "target", r->log_target);
     json_text_or_null(json, "place", r->log_place);
     json_time_or_null(json, "since", r->log_since);
-    json_number_if(json, "lost", (int64_t)r->log_lost, v->known);
+    json_number_if(json, "lost", (int64_t)r->log_lost, is_known(v));
     json_text_or_null(json, "error", r->log_error);
     json_close(json);
 }
@@ -551,21 +579,28 @@ static void json_log(struct json *json, const struct view *v)
 /* All members are there always; where there is no report they are null or empty. */
 static void json_report(struct json *json, const struct view *v)
 {
-    const struct status_report *r = &v->report;
+    const struct status_report *r = &v->look.report;
+    bool known = is_known(v);
+    long pid = v->look.pid != 0 ? v->look.pid : r->pid;
     json_text_or_null(json, "version", r->version);
-    json_number_if(json, "pid", r->pid, v->known && v->running);
-    json_number_if(json, "uptime", v->now - r->started, v->known && v->running);
+    json_number_if(json, "pid", pid, v->look.pid != 0 || is_present(v));
+    json_number_if(json, "uptime", v->now - r->started, is_present(v));
+    json_bool(json, "report_fresh", v->look.kind == REPORT_FRESH);
+    json_number_if(json, "report_pid", r->pid, known);
+    json_number_if(json, "report_age", v->look.age, known);
     json_time_or_null(json, "started", r->started);
     json_time_or_null(json, "written", r->written);
-    json_number_if(json, "active_key", r->active_key, v->known && r->active_key >= 0);
+    json_number_if(json, "active_key", r->active_key, known && r->active_key >= 0);
     json_time_or_null(json, "next_rotation", r->next_rotation);
-    json_number_if(json, "generation", (int64_t)r->generation, v->known);
+    json_number_if(json, "generation", (int64_t)r->generation, known);
     json_bool(json, "clock_wrong", r->clock_wrong);
     json_time_or_null(json, "clock_trusted_from", r->clock_until);
     json_time_or_null(json, "journal_waits", r->journal_waits);
     json_time_or_null(json, "loaded", r->loaded);
     json_text_or_null(json, "reload_error", r->reload_error);
     json_text_or_null(json, "ring_error", r->ring_error);
+    json_text_or_null(json, "journal_error", r->journal_error);
+    json_number_if(json, "journal_pending", (int64_t)r->journal_pending, known);
     json_log(json, v);
     json_time_or_null(json, "domains_behind", r->domains_behind);
     json_domains(json, r);
@@ -582,7 +617,7 @@ static void print_json(const struct view *v)
     struct json json;
     json_begin(&json, stdout);
     json_open_object(&json, NULL);
-    json_bool(&json, "running", v->running);
+    json_bool(&json, "running", v->look.running);
     json_bool(&json, "paused", v->paused);
     json_time_or_null(&json, "paused_since", v->paused_since);
     json_report(&json, v);
@@ -610,30 +645,26 @@ static int compare_forged(const void *a, const void *b)
 static bool show(const struct ctl *ctl)
 {
     const char *state_dir = ctl->config->state_dir;
-    struct view v = {.settings = ctl->config->settings,
-                     .running = daemon_is_running(state_dir),
-                     .now = time(NULL)};
+    struct view v = {.settings = ctl->config->settings};
+    struct status_report *r = &v.look.report;
     v.paused = pause_since(state_dir, &v.paused_since);
-    enum status status = status_file_read(state_dir, &v.report, &v.why);
-    v.known = status == STATUS_OK;
-    if (v.report.forged_count > 1) { /* there may be no array to sort */
-        qsort(v.report.forged, v.report.forged_count, sizeof *v.report.forged, compare_forged);
+    report_look(state_dir, &v.look);
+    v.now = time(NULL);
+    if (r->forged_count > 1) { /* there may be no array to sort */
+        qsort(r->forged, r->forged_count, sizeof *r->forged, compare_forged);
     }
-    if (v.known || status == STATUS_NOT_FOUND) {
-        v.why.text[0] = '\0';
-    }
-    status_relayed_merge(&v.report);
-    if (v.report.relayed_count > 0 && !ctl->json) {
+    status_relayed_merge(r);
+    if (r->relayed_count > 0 && !ctl->json) {
         struct reason ignored;
         postfix_open(&v.postfix, &ignored);
     }
     (ctl->json ? print_json : print_view)(&v);
-    if (ctl->json && v.why.text[0] != '\0') {
-        ctl_error("%s", v.why.text);
+    if (ctl->json && v.look.why.text[0] != '\0') {
+        ctl_error("%s", v.look.why.text);
     }
     postfix_free(v.postfix);
-    status_report_free(&v.report);
-    return v.running;
+    status_report_free(r);
+    return v.look.running;
 }
 
 /* Until interrupted, or until nobody reads any more. */

@@ -75,6 +75,8 @@ enum journal_answer journal_note_use(struct journal *journal, const struct ring 
 
 /* What is wrong with it at present, in words for the administrator. False: nothing. Any thread. */
 bool journal_trouble(struct journal *journal, struct reason *out);
+/* Entries that are in memory only: up to a second's, or what cannot be written. Any thread. */
+size_t journal_pending(struct journal *journal);
 
 struct journal_stat {
     bool written;           /* there is a file; what follows is zero otherwise */

@@ -273,6 +273,14 @@ bool journal_trouble(struct journal *journal, struct reason *out)
     return out->text[0] != '\0';
 }
 
+size_t journal_pending(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    size_t count = journal->open.count + journal->committing.count;
+    pthread_mutex_unlock(&journal->lock);
+    return count;
+}
+
 enum status journal_fill_stat(struct journal_file *file, struct journal_stat *out)
 {
     struct journal_file_stat stat;
@@ -299,9 +307,9 @@ enum status journal_stat(struct journal *journal, struct journal_stat *out, stru
     }
     out->damaged_aside = journal->folder != NULL && journal_damaged_aside(journal->folder);
     pthread_mutex_lock(&journal->lock);
-    out->pending = journal->open.count + journal->committing.count;
     out->dropped = journal->dropped;
     pthread_mutex_unlock(&journal->lock);
+    out->pending = journal_pending(journal);
     if (journal->file != NULL && journal_fill_stat(journal->file, out) != STATUS_OK) {
         return reason_set(why, STATUS_IO, "%.400s/journal cannot be read just now",
                           journal->folder);

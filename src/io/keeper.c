@@ -20,6 +20,7 @@
 #include "batv/day.h"
 #include "io/clock_trust.h"
 #include "io/exclusions.h"
+#include "io/journal.h"
 #include "io/log.h"
 #include "io/log_target.h"
 #include "io/maintenance.h"
@@ -65,6 +66,7 @@ struct keeper {
 
     pthread_mutex_t lock;
     struct guessing *guessing;
+    struct journal *journal; /* NULL: its state is not told */
     struct shared_config *config;
     struct shared_ring *ring;
     struct file_stamp stamp;
@@ -611,6 +613,17 @@ static bool fill_log(struct status_report *report)
     return report->log_target != NULL && report->log_place != NULL && report->log_error != NULL;
 }
 
+static bool fill_journal(const struct keeper *k, struct status_report *report)
+{
+    struct reason trouble = {""};
+    if (k->journal != NULL) {
+        (void)journal_trouble(k->journal, &trouble);
+        report->journal_pending = journal_pending(k->journal);
+    }
+    report->journal_error = strdup(trouble.text);
+    return report->journal_error != NULL;
+}
+
 /* With the lock held. */
 static bool fill_report(struct keeper *k, time_t now, struct status_report *report)
 {
@@ -635,7 +648,7 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
     return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
-           report->ring_error != NULL && fill_log(report) &&
+           report->ring_error != NULL && fill_journal(k, report) && fill_log(report) &&
            fill_domains(k, snapshot, now, report) && tally_report(k->tally, report) &&
            sample_report(k->sample, report) && exclusions_report(k->exclusions, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
@@ -939,6 +952,13 @@ void keeper_tell_guessing(struct keeper *k, struct guessing *guessing)
 {
     pthread_mutex_lock(&k->lock);
     k->guessing = guessing;
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_tell_journal(struct keeper *k, struct journal *journal)
+{
+    pthread_mutex_lock(&k->lock);
+    k->journal = journal;
     pthread_mutex_unlock(&k->lock);
 }
 

@@ -27,6 +27,11 @@ void keeper_free(struct keeper *keeper);
 struct guessing;
 void keeper_tell_guessing(struct keeper *keeper, struct guessing *guessing);
 
+/* Whose state the report is to tell; NULL: none, and from then on the keeper does not look at it
+ * any more. */
+struct journal;
+void keeper_tell_journal(struct keeper *keeper, struct journal *journal);
+
 /* Starts and ends the maintenance thread. */
 enum status keeper_start(struct keeper *keeper, struct reason *why);
 void keeper_stop(struct keeper *keeper);

@@ -39,7 +39,8 @@ bool pause_since(const char *state_dir, time_t *since)
     *since = 0;
     char path[PATH_MAX];
     char text[TIME_TEXT] = "";
-    if (!pause_is_on(state_dir) || !pause_path(state_dir, path)) {
+    struct stat info;
+    if (!pause_path(state_dir, path) || lstat(path, &info) != 0) {
         return false;
     }
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -47,8 +48,8 @@ bool pause_since(const char *state_dir, time_t *since)
     if (fd >= 0) {
         close(fd);
     }
-    if (length == sizeof text - 1 && !time_parse(text, since)) {
-        *since = 0;
+    if (length != sizeof text - 1 || !time_parse(text, since)) {
+        *since = info.st_mtime; /* empty, as on a full disk: it was made then */
     }
     return true;
 }

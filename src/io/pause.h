@@ -13,7 +13,7 @@
 /* One look at the file system. */
 bool pause_is_on(const char *state_dir);
 
-/* As pause_is_on; *since becomes the time, or 0 where it cannot be told. */
+/* As pause_is_on; *since becomes the time that the file holds, or of the file itself. */
 bool pause_since(const char *state_dir, time_t *since);
 
 /* Does nothing where there is a pause already. STATUS_IO: why names the path. */

@@ -209,5 +209,9 @@ enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
                                                  "%s: another batvd runs with this state_dir", path)
                                     : reason_set(why, STATUS_IO, "%s: %s", path, strerror(error));
     }
+    /* A lock of the other kind tells batvctl which process it is. Where there are none, as on some
+     * network file systems, nobody knows. */
+    struct flock ours = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    (void)fcntl(*fd, F_SETLK, &ours);
     return STATUS_OK;
 }

@@ -97,6 +97,8 @@ struct status_report {
     time_t loaded;            /* when the configuration in force was loaded */
     char *reload_error;       /* of the last attempt, "" where it went well */
     char *ring_error;         /* likewise for the keyring */
+    char *journal_error;      /* why the journal is not written; "" where it is */
+    uint64_t journal_pending; /* its entries that are in memory only */
     char *log_target;         /* "syslog", "stderr" or "journald", as configured */
     char *log_place;          /* where lines go: one of these, or "nowhere" */
     time_t log_since;         /* since when that is not the target; 0: it is */

@@ -573,7 +573,7 @@ def report(*, written=None, started=None, relayed=(), forged=(), domains=(), cou
              f"next-rotation {iso(rotation) if rotation else '-'}", "paused no",
              f"clock-wrong {clock}", f"journal-waits {iso(journal) if journal else '-'}",
              f"loaded {iso(now - DAY)}", f"reload-error {error}",
-             f"ring-error {ring_error}", f"log syslog stderr {iso(now - DAY)} 7 away"]
+             f"ring-error {ring_error}", 'journal 70 "no \\"room\\""', f"log syslog stderr {iso(now - DAY)} 7 away"]
     lines += [f"domain {name} {state} {action} {iso(until) if until else '-'}"
               for name, state, action, until in domains]
     lines += [f"relayed-to {domain} {client} far.test {count} {iso(last)} {iso(last)}"
@@ -665,7 +665,43 @@ def test_status_shows_the_clients_that_tried_most(running):
 
 def test_status_tells_a_report_that_is_old(running):
     running.write_state("status", report(written=time.time() - 300))
-    assert "5 min old" in running.run("status", rc=0).text
+    for age, told in ((300, "5 min old"), (35, "3[56] s old")):
+        running.write_state("status", report(written=time.time() - age))
+        assert re.search(f", {told}: it hangs, or cannot write", running.run("status", rc=0).text)
+        answer = running.run("status", "--json", rc=0).json
+        assert not answer["report_fresh"] and age <= answer["report_age"] < age + 20, answer
+    running.write_state("status", report(written=time.time() - 20))
+    assert "cannot write" not in running.run("status", rc=0).text
+
+
+@pytest.fixture
+def known(running):
+    """The same where the daemon's lock tells whose it is: the process that it is given."""
+    with (running.state / "lock").open("r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield running
+
+
+def test_status_tells_a_report_of_another_process(known):
+    """As after a restart on a full disk."""
+    known.write_state("status", report(written=time.time() - 5))
+    text = known.run("status", rc=0).text
+    assert f"batvd is running, process {os.getpid()}\n" in text
+    assert "what follows is of process 4711, which wrote it on " in text and "runs no more" in text
+    assert "is running, process 4711" not in text
+    answer = known.run("status", "--json", rc=0).json
+    assert (answer["pid"], answer["report_pid"], answer["report_fresh"], answer["uptime"]) == (
+        os.getpid(), 4711, False, None)
+    known.write_state("status", report().replace("pid 4711", f"pid {os.getpid()}"))
+    assert f" is running, process {os.getpid()}, since " in known.run("status", rc=0).text
+    answer = known.run("status", "--json", rc=0).json
+    assert (answer["pid"], answer["report_pid"], answer["report_fresh"]) == (
+        os.getpid(), os.getpid(), True)
+    assert answer["uptime"] is not None
+    (known.state / "status").unlink()
+    text = known.run("status", rc=0).text
+    assert f"process {os.getpid()} and has not written its first report yet" in text
+    assert known.run("status", "--json", rc=0).json["pid"] == os.getpid()
 
 
 def test_status_with_a_damaged_report(running):
@@ -702,6 +738,7 @@ def test_status_as_json(running):
     running.run("pause", rc=0)
     answer = running.run("status", "--json", rc=0).json
     assert 90 <= answer.pop("uptime") < 200
+    assert 0 <= answer.pop("report_age") < 30
     assert abs(time.mktime(time.strptime(answer.pop("paused_since"), "%Y-%m-%dT%H:%M:%SZ"))
                - time.mktime(time.gmtime())) < 100
     loaded = answer.pop("loaded")
@@ -711,6 +748,7 @@ def test_status_as_json(running):
         "started": iso(now - 90), "written": iso(now), "active_key": 4,
         "next_rotation": iso(now + DAY), "generation": 12, "clock_wrong": False, "clock_trusted_from": None,
         "journal_waits": iso(now + 2 * DAY), "reload_error": "f\ufffdr", "raw": "66fc72", "ring_error": None,
+        "report_fresh": True, "report_pid": 4711, "journal_error": "no \"room\"", "journal_pending": 70,
         "domains_behind": None,
         "log": {"target": "syslog", "place": "stderr", "since": loaded, "lost": 7, "error": "away"},
         "domains": [{"name": "example.com", "action": "auto", "state": "waiting",
@@ -772,6 +810,13 @@ def test_a_pause_that_cannot_be_made(ctl):
 
 def test_a_pause_is_one_whatever_it_holds(ctl):
     ctl.write_state("paused", "")
-    assert "PAUSED: nothing" in ctl.run("status", rc=1).text
+    when = int(time.time()) - 3 * DAY
+    for text in ("", "2026-11", "2026-99-28T12:00:00Z\n"):
+        ctl.write_state("paused", text)
+        os.utime(ctl.state / "paused", (when, when))
+        told = iso(when)[:16].replace("T", " ")
+        assert f"PAUSED since {told} UTC: nothing" in ctl.run("status", rc=1).text
+        assert ctl.run("pause", "--json", rc=0).json["paused_since"] == iso(when)
+        assert f"paused already since {told}" in ctl.run("pause", rc=0).text
     assert "already" in ctl.run("pause", rc=0).text
     ctl.run("resume", rc=0)

@@ -75,6 +75,8 @@ static struct status_report full_report(void)
         .loaded = 1795694400,
         .reload_error = hostile,
         .ring_error = empty,
+        .journal_error = quotes,
+        .journal_pending = 262144,
         .log_target = plain,
         .log_place = quotes,
         .log_since = 1795694404,
@@ -177,6 +179,8 @@ static void assert_equal(const struct status_report *a, const struct status_repo
     ck_assert_int_eq(a->loaded, b->loaded);
     ck_assert_str_eq(a->reload_error, b->reload_error);
     ck_assert_str_eq(a->ring_error, b->ring_error);
+    ck_assert_str_eq(a->journal_error, b->journal_error);
+    ck_assert_uint_eq(a->journal_pending, b->journal_pending);
     ck_assert_str_eq(a->log_target, b->log_target);
     ck_assert_str_eq(a->log_place, b->log_place);
     ck_assert_int_eq(a->log_since, b->log_since);
