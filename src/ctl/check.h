@@ -13,10 +13,10 @@
 #include "batv/ring.h"
 #include "ctl/ctl.h"
 #include "ctl/postfix.h"
+#include "ctl/report.h"
 #include "ctl/sendmail.h"
 #include "ctl/service.h"
 #include "ctl/words.h"
-#include "io/status_file.h"
 
 /* CHECK_TODO is what a fail is called while nobody has set batvd up yet, where setting up mends it:
  * see check_todo. Checks themselves add the others. */
@@ -39,8 +39,9 @@ struct check {
     bool mta_unknown;             /* there is one that cannot be asked */
     struct sendmail *sendmail;    /* NULL: none here, or its sendmail.cf cannot be read */
     struct ring *ring;            /* NULL: not readable */
-    struct status_report *status; /* NULL: none, or no daemon is running */
-    bool running;
+    struct report_look look;      /* by check_daemon */
+    struct status_report *status; /* look's; NULL where it is not the running daemon's */
+    int unwritable;               /* errno of writing to the state folder; 0: it can be written */
     struct service service;
     char *
         start; /* the commands that start, restart and reload batvd here; reload is "" where none */
@@ -105,6 +106,14 @@ void check_relayed(struct check *check);
 void check_guessing(struct check *check);
 void check_warm_up(struct check *check);
 
+/* check_writable.c: whether the state folder can be written */
+void check_writable(struct check *check);
+/* What mends it where it cannot, for what error says. */
+char *mend_unwritable(struct check *check, int error);
+
+/* check_report.c: whether the daemon's report is its own and of now */
+void check_report(struct check *check);
+
 /* check_clients.c */
 void check_clients(struct check *check);
 
@@ -113,6 +122,7 @@ void check_log(struct check *check);
 
 /* check_journal.c */
 void check_journal(struct check *check);
+void check_journal_written(struct check *check);
 
 /* check_socket.c */
 void check_socket(struct check *check);

@@ -12,17 +12,11 @@
 #include "ctl/check.h"
 #include "ctl/postfix_trust.h"
 #include "ctl/print.h"
-#include "ctl/running.h"
 #include "ctl/words.h"
 #include "io/pause.h"
 #include "io/ring_file.h"
 
-enum {
-    STATUS_OLD_SECONDS = 120, /* the daemon writes every ten */
-    STATUS_LOOKS = 30,        /* and when it has started: it gets three seconds for that */
-    STATUS_PAUSE_MS = 100,
-    FEW = 10 /* findings of a kind told one by one */
-};
+enum { FEW = 10 }; /* findings of a kind told one by one */
 
 /* The configuration. */
 
@@ -217,51 +211,24 @@ void check_rotation(struct check *check)
 
 /* The daemon. */
 
-/* The status file; a daemon that has only just started may not have written it yet. Where there is
- * none in the end, why says what was the matter. */
-static void load_status(struct check *check, struct reason *why)
-{
-    const struct timespec pause = {.tv_nsec = STATUS_PAUSE_MS * 1000000L};
-    enum status status = STATUS_NOT_FOUND;
-    check->running = daemon_is_running(check->config->state_dir);
-    struct status_report *report = check->running ? calloc(1, sizeof *report) : NULL;
-    reason_write(why, "out of memory");
-    for (int i = 0; report != NULL && status == STATUS_NOT_FOUND && i < STATUS_LOOKS; i++) {
-        if (i > 0) {
-            nanosleep(&pause, NULL);
-        }
-        status = status_file_read(check->config->state_dir, report, why);
-    }
-    if (status == STATUS_OK) {
-        status_relayed_merge(report);
-        check->status = report;
-    } else {
-        free(report);
-    }
-}
-
 void check_daemon(struct check *check)
 {
-    struct reason why;
-    load_status(check, &why);
-    const struct status_report *status = check->status;
-    if (!check->running) {
+    struct report_look *look = &check->look;
+    report_look(check->config->state_dir, look);
+    if (look->kind == REPORT_OLD || look->kind == REPORT_FRESH) {
+        status_relayed_merge(&look->report);
+        check->status = &look->report;
+    }
+    if (!look->running) {
         check_add(check, CHECK_FAIL, mend_text("%s", check->start), "no batvd is running on %s",
                   check->config->state_dir);
-    } else if (status == NULL) {
-        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
-                  "batvd is running, but its report cannot be read: %s", why.text);
-    } else if (status->written < check->now - STATUS_OLD_SECONDS) {
-        char when[PRINT_TIME];
-        format_moment(status->written, when);
+    } else if (check->status == NULL) {
+        check_ok(check, "batvd is running");
+    } else if (strcmp(look->report.version, BATV_VERSION) != 0) {
         check_add(check, CHECK_WARN, mend_text("%s", check->restart),
-                  "batvd is running, process %ld, but has not told how it is since %s", status->pid,
-                  when);
-    } else if (strcmp(status->version, BATV_VERSION) != 0) {
-        check_add(check, CHECK_WARN, mend_text("%s", check->restart),
-                  "batvd %s is running, but %s is installed", status->version, BATV_VERSION);
+                  "batvd %s is running, but %s is installed", look->report.version, BATV_VERSION);
     } else {
-        check_ok(check, "batvd %s is running, process %ld", status->version, status->pid);
+        check_ok(check, "batvd %s is running, process %ld", look->report.version, look->report.pid);
     }
 }
 

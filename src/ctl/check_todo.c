@@ -105,7 +105,7 @@ static bool daemon_is_unused(const struct check *check, bool *ran)
     }
     enum status status = status_file_read_brief(check->config->state_dir, &report, &why);
     if (status == STATUS_NOT_FOUND) {
-        *ran = check->running || !is_missing(check, "journal");
+        *ran = check->look.running || !is_missing(check, "journal");
         return true;
     }
     bool unused = status == STATUS_OK && !has_counted(&report);
@@ -122,7 +122,7 @@ static bool daemon_is_unused(const struct check *check, bool *ran)
 static char *mend_in_order(struct check *check)
 {
     const char *conf = check_conf(check);
-    if (check->running) {
+    if (check->look.running) {
         return mend_text("batvctl -c %s mta postfix | sh", conf);
     }
     return mend_text(check->service.systemd

@@ -21,7 +21,7 @@
 
 /* What a check cannot do without. Where it is not there an earlier check has told, and this one is
  * passed over. */
-enum subject { NOTHING, POSTFIX, SENDMAIL, RING, STATUS };
+enum subject { NOTHING, POSTFIX, SENDMAIL, RING, DAEMON, STATUS };
 
 static const struct {
     const char *name;
@@ -33,11 +33,13 @@ static const struct {
     {"configuration", check_configuration, NOTHING, false, STAGE_ANY},
     {"domains", check_domains, NOTHING, false, STAGE_ANY},
     {"state_dir", check_state_dir, NOTHING, false, STAGE_ANY},
+    {"state_dir.writable", check_writable, NOTHING, true, STAGE_ANY},
     {"keyring", check_keyring, NOTHING, true, STAGE_ANY},
     {"key.active", check_active_key, RING, true, STAGE_ANY},
     {"key.next-slot", check_next_slot, RING, true, STAGE_ANY},
     {"key.rotation", check_rotation, RING, true, STAGE_ANY},
     {"daemon", check_daemon, NOTHING, true, STAGE_START},
+    {"daemon.report", check_report, DAEMON, true, STAGE_ANY},
     {"log", check_log, NOTHING, true, STAGE_ANY},
     {"reload", check_reload, STATUS, true, STAGE_ANY},
     {"pause", check_pause, NOTHING, true, STAGE_ANY},
@@ -47,6 +49,7 @@ static const struct {
     {"guessing", check_guessing, STATUS, true, STAGE_ANY},
     {"warm-up", check_warm_up, STATUS, true, STAGE_ANY},
     {"journal", check_journal, NOTHING, true, STAGE_ANY},
+    {"journal.written", check_journal_written, NOTHING, true, STAGE_ANY},
     {"socket", check_socket, NOTHING, false, STAGE_START},
     {"postfix", check_postfix, NOTHING, false, STAGE_ANY},
     {"socket.access", check_socket_access, POSTFIX, false, STAGE_ANY},
@@ -218,6 +221,8 @@ static bool is_there(const struct check *check, enum subject subject)
         return check->sendmail != NULL;
     case RING:
         return check->ring != NULL;
+    case DAEMON:
+        return check->look.running;
     case STATUS:
         return check->status != NULL;
     default:
@@ -345,10 +350,7 @@ static void check_clear(struct check *check)
     postfix_free(check->postfix);
     sendmail_free(check->sendmail);
     ring_free(check->ring);
-    if (check->status != NULL) {
-        status_report_free(check->status);
-        free(check->status);
-    }
+    status_report_free(&check->look.report);
 }
 
 int check_all(struct ctl *ctl, bool quiet, struct check_counts *counts)

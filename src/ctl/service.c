@@ -1,7 +1,7 @@
 /*
  * A daemon whose control group is batvd.service belongs to systemd. Where no daemon runs, systemd
- * is asked to start it if it has booted the host and has the unit. The process id is the one in the
- * daemon's report. No state.
+ * is asked to start it if it has booted the host and has the unit. The process id is that of the
+ * lock's holder or, where that is not known, the one in the daemon's report. No state.
  */
 #include "ctl/service.h"
 
@@ -58,7 +58,9 @@ struct service service_find(const struct config *config)
     struct status_report report;
     struct reason why;
     bool running = daemon_is_running(config->state_dir);
-    if (running && status_file_read_brief(config->state_dir, &report, &why) == STATUS_OK) {
+    service.pid = running ? daemon_process(config->state_dir) : 0;
+    if (running && service.pid == 0 &&
+        status_file_read_brief(config->state_dir, &report, &why) == STATUS_OK) {
         service.pid = report.pid;
         status_report_free(&report);
     }

@@ -837,13 +837,14 @@ def test_a_report_that_cannot_be_read(own):
     util.wait_for((state / "status").exists, 15)
     (state / "status.domains.new").mkdir()      # from now on nobody writes them
     (state / "status.domains").write_text("format 1\n", encoding="ascii")
-    expect(own, "daemon", "warn", f"its report .* {state}/status.domains: line 1: ", "status$")
+    expect(own, "daemon.report", "warn", f"its report .* {state}/status.domains: line 1: ", "status$")
     (state / "status.domains").unlink()
-    expect(own, "daemon", "warn", f"its report .* {state}/status.domains: No such file", "status$")
+    expect(own, "daemon.report", "warn", f"its report .* {state}/status.domains: No such file",
+           "status$")
     (state / "status.domains.new").rmdir()
     own.batvd.ctl("pause", rc=0)                # which is told at once
     util.wait_for((state / "status.domains").exists, 15)
-    assert not bad(of(own.check(), "daemon"))
+    assert not bad(of(own.check(), "daemon.report"))
 
 
 def test_unsigned_mail_that_is_relayed(own):
