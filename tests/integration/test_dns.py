@@ -1,5 +1,6 @@
 """exclude_sign.recipient_networks: where mail goes is asked of real name servers, and of bad ones."""
 
+import collections
 import pathlib
 import struct
 import threading
@@ -9,7 +10,7 @@ import pytest
 
 from batvtest import dns, util
 from batvtest.daemon import Batvd
-from batvtest.dns import A, AAAA, MX, Namespace, Nsd, Server, Whole, record, wire_name
+from batvtest.dns import A, AAAA, EMPTY, MX, Namespace, Nsd, Server, Whole, record, wire_name
 from batvtest.milter import MilterSession
 from batvtest.site import Site
 
@@ -19,7 +20,10 @@ TIMEOUT = 2.0
 
 MANY = "".join(f"many MX {n} mx{n}.many\nmx{n}.many A 198.51.100.{n % 250}\n"
                for n in range(3, 503))
-FEW = "".join(f"few MX {n} mx{n}.many\n" for n in range(3, 502))
+# The most preferred one alone is listed.
+FEW = "".join(f"few MX {n} mx{n}.many\n" for n in range(3, 302))
+# So many names in one answer that newer versions of libunbound reject it.
+VAST = "".join(f"vast MX {n} mx{n}.many\n" for n in range(3, 502))
 ZONES = {"test.": f"""\
 listed MX 10 mx.listed
 mx.listed A 192.0.2.10
@@ -48,6 +52,7 @@ empty TXT "no address"
 wild MX 10 \\000\\001.wild
 a_b MX 10 mx.listed
 {MANY}{FEW}few MX 2 mx.listed
+{VAST}vast MX 2 mx.listed
 {"".join(f"wide A 10.{n // 250}.1.{n % 250}{chr(10)}" for n in range(500))}\
 {"".join(f"wider A 10.{n // 250}.1.{n % 250}{chr(10)}" for n in range(600))}\
 {"".join(f"d{n} MX 10 mx.plain{chr(10)}" for n in range(300))}""",
@@ -224,6 +229,17 @@ def test_unanswered_is_signed(place, recipient, why):
     assert f"({why})\n" in out and "signed as <" in out
 
 
+def test_an_answer_that_libunbound_may_reject_as_too_large(place):
+    """Then nothing is known of the domain, and explain says that."""
+    out = explain(place, "x@vast.test")
+    entry, took = send(place.batvd, "x@vast.test")
+    assert took < TIMEOUT
+    if "(not known: SERVFAIL)\n" in out:
+        assert entry.event == "sign" and "signed as <" in out
+    else:
+        assert entry["reason"] == f"exclude_sign.recipient_networks:{LISTED[0]}"
+
+
 def test_unanswered_is_counted_and_told():
     with Nsd(ZONES) as nsd, Place(nsd) as place:
         assert_signed(place.batvd, "x@plain.test")
@@ -263,7 +279,7 @@ def test_hanging_server_comes_back():
     def respond(name, kind, _):
         if quiet.is_set():
             return None
-        return record(A, bytes([192, 0, 2, 9])) if kind == A else (0x8180, 0, b"")
+        return record(A, bytes([192, 0, 2, 9])) if kind == A else EMPTY
 
     with Server(respond) as server, Place(server, dns={"timeout_ms": 500}) as place:
         took = assert_signed(place.batvd, "x@a.test", "x@b.test", "x@c.test")
@@ -275,8 +291,19 @@ def test_hanging_server_comes_back():
         place.batvd.stop()
 
 
+def test_an_empty_answer_without_soa_is_an_answer():
+    """As some forwarders give it. libunbound may ask for it twice, and then believes it."""
+    with Server(lambda *_: (0x8180, 0, b"")) as server, Place(server) as place:
+        assert_signed(place.batvd, "x@other.test")
+        asked = collections.Counter(server.queries)
+        assert set(asked) == {("other.test", MX), ("other.test", A), ("other.test", AAAA)}
+        assert max(asked.values()) <= 2
+        assert "dns:" not in place.batvd.log_text()
+        place.batvd.stop()
+
+
 def test_servers_are_those_of_resolv_conf_also_when_it_changes(place):
-    with Server(lambda name, kind, tcp: (0x8180, 0, b"")) as other:
+    with Server(lambda name, kind, tcp: EMPTY) as other:
         assert_skipped(place.batvd, "x@listed.test")
         former = place.namespace.resolv_conf.read_text(encoding="ascii")
         place.namespace.use(other.address)
@@ -309,11 +336,11 @@ def lying_length(name, kind, _):
 
 
 def short_address(name, kind, _):
-    return record(A, b"\xc0\0\2") if kind == A else (0x8180, 0, b"")
+    return record(A, b"\xc0\0\2") if kind == A else EMPTY
 
 
 def long_address(name, kind, _):
-    return record(AAAA, b"\x20\x01" * 9) if kind == AAAA else (0x8180, 0, b"")
+    return record(AAAA, b"\x20\x01" * 9) if kind == AAAA else EMPTY
 
 
 def pointer_loop(name, kind, _):
@@ -321,7 +348,7 @@ def pointer_loop(name, kind, _):
 
 
 def short_mx(name, kind, _):
-    return record(MX, b"\0") if kind == MX else (0x8180, 0, b"")
+    return record(MX, b"\0") if kind == MX else EMPTY
 
 
 def endless_cname(name, kind, _):
@@ -355,7 +382,7 @@ def huge(name, kind, tcp):
         return (0x8180, 3000, b"".join(
             record(MX, struct.pack("!H", n) + bytes([4]) + f"m{n:03x}"[:4].encode() + b"\xc0\x0c")
             for n in range(3000)))
-    return (0x8180, 0, b"")
+    return EMPTY
 
 
 def own_answers_only(name, kind, _):
@@ -402,7 +429,7 @@ def test_a_silent_server_costs_no_memory_without_bound():
 
 def test_nothing_is_asked_without_need():
     """No list, no submission, another exclusion, an address that says it: no query, no thread."""
-    with Server(lambda *_: (0x8180, 0, b"")) as server, Place(server) as place:
+    with Server(lambda *_: EMPTY) as server, Place(server) as place:
         batvd = place.batvd
         with MilterSession(batvd.milter) as session:    # from outside
             session.message("<x@other.test>", ["<alice@example.com>"])

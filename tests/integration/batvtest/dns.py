@@ -18,7 +18,7 @@ import pytest
 
 from . import util
 
-A, CNAME, MX, AAAA = 1, 5, 15, 28
+A, CNAME, SOA, MX, AAAA = 1, 5, 6, 15, 28
 
 
 def program():
@@ -156,10 +156,15 @@ def record(kind, data, *, name=b"\xc0\x0c", length=None, ttl=60):
     return name + struct.pack("!HHIH", kind, 1, ttl, len(data) if length is None else length) + data
 
 
+# The answer of a name that has no such record: as RFC 2308 section 2.2 wants it, with the zone's SOA.
+# Newer versions of libunbound ask again where an answer has no record at all.
+EMPTY = object()
+
+
 class Server:
     """A name server that says what respond(name, kind, tcp) returns: octets, the answer section;
-    (flags, count, octets); bytes subclass Whole for a whole message but the id; None: nothing, ever.
-    `queries` has what was asked, (name, kind)."""
+    (flags, count, octets); EMPTY; bytes subclass Whole for a whole message but the id; None:
+    nothing, ever. `queries` has what was asked, (name, kind)."""
 
     def __init__(self, respond):
         self.respond = respond
@@ -231,6 +236,9 @@ class Server:
             return None
         if isinstance(said, Whole):
             return query[:2] + said
+        if said is EMPTY:
+            soa = record(SOA, wire_name("") * 2 + struct.pack("!5I", 1, 60, 60, 60, 60))
+            return query[:2] + struct.pack("!5H", 0x8180, 1, 0, 1, 0) + question + soa
         flags, count, section = said if isinstance(said, tuple) else (0x8180, 1, said)
         return query[:2] + struct.pack("!5H", flags, 1, count, 0, 0) + question + section
 
