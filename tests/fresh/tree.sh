@@ -12,6 +12,7 @@ fresh_group=
 # This machine's sources of Debian, with that release in place of its own, as lines for a
 # sources.list. Unstable has one archive alone.
 fresh_sources() {
+    # shellcheck source=/dev/null
     own=$(. /etc/os-release && echo "$VERSION_CODENAME")
     # shellcheck disable=SC2016  # apt's variables, not the shell's
     apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
