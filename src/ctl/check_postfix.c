@@ -157,17 +157,12 @@ void check_milter_maps(struct check *check)
 
 /* What happens to mail while batvd is away. */
 
-static bool puts_off(const char *action)
-{
-    return strcasecmp(action, "tempfail") == 0 || strcasecmp(action, "shutdown") == 0;
-}
-
 /* By main.cf's milter_default_action. */
 static bool check_action(struct check *check)
 {
     const char *action = postfix_get(check->postfix, need_name(NEED_ACTION));
     bool reject = strcasecmp(action, "reject") == 0;
-    if (puts_off(action)) {
+    if (action_defers(action)) {
         return true;
     }
     check_add(check, CHECK_FAIL, mend_need(check, NEED_ACTION),
@@ -184,7 +179,7 @@ static bool check_item_action(struct check *check, const char *parameter)
     char *item = milters_find_ours(check, postfix_get(check->postfix, parameter));
     char *name = item != NULL ? milter_item_name(item) : NULL;
     char *action = item != NULL ? milter_item_option(item, "default_action") : NULL;
-    bool fine = action == NULL || puts_off(action);
+    bool fine = action == NULL || action_defers(action);
     if (!fine) {
         check_add(check, CHECK_FAIL, mend_item(check, parameter, item, name),
                   "while batvd is away, mail is not put off: %s in %s", item, parameter);
@@ -204,7 +199,7 @@ static bool check_service_actions(struct check *check)
     for (size_t i = 0; i < count; i++) {
         const struct postfix_service *service = &services[i];
         const char *action = postfix_override(check->postfix, service, need_name(NEED_ACTION));
-        if (action != NULL && !puts_off(action)) {
+        if (action != NULL && !action_defers(action)) {
             check_add(
                 check, CHECK_FAIL,
                 postfix_command(check->postfix, "-PX", "%s/%s/%s", service->name, service->type,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "ctl/milter_address.h"
 #include "ctl/words.h"
@@ -68,10 +69,15 @@ static char *non_smtpd_value(const struct wish *wish)
     return list_is_empty(live(wish)) ? strdup(references[0]) : milters_value(wish);
 }
 
+bool action_defers(const char *action)
+{
+    return strcasecmp(action, "tempfail") == 0 || strcasecmp(action, "shutdown") == 0;
+}
+
+/* Newer versions of Postfix have "shutdown" by default: it stays. */
 static char *action_value(const struct wish *wish)
 {
-    (void)wish;
-    return strdup("tempfail");
+    return strdup(action_defers(live_expanded(wish)) ? live(wish) : "tempfail");
 }
 
 /* Ours goes first: another map may know an address only once its tag is off. */

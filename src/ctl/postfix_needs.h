@@ -24,6 +24,12 @@ const char *need_queue_directory(const struct postfix *postfix);
 char *need_value(const struct postfix *postfix, enum need need, const char *listen,
                  const char *map_path);
 
+/*
+ * Whether a milter's default action defers mail while the milter is away: "tempfail" does, and so
+ * does "shutdown", which ends the client's session with 421 as well.
+ */
+bool action_defers(const char *action);
+
 /* Two lists as one. NULL: no memory. The caller frees. */
 char *list_join(const char *first, const char *second);
 

@@ -507,6 +507,8 @@ WELL = [
     ("postfix.smtpd_milters", {"batv": "@SOCKET@", "smtpd_milters": "${batv}"}),
     ("postfix.smtpd_milters", {"smtpd_milters": "local:@PATH@"}),
     ("postfix.milter_default_action", {"smtpd_milters": "{ @SOCKET@, default_action=tempfail }"}),
+    ("postfix.milter_default_action", {"milter_default_action": "shutdown"}),
+    ("postfix.milter_default_action", {"smtpd_milters": "{ @SOCKET@, default_action=shutdown }"}),
     ("postfix.re-injection", {"content_filter": "scan:[127.0.0.1]:10024"}),
     ("postfix.pipe_filters", {"content_filter": "scan:[127.0.0.1]:10024"}),
     ("postfix.mynetworks", {"mynetworks": "127.0.0.2"}),

@@ -107,6 +107,8 @@ OURS = "unix:batvd/milter.sock"
      {"recipient_canonical_maps": "pcre:/etc/postfix/batv.pcre, hash:/etc/postfix/canonical"}),
     ({"recipient_canonical_maps": "hash:/etc/x pcre:/etc/postfix/batv.pcre"},
      {"recipient_canonical_maps": "hash:/etc/x pcre:/etc/postfix/batv.pcre"}),
+    ({"milter_default_action": "shutdown"}, {"milter_default_action": "shutdown"}),
+    ({"milter_default_action": "accept"}, {"milter_default_action": "tempfail"}),
 ])
 def test_live_lists_are_kept(mta, settings, live, expected):
     settings.write(live)
@@ -136,7 +138,7 @@ def test_script_applies_all_and_again(mta, settings):
         settings.run(script.removesuffix(script.splitlines()[-1] + "\n") + "true", sanitizers())
         assert settings.value("smtpd_milters") == f"inet:localhost:11332, {OURS}"
         assert settings.value("non_smtpd_milters") == "$smtpd_milters"
-        assert settings.value("milter_default_action") == "tempfail"
+        assert settings.value("milter_default_action") in ("tempfail", "shutdown")
         assert settings.value("recipient_canonical_maps") == f"pcre:{path}"
         assert settings.value("recipient_canonical_classes") == "envelope_recipient"
         assert path.stat().st_mode & 0o777 == 0o644

@@ -27,6 +27,12 @@ def site(whole_site):
     whole_site.reset()
 
 
+def away_code(site):
+    """What clients get while batvd is away: by Postfix's own default, which `batvctl mta` leaves,
+    the session ends (421, newer versions) or goes on (451)."""
+    return {"shutdown": 421, "tempfail": 451}[site.postfix.postconf("milter_default_action")]
+
+
 def arrived(site, subjects):
     """The far end's copies of these messages: each exactly once, each with our tag."""
     wanted = set(subjects)
@@ -47,7 +53,7 @@ def arrived(site, subjects):
 # -- killed, stopped, restarted -------------------------------------------------------------------
 
 def test_killed_and_restarted_under_traffic(site):
-    """451 meanwhile, nothing unsigned, nothing lost, nothing twice."""
+    """Deferred meanwhile, nothing unsigned, nothing lost, nothing twice."""
     with Traffic(site.postfix, ALICE) as traffic:
         for _ in range(3):
             traffic.wait_more(15)
@@ -58,7 +64,7 @@ def test_killed_and_restarted_under_traffic(site):
         traffic.wait_more(15)
     codes = {attempt.code for attempt in traffic.attempts}
     assert codes <= {0, 250, 451, 421}, codes
-    assert 451 in codes
+    assert away_code(site) in codes
     arrived(site, traffic.accepted)
 
 
@@ -89,7 +95,7 @@ def test_bounces_are_deferred_while_batvd_is_away(site):
     site.batvd.kill9()
     for rcpt in (tagged, ALICE):
         sent = site.bounce(rcpt)
-        assert sent.code == 451 and not sent.accepted, sent
+        assert sent.code == away_code(site) and not sent.accepted, sent
         site.assert_nothing(sent, ALICE)
     site.batvd.start()
     site.assert_delivered(site.bounce(tagged), ALICE)
@@ -104,7 +110,7 @@ def test_killed_in_the_middle_of_a_message(site):
         site.batvd.kill9()
         subject = util.unique("cut")
         reply = session.data(f"Subject: {subject}\n\nHello.\n".encode())
-        assert reply.code == 451, reply
+        assert reply.code == away_code(site), reply
     site.batvd.start()
     site.postfix.wait_idle()
     assert not site.sink.messages(subject=subject)

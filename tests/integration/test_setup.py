@@ -419,11 +419,13 @@ def test_settings_are_printed_only(fresh):
 def test_settings_are_applied(fresh):
     main_cf = fresh.settings.folder / "main.cf"
     before = main_cf.read_bytes()
+    action = fresh.settings.value("milter_default_action")    # that of this version of Postfix
+    assert action in ("tempfail", "shutdown")
     done = fresh.setup("example.com", "--apply", rc=1)
     batv_map = fresh.settings.folder / "batv.pcre"
     assert main_values(fresh.settings) == {
         "smtpd_milters": f"unix:{fresh.socket_path}", "non_smtpd_milters": "$smtpd_milters",
-        "milter_default_action": "tempfail", "recipient_canonical_maps": f"pcre:{batv_map}",
+        "milter_default_action": action, "recipient_canonical_maps": f"pcre:{batv_map}",
         "recipient_canonical_classes": "envelope_recipient"}
     assert batv_map.stat().st_mode & 0o7777 == 0o644
     assert fresh.settings.lookup(["prvs=0000000000=a@example.com"], f"pcre:{batv_map}") == {
@@ -468,6 +470,18 @@ def test_other_milters_stay(fresh, former, expected):
     before = snapshot(fresh.settings.folder)
     fresh.setup("example.com", "--apply", rc=1)
     assert snapshot(fresh.settings.folder) == before
+
+
+@pytest.mark.parametrize("former, after", [
+    ("tempfail", "tempfail"), ("shutdown", "shutdown"), ("$away", "$away"), ("accept", "tempfail"),
+    ("reject", "tempfail"), ("quarantine", "tempfail")])
+def test_an_action_that_defers_stays(fresh, former, after):
+    fresh.settings.base.update(milter_default_action=former, away="Shutdown")
+    fresh.settings.write()
+    done = fresh.setup("example.com", "--apply", rc=1)
+    assert main_values(fresh.settings)["milter_default_action"] == after
+    assert ("set milter_default_action" in done.out) == (former != after)
+    assert not re.search(r"(?m)^(fail|warn) +postfix\.milter_default_action", done.out), done.out
 
 
 def test_other_canonical_maps_stay(fresh):

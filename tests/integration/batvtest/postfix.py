@@ -122,7 +122,8 @@ class Reply:
 class Sent:
     """What a client was told about one message.
 
-    stage   where it ended: "mail", "rcpt" (no recipient left), "data", or "end" (after the dot)
+    stage   where it ended: "mail" (or the greeting before it), "rcpt" (no recipient left), "data",
+            or "end" (after the dot)
     reply   the last reply; for "rcpt" the last recipient's
     rcpts   recipient -> Reply
     """
@@ -162,6 +163,8 @@ class Session:
         self.smtp.command_encoding = "utf-8"
         self.greeting = Reply(*_decode(self.smtp.connect("127.0.0.1", port)))
         self.helo = helo
+        if not self.greeting.ok:
+            return    # the server has ended the session
         self.smtp.ehlo(helo)
         if xclient:
             words = " ".join(f"{key}={value}" for key, value in xclient.items())
@@ -227,7 +230,7 @@ class Session:
         subject = subject or util.unique()
         rcpts = [rcpts] if isinstance(rcpts, str) else list(rcpts)
         replies = {}
-        reply = self.mail(sender, *mail_args)
+        reply = self.mail(sender, *mail_args) if self.greeting.ok else self.greeting
         if not reply.ok:
             return Sent("mail", reply, replies, subject)
         for rcpt in rcpts:
