@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "batv/day.h"
 #include "ctl/arguments.h"
 #include "ctl/check.h"
 #include "ctl/commands.h"
@@ -214,6 +215,30 @@ static void print_next(const struct ctl *ctl, const struct found *found, bool ap
     }
 }
 
+/* What happens to mail from now on, where `auto` decides. */
+static void print_at_first(const struct settings *settings)
+{
+    bool bounces = false;
+    bool forged = false;
+    long long days = (long long)settings_wait(settings) / DAY_SECONDS;
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        bounces = bounces || settings->rules[i].action == ACTION_AUTO;
+        forged = forged || settings->rules[i].forged == ACTION_AUTO;
+    }
+    if (bounces) {
+        printf(
+            "\nat first: until %lld days after a domain's first signed message, and until one of "
+            "its tags\n    has come back from outside, forged bounces are only logged "
+            "(action=log would=reject)\n",
+            days);
+    }
+    if (forged) {
+        printf("%s ordinary mail to forged tags is deferred (451) for these %lld days, then "
+               "rejected\n",
+               bounces ? "   " : "\nat first:", days);
+    }
+}
+
 static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found, bool apply)
 {
     if (!find_mta(found)) {
@@ -239,6 +264,9 @@ static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found,
     int checked = check_all(ctl, false, &counts);
     if (counts.levels[CHECK_FAIL] > 0 || counts.levels[CHECK_TODO] > 0) {
         print_next(ctl, found, apply);
+    }
+    if (counts.levels[CHECK_FAIL] == 0) {
+        print_at_first(ctl->config->settings);
     }
     return checked > exit ? checked : exit;
 }
