@@ -363,6 +363,53 @@ static void print_excluded(const struct status_report *r)
     }
 }
 
+/* What rejecting would have done, for somebody who decides whether to. */
+static void print_would_reject(const struct status_report *r)
+{
+    if (r->would_reject_since == 0 || (r->would_reject == 0 && r->domains_logging == 0)) {
+        return;
+    }
+    printf("\nrecipients of bounces that would have been rejected (action=log would=reject): "
+           "%" PRIu64,
+           r->would_reject);
+    print_moment(" since ", r->would_reject_since);
+    if (r->would_reject_last != 0) {
+        print_moment(", last ", r->would_reject_last);
+    }
+    putchar('\n');
+}
+
+/* NULL: the report has none of that name. */
+static const struct status_counter *find_counter(const struct status_report *r, const char *prefix,
+                                                 const char *name)
+{
+    size_t length = strlen(prefix);
+    for (size_t i = 0; i < r->counter_count; i++) {
+        const char *is = r->counters[i].name;
+        if (strncmp(is, prefix, length) == 0 && strcmp(is + length, name) == 0) {
+            return &r->counters[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *const proofs[] = {"tag-in-body", "header",    "journal",
+                                     "pattern",     "exhausted", "none"};
+enum { PROOFS = sizeof proofs / sizeof proofs[0] };
+
+static void print_proofs(const struct status_report *r)
+{
+    const char *title = "\nbounces without a valid tag, by what proves them, since the start:";
+    for (size_t i = 0; i < PROOFS; i++) {
+        const struct status_counter *counter = find_counter(r, "proof.", proofs[i]);
+        if (counter != NULL && counter->value > 0) {
+            printf("%s %" PRIu64 " %s", title, counter->value, proofs[i]);
+            title = ",";
+        }
+    }
+    fputs(title[0] == ',' ? "\n" : "", stdout);
+}
+
 static void print_forged(const struct status_report *r)
 {
     size_t shown = r->forged_count < FORGED_SHOWN ? r->forged_count : FORGED_SHOWN;
@@ -394,7 +441,7 @@ static void print_counters(const struct status_report *r)
 {
     const char *title = "\nsince the start:\n";
     for (size_t i = 0; i < r->counter_count; i++) {
-        if (r->counters[i].value > 0) {
+        if (r->counters[i].value > 0 && strncmp(r->counters[i].name, "proof.", 6) != 0) {
             printf("%s  %12" PRIu64 "  ", title, r->counters[i].value);
             print_text(stdout, r->counters[i].name);
             putchar('\n');
@@ -435,6 +482,8 @@ static void print_view(const struct view *v)
     print_relayed(v);
     print_returned(r);
     print_excluded(r);
+    print_would_reject(r);
+    print_proofs(r);
     print_forged(r);
     print_guessed(r);
     print_counters(r);
@@ -509,12 +558,27 @@ static void json_returned(struct json *json, const struct status_report *r)
     json_close(json);
 }
 
+static void json_proofs(struct json *json, const struct status_report *r)
+{
+    json_open_object(json, "proofs");
+    for (size_t i = 0; i < PROOFS; i++) {
+        const struct status_counter *counter = find_counter(r, "proof.", proofs[i]);
+        json_number_if(json, proofs[i], counter != NULL ? (int64_t)counter->value : 0,
+                       counter != NULL);
+    }
+    json_close(json);
+}
+
 static void json_bounces(struct json *json, const struct view *v)
 {
     const struct status_report *r = &v->look.report;
     json_open_object(json, "bounces");
     bool known = is_known(v);
     json_number_if(json, "judged", (int64_t)r->bounces_judged, known);
+    json_number_if(json, "would_reject", (int64_t)r->would_reject, r->would_reject_since != 0);
+    json_time_or_null(json, "would_reject_since", r->would_reject_since);
+    json_time_or_null(json, "would_reject_last", r->would_reject_last);
+    json_proofs(json, r);
     json_number_if(json, "latest_from_mail_servers", (int64_t)r->bounces_from_servers, known);
     json_number_if(json, "latest_from_one_client", (int64_t)r->bounces_from_one, known);
     json_text_or_null(json, "latest_client", r->bounce_client);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "batv/day.h"
+#include "io/awaited.h"
 #include "io/clock_trust.h"
 #include "io/exclusions.h"
 #include "io/journal.h"
@@ -90,7 +91,8 @@ struct keeper {
     time_t started, loaded;
     char *reload_error;
     char *ring_error;
-    char *status_error; /* only the maintenance thread's, as is what it told systemd last */
+    struct awaited awaited; /* only the maintenance thread's, once it runs, as are the next */
+    char *status_error;
     char status_line[STATUS_LINE];
 };
 
@@ -701,6 +703,9 @@ static void job_status(void *self, time_t now)
     if (filled) {
         tell_status(k, &report);
     }
+    if (filled && report.domains != NULL) {
+        awaited_update(&k->awaited, report.domains, report.domain_count);
+    }
     if (!filled) {
         reason_write(&why, "out of memory");
     } else if (write_report(k, &report, &why) == STATUS_OK) {
@@ -746,6 +751,16 @@ static void load_observed(struct keeper *k)
         tally_restore(k->tally, &report);
         exclusions_restore(k->exclusions, &report);
         tally_forget_relays(k->tally, is_relay, config_of(k)->settings);
+    }
+    status_report_free(&report);
+}
+
+/* For which domains `auto` had not rejected yet. */
+static void load_awaited(struct keeper *k)
+{
+    struct status_report report = {0};
+    if (status_file_read(config_of(k)->state_dir, &report, NULL) == STATUS_OK) {
+        awaited_update(&k->awaited, report.domains, report.domain_count);
     }
     status_report_free(&report);
 }
@@ -905,6 +920,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->ring = status == STATUS_OK ? shared_ring_new(ring) : NULL;
     if (k->ring != NULL) {
         load_observed(k);
+        load_awaited(k);
         look_at_relayed(k);
         look_at_clock(k, k->started);
         look_at_pause(k);
@@ -935,6 +951,7 @@ void keeper_free(struct keeper *k)
     free(k->relayed);
     free(k->reload_error);
     free(k->ring_error);
+    awaited_clear(&k->awaited);
     free(k->status_error);
     pthread_mutex_destroy(&k->lock);
     free(k);

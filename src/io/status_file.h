@@ -125,6 +125,9 @@ struct status_report {
     uint64_t bounces_from_servers; /* how many of the latest came from mail_servers, one by one */
     uint64_t bounces_from_one;     /* from the same address */
     char *bounce_client;           /* address as text of the latest; "" for none */
+    uint64_t would_reject;         /* recipients of bounces that `auto` or a pause only logged */
+    time_t would_reject_since;     /* when counting them began, over restarts; 0: unknown */
+    time_t would_reject_last;      /* 0: none */
     struct status_excluded *excluded;
     size_t excluded_count;
     struct status_counter *counters;

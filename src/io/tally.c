@@ -47,13 +47,21 @@ struct names {
     size_t count;
 };
 
+/* What a decision says of a bounce without a valid tag. */
+static const char *const proofs[] = {"tag-in-body", "header",    "journal",
+                                     "pattern",     "exhausted", "none"};
+enum { PROOFS = sizeof proofs / sizeof proofs[0] };
+
 struct tally {
     atomic_ullong kinds[DECISION_KIND_COUNT];
     atomic_ullong results[RESULT_COUNT];
     atomic_ullong actions[ACTION_COUNT];
+    atomic_ullong proofs[PROOFS];
     atomic_ullong unanswered;
 
     pthread_mutex_t lock;
+    uint64_t would_reject; /* over restarts, as is since when it is counted */
+    time_t would_reject_since, would_reject_last;
     struct names first;      /* domains that signed */
     struct names first_tags; /* domains to which a valid tag came back */
     uint64_t observations;
@@ -235,6 +243,7 @@ struct tally *tally_new(void)
         tally->forged.max = FORGED_MAX;
         tally->hosted.max = TALLY_HOSTED_MAX;
         tally->relays.max = TALLY_RELAYS_MAX;
+        tally->would_reject_since = time(NULL);
     }
     return tally;
 }
@@ -502,6 +511,11 @@ void tally_restore(struct tally *tally, const struct status_report *seen)
 {
     struct ip ip;
     pthread_mutex_lock(&tally->lock);
+    if (seen->would_reject_since != 0) {
+        tally->would_reject += seen->would_reject;
+        tally->would_reject_since = seen->would_reject_since;
+        tally->would_reject_last = seen->would_reject_last;
+    }
     for (size_t i = 0; i < seen->relayed_count; i++) {
         restore_relayed(&tally->relayed, &seen->relayed[i]);
     }
@@ -551,6 +565,23 @@ static void observe_verified(struct tally *tally, const struct decision *decisio
     }
 }
 
+/* A bounce that was judged by its content, and whether it was only logged. */
+static void add_bounce(struct tally *tally, const struct verdict *verdict)
+{
+    for (size_t i = 0; verdict->proof != NULL && i < PROOFS; i++) {
+        if (strcmp(verdict->proof, proofs[i]) == 0) {
+            count_up(&tally->proofs[i]);
+        }
+    }
+    if (verdict->action == ACTION_LOG &&
+        (verdict->would == ACTION_REJECT || verdict->would == ACTION_DISCARD)) {
+        pthread_mutex_lock(&tally->lock);
+        tally->would_reject++;
+        tally->would_reject_last = time(NULL);
+        pthread_mutex_unlock(&tally->lock);
+    }
+}
+
 void tally_decision(void *self, const struct decision *decision)
 {
     struct tally *tally = self;
@@ -562,6 +593,9 @@ void tally_decision(void *self, const struct decision *decision)
         count_up(&tally->results[decision->result]);
         if (!decision->debug) {
             count_up(&tally->actions[decision->verdict.action]);
+        }
+        if (decision->bounce) {
+            add_bounce(tally, &decision->verdict);
         }
         add_forged(tally, decision);
         observe_verified(tally, decision);
@@ -603,8 +637,8 @@ static bool report_counters(struct tally *tally, struct status_report *report)
         [DECISION_VERIFY] = "verified",       [DECISION_RELAYED_UNSIGNED] = "relayed-unsigned",
         [DECISION_MESSAGE_ID] = "message-id",
     };
-    report->counters =
-        calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT, sizeof *report->counters);
+    report->counters = calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT + PROOFS,
+                              sizeof *report->counters);
     bool done = report->counters != NULL;
     for (int i = 0; done && i < DECISION_KIND_COUNT; i++) {
         done = report_counter(report, "", kinds[i], &tally->kinds[i]);
@@ -615,6 +649,9 @@ static bool report_counters(struct tally *tally, struct status_report *report)
     }
     for (int i = 0; done && i < ACTION_COUNT; i++) {
         done = report_counter(report, "action.", action_name((enum action)i), &tally->actions[i]);
+    }
+    for (size_t i = 0; done && i < PROOFS; i++) {
+        done = report_counter(report, "proof.", proofs[i], &tally->proofs[i]);
     }
     return done;
 }
@@ -675,6 +712,9 @@ bool tally_report(struct tally *tally, struct status_report *report)
 {
     bool done = report_counters(tally, report);
     pthread_mutex_lock(&tally->lock);
+    report->would_reject = tally->would_reject;
+    report->would_reject_since = tally->would_reject_since;
+    report->would_reject_last = tally->would_reject_last;
     done = done && report_relayed(&tally->relayed, report) &&
            report_forged(&tally->forged, report) && report_hosted(&tally->hosted, report) &&
            report_relays(&tally->relays, report);

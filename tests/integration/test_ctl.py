@@ -642,6 +642,27 @@ def test_status_for_people(running):
     assert "\x1b" not in text and "PAUSED" not in text
 
 
+NO_PROOFS = dict.fromkeys(("tag-in-body", "header", "journal", "pattern", "exhausted", "none"))
+
+
+def test_status_shows_what_rejecting_would_have_done(running):
+    """How many, since when, and what proved the others; null where an earlier version reports."""
+    since, last = "2026-11-20T08:00:00Z", "2026-11-27T09:30:00Z"
+    shown = report(counters=[("proof.header", 5), ("proof.journal", 2), ("proof.dkim", 9), ("proof.none", 3)])
+    running.write_state("status", shown.replace("\nend\n", f"\nwould-reject 3 {since} {last}\nend\n"))
+    text = running.run("status", rc=0).text
+    assert ("recipients of bounces that would have been rejected (action=log would=reject): 3 since "
+            "2026-11-20 08:00 UTC, last 2026-11-27 09:30 UTC\n") in text
+    assert "bounces without a valid tag, by what proves them, since the start: 5 header, 2 journal, 3 none\n" in text
+    found = running.run("status", "--json", rc=0).json["bounces"]
+    assert (found["would_reject"], found["would_reject_since"], found["would_reject_last"]) == (3, since, last)
+    assert found["proofs"] == {**NO_PROOFS, "header": 5, "journal": 2, "none": 3}
+    running.write_state("status", report())
+    assert "would have been" not in running.run("status", rc=0).text
+    found = running.run("status", "--json", rc=0).json["bounces"]
+    assert found["would_reject"] is None and found["proofs"] == NO_PROOFS
+
+
 def test_status_shows_the_clients_that_tried_most(running):
     now = int(time.time())
     forged = [(f"203.0.113.{i}", i, now) for i in range(1, 12)] + [("2001:db8::1", 3, now - DAY)]
@@ -760,7 +781,8 @@ def test_status_as_json(running):
                      {"domain": "c.test", "named": 20, "known": 18, "rewritten": False}],
         "forged": [],
         "bounces": {"judged": 1000, "latest_from_mail_servers": 7, "latest_from_one_client": 120,
-                    "latest_client": "192.0.2.1", "accepted_by_exclusion": [
+                    "latest_client": "192.0.2.1", "would_reject": None, "would_reject_since": None,
+                    "would_reject_last": None, "proofs": NO_PROOFS, "accepted_by_exclusion": [
                         {"rule": "exclude.mail_servers", "count": 255, "percent": 26},
                         {"rule": "local", "count": 0, "percent": 0}]},
         "guessed": [{"address": "alice@example.com", "until": iso(now + 60)}],

@@ -162,6 +162,72 @@ def test_the_wait_ends_in_a_running_daemon(site):
         site.batvd.monotonic = False
 
 
+BEGINS = r"example\.com: bounces without .* are rejected from now on"
+
+
+def begins(site):
+    """How often the log says that the domain begins to reject."""
+    return len(re.findall(BEGINS, site.batvd.log_text()))
+
+
+def known(site, **wanted):
+    """Waits until the report says that of the domain."""
+    def says():
+        domains = site.batvd.ctl("status", json=True)["domains"]
+        return [one for one in domains if one["name"] == "example.com" and wanted.items() <= one.items()]
+    util.wait_for(says, 15, f"{wanted} in the report", interval=0.3)
+
+
+def test_the_moment_is_logged_in_a_running_daemon(site):
+    site.batvd.kill9()
+    site.batvd.monotonic = True
+    before = begins(site)
+    try:
+        site.batvd.start()
+        sign(site)
+        known(site, state="waiting")
+        assert begins(site) == before
+        site.batvd.set_clock(NOON + 7 * DAY + 120)
+        known(site, state="enforcing")
+        assert begins(site) == before + 1
+        site.batvd.set_clock(NOON + 7 * DAY + 600)
+        refusing(site)
+        assert begins(site) == before + 1
+    finally:
+        site.batvd.monotonic = False
+
+
+def test_the_moment_is_logged_once_over_restarts(site):
+    """By the daemon that finds it come, and by none after it; what was counted until then stays."""
+    before = begins(site)
+    sign(site)
+    since = site.batvd.ctl("status", json=True)["bounces"]["would_reject_since"]
+    warming_up(site)
+    warming_up(site)
+    known(site, state="waiting")
+    util.wait_for(lambda: site.batvd.ctl("status", json=True)["bounces"]["would_reject"] == 2, 15)
+    assert begins(site) == before
+    at(site, 7, seconds=120)
+    known(site, state="enforcing")
+    assert begins(site) == before + 1
+    refusing(site)
+    at(site, 8)
+    known(site, state="enforcing")
+    refusing(site)
+    assert begins(site) == before + 1
+    said = site.batvd.ctl("status", json=True)["bounces"]
+    assert (said["would_reject"], said["would_reject_since"]) == (2, since)
+    assert said["would_reject_last"][:10] == since[:10]
+    mark = site.batvd.mark()
+    site.batvd.ctl("pause", rc=0)
+    site.batvd.wait_text("(?i)pause", since=mark)
+    judged_as(site, "missing", "log", "pause", would="reject")
+    util.wait_for(lambda: site.batvd.ctl("status", json=True)["bounces"]["would_reject"] == 3, 15)
+    assert "recipients of bounces that would have been rejected (action=log would=reject): 3 since" in (
+        site.batvd.ctl("status").out)
+    site.batvd.ctl("resume", rc=0)
+
+
 def test_a_clock_that_jumps_makes_auto_log(site):
     """More than a day against the monotonic clock: an error, no rotation, nothing refused."""
     sign(site)

@@ -98,6 +98,9 @@ static struct status_report full_report(void)
         .forged = forged,
         .forged_count = 3,
         .bounces_judged = 1000,
+        .would_reject = 412,
+        .would_reject_since = 1795694406,
+        .would_reject_last = 1795694407,
         .bounces_from_servers = UINT64_MAX,
         .bounces_from_one = 17,
         .bounce_client = address,
@@ -147,6 +150,9 @@ static void assert_lists_equal(const struct status_report *a, const struct statu
         ck_assert_int_eq(a->forged[i].last, b->forged[i].last);
     }
     ck_assert_uint_eq(a->bounces_judged, b->bounces_judged);
+    ck_assert_uint_eq(a->would_reject, b->would_reject);
+    ck_assert_int_eq(a->would_reject_since, b->would_reject_since);
+    ck_assert_int_eq(a->would_reject_last, b->would_reject_last);
     ck_assert_uint_eq(a->bounces_from_servers, b->bounces_from_servers);
     ck_assert_uint_eq(a->bounces_from_one, b->bounces_from_one);
     ck_assert_str_eq(a->bounce_client, b->bounce_client);

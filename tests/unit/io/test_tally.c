@@ -78,7 +78,7 @@ static uint64_t counter_sum(void)
 
 static const struct {
     struct decision decision;
-    const char *counted[3]; /* each by one, and no other */
+    const char *counted[4]; /* each by one, and no other */
 } countings[] = {
     {{.kind = DECISION_SIGN, .rules = &rules_com}, {"signed"}},
     {{.kind = DECISION_SIGN, .rules = &rules_com, .unanswered = true},
@@ -96,6 +96,22 @@ static const struct {
       .verdict = {.action = ACTION_LOG, .would = ACTION_REJECT}},
      {"verified", "result.bad-signature", "action.log"}},
     {{.kind = DECISION_VERIFY, .debug = true, .result = RESULT_NOT_OURS}, {"result.not-ours"}},
+    /* The fourth of a bounce is what proved it; ordinary mail has no proof. */
+    {{.kind = DECISION_VERIFY,
+      .bounce = true,
+      .result = RESULT_MISSING,
+      .verdict = {.action = ACTION_ACCEPT, .proof = "journal"}},
+     {"verified", "result.missing", "action.accept", "proof.journal"}},
+    {{.kind = DECISION_VERIFY,
+      .bounce = true,
+      .result = RESULT_MISSING,
+      .verdict = {.action = ACTION_REJECT, .proof = "none"}},
+     {"verified", "result.missing", "action.reject", "proof.none"}},
+    {{.kind = DECISION_VERIFY,
+      .bounce = true,
+      .result = RESULT_VALID,
+      .verdict = {.action = ACTION_ACCEPT}},
+     {"verified", "result.valid", "action.accept"}},
 };
 
 START_TEST(test_a_decision_counts_by_kind_result_and_action)
@@ -103,17 +119,56 @@ START_TEST(test_a_decision_counts_by_kind_result_and_action)
     size_t expected = 0;
     decide(countings[_i].decision);
     look();
-    for (; expected < 3 && countings[_i].counted[expected] != NULL; expected++) {
+    for (; expected < 4 && countings[_i].counted[expected] != NULL; expected++) {
         ck_assert_uint_eq(counter(countings[_i].counted[expected]), 1);
     }
     ck_assert_uint_eq(counter_sum(), expected);
 }
 END_TEST
 
+static void decide_held(bool bounce, enum action action, enum action would)
+{
+    decide((struct decision){.kind = DECISION_VERIFY,
+                             .bounce = bounce,
+                             .result = RESULT_MISSING,
+                             .verdict = {.action = action, .would = would}});
+}
+
+START_TEST(test_bounces_that_would_have_been_rejected)
+{
+    time_t before = time(NULL);
+    look();
+    ck_assert_uint_eq(report.would_reject, 0);
+    ck_assert_int_eq(report.would_reject_last, 0);
+    decide_held(true, ACTION_LOG, ACTION_REJECT);
+    decide_held(true, ACTION_LOG, ACTION_DISCARD);
+    decide_held(true, ACTION_LOG, ACTION_LOG);
+    decide_held(true, ACTION_REJECT, ACTION_REJECT);
+    decide_held(false, ACTION_LOG, ACTION_REJECT);
+    look();
+    ck_assert_uint_eq(report.would_reject, 2);
+    ck_assert_int_ge(report.would_reject_last, before);
+    ck_assert_int_ge(report.would_reject_since, before - 60);
+    /* A later daemon goes on counting. */
+    struct status_report former = {
+        .would_reject = 40, .would_reject_since = 1000, .would_reject_last = 2000};
+    tally_restore(tally, &former);
+    look();
+    ck_assert_uint_eq(report.would_reject, 42);
+    ck_assert_int_eq(report.would_reject_since, 1000);
+    /* An earlier version did not count. */
+    former = (struct status_report){.would_reject = 0};
+    tally_restore(tally, &former);
+    look();
+    ck_assert_int_eq(report.would_reject_since, 1000);
+}
+END_TEST
+
 START_TEST(test_every_result_and_action_has_a_counter)
 {
     look();
-    ck_assert_uint_eq(report.counter_count, DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT);
+    ck_assert_uint_eq(report.counter_count,
+                      DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT + 6);
     ck_assert_uint_eq(counter_sum(), 0);
     for (int i = 0; i < RESULT_COUNT; i++) {
         for (int n = 0; n <= i; n++) {
@@ -646,6 +701,7 @@ int main(void)
     tcase_add_loop_test(tests, test_a_decision_counts_by_kind_result_and_action, 0,
                         COUNT(countings));
     tcase_add_test(tests, test_every_result_and_action_has_a_counter);
+    tcase_add_test(tests, test_bounces_that_would_have_been_rejected);
     tcase_add_test(tests, test_first_signed);
     tcase_add_test(tests, test_first_tags);
     tcase_add_test(tests, test_relayed_rows_are_by_domain_and_client);
