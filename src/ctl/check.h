@@ -83,6 +83,10 @@ char *mend_config(const struct check *check, const char *format, ...)
 char *mend_config_restart(const struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The whole line that adds these networks, each in quotes, to internal_networks, and what that
+ * brings about: only for hosts that are ours. lead, "" or ending with a space, stands in front. */
+char *mend_internal(const struct check *check, const char *lead, const char *networks);
+
 /* check_todo.c: once all checks have run, makes todo of the fails that are expected before the
  * first start: stage_of tells for a row what mends it then. */
 enum check_stage { STAGE_ANY, STAGE_START, STAGE_MTA };

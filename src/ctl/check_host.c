@@ -12,6 +12,7 @@
 #include "ctl/check.h"
 #include "ctl/postfix_trust.h"
 #include "ctl/print.h"
+#include "ctl/strangers.h"
 #include "ctl/words.h"
 #include "io/pause.h"
 #include "io/ring_file.h"
@@ -19,6 +20,28 @@
 enum { FEW = 10 }; /* findings of a kind told one by one */
 
 /* The configuration. */
+
+/* Lists by which strangers are taken for hosts of ours. True where there is one. */
+static bool tell_wide_lists(struct check *check)
+{
+    const struct settings *settings = check->config->settings;
+    bool internal = network_list_holds_strangers(settings->internal_networks);
+    bool servers =
+        settings->exclude_mail_servers && network_list_holds_strangers(settings->mail_servers);
+    if (internal) {
+        check_add(check, CHECK_FAIL,
+                  mend_config(check, "internal_networks = [ \"127.0.0.0/8\", \"::1/128\" ]; and "
+                                     "behind these only networks all of whose hosts are yours,"),
+                  "internal_networks holds strangers: batvd signs everybody's mail as ours, and "
+                  "accepts every bounce from mail_servers");
+    } else if (servers) {
+        check_add(check, CHECK_FAIL,
+                  mend_config(check, "mail_servers = [ ]; and in it only servers of yours,"),
+                  "mail_servers holds strangers: every bounce is accepted without a tag "
+                  "(exclude.mail_servers)");
+    }
+    return internal || servers;
+}
 
 void check_configuration(struct check *check)
 {
@@ -32,7 +55,8 @@ void check_configuration(struct check *check)
                   text != NULL ? text : "");
         free(text);
     }
-    if (messages->count == 0 && check->config != NULL) {
+    bool wide = check->config != NULL && tell_wide_lists(check);
+    if (messages->count == 0 && check->config != NULL && !wide) {
         check_ok(check, "%s has no faults", path);
     }
 }
@@ -309,17 +333,28 @@ void check_clock(struct check *check)
 
 /* Only an address that the MTA itself trusts may be ours: what strangers bring about must never
  * become advice to take their mail for ours. */
+static char *mend_relayed(const struct check *check, const struct status_relayed *relayed)
+{
+    struct postfix_trust *trust = check->postfix != NULL ? postfix_trust_new(check->postfix) : NULL;
+    bool trusted = postfix_trusts(trust, relayed->client);
+    char *network = mend_text("\"%s\"", relayed->client);
+    char *text = NULL;
+    if (!trusted) {
+        text = mend_text("find out why the MTA sends mail of %s to %s", relayed->client,
+                         relayed->recipient);
+    } else if (network != NULL) {
+        text = mend_internal(check, "", network);
+    }
+    free(network);
+    postfix_trust_free(trust);
+    return text;
+}
+
 static void tell_relayed(struct check *check, const struct status_relayed *relayed)
 {
     char when[PRINT_TIME];
-    bool trusted = check->postfix != NULL && postfix_trusts(check->postfix, relayed->client);
     format_moment(relayed->last, when);
-    check_add(check, CHECK_WARN,
-              trusted ? mend_text("if, and only if, this host is yours: in %s: add \"%s\" to "
-                                  "internal_networks, then %s",
-                                  check->ctl->config_path, relayed->client, check->reload)
-                      : mend_text("find out why the MTA sends mail of %s to %s", relayed->client,
-                                  relayed->recipient),
+    check_add(check, CHECK_WARN, mend_relayed(check, relayed),
               "%llu messages of %s came from %s, which is not in internal_networks, and left "
               "without a tag, the last on %s to %s: their bounces will be rejected, and `auto` "
               "waits for a domain that it does not reject for yet",

@@ -365,7 +365,7 @@ void check_origin(struct check *check)
 
 struct networks {
     struct check *check;
-    size_t missing;
+    char *missing; /* in quotes, with commas; NULL: none */
     struct listing unknown;
 };
 
@@ -376,16 +376,11 @@ static void take_network(struct networks *networks, char *item)
     postfix_strip_brackets(item);
     if (!network_list_covers(settings->internal_networks, item) &&
         !network_list_covers(settings->relays, item)) {
-        check_add(
-            check, CHECK_WARN,
-            mend_config(check,
-                        "add \"%s\" to internal_networks (or, if it only hands in mail from "
-                        "outside, to relays),",
-                        item),
-            "%s may send by mynetworks, but what it sends in our name is not signed: it is not in "
-            "internal_networks",
-            item);
-        networks->missing++;
+        char *former = networks->missing;
+        networks->missing =
+            mend_text("%s%s\"%s\"", former != NULL ? former : "", former != NULL ? ", " : "", item);
+        check->no_memory = check->no_memory || networks->missing == NULL;
+        free(former);
     }
 }
 
@@ -429,31 +424,102 @@ static void take_file(struct networks *networks, const char *path)
     config_messages_free(&messages);
 }
 
+static bool list_has_strangers(const char *list)
+{
+    struct postfix_trust *trust = postfix_trust_parse(list);
+    bool strangers = trust == NULL || postfix_trusts_strangers(trust);
+    postfix_trust_free(trust);
+    return strangers;
+}
+
+/* mynetworks without the entries that hold strangers, and with this host. Each alone may hold few,
+ * as may all of what is in a file: then this host is all that is left. NULL: no memory. */
+static char *narrow_networks(const struct words *words)
+{
+    static const char own[] = "127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128";
+    char *list = strdup(own);
+    for (size_t i = 0; i < words->count && list != NULL; i++) {
+        const char *item = words->items[i];
+        if (!list_has(own, item) && !list_has_strangers(item)) {
+            char *more = mend_text("%s %s", list, item);
+            free(list);
+            list = more;
+        }
+    }
+    if (list != NULL && list_has_strangers(list)) {
+        free(list);
+        list = strdup(own);
+    }
+    return list;
+}
+
+static void tell_strangers(struct check *check, const struct words *words)
+{
+    bool by_style = list_is_empty(postfix_get_raw(check->postfix, "mynetworks"));
+    char *list = narrow_networks(words);
+    char *mend = NULL;
+    if (by_style) {
+        mend = postfix_command(check->postfix, "-e", "mynetworks_style = host");
+    } else if (list != NULL) {
+        mend = postfix_command(check->postfix, "-e", "mynetworks = %s", list);
+    }
+    check_add(
+        check, CHECK_FAIL, mend,
+        "Postfix relays mail for everybody: mynetworks holds most of the internet (%s). Never "
+        "add that to internal_networks, by which batvd would sign everybody's mail and accept "
+        "every bounce",
+        postfix_get(check->postfix, "mynetworks"));
+    free(list);
+}
+
+static void tell_missing(const struct networks *networks)
+{
+    check_add(networks->check, CHECK_WARN, mend_internal(networks->check, "", networks->missing),
+              "%s may send by mynetworks, but is not in internal_networks: mail from there in our "
+              "name is not signed",
+              networks->missing);
+}
+
+static void take_all(struct networks *networks, struct words *words)
+{
+    for (size_t i = 0; i < words->count; i++) {
+        const char *item = words->items[i];
+        bool table = strncmp(item, "cidr:/", 6) == 0;
+        if (table || item[0] == '/') {
+            take_file(networks, table ? item + 5 : item);
+        } else {
+            take_item(networks, words->items[i]);
+        }
+    }
+}
+
 void check_mynetworks(struct check *check)
 {
     struct networks networks = {.check = check};
     struct words words = {.items = NULL};
     const char *list = postfix_get(check->postfix, "mynetworks");
-    if (!words_split(list, &words)) {
+    struct postfix_trust *trust = postfix_trust_new(check->postfix);
+    if (trust == NULL || !words_split(list, &words)) {
         check->no_memory = true;
-    }
-    for (size_t i = 0; i < words.count; i++) {
-        const char *item = words.items[i];
-        bool table = strncmp(item, "cidr:/", 6) == 0;
-        if (table || item[0] == '/') {
-            take_file(&networks, table ? item + 5 : item);
-        } else {
-            take_item(&networks, words.items[i]);
+    } else if (postfix_trusts_strangers(trust)) {
+        tell_strangers(check, &words);
+    } else {
+        take_all(&networks, &words);
+        if (networks.unknown.count > 0) {
+            check_add(check, CHECK_WARN,
+                      mend_internal(check, "", "and what is in it, each in quotes"),
+                      "mynetworks has what cannot be compared with internal_networks: %s",
+                      listing_end(&networks.unknown));
+        }
+        if (networks.missing != NULL) {
+            tell_missing(&networks);
+        } else if (networks.unknown.count == 0) {
+            check_ok(check, "all of mynetworks is in internal_networks: %s", list);
         }
     }
+    postfix_trust_free(trust);
     words_free(&words);
-    if (networks.unknown.count > 0) {
-        check_add(check, CHECK_WARN, mend_config(check, "add what is in it to internal_networks,"),
-                  "mynetworks has what cannot be compared with internal_networks: %s",
-                  listing_end(&networks.unknown));
-    } else if (networks.missing == 0) {
-        check_ok(check, "all of mynetworks is in internal_networks: %s", list);
-    }
+    free(networks.missing);
 }
 
 /* Rewriting of senders. */

@@ -199,6 +199,17 @@ char *mend_config_restart(const struct check *check, const char *format, ...)
     return mend_line(check, line, check->restart);
 }
 
+char *mend_internal(const struct check *check, const char *lead, const char *networks)
+{
+    const char *there = check->config->internal_networks;
+    return mend_text(
+        "%sif, and only if, every host there is yours: in %s: internal_networks = [ %s%s%s ]; (the "
+        "whole line)%s%s. Then mail from there in our name is signed, and bounces from there are "
+        "accepted without a tag. A host that only hands in mail from outside belongs into relays",
+        lead, check->ctl->config_path, there, there[0] != '\0' ? ", " : "", networks,
+        check->reload[0] != '\0' ? ", then " : "", check->reload);
+}
+
 /* How batvd is started here. False: no memory. */
 static bool find_service(struct check *check)
 {

@@ -22,7 +22,8 @@ enum { WATCH_SECONDS = 2, FORGED_SHOWN = 10 };
 
 struct view {
     const struct settings *settings;
-    struct postfix *postfix; /* NULL: none here, or it does not matter */
+    const char *internal_networks; /* as written */
+    struct postfix_trust *trust;   /* NULL: no Postfix here, or it does not matter */
     bool paused;
     time_t paused_since;
     struct report_look look;
@@ -268,15 +269,18 @@ static void print_remedy(const struct view *v)
         const char *client = r->relayed[i].client;
         if (is_listed_before(r, i) || !ip_parse(client, &ip) ||
             network_list_match(v->settings->relays, &ip) != NULL ||
-            network_list_match(v->settings->internal_networks, &ip) != NULL || v->postfix == NULL ||
-            !postfix_trusts(v->postfix, client)) {
+            network_list_match(v->settings->internal_networks, &ip) != NULL ||
+            !postfix_trusts(v->trust, client)) {
             continue;
         }
-        fputs(any ? ""
-                  : "  if, and only if, each of these hosts is yours (else take the others out):\n"
-                    "    internal_networks = [ ...",
-              stdout);
-        printf(", \"%s/%d\"", client, strchr(client, ':') != NULL ? 128 : 32);
+        if (!any) {
+            print_format(
+                stdout,
+                "  if, and only if, each of these hosts is yours (else take the others out):\n"
+                "    internal_networks = [ %s%s",
+                v->internal_networks, v->internal_networks[0] != '\0' ? ", " : "");
+        }
+        printf("%s\"%s/%d\"", any ? ", " : "", client, strchr(client, ':') != NULL ? 128 : 32);
         any = true;
     }
     fputs(any ? " ];\n" : "", stdout);
@@ -705,11 +709,25 @@ static int compare_forged(const void *a, const void *b)
     return strcmp(left->client, right->client);
 }
 
+/* NULL: there is no Postfix that can be asked. */
+static struct postfix_trust *find_trust(void)
+{
+    struct reason ignored;
+    struct postfix *postfix = NULL;
+    struct postfix_trust *trust = NULL;
+    if (postfix_open(&postfix, &ignored) == STATUS_OK) {
+        trust = postfix_trust_new(postfix);
+    }
+    postfix_free(postfix);
+    return trust;
+}
+
 /* Looks once and prints. True: a daemon is running. */
 static bool show(const struct ctl *ctl)
 {
     const char *state_dir = ctl->config->state_dir;
-    struct view v = {.settings = ctl->config->settings};
+    struct view v = {.settings = ctl->config->settings,
+                     .internal_networks = ctl->config->internal_networks};
     struct status_report *r = &v.look.report;
     v.paused = pause_since(state_dir, &v.paused_since);
     report_look(state_dir, &v.look);
@@ -719,14 +737,13 @@ static bool show(const struct ctl *ctl)
     }
     status_relayed_merge(r);
     if (r->relayed_count > 0 && !ctl->json) {
-        struct reason ignored;
-        postfix_open(&v.postfix, &ignored);
+        v.trust = find_trust();
     }
     (ctl->json ? print_json : print_view)(&v);
     if (ctl->json && v.look.why.text[0] != '\0') {
         ctl_error("%s", v.look.why.text);
     }
-    postfix_free(v.postfix);
+    postfix_trust_free(v.trust);
     status_report_free(r);
     return v.look.running;
 }

@@ -1,4 +1,4 @@
-/* Whom Postfix lets send to anybody, as far as mynetworks says. */
+/* Which clients Postfix's mynetworks trusts, as far as it can be read. */
 #ifndef CTL_POSTFIX_TRUST_H
 #define CTL_POSTFIX_TRUST_H
 
@@ -6,10 +6,19 @@
 
 #include "ctl/postfix.h"
 
-/* True where the address is in mynetworks: advice to take it for one of ours is never given for
- * another. What cannot be read or compared here trusts nobody. */
-bool postfix_trusts(const struct postfix *postfix, const char *address);
-/* Takes the brackets off that Postfix puts around IPv6. */
+struct postfix_trust; /* immutable */
+
+/* mynetworks as it is now, or a list as it can be there. NULL: no memory. */
+struct postfix_trust *postfix_trust_new(const struct postfix *postfix);
+struct postfix_trust *postfix_trust_parse(const char *list);
+void postfix_trust_free(struct postfix_trust *trust);
+
+/* True where mynetworks surely holds the address, and not everybody's. False also for NULL. */
+bool postfix_trusts(const struct postfix_trust *trust, const char *address);
+/* True where it holds so much that Postfix relays for everybody (strangers.h). */
+bool postfix_trusts_strangers(const struct postfix_trust *trust);
+
+/* Takes the brackets off IPv6 addresses, as Postfix writes them. */
 void postfix_strip_brackets(char *text);
 
 #endif

@@ -5,6 +5,7 @@
 #include "io/config_resolve.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -402,6 +403,31 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
     return status == STATUS_OK ? resolve_domains(raw, settings) : status;
 }
 
+/* The items in quotes, with commas between; those of a file as the file that is named. NULL: no
+ * memory. */
+static char *list_as_written(const struct raw_list *list, const char *path)
+{
+    char *text = NULL;
+    size_t length = 0;
+    const char *former = "";
+    FILE *out = open_memstream(&text, &length);
+    for (size_t i = 0; out != NULL && i < list->count; i++) {
+        const struct raw_item *item = &list->items[i];
+        bool file = list->line != 0 && item->file != NULL && strcmp(item->file, path) != 0;
+        if (!file || strcmp(item->file, former) != 0) {
+            fprintf(out, "%s\"%s%s\"", i > 0 ? ", " : "", file ? "file:" : "",
+                    file ? item->file : item->text);
+        }
+        former = file ? item->file : "";
+    }
+    bool failed = out == NULL || ferror(out) != 0;
+    if (out != NULL && (fclose(out) != 0 || failed)) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
 enum status config_resolve(struct raw_config *raw, const char *path, struct config **out)
 {
     enum status status = STATUS_NO_MEMORY;
@@ -421,7 +447,9 @@ enum status config_resolve(struct raw_config *raw, const char *path, struct conf
         config->evidence_parsers = (unsigned)raw->evidence_parsers;
         config->journal_max_size = raw->journal_max_size;
         config->has_exclude_recipients = is_given(raw, "exclude.recipients");
-        status = resolve_settings(raw, config->settings);
+        config->internal_networks = list_as_written(&raw->internal_networks, path);
+        status = config->internal_networks != NULL ? resolve_settings(raw, config->settings)
+                                                   : STATUS_NO_MEMORY;
     }
     /* All has been checked, so the lists took every entry. */
     assert(status == STATUS_OK || status == STATUS_NO_MEMORY);
@@ -443,6 +471,7 @@ void config_free(struct config *config)
     free(config->listen_group);
     free(config->user);
     free(config->state_dir);
+    free(config->internal_networks);
     settings_free(config->settings);
     free(config);
 }

@@ -337,7 +337,8 @@ FAULTS = [
     # domains, networks, senders
     Fault("postfix.domains", "warn", r"^foreign\.test ", r'add "foreign\.test" to domains',
           {"relay_domains": "foreign.test"}, cure=ordinary),
-    Fault("postfix.mynetworks", "warn", r"10\.1\.0\.0/16", r'add "10\.1\.0\.0/16" to internal_networks',
+    Fault("postfix.mynetworks", "warn", r"10\.1\.0\.0/16",
+          r'in \S+/batvd\.conf: internal_networks = \[ "127\.0\.0\.2/32", "10\.1\.0\.0/16" \]; .*without a tag',
           {"mynetworks": "127.0.0.2/32, 10.1.0.0/16"}, cure=ordinary),
     Fault("postfix.mynetworks", "warn", r"2001:db8::/32", r"internal_networks",
           {"mynetworks": "127.0.0.2/32 !192.0.2.1 [2001:db8::]/32"}, cure=ordinary),
@@ -763,8 +764,89 @@ def test_relays_need_not_be_internal(own):
     own.postfix.write({"mynetworks": "127.0.0.2/32 10.1.2.0/24"})
     assert not bad(of(own.check(), "postfix.mynetworks"))
     own.postfix.write({"mynetworks": "10.0.0.0/8, 10.1.2.0/24 10.3.0.0/16"})
-    found = bad(of(own.check(), "postfix.mynetworks"))
-    assert [re.search(r'"(\S+)"', one["mend"])[1] for one in found] == ["10.0.0.0/8", "10.3.0.0/16"]
+    found = expect(own, "postfix.mynetworks", "warn", '^"10.0.0.0/8", "10.3.0.0/16" may send by mynetworks')
+    assert internal_line(found).endswith(', "10.0.0.0/8", "10.3.0.0/16" ];')
+
+
+def internal_line(finding):
+    """The line of configuration that it says to write, with what is said of it."""
+    assert "bounces from there are accepted without a tag" in finding["mend"]
+    assert "mail from there in our name is signed" in finding["mend"]
+    return re.search(r"internal_networks = \[ .*? \];", finding["mend"])[0]
+
+
+def applies_internal_line(own, former):
+    """Writes the line in place of the former one."""
+    text = own.batvd.conf.read_text(encoding="utf-8")
+    line = internal_line(expect(own, "postfix.mynetworks", "warn", "192.0.2.0/24"))
+    own.batvd.conf.write_text(text.replace(former, "") + line + "\n", encoding="utf-8")
+    assert not bad(of(own.check(), "postfix.mynetworks")), line
+    signed = own.batvd.ctl("explain", "--json", "--client", "127.0.0.1", "--from", "alice@example.com",
+                           "--rcpt", "far@other.test", rc=0)
+    assert signed.json
+    told = own.batvd.ctl("explain", "--client", "127.0.0.1", "--from", "alice@example.com",
+                         "--rcpt", "far@other.test", rc=0).out
+    assert "signed as <prvs=" in told, told
+
+
+@pytest.mark.parametrize("former", [
+    "", 'internal_networks = [ ];', 'internal_networks = [ "127.0.0.1" ];',
+    'internal_networks = [ "127.0.0.0/8", "file:@LIST@", "::1" ];'])
+def test_the_whole_line_for_a_network(own, former):
+    """Nothing that was in force is lost: not the default, not a file."""
+    listed = own.batvd.folder / "networks"
+    listed.write_text("10.9.0.0/16\n10.8.0.0/16\n", encoding="ascii")
+    listed.chmod(0o644)
+    former = former.replace("@LIST@", str(listed))
+    text = own.batvd.conf.read_text(encoding="utf-8")
+    text = re.sub(r"(?s)internal_networks\s*[=:].*?;", former, text, count=1)
+    own.batvd.conf.write_text(text, encoding="utf-8")
+    own.postfix.write({"mynetworks": "192.0.2.0/24" + (" 10.9.0.0/16" if "file:" in former else "")})
+    if former == "internal_networks = [ ];":
+        line = internal_line(expect(own, "postfix.mynetworks", "warn", "192.0.2.0/24"))
+        assert line == 'internal_networks = [ "192.0.2.0/24" ];'
+    else:
+        applies_internal_line(own, former)
+
+
+EVERYBODY = [
+    ("0.0.0.0/0", ""), ("[::]/0", ""), ("127.0.0.0/8 [::]/0 0.0.0.0/0", ""),
+    ("0.0.0.0/1 128.0.0.0/1 10.1.0.0/16", " 10.1.0.0/16"), ("[::]/1 [8000::]/1", " [8000::]/1"),
+    ("[2000::]/3 192.0.2.0/24", " 192.0.2.0/24"), ("!192.0.2.1 0.0.0.0/0", " !192.0.2.1"),
+    ("64.0.0.0/6", ""), ("[2a00::]/12", ""), ("static:all", ""),
+    (" ".join(f"{n}.0.0.0/8" for n in range(1, 224)), ""), ("@DIR@/networks", ""),
+    ("cidr:@DIR@/networks 10.1.0.0/16", " 10.1.0.0/16"),
+]
+
+
+@pytest.mark.parametrize("networks, left", EVERYBODY, ids=lambda value: value[:40])
+def test_an_open_relay_is_a_fail(own, networks, left):
+    """However it is written; the mend closes it, and never is it to make strangers internal."""
+    own.postfix.file("networks", "# all\n192.0.2.1 x\n0.0.0.0/0 x\n")
+    own.postfix.write({"mynetworks": networks.replace("@DIR@", str(own.postfix.folder))})
+    found = expect(own, "postfix.mynetworks", "fail", "relays mail for everybody", "^postconf ")
+    assert "internal_networks =" not in found["mend"]
+    own.postfix.run(found["mend"])
+    expected = "127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128" + left
+    assert own.postfix.value("mynetworks") == expected if networks.count("/8") < 9 else True
+    assert not [one for one in of(own.check(), "postfix.mynetworks") if one["level"] == "fail"]
+
+
+@pytest.mark.parametrize("networks", ["10.0.0.0/8", "17.0.0.0/8", "172.16.0.0/12 192.168.0.0/16", "[fc00::]/7",
+                                      "[2a0d:bad0::]/29", "!0.0.0.0/0 0.0.0.0/0", "192.0.2.0/24 198.51.100.0/24"])
+def test_a_network_of_ones_own_is_no_open_relay(own, networks):
+    own.postfix.write({"mynetworks": networks})
+    assert not [one for one in of(own.check(), "postfix.mynetworks") if one["level"] == "fail"]
+
+
+@pytest.mark.parametrize("config, text", [
+    ({"internal_networks": ["0.0.0.0/0"]}, "internal_networks holds strangers"),
+    ({"internal_networks": ["::/1", "8000::/1"]}, "internal_networks holds strangers"),
+    ({"mail_servers": ["0.0.0.0/1"]}, "mail_servers holds strangers"),
+])
+def test_strangers_in_lists_of_our_own_are_a_fail(own, config, text):
+    own.batvd.configure({"domains": DOMAINS, **config})
+    expect(own, "configuration", "fail", text, r"= \[ ")
 
 
 def test_keyring(own):
@@ -859,7 +941,7 @@ def test_unsigned_mail_that_is_relayed(own):
         mend = expect(own, "relayed-unsigned", "warn", r"192\.0\.2\.77.*to other\.test")["mend"]
         told = own.batvd.ctl("status", env=own.postfix.env()).out
         assert ('"192.0.2.77' in mend) == ('"192.0.2.77/32" ]' in told), (mend, told)
-        return mend.startswith("if, and only if, this host is yours: in ")
+        return mend.startswith("if, and only if, every host there is yours: in ")
     assert not advice(), "Postfix does not trust it"
     trusting = own.postfix.folder / "networks"
     for networks, trusted in (("127.0.0.0/8 192.0.2.77", True), ("192.0.2.0/24", True),

@@ -314,12 +314,14 @@ def test_the_advice_for_relayed_unsigned_mail(site):
     site.batvd.wait_entry("relayed-unsigned", since=relay(site))
     line = util.wait_for(lambda: re.search(
         r"if, and only if, each of these hosts is yours.*\n +internal_networks = "
-        r"\[ \.\.\., (.*) \];", site.ctl("status").out), 15, "the line in the status")
+        r"\[ (.*) \];", site.ctl("status").out), 15, "the line in the status")
     mend = [one["mend"] for one in site.ctl("check", "--json").json
             if one["name"] == "relayed-unsigned"]
-    assert mend == [f'if, and only if, this host is yours: in {site.batvd.conf}: add "{RELAYED_FOR}"'
-                    " to internal_networks, then systemctl reload batvd"]
-    networks = ["127.0.0.2/32", *(one.strip('" ') for one in line[1].split(","))]
+    # The whole line, with what is in force already.
+    assert line[1] == f'"{INSIDE}/32", "{RELAYED_FOR}/32"'
+    assert len(mend) == 1 and (f'in {site.batvd.conf}: internal_networks = [ "{INSIDE}/32", '
+                               f'"{RELAYED_FOR}" ];') in mend[0]
+    networks = [one.strip('" ') for one in line[1].split(",")]
     site.batvd.reload({**site.base, "internal_networks": networks})
     sent = site.postfix.send(ALICE, "far@other.test", source=RELAYED_FOR)
     site.batvd.check_tag(site.sink.wait_one(subject=sent.subject).mail_from, ALICE)
