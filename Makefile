@@ -153,6 +153,23 @@ package-check:
 	@FRESH_CACHE=$${FRESH_CACHE:-$(abspath $(BUILD))/fresh} \
 	    tests/package/run $(BUILD)/package
 
+# All of the sources compiled with another C library, and the core's tests linked with it and run:
+# with the system's own libraries, which tests/musl/glibc.c helps out.
+MUSL_CC ?= musl-gcc
+musl:
+	@tests/musl/headers $(BUILD)/musl/include
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/musl CC=$(MUSL_CC) HARDENING= \
+	    LINK='$(MUSL_CC) -static' CHECK_LIBS='$(call archives,check_pic subunit) -lm' \
+	    CORE_LIBS='$(call archives,crypto idn2 pcre2-8 unistring)' \
+	    CPPFLAGS='-isystem $(BUILD)/musl/include' MUSL=$(BUILD)/musl/obj/tests/musl/glibc.o \
+	    musl-objects core-tests
+	@for test in $(BUILD)/musl/tests/core/test_*; do \
+	    CK_TIMEOUT_MULTIPLIER=10 "$$test" || exit 1; done
+archives = $(foreach name,$(1),$(shell gcc -print-file-name=lib$(name).a))
+$(CORE_TESTS): $(MUSL)
+musl-objects: $(CORE) $(IO) $(MILTER) $(CTL) $(patsubst %,$(BUILD)/obj/src/%.o,batvd batvctl)
+core-tests: $(CORE_TESTS)
+
 asan tsan:
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/$@ HARDENING= \
@@ -261,9 +278,9 @@ help:
 	@echo '                SYSUSERSDIR TMPFILESDIR; enables and starts nothing'
 	@echo 'make deps       as root: install the packages of .ci/packages'
 	@echo 'make fuzz       SECONDS=$(SECONDS), as root: each fuzz target for that long'
-	@echo 'also: uninstall clean tests asan tsan coverage lint analyze format format-check bench'
+	@echo 'also: uninstall clean tests musl asan tsan coverage lint analyze format format-check bench'
 
 FORCE:
-.PHONY: all tests deps check asan tsan coverage fuzz fuzzers demo bench lint analyze format \
+.PHONY: all tests deps check musl musl-objects core-tests asan tsan coverage fuzz fuzzers demo bench lint analyze format \
         format-check install install-service uninstall unit-check package-check clean help FORCE
 .DELETE_ON_ERROR:

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -133,12 +134,13 @@ static void record_fill(struct record *record, int priority, const char *line, s
 /* With the lock held. Half a line on a stream spoils the connection. */
 static int send_record(const struct syslog_socket *s, struct record *record, int flags)
 {
-    struct msghdr message = {.msg_iov = record->piece, .msg_iovlen = s->stream ? 3 : 2};
+    const size_t pieces = s->stream ? 3 : 2;
+    const struct msghdr message = {.msg_iov = record->piece, .msg_iovlen = pieces};
     size_t length = 0;
     if (s->fd < 0) {
         return ENOTCONN;
     }
-    for (size_t i = 0; i < message.msg_iovlen; i++) {
+    for (size_t i = 0; i < pieces; i++) {
         length += record->piece[i].iov_len;
     }
     ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL | flags);

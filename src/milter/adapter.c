@@ -645,13 +645,16 @@ static const struct smfiDesc description = {
 };
 
 /* libmilter keeps a thread for each busy session: small stacks and few arenas, or a thousand
- * sessions reserve gigabytes. A bounce's octets go back to the system when they are freed. */
+ * sessions reserve gigabytes. A bounce's octets go back to the system when they are freed. The
+ * memory of other C libraries than glibc has no arenas and nothing to set. */
 static void bound_memory(void)
 {
-    enum { LARGE = 128 * 1024 };
     pthread_attr_t attributes;
+#ifdef __GLIBC__
+    enum { LARGE = 128 * 1024 };
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, LARGE);
+#endif
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     pthread_setattr_default_np(&attributes);
