@@ -138,10 +138,11 @@ USE ?= build demo check fuzz dev
 deps:
 	@.ci/deps $(USE)
 
+# TESTS: arguments of tests/run, such as --quick; all tests without.
 check:
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) tests
-	@tests/with-build $(BUILD) tests/run
+	@tests/with-build $(BUILD) tests/run $(TESTS)
 
 # What needs neither root nor packages beside those to build and Check's: for a package's build.
 unit-check: tests
@@ -187,6 +188,10 @@ coverage:
 	    SANITIZE="$(SANITIZE_coverage) -fprofile-dir=$$counts" tests && \
 	BATV_SANITIZER=$@ tests/coverage $(BUILD)/$@ "$$counts" tests/with-build $(BUILD)/$@ tests/run
 SANITIZE_coverage := --coverage -fprofile-update=atomic -include tests/coverage.h
+
+# What takes too long for each change. The result is a file of the tree: commit it.
+nightly:
+	@tests/nightly/run
 
 # Each target for this long; CORPUS may name a folder of further seeds for the bounce reader.
 SECONDS ?= 60
@@ -265,6 +270,14 @@ uninstall:
 	rm -rf $(SHARE)/batvd
 	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/batvctl $(DESTDIR)$(ZSH_COMPLETIONS)/_batvctl
 
+# The sources of the last commit, the same octets wherever and whenever it is made.
+DIST := $(BUILD)/batvd-$(VERSION).tar
+dist:
+	@mkdir -p $(BUILD)
+	@git -c tar.umask=0022 archive --format=tar --prefix=batvd-$(VERSION)/ -o $(DIST) HEAD
+	@gzip -9nf $(DIST)
+	@sha256sum $(DIST).gz
+
 clean:
 	rm -rf $(BUILD)
 
@@ -272,6 +285,8 @@ help:
 	@echo 'make            build $(BUILD)/batvd and $(BUILD)/batvctl'
 	@echo 'make check      as root: install what is missing, build, run every test'
 	@echo 'make demo       as root: install what is missing, build, show what batvd does'
+	@echo 'make nightly    as root: sanitizers, fuzzers and what else takes hours'
+	@echo 'make dist       $(BUILD)/batvd-$(VERSION).tar.gz of the last commit'
 	@echo 'make package-check   as root: build, examine and use the Debian package in new systems'
 	@echo 'make install    PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make install-service   unit, user and folders for systemd; PREFIX DESTDIR UNITDIR'
@@ -281,6 +296,7 @@ help:
 	@echo 'also: uninstall clean tests musl asan tsan coverage lint analyze format format-check bench'
 
 FORCE:
-.PHONY: all tests deps check musl musl-objects core-tests asan tsan coverage fuzz fuzzers demo bench lint analyze format \
-        format-check install install-service uninstall unit-check package-check clean help FORCE
+.PHONY: all tests deps check musl musl-objects core-tests asan tsan coverage fuzz fuzzers demo bench \
+        lint analyze format format-check install install-service uninstall unit-check package-check \
+        nightly dist clean help FORCE
 .DELETE_ON_ERROR:
