@@ -17,6 +17,7 @@ TEST_SECONDS = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "seconds(n): the test may take so long, instead of "
                             f"{TEST_SECONDS}")
+    config.addinivalue_line("markers", "slow: takes long, and tells little of the release it runs on")
     # Told to end, as by timeout(1), the run tears down what it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -10,6 +10,8 @@ import pytest
 
 from batvtest import util
 
+pytestmark = pytest.mark.slow
+
 RUNS = {
     "speed": (
         ["--pairs", "1", "--seconds", "0.05", "--connections", "2", "--open", "3",

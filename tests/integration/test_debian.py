@@ -6,7 +6,8 @@ from batvtest import util
 
 # What a build has anyway, and what only the packaging and its unit tests need.
 ESSENTIAL = {"gcc", "libc6-dev", "make"}
-PACKAGING = {"check", "debhelper-compat", "dh-sequence-installsysusers", "po-debconf"}
+PACKAGING = {"check", "debhelper-compat", "dh-apparmor", "dh-sequence-installsysusers",
+             "po-debconf"}
 
 
 def read(name):

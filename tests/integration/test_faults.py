@@ -21,6 +21,8 @@ from batvtest import tag, util
 from batvtest.daemon import StartFailure
 from batvtest.milter import LEAVING, MilterSession, connect_socket
 
+pytestmark = pytest.mark.slow
+
 ALICE = "alice@example.com"
 INSIDE = {"client": ("inside.example.com", "127.0.0.2", 4711)}
 REJECT = {"verify": {"action": "reject"}}

@@ -19,6 +19,8 @@ from batvtest.milter import MilterSession
 from batvtest.settings import PostfixSettings
 from batvtest.util import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 MANY = 100_000
 CONFIG_ERROR = 78
 REJECT = {"verify": {"action": "reject"}}

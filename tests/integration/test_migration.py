@@ -233,7 +233,7 @@ def test_all_at_once(administrator):
         assert site.judge(first)[:2] == ("expired", "reject")
         site.at_day(10)
         assert site.judge(last) == ("unknown-key", *REFUSED)
-        assert "retained" not in admin.type("batvctl key list")
+        assert "hmac-sha1" not in admin.type("batvctl key list")
 
 
 def test_from_exim(batvd, administrator):

@@ -12,6 +12,8 @@ from batvtest.daemon import DAY
 from batvtest.postfix import INSIDE, STRANGER
 from batvtest.site import Site
 
+pytestmark = pytest.mark.slow
+
 ALICE = "alice@example.com"
 RELAYED_FOR = "127.0.0.3"                        # in Postfix's mynetworks, not in internal_networks
 NOON = int(time.time()) // DAY * DAY + DAY // 2  # of day 0

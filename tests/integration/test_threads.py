@@ -18,6 +18,8 @@ from batvtest.daemon import Batvd
 from batvtest.dns import Namespace, Nsd, Server
 from batvtest.milter import MilterSession, default_headers
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("BATV_ROUNDS", "2"))
 ALICE = "alice@example.com"
 FRIEND = "friend@other.test"
