@@ -10,6 +10,7 @@ import pathlib
 import random
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import threading
@@ -437,6 +438,7 @@ def test_sessions_opened_and_dropped(batvd):
     """Cut off after any octet, with or without what was to be read: nothing of them is left."""
     instance = batvd(REJECT).start()
     whole = dialog()
+    sign(instance)      # by then libmilter has opened what it keeps
     before = descriptors(instance.pid)
 
     def drop(count, seed):
@@ -467,27 +469,32 @@ def test_sessions_opened_and_dropped(batvd):
 
 
 def test_peers_that_send_an_octet_at_a_time(batvd):
-    """Others are served meanwhile, and they in the end."""
+    """Others are served meanwhile, and they in the end. Where two sessions become ready at once,
+    libmilter may give both to one thread: the second then waits for a whole command of the first, if
+    that is one of these peers. So some of the others may be slow, not most."""
     instance = batvd(REJECT).start()
     whole = dialog()
-    longest = 0.0
+    times = []
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connect_socket(instance.milter)) for _ in range(20)]
+        sent = dict.fromkeys(slow, 0)
 
         def trickle():
-            for at in range(len(whole)):
-                for sock in slow:
-                    sock.sendall(whole[at:at + 1])
+            """An octet to each that takes one, until all have had theirs."""
+            while any(at < len(whole) for at in sent.values()):
+                for sock, at in sent.items():
+                    with contextlib.suppress(BlockingIOError):
+                        sent[sock] += sock.send(whole[at:at + 1], socket.MSG_DONTWAIT)
                 time.sleep(0.003)
         thread = threading.Thread(target=trickle)
         thread.start()
         while thread.is_alive():
             began = time.monotonic()
-            assert sign(instance)
-            longest = max(longest, time.monotonic() - began)
+            assert sign(instance, timeout=60)
+            times.append(time.monotonic() - began)
             time.sleep(0.05)
         thread.join()
-        assert longest < 3 * util.PATIENCE, longest
+        assert statistics.median(times) < 1 * util.PATIENCE, times
         for sock in slow:
             answers = b""
             while part := sock.recv(4096):
