@@ -7,6 +7,7 @@
 #define BATV_RING_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "batv/ring.h"
 #include "batv/status.h"
@@ -14,6 +15,10 @@
 /* text need not be NUL-terminated. STATUS_INVALID: why names the line and what was expected there;
  * it never quotes a secret. */
 enum status ring_parse(const char *text, size_t length, struct ring **out, struct reason *why);
+
+/* The generation that the beginning of a text claims, which ring_parse need not understand: 0 where
+ * none can be read, UINT64_MAX where the text is of another version's format. */
+uint64_t ring_text_claim(const char *text, size_t length);
 
 /* Allocates *text; free it with ring_text_free. */
 enum status ring_format(const struct ring *ring, char **text, size_t *length);

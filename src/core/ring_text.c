@@ -147,6 +147,42 @@ void ring_text_free(char *text, size_t length)
     free(text);
 }
 
+/* Claims. */
+
+/* The digits at *at, which moves on: 0 where there are none, UINT64_MAX where they are too many. */
+static uint64_t take_claim(const char **at, const char *end)
+{
+    uint64_t claim = 0;
+    for (; *at < end && **at >= '0' && **at <= '9'; ++*at) {
+        uint64_t digit = (uint64_t)(**at - '0');
+        claim = claim > (UINT64_MAX - digit) / 10 ? UINT64_MAX : claim * 10 + digit;
+    }
+    return claim;
+}
+
+uint64_t ring_text_claim(const char *text, size_t length)
+{
+    static const char format[] = "format ";
+    static const char item[] = "generation ";
+    const char *end = text + length;
+    const char *at = text + sizeof format - 1;
+    if (length <= sizeof format || memcmp(text, format, sizeof format - 1) != 0) {
+        return 0;
+    }
+    uint64_t version = take_claim(&at, end);
+    if (at == end || *at++ != '\n') {
+        return 0;
+    }
+    if (version != 1) {
+        return UINT64_MAX;
+    }
+    if ((size_t)(end - at) < sizeof item || memcmp(at, item, sizeof item - 1) != 0) {
+        return 0;
+    }
+    at += sizeof item - 1;
+    return take_claim(&at, end);
+}
+
 /* Reading. Each take_ function moves on past what it takes, or tells why it cannot and answers
  * false. */
 

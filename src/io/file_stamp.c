@@ -27,3 +27,17 @@ bool file_stamp_renew(struct file_stamp *seen, const char *path, int flags)
     *seen = now;
     return !same;
 }
+
+struct file_id file_id_of(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return (struct file_id){0};
+    }
+    return (struct file_id){info.st_dev, info.st_ino};
+}
+
+bool file_id_equal(struct file_id a, struct file_id b)
+{
+    return a.device == b.device && a.inode == b.inode;
+}

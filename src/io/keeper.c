@@ -26,8 +26,10 @@
 #include "io/log_target.h"
 #include "io/maintenance.h"
 #include "io/pause.h"
+#include "io/privileges.h"
 #include "io/random.h"
 #include "io/ring_file.h"
+#include "io/ring_loss.h"
 #include "io/status_file.h"
 #include "io/status_line.h"
 #include "io/systemd.h"
@@ -72,9 +74,13 @@ struct keeper {
     struct shared_ring *ring;
     struct file_stamp stamp;
     bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
-    time_t *relayed;  /* for each of the settings' rules */
-    uint64_t observations; /* the tally's, of the version in force */
-    uint64_t sampled;      /* the sample's changes, likewise */
+    struct file_id folder; /* of the state folder, as at the start */
+    struct ring_loss loss;
+    struct ring_copy copy;  /* while the file is lost and cannot be written back */
+    struct reason ring_why; /* what is wrong with the file; "" for nothing */
+    time_t *relayed;        /* for each of the settings' rules */
+    uint64_t observations;  /* the tally's, of the version in force */
+    uint64_t sampled;       /* the sample's changes, likewise */
     time_t journal_birth;
     char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
@@ -208,15 +214,79 @@ static void hasten_domains(struct keeper *k)
 
 /* ------------------------------------------------------------------ looking */
 
-/* With the lock held. A bad ring is told once and the old one stays; what the system refused for
- * the moment is tried again at the next look. */
-static void refuse_ring(struct keeper *k, enum status status, const struct reason *why)
+/* With the lock held. */
+static enum ring_back judge_loss(const struct keeper *k)
 {
-    if (k->ring_error == NULL || strcmp(k->ring_error, why->text) != 0) {
-        log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", why->text);
-        remember(&k->ring_error, why->text);
+    bool same_folder = file_id_equal(file_id_of(k->state_dir), k->folder);
+    return ring_loss_judge(&k->loss, ring_of(k)->generation,
+                           config_of(k)->settings->keys.retain_days, same_folder, boot_time());
+}
+
+/* What is wrong with the file, and where it is lost what is to be done and not to be done. NULL: no
+ * memory. The caller frees. */
+static char *describe_loss(struct keeper *k)
+{
+    char *text = NULL;
+    struct ring_plight plight = {k->state_dir,     k->loss.kind,   judge_loss(k),
+                                 k->loss.why.text, (long)getpid(), -1};
+    bool waits = plight.back == RING_BACK_WAITS || plight.back == RING_BACK_DUE;
+    if (plight.kind == RING_THERE || (plight.kind == RING_UNREADABLE && waits)) {
+        return strdup(k->ring_why.text);
     }
+    if (!waits && ring_copy_make(&k->copy, ring_of(k), k->state_dir)) {
+        plight.fd = k->copy.fd;
+    }
+    if (plight.kind == RING_UNREADABLE) {
+        plight.why = k->ring_why.text;
+    }
+    char *advice = ring_plight_text(&plight);
+    char *command = ring_plight_command(&plight);
+    if (advice == NULL ||
+        asprintf(&text, "%s: %s%s%s", k->ring_why.text, advice,
+                 command != NULL ? "; as root: " : "", command != NULL ? command : "") < 0) {
+        text = NULL;
+    }
+    free(advice);
+    free(command);
+    return text;
+}
+
+/* With the lock held. A bad ring is told once, and anew when there is something else to say of it;
+ * the old one stays. */
+static void tell_loss(struct keeper *k)
+{
+    char *text = describe_loss(k);
+    if (text != NULL && (k->ring_error == NULL || strcmp(k->ring_error, text) != 0)) {
+        log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", text);
+        remember(&k->ring_error, text);
+        k->report_due = true;
+    }
+    free(text);
+}
+
+static enum ring_loss_kind loss_kind(enum status status)
+{
+    switch (status) {
+    case STATUS_NOT_FOUND:
+        return RING_MISSING;
+    case STATUS_INVALID:
+        return RING_DAMAGED;
+    case STATUS_IO:
+        return RING_UNREADABLE;
+    default:
+        return RING_THERE; /* to be put right, not to be replaced */
+    }
+}
+
+/* With the lock held. What the system refused for the moment is tried again at the next look. */
+static void refuse_ring(struct keeper *k, enum status status, bool changed,
+                        const struct reason *why)
+{
+    uint64_t claim = status == STATUS_INVALID ? ring_source_claim(k->source) : 0;
     k->ring_unread = status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO;
+    k->ring_why = *why;
+    ring_loss_note(&k->loss, loss_kind(status), changed, claim, boot_time());
+    tell_loss(k);
 }
 
 /* With the lock held. True: another ring is in force. */
@@ -224,19 +294,23 @@ static bool look_at_ring(struct keeper *k)
 {
     struct ring *ring = NULL;
     struct reason why = {""};
-    if (!ring_source_changed(k->source, &k->stamp) && !k->ring_unread) {
+    bool changed = ring_source_changed(k->source, &k->stamp);
+    if (!changed && !k->ring_unread) {
         return false;
     }
     enum status status = ring_load(k->source, &ring, &why);
     struct shared_ring *shared = status == STATUS_OK ? shared_ring_new(ring) : NULL;
     if (shared == NULL) {
-        refuse_ring(k, status == STATUS_OK ? STATUS_NO_MEMORY : status, &why);
+        refuse_ring(k, status == STATUS_OK ? STATUS_NO_MEMORY : status, changed, &why);
         return false;
     }
     shared_ring_release(k->ring);
     k->ring = shared;
     k->ring_unread = false;
+    k->ring_why.text[0] = '\0';
     remember(&k->ring_error, "");
+    ring_loss_note(&k->loss, RING_THERE, changed, ring->generation, boot_time());
+    ring_copy_end(&k->copy);
     log_line(LOG_INFO, "keyring generation %" PRIu64 " in force, key %d signs", ring->generation,
              ring_active(ring, time(NULL)));
     return true;
@@ -355,7 +429,7 @@ static bool is_relay(void *context, const char *client)
 static bool change_ring(struct keeper *k, ring_change_fn *change, void *context, const char *what)
 {
     struct reason why;
-    if (boot_time() < k->retry_at) {
+    if (boot_time() < k->retry_at || k->loss.kind != RING_THERE) {
         return false;
     }
     /* Without the lock: a worker in doubt must wait neither for the disk nor for another writer.
@@ -372,6 +446,48 @@ static bool change_ring(struct keeper *k, ring_change_fn *change, void *context,
         publish(k);
     }
     return true;
+}
+
+/* With the lock held, which is let go meanwhile. */
+static void write_back(struct keeper *k, time_t now)
+{
+    char aside[RING_ASIDE];
+    struct reason why = {""};
+    const struct reason lost = k->ring_why;
+    struct version *version = current_acquire(&k->current);
+    const struct ring *ring = version_snapshot(version)->ring;
+    enum status status = STATUS_CONFLICT; /* with the version that is not published yet */
+    if (ring->generation == ring_of(k)->generation) {
+        const struct file_stamp seen = k->stamp;
+        pthread_mutex_unlock(&k->lock);
+        status = ring_restore(k->source, ring, &seen, k->folder, now, aside, &why);
+        pthread_mutex_lock(&k->lock);
+    }
+    if (status == STATUS_OK) {
+        log_line(LOG_ERR,
+                 "the keyring was lost (%s), and is mended: batvd has written back generation "
+                 "%" PRIu64 "%s%s; find out what has become of it",
+                 lost.text, ring->generation, aside[0] != '\0' ? ", the damaged file is now " : "",
+                 aside);
+    } else if (status != STATUS_CONFLICT) {
+        k->loss.why = why;
+        k->loss.retry_at = boot_time() + RETRY_GAP;
+    }
+    version_release(version);
+    if (look_at_ring(k)) {
+        publish(k);
+    }
+}
+
+/* With the lock held. */
+static void mend_ring(struct keeper *k, time_t now)
+{
+    if (k->loss.kind != RING_THERE && judge_loss(k) == RING_BACK_DUE) {
+        write_back(k, now);
+    }
+    if (k->loss.kind != RING_THERE) {
+        tell_loss(k);
+    }
 }
 
 struct first_signed {
@@ -649,10 +765,12 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->loaded = k->loaded;
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
+    report->ring_back = strdup(ring_back_name(k->loss.kind, judge_loss(k)));
     return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
-           report->ring_error != NULL && fill_journal(k, report) && fill_log(report) &&
-           fill_domains(k, snapshot, now, report) && tally_report(k->tally, report) &&
-           sample_report(k->sample, report) && exclusions_report(k->exclusions, report) &&
+           report->ring_error != NULL && report->ring_back != NULL && fill_journal(k, report) &&
+           fill_log(report) && fill_domains(k, snapshot, now, report) &&
+           tally_report(k->tally, report) && sample_report(k->sample, report) &&
+           exclusions_report(k->exclusions, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
 }
 
@@ -731,6 +849,7 @@ static void job_look(void *self, time_t now)
     if (changed || k->unpublished) {
         publish(k);
     }
+    mend_ring(k, now);
     bool report_due = k->report_due;
     pthread_mutex_unlock(&k->lock);
     if (log_target_look() || report_due) {
@@ -880,6 +999,21 @@ static void job_reload(void *self, time_t now)
 
 /* --------------------------------------------------------------- life cycle */
 
+/* Adds what to do about a ring that is not there. */
+static void advise_start(const struct keeper *k, enum status status, struct reason *why)
+{
+    if (status != STATUS_NOT_FOUND && status != STATUS_INVALID) {
+        return;
+    }
+    const struct reason missing = *why;
+    bool running = state_dir_process(k->state_dir) != 0;
+    const char *advice =
+        ring_lost_advice(k->state_dir, status, running, config_of(k)->settings->keys.retain_days);
+    if (advice != NULL) {
+        reason_write(why, "%s: %s", missing.text, advice);
+    }
+}
+
 static const struct job jobs[] = {
     {"reload", 0, job_reload},   {"look", LOOK_MS, job_look},       {"keys", KEYS_MS, job_keys},
     {"tidy", TIDY_MS, job_tidy}, {"status", STATUS_MS, job_status},
@@ -899,6 +1033,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     current_init(&k->current, NULL);
     k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
+    k->copy.fd = -1;
     k->told.due = true;
     clock_trust_start(&k->clock, k->started, boot_time());
     k->config = shared_config_new(config);
@@ -914,11 +1049,13 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
     if (k->state_dir != NULL && k->listen != NULL && k->source != NULL && k->tally != NULL &&
         k->sample != NULL && k->exclusions != NULL && k->relayed != NULL) {
+        k->folder = file_id_of(k->state_dir);
         ring_source_changed(k->source, &k->stamp);
         status = ring_load(k->source, &ring, why);
     }
     k->ring = status == STATUS_OK ? shared_ring_new(ring) : NULL;
     if (k->ring != NULL) {
+        ring_loss_note(&k->loss, RING_THERE, true, ring->generation, boot_time());
         load_observed(k);
         load_awaited(k);
         look_at_relayed(k);
@@ -927,6 +1064,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
         k->current.version = make_version(k);
     }
     if (k->current.version == NULL) {
+        advise_start(k, status, why);
         keeper_free(k);
         return status == STATUS_OK ? reason_set(why, STATUS_NO_MEMORY, "out of memory") : status;
     }
@@ -942,6 +1080,7 @@ void keeper_free(struct keeper *k)
     current_destroy(&k->current);
     shared_config_release(k->config);
     shared_ring_release(k->ring);
+    ring_copy_end(&k->copy);
     ring_source_free(k->source);
     tally_free(k->tally);
     sample_free(k->sample);

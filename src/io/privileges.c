@@ -215,3 +215,33 @@ enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
     (void)fcntl(*fd, F_SETLK, &ours);
     return STATUS_OK;
 }
+
+/* -1: it cannot be opened. */
+static int open_lock(const char *state_dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/lock", state_dir);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+}
+
+/* A shared lock is asked for, so that two that ask do not take each other for a daemon. */
+bool state_dir_is_locked(const char *state_dir)
+{
+    int fd = open_lock(state_dir);
+    bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0) {
+        close(fd); /* and with it the lock */
+    }
+    return held;
+}
+
+long state_dir_process(const char *state_dir)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open_lock(state_dir);
+    bool known = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return known && lock.l_pid > 0 ? (long)lock.l_pid : 0;
+}

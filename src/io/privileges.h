@@ -42,5 +42,10 @@ void privileges_hide_memory(void);
 /* Locks the file `lock` in state_dir for the life of the process; one daemon a folder. *fd stays
  * open. STATUS_CONFLICT: another has it. */
 enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why);
+/* True while some process, which may be this one, has it. */
+bool state_dir_is_locked(const char *state_dir);
+/* The number of that process, where it is another. 0: none has it, or the number is not known here,
+ * because it is in another PID namespace or of a version that does not tell. */
+long state_dir_process(const char *state_dir);
 
 #endif

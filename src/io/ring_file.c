@@ -17,8 +17,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "batv/day.h"
 #include "batv/ring_text.h"
 #include "batv/secret.h"
 #include "io/file.h"
@@ -143,8 +145,7 @@ static enum status open_failed(const char *path, struct reason *why)
     struct stat info;
     int error = errno;
     if (error == ENOENT) {
-        return reason_set(why, STATUS_NOT_FOUND, "%s: no such file: `batvctl key init` makes one",
-                          path);
+        return reason_set(why, STATUS_NOT_FOUND, "%s: no such file", path);
     }
     if (error == ELOOP) {
         return reason_set(why, STATUS_REFUSED, "%s: a symbolic link, expected a regular file",
@@ -322,6 +323,174 @@ enum status ring_commit(struct ring_source *source, uint64_t expected, const str
     }
     if (status == STATUS_OK) {
         status = replace_file(source, text, length, why);
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    ring_text_free(text, length);
+    return status;
+}
+
+/* Writing back. */
+
+uint64_t ring_source_claim(const struct ring_source *source)
+{
+    char text[256];
+    int fd = open(source->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    ssize_t length = fd >= 0 ? file_read_all(fd, text, sizeof text) : -1;
+    uint64_t claim = length > 0 ? ring_text_claim(text, (size_t)length) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    secret_wipe_memory(text, sizeof text);
+    return claim;
+}
+
+static enum status conflict(const struct ring_source *source, struct reason *why)
+{
+    return reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
+                      source->path);
+}
+
+/* Gives the file a second name, which *aside becomes. */
+static enum status set_aside(const struct ring_source *source, time_t now,
+                             char aside[static RING_ASIDE], struct reason *why)
+{
+    enum { NAMES = 100 };
+    char moment[TIME_TEXT];
+    time_format(now, moment);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(aside, RING_ASIDE, i == 0 ? "keyring.damaged-%s" : "keyring.damaged-%s.%d", moment,
+                 i);
+        char *path = path_in(source->folder, aside);
+        if (path == NULL) {
+            return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+        }
+        int failed = link(source->path, path);
+        free(path);
+        if (failed == 0) {
+            return STATUS_OK;
+        }
+        if (errno != EEXIST) {
+            break;
+        }
+    }
+    enum status status = file_failed(source->path, "set the damaged file aside", why);
+    aside[0] = '\0';
+    return status;
+}
+
+static bool is_seen(const char *path, const struct file_stamp *seen)
+{
+    return file_id_equal(file_id_of(path), (struct file_id){seen->device, seen->inode});
+}
+
+/* Not in glibc's name, which other libraries do not have. */
+static int exchange(const char *a, const char *b)
+{
+    enum { EXCHANGE = 2 }; /* RENAME_EXCHANGE */
+    return (int)syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, EXCHANGE);
+}
+
+/* The damaged file, which has another name by now, and the fresh one change places, so that there
+ * is always one. What came in between is not the damaged one, and gets its place back. */
+static enum status take_place(const struct ring_source *source, const struct file_stamp *seen,
+                              struct reason *why)
+{
+    if (exchange(source->fresh, source->path) != 0) {
+        return file_failed(source->path, "replace", why);
+    }
+    if (!is_seen(source->fresh, seen)) {
+        (void)exchange(source->fresh, source->path);
+        return conflict(source, why);
+    }
+    return STATUS_OK;
+}
+
+static enum status replace_damaged(const struct ring_source *source, const struct file_stamp *seen,
+                                   time_t now, char aside[static RING_ASIDE], struct reason *why)
+{
+    enum status status = set_aside(source, now, aside, why);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = take_place(source, seen, why);
+    if (status != STATUS_OK) {
+        char *path = path_in(source->folder, aside);
+        aside[0] = '\0';
+        if (path != NULL) {
+            unlink(path);
+        }
+        free(path);
+    }
+    return status;
+}
+
+static enum status put_missing(const struct ring_source *source, struct reason *why)
+{
+    if (link(source->fresh, source->path) == 0) {
+        return STATUS_OK;
+    }
+    return errno == EEXIST ? conflict(source, why) : file_failed(source->path, "create", why);
+}
+
+/* Under the lock: whether the file is still lost, as it was seen to be, and not a later one. */
+static enum status check_lost(struct ring_source *source, uint64_t generation,
+                              const struct file_stamp *seen, bool *missing, struct reason *why)
+{
+    struct ring *ring = NULL;
+    struct reason inner;
+    struct file_stamp present = *seen;
+    enum status status = ring_load(source, &ring, &inner);
+    ring_free(ring);
+    *missing = status == STATUS_NOT_FOUND;
+    if (file_stamp_renew(&present, source->path, AT_SYMLINK_NOFOLLOW) || status == STATUS_OK) {
+        return conflict(source, why);
+    }
+    if (status != STATUS_NOT_FOUND && status != STATUS_INVALID) {
+        return reason_set(why, status, "%.400s", inner.text);
+    }
+    return ring_source_claim(source) <= generation
+               ? STATUS_OK
+               : reason_set(why, STATUS_REFUSED, "%s: of a later generation", source->path);
+}
+
+static enum status restore_text(struct ring_source *source, const char *text, size_t length,
+                                const struct file_stamp *seen, bool missing, time_t now,
+                                char aside[static RING_ASIDE], struct reason *why)
+{
+    enum status status = write_fresh(source, text, length, why);
+    if (status == STATUS_OK) {
+        status =
+            missing ? put_missing(source, why) : replace_damaged(source, seen, now, aside, why);
+    }
+    unlink(source->fresh); /* a second name of one file or the other */
+    if (status == STATUS_OK && !folder_sync(source->folder)) {
+        status = file_failed(source->folder,
+                             "synchronise the folder after the keyring was written back", why);
+    }
+    return status;
+}
+
+enum status ring_restore(struct ring_source *source, const struct ring *ring,
+                         const struct file_stamp *seen, struct file_id folder, time_t now,
+                         char aside[static RING_ASIDE], struct reason *why)
+{
+    char *text = NULL;
+    size_t length = 0;
+    bool missing = false;
+    aside[0] = '\0';
+    if (!file_id_equal(file_id_of(source->folder), folder)) {
+        return reason_set(why, STATUS_REFUSED, "%s: another folder than at the start",
+                          source->folder);
+    }
+    enum status status = format_next(ring, ring->generation, &text, &length, why);
+    int lock = status == STATUS_OK ? lock_take(source, why) : -1;
+    if (status == STATUS_OK) {
+        status = lock < 0 ? STATUS_IO : check_lost(source, ring->generation, seen, &missing, why);
+    }
+    if (status == STATUS_OK) {
+        status = restore_text(source, text, length, seen, missing, now, aside, why);
     }
     if (lock >= 0) {
         close(lock);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "batv/ring.h"
 #include "batv/status.h"
@@ -40,6 +41,23 @@ enum status ring_load(struct ring_source *source, struct ring **out, struct reas
  */
 enum status ring_commit(struct ring_source *source, uint64_t expected, const struct ring *next,
                         struct reason *why);
+
+/*
+ * Writes the ring, as it is, into the place of a file that is missing or damaged; for who has it in
+ * memory. A damaged file is kept as keyring.damaged-TIME, never in place of another, and *aside is
+ * that name within the folder, else "". Nothing that somebody else has put there is replaced. A
+ * kill at any instant leaves the file as it was, or the ring.
+ *   STATUS_CONFLICT  the file is not as *seen any more (see ring_source_changed), or can be read
+ *   STATUS_REFUSED   the folder is not the one of that identity, or the damaged file claims to be
+ * of a later generation STATUS_IO, STATUS_NO_MEMORY, STATUS_CRYPTO
+ */
+enum { RING_ASIDE = 64 };
+enum status ring_restore(struct ring_source *source, const struct ring *ring,
+                         const struct file_stamp *seen, struct file_id folder, time_t now,
+                         char aside[static RING_ASIDE], struct reason *why);
+
+/* The generation that the file claims to be of; see ring_text_claim. */
+uint64_t ring_source_claim(const struct ring_source *source);
 
 /* Alters a private copy of the ring in force. *changed is true; set it to false, and nothing is
  * stored. May be called again, with a newer ring, when somebody else was faster. */

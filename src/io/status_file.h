@@ -97,6 +97,7 @@ struct status_report {
     time_t loaded;            /* when the configuration in force was loaded */
     char *reload_error;       /* of the last attempt, "" where it went well */
     char *ring_error;         /* likewise for the keyring */
+    char *ring_back;          /* whether the daemon writes it back: see ring_back_name */
     char *journal_error;      /* why the journal is not written; "" where it is */
     uint64_t journal_pending; /* its entries that are in memory only */
     char *log_target;         /* "syslog", "stderr" or "journald", as configured */

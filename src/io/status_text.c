@@ -49,6 +49,7 @@ static const struct item items[] = {
     {"loaded", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, loaded)}}},
     {"reload-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, reload_error)}}},
     {"ring-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, ring_error)}}},
+    {"ring-back", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, ring_back)}}},
     {"journal",
      0,
      0,

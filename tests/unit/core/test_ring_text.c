@@ -518,6 +518,40 @@ static uint32_t random_below(uint32_t limit)
 }
 
 /* Damage with its digest put right reads as a ring that can be written again, or is refused. */
+/* What a damaged text claims at its beginning. */
+static const struct {
+    const char *text;
+    uint64_t claim;
+} claims[] = {
+    {golden, 12},
+    {"format 1\ngeneration 12\n", 12},
+    {"format 1\ngeneration 12", 12},
+    {"format 1\ngeneration 18446744073709551615\n", UINT64_MAX},
+    {"format 1\ngeneration 99999999999999999999\n", UINT64_MAX},
+    {"format 1\ngeneration x\n", 0},
+    {"format 1\ngeneration ", 0},
+    {"format 1\nGeneration 12\n", 0},
+    {"format 1\n", 0},
+    {"format 1", 0},
+    {"format x\ngeneration 12\n", 0},
+    {"format 1x\ngeneration 12\n", 0},
+    {"format 2\ngeneration 12\n", UINT64_MAX},
+    {"format 2\n", UINT64_MAX},
+    {"format 10\n", UINT64_MAX},
+    {"form", 0},
+    {"", 0},
+};
+
+START_TEST(test_claims)
+{
+    size_t length = strlen(claims[_i].text);
+    char *exact = malloc(length + 1); /* so that reading beyond is noticed */
+    memcpy(exact, claims[_i].text, length);
+    ck_assert_uint_eq(ring_text_claim(exact, length), claims[_i].claim);
+    free(exact);
+}
+END_TEST
+
 START_TEST(test_random_damage_under_a_right_digest)
 {
     size_t body = (size_t)(strstr(golden, "digest ") - golden);
@@ -556,6 +590,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_every_changed_octet_is_refused, 0, 4);
     tcase_add_test(tcase, test_every_end_is_refused);
     tcase_add_test(tcase, test_every_missing_and_every_doubled_octet_is_refused);
+    tcase_add_loop_test(tcase, test_claims, 0, COUNT(claims));
     tcase_add_test(tcase, test_random_damage_under_a_right_digest);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

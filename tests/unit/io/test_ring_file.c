@@ -127,7 +127,7 @@ START_TEST(test_made_loaded_replaced)
 {
     uint64_t generation = 0;
     ck_assert_int_eq(load(NULL), STATUS_NOT_FOUND);
-    assert_reason(keyring, "batvctl key init");
+    assert_reason(keyring, "no such file");
     ck_assert_msg(commit_new(0) == STATUS_OK, "%s", why.text);
     ck_assert_int_eq(load(&generation), STATUS_OK);
     ck_assert_uint_eq(generation, 1);
@@ -726,6 +726,214 @@ START_TEST(test_a_full_disk)
 }
 END_TEST
 
+/* Writing back. */
+
+static struct file_stamp seen;
+
+static struct ring *loaded(void)
+{
+    struct ring *ring;
+    ck_assert_msg(ring_load(source, &ring, &why) == STATUS_OK, "%s", why.text);
+    return ring;
+}
+
+static void see(void)
+{
+    ring_source_changed(source, &seen);
+}
+
+/* The damaged file's new name, or "". */
+static char aside[RING_ASIDE];
+
+static enum status restore(const struct ring *ring)
+{
+    return ring_restore(source, ring, &seen, file_id_of(folder), noon, aside, &why);
+}
+
+static char *aside_path(const char *name)
+{
+    static char path[192];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+START_TEST(test_a_missing_file_is_written_back)
+{
+    ck_assert_int_eq(commit_new(0), STATUS_OK);
+    char *before = content(keyring);
+    struct ring *ring = loaded();
+    ck_assert_int_eq(unlink(keyring), 0);
+    see();
+    ck_assert_msg(restore(ring) == STATUS_OK, "%s", why.text);
+    char *after = content(keyring);
+    struct stat info;
+    ck_assert_str_eq(before, after);
+    ck_assert_str_eq(aside, "");
+    ck_assert_int_eq(lstat(keyring, &info), 0);
+    ck_assert_uint_eq(info.st_mode & 07777, 0600);
+    ck_assert_uint_eq(info.st_nlink, 1);
+    ck_assert(!exists(fresh));
+    ck_assert_int_eq(commit_new(1), STATUS_OK);
+    free(before);
+    free(after);
+    ring_free(ring);
+}
+END_TEST
+
+static const char *const damages[] = {"", "x", "format 1\ngeneration 1\n",
+                                      "format 1\ngeneration 0\nrubbish\n"};
+
+START_TEST(test_a_damaged_file_is_kept_and_replaced)
+{
+    static const char first[] = "keyring.damaged-2026-11-21T12:00:00Z";
+    static const char second[] = "keyring.damaged-2026-11-21T12:00:00Z.1";
+    ck_assert_int_eq(commit_new(0), STATUS_OK);
+    char *before = content(keyring);
+    struct ring *ring = loaded();
+    for (int i = 0; i < 2; i++) {
+        write_file(keyring, damages[_i]);
+        see();
+        ck_assert_msg(restore(ring) == STATUS_OK, "%s", why.text);
+        ck_assert_str_eq(aside, i == 0 ? first : second);
+        char *after = content(keyring);
+        ck_assert_str_eq(before, after);
+        free(after);
+        ck_assert(!exists(fresh));
+        struct stat info;
+        ck_assert_int_eq(lstat(aside_path(aside), &info), 0);
+        ck_assert_uint_eq(info.st_size, strlen(damages[_i]));
+        ck_assert_uint_eq(info.st_nlink, 1);
+    }
+    unlink(aside_path(first));
+    unlink(aside_path(second));
+    free(before);
+    ring_free(ring);
+}
+END_TEST
+
+START_TEST(test_what_is_not_written_back)
+{
+    ck_assert_int_eq(commit_new(0), STATUS_OK);
+    struct ring *ring = loaded();
+    /* a good one */
+    see();
+    ck_assert_int_eq(restore(ring), STATUS_CONFLICT);
+    /* one that has changed since it was seen */
+    write_file(keyring, "damaged");
+    see();
+    write_file(keyring, "damaged, too");
+    ck_assert_int_eq(restore(ring), STATUS_CONFLICT);
+    ck_assert_int_eq(unlink(keyring), 0);
+    ck_assert_int_eq(restore(ring), STATUS_CONFLICT);
+    ck_assert(!exists(keyring));
+    /* one that has come since nothing was seen */
+    see();
+    write_file(keyring, "come");
+    ck_assert_int_eq(restore(ring), STATUS_CONFLICT);
+    /* a later one, and one of a later version */
+    write_file(keyring, "format 1\ngeneration 2\nrubbish\n");
+    see();
+    ck_assert_int_eq(restore(ring), STATUS_REFUSED);
+    write_file(keyring, "format 2\n");
+    see();
+    ck_assert_int_eq(restore(ring), STATUS_REFUSED);
+    assert_reason(keyring, "later generation");
+    /* one that only has to be put right */
+    write_file(keyring, "damaged");
+    ck_assert_int_eq(chmod(keyring, 0644), 0);
+    see();
+    ck_assert_int_eq(restore(ring), STATUS_REFUSED);
+    char *text = content(keyring);
+    ck_assert_str_eq(text, "damaged");
+    free(text);
+    /* what is no file */
+    ck_assert_int_eq(unlink(keyring), 0);
+    ck_assert_int_eq(symlink("nowhere", keyring), 0);
+    see();
+    ck_assert_int_eq(restore(ring), STATUS_REFUSED);
+    ck_assert_int_eq(unlink(keyring), 0);
+    /* in another folder */
+    see();
+    ck_assert_int_eq(ring_restore(source, ring, &seen, file_id_of("/"), noon, aside, &why),
+                     STATUS_REFUSED);
+    assert_reason(folder, "another folder");
+    ck_assert(!exists(keyring) && !exists(fresh));
+    ring_free(ring);
+}
+END_TEST
+
+START_TEST(test_a_write_back_that_fails_leaves_all_as_it_was)
+{
+    ck_assert_int_eq(commit_new(0), STATUS_OK);
+    struct ring *ring = large_ring();
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct rlimit small = {.rlim_cur = 5000, .rlim_max = limit.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        ck_assert_int_eq(unlink(keyring), 0);
+        if (damaged) {
+            write_file(keyring, "damaged");
+        }
+        see();
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+        enum status status = restore(ring);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        ck_assert_int_eq(status, STATUS_IO);
+        assert_reason(fresh, strerror(EFBIG));
+        ck_assert(exists(keyring) == (damaged != 0) && !exists(fresh));
+        ck_assert_str_eq(aside, "");
+        if (!damaged) {
+            write_file(keyring, "");
+        }
+    }
+    ring_free(ring);
+}
+END_TEST
+
+START_TEST(test_kills_leave_the_lost_file_or_the_ring)
+{
+    enum { KILLS = 60 };
+    ck_assert_int_eq(commit_new(0), STATUS_OK);
+    char *good = content(keyring);
+    struct ring *ring = loaded();
+    unsigned written = 0;
+    for (int i = 0; i < KILLS; i++) {
+        bool damaged = i % 2 != 0;
+        unlink(keyring);
+        if (damaged) {
+            write_file(keyring, "damaged");
+        }
+        see();
+        pid_t child = fork();
+        if (child == 0) {
+            restore(ring);
+            pause();
+        }
+        const struct timespec moment = {.tv_nsec = (long)(i / 2) * 100000};
+        nanosleep(&moment, NULL);
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        ck_assert(exists(keyring) || !damaged);
+        char *text = exists(keyring) ? content(keyring) : NULL;
+        ck_assert(text == NULL || strcmp(text, damaged ? "damaged" : good) == 0 ||
+                  strcmp(text, good) == 0);
+        written += text != NULL && strcmp(text, good) == 0;
+        free(text);
+        see();
+        enum status status = restore(ring);
+        ck_assert(status == STATUS_OK || status == STATUS_CONFLICT);
+        ck_assert_int_eq(load(NULL), STATUS_OK);
+    }
+    printf("%u of %d were written before the kill\n", written, KILLS);
+    char command[128];
+    snprintf(command, sizeof command, "rm -f %s/keyring.damaged-*", folder);
+    ck_assert_int_eq(system(command), 0);
+    free(good);
+    ring_free(ring);
+}
+END_TEST
+
 START_TEST(test_random_octets)
 {
     uint8_t a[300], b[300];
@@ -767,6 +975,11 @@ int main(void)
     tcase_add_test(tcase, test_sixty_kills_leave_sixty_whole_rings);
     tcase_add_test(tcase, test_a_write_that_is_cut_short);
     tcase_add_test(tcase, test_a_full_disk);
+    tcase_add_test(tcase, test_a_missing_file_is_written_back);
+    tcase_add_loop_test(tcase, test_a_damaged_file_is_kept_and_replaced, 0, COUNT(damages));
+    tcase_add_test(tcase, test_what_is_not_written_back);
+    tcase_add_test(tcase, test_a_write_back_that_fails_leaves_all_as_it_was);
+    tcase_add_test(tcase, test_kills_leave_the_lost_file_or_the_ring);
     tcase_add_test(tcase, test_random_octets);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -75,6 +75,7 @@ static struct status_report full_report(void)
         .loaded = 1795694400,
         .reload_error = hostile,
         .ring_error = empty,
+        .ring_back = plain,
         .journal_error = quotes,
         .journal_pending = 262144,
         .log_target = plain,
@@ -185,6 +186,7 @@ static void assert_equal(const struct status_report *a, const struct status_repo
     ck_assert_int_eq(a->loaded, b->loaded);
     ck_assert_str_eq(a->reload_error, b->reload_error);
     ck_assert_str_eq(a->ring_error, b->ring_error);
+    ck_assert_str_eq(a->ring_back, b->ring_back);
     ck_assert_str_eq(a->journal_error, b->journal_error);
     ck_assert_uint_eq(a->journal_pending, b->journal_pending);
     ck_assert_str_eq(a->log_target, b->log_target);
@@ -475,6 +477,7 @@ int main(void)
 {
     Suite *suite = suite_create("status_file");
     TCase *words = tcase_create("text");
+    tcase_set_timeout(words, 60);
     tcase_add_checked_fixture(words, setup, NULL);
     tcase_add_test(words, test_any_octets_come_back);
     tcase_add_test(words, test_a_report_of_nothing_comes_back);
