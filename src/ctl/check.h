@@ -12,6 +12,7 @@
 
 #include "batv/ring.h"
 #include "ctl/ctl.h"
+#include "ctl/kept_ring.h"
 #include "ctl/postfix.h"
 #include "ctl/report.h"
 #include "ctl/sendmail.h"
@@ -39,7 +40,8 @@ struct check {
     bool mta_unknown;             /* there is one that cannot be asked */
     struct sendmail *sendmail;    /* NULL: none here, or its sendmail.cf cannot be read */
     struct ring *ring;            /* NULL: not readable */
-    struct report_look look;      /* by check_daemon */
+    struct kept_ring kept;        /* by check_state_dir, as root */
+    struct report_look look;      /* by check_keyring */
     struct status_report *status; /* look's; NULL where it is not the running daemon's */
     int unwritable;               /* errno of writing to the state folder; 0: it can be written */
     struct service service;
@@ -98,7 +100,6 @@ void check_todo(struct check *check, enum check_stage (*stage_of)(size_t row));
 void check_configuration(struct check *check);
 void check_domains(struct check *check);
 void check_state_dir(struct check *check);
-void check_keyring(struct check *check);
 void check_active_key(struct check *check);
 void check_next_slot(struct check *check);
 void check_rotation(struct check *check);
@@ -114,6 +115,13 @@ void check_warm_up(struct check *check);
 void check_writable(struct check *check);
 /* What mends it where it cannot, for what error says. */
 char *mend_unwritable(struct check *check, int error);
+
+/* check_keyring.c: whether it can be read, or what becomes of it; looks at the daemon for that */
+void check_keyring(struct check *check);
+/* The process that has the ring in memory, also where it holds no lock in this folder. 0: none. */
+long process_with_keys(const struct check *check);
+/* True where a restart would lose the keys. */
+bool keys_are_at_stake(const struct check *check);
 
 /* check_report.c: whether the daemon's report is its own and of now */
 void check_report(struct check *check);

@@ -104,6 +104,7 @@ static void check_folder_mode(struct check *check, const struct stat *folder)
 void check_state_dir(struct check *check)
 {
     const char *path = check->config->state_dir;
+    kept_ring_find(path, &check->kept);
     const char *user = check->config->user;
     const struct passwd *account = user != NULL ? getpwnam(user) : NULL;
     struct stat folder;
@@ -132,46 +133,6 @@ void check_state_dir(struct check *check)
 }
 
 /* The keys. */
-
-static void tell_no_ring(struct check *check, const char *path, enum status status,
-                         const struct reason *why)
-{
-    struct stat folder;
-    if (status == STATUS_NOT_FOUND) {
-        check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key init", check_conf(check)),
-                  "%s is not there: without keys nothing can be signed", path);
-    } else if (status == STATUS_REFUSED && stat(check->config->state_dir, &folder) == 0) {
-        check_add(check, CHECK_FAIL,
-                  mend_text("chown %lu %s && chmod 600 %s", (unsigned long)folder.st_uid,
-                            check_word(check, path), check_word(check, path)),
-                  "%s", why->text);
-    } else {
-        check_add(
-            check, CHECK_FAIL,
-            mend_text("put a copy from a backup in its place; without one: mv %s %s.broken && "
-                      "batvctl -c %s key init",
-                      check_word(check, path), check_word(check, path), check_conf(check)),
-            "%s", why->text);
-    }
-}
-
-void check_keyring(struct check *check)
-{
-    struct reason why = {""};
-    struct ring_source *source = ring_source_new(check->config->state_dir);
-    if (source == NULL) {
-        check->no_memory = true;
-        return;
-    }
-    enum status status = ring_load(source, &check->ring, &why);
-    if (status == STATUS_OK) {
-        check_ok(check, "%s is readable, generation %llu", ring_source_path(source),
-                 (unsigned long long)check->ring->generation);
-    } else {
-        tell_no_ring(check, ring_source_path(source), status, &why);
-    }
-    ring_source_free(source);
-}
 
 void check_active_key(struct check *check)
 {
@@ -238,12 +199,16 @@ void check_rotation(struct check *check)
 void check_daemon(struct check *check)
 {
     struct report_look *look = &check->look;
-    report_look(check->config->state_dir, look);
     if (look->kind == REPORT_OLD || look->kind == REPORT_FRESH) {
         status_relayed_merge(&look->report);
         check->status = &look->report;
     }
-    if (!look->running) {
+    if (!look->running && process_with_keys(check) != 0) {
+        check_add(check, CHECK_FAIL, mend_text("%s", check->restart),
+                  "batvd runs, process %ld, but %s is another folder than the one that it started "
+                  "with",
+                  process_with_keys(check), check->config->state_dir);
+    } else if (!look->running) {
         check_add(check, CHECK_FAIL, mend_text("%s", check->start), "no batvd is running on %s",
                   check->config->state_dir);
     } else if (check->status == NULL) {
@@ -277,7 +242,7 @@ void check_reload(struct check *check)
         free(reload);
         check_ok(check, "batvd works by the present %s", path);
     }
-    if (status->ring_error[0] != '\0') {
+    if (status->ring_error[0] != '\0' && check->ring != NULL) {
         check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key list", check_conf(check)),
                   "batvd could not take in the keyring and works by the former one: %s",
                   status->ring_error);

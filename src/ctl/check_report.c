@@ -5,14 +5,10 @@
 #include "ctl/check.h"
 #include "ctl/print.h"
 
-/* What a restart would cost has been said where the keyring or the folder is at fault. */
 static char *mend_report(struct check *check)
 {
     if (check->unwritable != 0) {
         return mend_unwritable(check, check->unwritable);
-    }
-    if (check->ring == NULL) {
-        return mend_text("mend the keyring first, and do not restart batvd before");
     }
     return mend_text("look for `status file:` in batvd's log, which tells why it cannot write; "
                      "where there is no such line, it hangs: %s",

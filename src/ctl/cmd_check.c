@@ -324,6 +324,26 @@ static void print_json(const struct check *check, bool quiet)
     json_end_list(&json);
 }
 
+/* Whatever a restart would mend: while a daemon alone has the keys, or cannot write what it has in
+ * memory, nobody is told to restart it first. */
+static void guard_restarts(struct check *check)
+{
+    bool keys = keys_are_at_stake(check);
+    if (!keys && !(check->look.running && check->unwritable != 0)) {
+        return;
+    }
+    for (size_t i = 0; i < check->count; i++) {
+        struct finding *f = &check->findings[i];
+        if (f->mend != NULL && strstr(f->mend, check->restart) != NULL) {
+            char *mend = mend_text("when %s is mended, and not before: %s",
+                                   keys ? "keyring" : "state_dir.writable", f->mend);
+            free(f->mend);
+            f->mend = mend;
+            check->no_memory = check->no_memory || mend == NULL;
+        }
+    }
+}
+
 /* False: not everything could be looked at, and stderr says why. */
 static bool run_all(struct check *check)
 {
@@ -344,6 +364,7 @@ static bool run_all(struct check *check)
     }
     privileges_hide_memory();
     run_rows(check, true);
+    guard_restarts(check);
     return true;
 }
 

@@ -14,6 +14,7 @@
 #include "ctl/commands.h"
 #include "ctl/json.h"
 #include "ctl/print.h"
+#include "ctl/running.h"
 #include "io/file.h"
 #include "io/random.h"
 #include "io/ring_file.h"
@@ -77,7 +78,11 @@ static int change_apply(const struct ctl *ctl, ring_change_fn *function, struct 
     if (status == STATUS_OK) {
         return CTL_YES;
     }
-    ctl_error("%s", why.text);
+    if (change->refused) {
+        ctl_error("%s", why.text);
+    } else {
+        ctl_ring_error(ctl, status, &why);
+    }
     return change->refused ? CTL_NO : CTL_UNABLE;
 }
 
@@ -268,6 +273,25 @@ static struct ring *new_ring(void)
     return ring;
 }
 
+/* True where a daemon still has the ring whose file is lost: with another in its place it would
+ * forget the keys of all tags in flight. */
+static bool is_kept(const struct ctl *ctl)
+{
+    struct ring *ring = NULL;
+    struct reason why = {""};
+    struct ring_source *source = ring_source_new(ctl->config->state_dir);
+    enum status status = source != NULL && daemon_is_running(ctl->config->state_dir)
+                             ? ring_load(source, &ring, &why)
+                             : STATUS_OK;
+    ring_free(ring);
+    ring_source_free(source);
+    if (status != STATUS_NOT_FOUND && status != STATUS_INVALID) {
+        return false;
+    }
+    ctl_ring_error(ctl, status, &why);
+    return true;
+}
+
 /* Stores a ring where there must be none yet. An exit status. */
 static int store_new(const struct ctl *ctl, const struct ring *ring)
 {
@@ -288,6 +312,9 @@ static int store_first(const struct ctl *ctl, ring_change_fn *function, struct c
 {
     struct reason why = {""};
     bool changed = true;
+    if (is_kept(ctl)) {
+        return CTL_NO;
+    }
     struct ring *ring = new_ring();
     if (ring == NULL) {
         return CTL_UNABLE;

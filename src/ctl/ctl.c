@@ -10,8 +10,10 @@
 
 #include "ctl/owner.h"
 #include "ctl/print.h"
+#include "ctl/running.h"
 #include "io/privileges.h"
 #include "io/ring_file.h"
+#include "io/ring_loss.h"
 
 static void complain(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
@@ -83,6 +85,14 @@ bool ctl_become_owner(struct ctl *ctl)
     return true;
 }
 
+void ctl_ring_error(const struct ctl *ctl, enum status status, const struct reason *why)
+{
+    const char *folder = ctl->config->state_dir;
+    const char *advice = ring_lost_advice(folder, status, daemon_is_running(folder),
+                                          ctl->config->settings->keys.retain_days);
+    ctl_error("%s%s%s", why->text, advice != NULL ? ": " : "", advice != NULL ? advice : "");
+}
+
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out)
 {
     struct reason why = {""};
@@ -90,7 +100,7 @@ bool ctl_load_ring(const struct ctl *ctl, struct ring **out)
     enum status status = source != NULL ? ring_load(source, out, &why)
                                         : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
     if (status != STATUS_OK) {
-        ctl_error("%s", why.text);
+        ctl_ring_error(ctl, status, &why);
     }
     ring_source_free(source);
     return status == STATUS_OK;

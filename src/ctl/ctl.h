@@ -68,6 +68,9 @@ bool ctl_become_owner(struct ctl *ctl);
  * CTL_UNABLE. The caller frees *out with ring_free. To change it, see io/ring_file.h. */
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out);
 
+/* As ctl_error, for what a function of io/ring_file.h answers; with what to do. */
+void ctl_ring_error(const struct ctl *ctl, enum status status, const struct reason *why);
+
 /* Frees what ctl holds. */
 void ctl_free(struct ctl *ctl);
 

@@ -387,7 +387,7 @@ static int make_ring(struct ctl *ctl)
         fflush(stdout);
         exit = cmd_key(ctl, 2, argv);
     } else {
-        ctl_error("%s", why.text);
+        ctl_ring_error(ctl, status, &why);
     }
     ring_free(ring);
     ring_source_free(source);

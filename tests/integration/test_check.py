@@ -753,10 +753,10 @@ def test_state_dir_missing(own):
 def test_paths_in_commands_are_quoted(own):
     conf = own.batvd.folder / "it's mine.conf"
     shutil.copy(own.batvd.conf, conf)
-    (own.batvd.state / "keyring").unlink()
+    own.batvd.ctl("pause", rc=0)
     done = own.batvd.ctl("check", "--json", conf=conf, env=own.postfix.env())
-    own.postfix.run(of(done.json, "keyring")[0]["mend"])
-    assert not bad(of(own.check(), "keyring"))
+    own.postfix.run(of(done.json, "pause")[0]["mend"])
+    assert not bad(of(own.check(), "pause"))
 
 
 def test_relays_need_not_be_internal(own):
@@ -855,11 +855,14 @@ def test_keyring(own):
     mend = expect(own, "keyring", "fail", "0644", "chmod 600")["mend"]
     own.postfix.run(mend)
     assert not bad(of(own.check(), "keyring"))
+    own.batvd.stop()
     good = path.read_bytes()
     path.write_bytes(good[:40])
     expect(own, "keyring", "fail", str(path), "backup")
     path.unlink()
-    mend = expect(own, "keyring", "fail", "not there", "key init")["mend"]
+    expect(own, "keyring", "fail", "not there, though batvd has run", "backup.*key init")
+    (own.batvd.state / "status").unlink()
+    mend = expect(own, "keyring", "fail", "not there", "^batvctl .* key init$")["mend"]
     own.postfix.run(mend)
     found = own.check()
     assert not bad(of(found, "keyring")) and not bad(of(found, "key.active"))

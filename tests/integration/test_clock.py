@@ -2,54 +2,19 @@
 network sets. What batvd says of it, and when it trusts the clock again. Time of day and time since the
 boot are the test's."""
 
-import pathlib
-import shutil
-import subprocess
 import time
 
 import pytest
 
 from batvtest import util
-from batvtest.daemon import DAY, Batvd
+from batvtest.clocks import Clocks
 from batvtest.milter import MilterSession
 
 INSIDE = {"client": ("inside.example.com", "127.0.0.2", 4711)}
 HOUR = 3600
-SOURCE = pathlib.Path(__file__).parent / "batvtest/boot_clock.c"
 
 
-class Machine(Batvd):
-    """A daemon on a machine with two clocks."""
-
-    def __init__(self, config=None):
-        super().__init__(config, fake_time=True)
-        self._shim = self.folder / "boot_clock.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", self._shim, SOURCE, "-ldl"],
-                       check=True, timeout=60)
-        self._boot = self.folder / "boot"
-        self.passed = 0
-        self._write()
-
-    def _write(self):
-        fresh = self.folder / "boot.new"
-        fresh.write_text(f"{self.passed}\n", encoding="ascii")
-        fresh.chmod(0o644)
-        fresh.rename(self._boot)
-
-    def environment(self, more=None):
-        env = super().environment(more)
-        env.update(LD_PRELOAD=f"{self._shim} {env['LD_PRELOAD']}", BOOT_CLOCK=str(self._boot))
-        return env
-
-    def passes(self, seconds):
-        """Both clocks go on; one a moment before the other, by less than what batvd minds."""
-        self.passed += seconds
-        self._write()
-        self.travel(self.offset + seconds)
-
-    def jumps(self, days):
-        self.travel(self.offset + days * DAY)
-
+class Machine(Clocks):
     def sign(self):
         with MilterSession(self.milter, **INSIDE) as s:
             return s.message("<alice@example.com>", ["<far@other.test>"]).new_sender
@@ -69,8 +34,6 @@ class Machine(Batvd):
 @pytest.fixture
 def machine():
     """Past its waiting time, so that `auto` rejects."""
-    if shutil.which("cc") is None:
-        pytest.skip("no compiler for the clock")
     made = Machine({"keys": {"rotate_days": 7}})
     try:
         made.start()
