@@ -20,6 +20,7 @@
 #include "io/journal.h"
 #include "io/keeper.h"
 #include "io/listener.h"
+#include "io/listeners.h"
 #include "io/log.h"
 #include "io/maintenance.h"
 #include "io/mime.h"
@@ -176,6 +177,15 @@ static enum status run_filter(const struct state *state, const struct config *co
     return status;
 }
 
+/* For batvctl, which so knows the address again after `listen` has changed. */
+static void note_listener(const struct config *config)
+{
+    struct reason why = {""};
+    if (listeners_note(config->state_dir, config->listen, &why) != STATUS_OK) {
+        log_line(LOG_WARNING, "%s", why.text);
+    }
+}
+
 static enum status serve(const struct state *state, const struct config *config,
                          const struct identity *identity, struct reason *why)
 {
@@ -196,6 +206,7 @@ static enum status serve(const struct state *state, const struct config *config,
         status = keeper_start(state->keeper, why);
     }
     if (status == STATUS_OK) {
+        note_listener(config);
         log_line(LOG_NOTICE, "batvd %s started: %zu domains, listening on %s", BATV_VERSION,
                  config->settings->rules_count, config->listen);
         systemd_ready(); /* whoever connects now waits in the listener's queue */
