@@ -12,6 +12,7 @@
 
 #include "batv/ring.h"
 #include "ctl/ctl.h"
+#include "ctl/former.h"
 #include "ctl/kept_ring.h"
 #include "ctl/postfix.h"
 #include "ctl/report.h"
@@ -38,6 +39,7 @@ struct check {
     struct reason postfix_absent; /* why */
     bool map_here;                /* a map or rule of the MTA takes tags off, or may */
     bool mta_unknown;             /* there is one that cannot be asked */
+    struct formers *formers;      /* as long as postfix; NULL: no memory */
     struct sendmail *sendmail;    /* NULL: none here, or its sendmail.cf cannot be read */
     struct ring *ring;            /* NULL: not readable */
     struct kept_ring kept;        /* by check_state_dir, as root */
@@ -146,7 +148,6 @@ void check_postfix(struct check *check);
 void check_smtpd_milters(struct check *check);
 void check_non_smtpd_milters(struct check *check);
 void check_milter_maps(struct check *check);
-void check_default_action(struct check *check);
 void check_filter_classes(struct check *check);
 void check_received(struct check *check);
 void check_origin(struct check *check);
@@ -157,6 +158,12 @@ void check_delimiter(struct check *check);
 
 /* check_verp.c: what Postfix appends to senders */
 void check_verp(struct check *check);
+
+/* check_action.c: what happens to mail while batvd is away */
+void check_default_action(struct check *check);
+
+/* check_milters.c: whether each milter answers */
+void check_milters(struct check *check);
 
 /* check_map.c: the map that makes tagged recipients known */
 void check_map(struct check *check);

@@ -52,7 +52,14 @@ char *milters_find_ours(const struct check *check, const char *list)
     return item != NULL ? item : milter_list_find(list, check->config->listen, queue, true);
 }
 
-static bool skips_milters(const struct check *check, const struct postfix_service *service)
+const char *listener_milters(const struct postfix_service *service)
+{
+    return strcmp(service->command, "smtpd") == 0     ? "smtpd_milters"
+           : strcmp(service->command, "cleanup") == 0 ? "non_smtpd_milters"
+                                                      : NULL;
+}
+
+bool service_skips_milters(const struct check *check, const struct postfix_service *service)
 {
     return list_has(postfix_service_get(check->postfix, service, overrides), "no_milters");
 }
@@ -62,7 +69,7 @@ bool listener_asks(const struct check *check, const struct postfix_service *serv
     const char *list = postfix_service_get(check->postfix, service, "smtpd_milters");
     char *item = milters_find_ours(check, list);
     free(item);
-    return item != NULL && !skips_milters(check, service);
+    return item != NULL && !service_skips_milters(check, service);
 }
 
 static bool must_ask(const struct postfix_service *service)
@@ -106,19 +113,9 @@ static char *mend_skipping(const struct check *check, const struct postfix_servi
 static char *mend_own_list(const struct check *check, const struct postfix_service *service,
                            const char *list)
 {
-    if (list_is_empty(list)) {
-        return postfix_command(check->postfix, "-PX", "%s/%s/smtpd_milters", service->name,
-                               service->type);
-    }
-    char *ours = milter_name(check->config->listen, need_queue_directory(check->postfix));
-    char *others = list_with(list, "", NULL, ",");
-    char *text = ours == NULL || others == NULL
-                     ? NULL
-                     : postfix_command(check->postfix, "-P", "%s/%s/smtpd_milters=%s,%s",
-                                       service->name, service->type, others, ours);
-    free(ours);
-    free(others);
-    return text;
+    return list_is_empty(list) ? postfix_command(check->postfix, "-PX", "%s/%s/smtpd_milters",
+                                                 service->name, service->type)
+                               : mend_service_milters(check, service, "smtpd_milters");
 }
 
 /* Tells of a service that does not ask although main.cf's smtpd_milters would have it so. */
@@ -133,7 +130,7 @@ static bool check_listener(struct check *check, const struct postfix_service *se
     if (listener_asks(check, service)) {
         return true;
     }
-    if (skips_milters(check, service)) {
+    if (service_skips_milters(check, service)) {
         check_add(check, CHECK_FAIL, mend_skipping(check, service),
                   "%s (%s) asks no milters (no_milters in %s): %s", service->name, service->type,
                   overrides, harm);
@@ -230,57 +227,100 @@ void check_proxy_filter(struct check *check)
     }
 }
 
-/* True where the service can reach the socket by what its list says. */
-static bool reaches(const struct check *check, const struct postfix_service *service,
-                    const char *parameter)
+/* Services that run in a chroot, or in none, and by their list do not find the socket there. */
+
+/* The list's item that leads to the socket by the wrong reading of its path only. NULL: none. The
+ * caller frees. */
+static char *find_astray(const struct check *check, const struct postfix_service *service,
+                         const char *list)
 {
-    const char *list = postfix_service_get(check->postfix, service, parameter);
     char *any = milters_find_ours(check, list);
     char *right = milter_list_find(list, check->config->listen,
                                    need_queue_directory(check->postfix), service->chroot);
-    free(any);
+    if (right != NULL) {
+        free(any);
+        any = NULL;
+    }
     free(right);
-    return any == NULL || right != NULL;
+    return any;
 }
 
-static void tell_chroot(struct check *check, const struct postfix_service *service)
+/* The list, a service's own or main.cf's, with the item under a name that is right in a chroot and
+ * out of it. */
+static char *mend_name(const struct check *check, const struct postfix_service *service,
+                       const char *parameter, const char *item)
+{
+    const char *own = postfix_override(check->postfix, service, parameter);
+    char *name = milter_name(check->config->listen, need_queue_directory(check->postfix));
+    char *renamed = name != NULL ? milter_item_with(item, name, NULL, NULL) : NULL;
+    char *text = NULL;
+    if (renamed != NULL && own == NULL) {
+        text = mend_item(check, parameter, item, renamed);
+    } else if (renamed != NULL) {
+        char *list = list_with(own, item, renamed, ", ");
+        text = list != NULL ? mend_service_list(check, service, parameter, list) : NULL;
+        free(list);
+    }
+    free(name);
+    free(renamed);
+    return text;
+}
+
+static void tell_chroot(struct check *check, const struct postfix_service *service,
+                        const char *parameter, const char *item)
 {
     const char *queue = need_queue_directory(check->postfix);
     const char *path = listen_path(check->config->listen);
-    char *name = milter_name(check->config->listen, queue);
-    bool below = name != NULL && strcmp(name + strlen("unix:"), path) != 0;
-    char *mend;
-    if (below) {
-        mend = postfix_command(check->postfix, "-e", "smtpd_milters = %s\nnon_smtpd_milters = %s",
-                               name, "$smtpd_milters");
-    } else {
-        mend =
-            mend_text("in %s: listen = \"unix:%s/batvd/milter.sock\"; then %s; then %s",
-                      check->ctl->config_path, queue, check->restart, "batvctl mta postfix | sh");
-    }
+    bool below = path_below(path, queue) != NULL;
+    char *mend = below
+                     ? mend_name(check, service, parameter, item)
+                     : mend_text("in %s: listen = \"unix:%s/batvd/milter.sock\"; then %s; then "
+                                 "batvctl -c %s mta postfix | sh",
+                                 check->ctl->config_path, queue, check->restart, check_conf(check));
     check_add(check, CHECK_FAIL, mend, "%s (%s) runs %s and so does not find the socket %s: %s",
               service->name, service->type, service->chroot ? "in a chroot" : "in no chroot", path,
               below ? "name it relative to the queue directory"
                     : "only what lies below the queue directory is seen from there");
-    free(name);
+}
+
+const char *milters_source(const struct check *check, const struct postfix_service *service)
+{
+    static const char smtpd[] = "smtpd_milters";
+    const char *parameter = listener_milters(service);
+    bool refers = parameter != NULL && strcmp(parameter, smtpd) != 0 &&
+                  postfix_override(check->postfix, service, parameter) == NULL &&
+                  strstr(postfix_get_raw(check->postfix, parameter), smtpd) != NULL;
+    return refers ? smtpd : parameter;
 }
 
 void check_chroot(struct check *check)
 {
     size_t count;
-    if (listen_path(check->config->listen) == NULL) {
+    struct words told = {.items = NULL}; /* lists of main.cf */
+    size_t before = check->count;
+    const char *path = listen_path(check->config->listen);
+    if (path == NULL) {
         return;
     }
+    bool below = path_below(path, need_queue_directory(check->postfix)) != NULL;
     const struct postfix_service *services = postfix_services(check->postfix, &count);
     for (size_t i = 0; i < count; i++) {
         const struct postfix_service *service = &services[i];
-        bool cleanup = strcmp(service->command, "cleanup") == 0;
-        if ((cleanup && !reaches(check, service, "non_smtpd_milters")) ||
-            (listener_kind_of(service) != LISTENER_NONE &&
-             !reaches(check, service, "smtpd_milters"))) {
-            tell_chroot(check, service);
-            return;
+        const char *parameter = milters_source(check, service);
+        char *item = parameter != NULL
+                         ? find_astray(check, service,
+                                       postfix_service_get(check->postfix, service, parameter))
+                         : NULL;
+        bool own = item != NULL && postfix_override(check->postfix, service, parameter) != NULL;
+        if (item != NULL && (own || !words_has(&told, parameter)) &&
+            (below || check->count == before)) {
+            tell_chroot(check, service, parameter, item);
+            check->no_memory = check->no_memory || (!own && !words_add(&told, parameter));
         }
+        free(item);
     }
-    check_ok(check, "the socket is in reach, in a chroot and out of it");
+    words_free(&told);
+    if (check->count == before) {
+        check_ok(check, "the socket is in reach, in a chroot and out of it");
+    }
 }

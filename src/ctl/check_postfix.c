@@ -21,14 +21,67 @@ enum { LIST_FILE_MAX = 1 << 20 };
 
 /* What others of these files use too. */
 
+struct need_site check_need_site(const struct check *check)
+{
+    return (struct need_site){check->postfix, check->formers, check->config->listen,
+                              POSTFIX_MAP_PATH};
+}
+
 char *mend_need(const struct check *check, int need)
 {
-    char *value =
-        need_value(check->postfix, (enum need)need, check->config->listen, POSTFIX_MAP_PATH);
+    const struct need_site site = check_need_site(check);
+    char *value = need_value(&site, (enum need)need);
     char *text = value == NULL ? NULL
                                : postfix_command(check->postfix, "-e", "%s = %s",
                                                  need_name((enum need)need), value);
     free(value);
+    return text;
+}
+
+char *mend_service_list(const struct check *check, const struct postfix_service *service,
+                        const char *parameter, const char *list)
+{
+    char *tight = list_compact(list);
+    char *text = tight != NULL
+                     ? postfix_command(check->postfix, "-P", "%s/%s/%s=%s", service->name,
+                                       service->type, parameter, tight)
+                     : mend_text("in master.cf, below %s %s: -o { %s = %s }, then postfix%s reload",
+                                 service->name, service->type, parameter, list,
+                                 postfix_place(check->postfix));
+    free(tight);
+    return text;
+}
+
+char *mend_service_milters(const struct check *check, const struct postfix_service *service,
+                           const char *parameter)
+{
+    const struct need_site site = check_need_site(check);
+    char *list =
+        need_service_milters(&site, postfix_service_get(check->postfix, service, parameter),
+                             postfix_service_get(check->postfix, service, need_name(NEED_ACTION)));
+    char *text = list != NULL ? mend_service_list(check, service, parameter, list) : NULL;
+    free(list);
+    return text;
+}
+
+char *mend_lists(const struct check *check)
+{
+    const struct need_site site = check_need_site(check);
+    char *smtpd = need_value(&site, NEED_MILTERS);
+    char *other = need_value(&site, NEED_NON_SMTPD);
+    char *text = NULL;
+    if (smtpd == NULL || other == NULL) {
+        /* no memory */
+    } else if (strcmp(other, postfix_get_raw(check->postfix, need_name(NEED_NON_SMTPD))) == 0) {
+        text = mend_need(check, NEED_MILTERS);
+    } else if (strcmp(smtpd, postfix_get_raw(check->postfix, need_name(NEED_MILTERS))) == 0) {
+        text = mend_need(check, NEED_NON_SMTPD);
+    } else {
+        text = postfix_command(check->postfix, "-e", "%s = %s\n%s = %s", need_name(NEED_MILTERS),
+                               smtpd, need_name(NEED_NON_SMTPD), other);
+    }
+    free(smtpd);
+    free(other);
     return text;
 }
 
@@ -81,6 +134,8 @@ void check_postfix(struct check *check)
 {
     enum status status = postfix_open(&check->postfix, &check->postfix_absent);
     if (status == STATUS_OK) {
+        check->formers = formers_new(check->config, check->postfix);
+        check->no_memory = check->no_memory || check->formers == NULL;
         check_ok(check, "Postfix %s, configured in %s", postfix_get(check->postfix, "mail_version"),
                  postfix_get(check->postfix, "config_directory"));
     } else if (status == STATUS_NOT_FOUND) {
@@ -136,7 +191,13 @@ void check_non_smtpd_milters(struct check *check)
         check_ok(check, "batvd is asked about mail by sendmail(1): %s",
                  said(list, text, sizeof text));
     } else {
-        check_add(check, CHECK_FAIL, mend_need(check, NEED_NON_SMTPD),
+        const struct need_site site = check_need_site(check);
+        char *value = need_value(&site, NEED_NON_SMTPD);
+        bool refers =
+            value != NULL &&
+            strcmp(value, postfix_get_raw(check->postfix, need_name(NEED_NON_SMTPD))) == 0;
+        free(value);
+        check_add(check, CHECK_FAIL, mend_need(check, refers ? NEED_MILTERS : NEED_NON_SMTPD),
                   "mail by sendmail(1) leaves without a tag, and its bounces will be refused: "
                   "non_smtpd_milters is %s",
                   said(list, text, sizeof text));
@@ -152,76 +213,6 @@ void check_milter_maps(struct check *check)
         check_add(check, CHECK_WARN, postfix_command(check->postfix, "-X", "smtpd_milter_maps"),
                   "clients that smtpd_milter_maps (%s) names may go by other milters than batvd",
                   maps);
-    }
-}
-
-/* What happens to mail while batvd is away. */
-
-/* By main.cf's milter_default_action. */
-static bool check_action(struct check *check)
-{
-    const char *action = postfix_get(check->postfix, need_name(NEED_ACTION));
-    bool reject = strcasecmp(action, "reject") == 0;
-    if (action_defers(action)) {
-        return true;
-    }
-    check_add(check, CHECK_FAIL, mend_need(check, NEED_ACTION),
-              "while batvd is away, mail %s: milter_default_action is %s, expected tempfail",
-              reject ? "is refused for good"
-                     : "leaves without a tag, and its bounces will be refused",
-              action);
-    return false;
-}
-
-/* By what a list of milters says of batvd. */
-static bool check_item_action(struct check *check, const char *parameter)
-{
-    char *item = milters_find_ours(check, postfix_get(check->postfix, parameter));
-    char *name = item != NULL ? milter_item_name(item) : NULL;
-    char *action = item != NULL ? milter_item_option(item, "default_action") : NULL;
-    bool fine = action == NULL || action_defers(action);
-    if (!fine) {
-        check_add(check, CHECK_FAIL, mend_item(check, parameter, item, name),
-                  "while batvd is away, mail is not put off: %s in %s", item, parameter);
-    }
-    free(item);
-    free(name);
-    free(action);
-    return fine;
-}
-
-/* By master.cf. */
-static bool check_service_actions(struct check *check)
-{
-    size_t count;
-    bool fine = true;
-    const struct postfix_service *services = postfix_services(check->postfix, &count);
-    for (size_t i = 0; i < count; i++) {
-        const struct postfix_service *service = &services[i];
-        const char *action = postfix_override(check->postfix, service, need_name(NEED_ACTION));
-        if (action != NULL && !action_defers(action)) {
-            check_add(
-                check, CHECK_FAIL,
-                postfix_command(check->postfix, "-PX", "%s/%s/%s", service->name, service->type,
-                                need_name(NEED_ACTION)),
-                "while batvd is away, mail at %s (%s) is not put off: milter_default_action is "
-                "%s in master.cf",
-                service->name, service->type, action);
-            fine = false;
-        }
-    }
-    return fine;
-}
-
-void check_default_action(struct check *check)
-{
-    bool fine = check_action(check);
-    fine = check_item_action(check, need_name(NEED_MILTERS)) && fine;
-    fine = check_item_action(check, need_name(NEED_NON_SMTPD)) && fine;
-    fine = check_service_actions(check) && fine;
-    if (fine) {
-        check_ok(check, "while batvd is away, clients are told to come again: %s",
-                 postfix_get(check->postfix, need_name(NEED_ACTION)));
     }
 }
 

@@ -5,45 +5,18 @@
  */
 #include <errno.h>
 #include <grp.h>
-#include <netdb.h>
-#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "ctl/check.h"
 #include "ctl/milter_address.h"
+#include "ctl/milter_probe.h"
 #include "ctl/postfix_needs.h"
 
-enum { CONNECT_MS = 3000, GROUPS_MAX = 256 };
-
-/* 0, or an error number. */
-static int try_connect(int family, const struct sockaddr *address, socklen_t length)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return errno;
-    }
-    if (connect(fd, address, length) != 0) {
-        struct pollfd wait = {.fd = fd, .events = POLLOUT};
-        error = errno;
-        if (error == EINPROGRESS) {
-            error = poll(&wait, 1, CONNECT_MS) == 1 ? 0 : ETIMEDOUT;
-        }
-        if (error == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
-            error = errno;
-        }
-    }
-    close(fd);
-    return error;
-}
+enum { GROUPS_MAX = 256 };
 
 static void check_mode(struct check *check, const char *path, const struct stat *info)
 {
@@ -78,7 +51,7 @@ static void tell_untried(struct check *check, const char *path)
 static void check_unix(struct check *check, const char *path)
 {
     struct stat info;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct reason why = {""};
     if (stat(path, &info) != 0) {
         if (errno == EACCES) {
             tell_untried(check, path);
@@ -94,13 +67,12 @@ static void check_unix(struct check *check, const char *path)
                   "%s is no socket", path);
         return;
     }
-    memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
-    int error = try_connect(AF_UNIX, (const struct sockaddr *)&address, sizeof address);
-    if (error == EACCES) {
+    enum probe probe = probe_path(path, &why);
+    if (probe == PROBE_FORBIDDEN) {
         tell_untried(check, path);
-    } else if (error != 0 && error != EAGAIN) {
+    } else if (probe != PROBE_ANSWERS) {
         check_add(check, CHECK_FAIL, mend_text("%s", check->restart),
-                  "%s is there, but nobody answers: %s", path, strerror(error));
+                  "%s is there, but nobody answers: %s", path, why.text);
     } else {
         check_mode(check, path, &info);
     }
@@ -108,8 +80,7 @@ static void check_unix(struct check *check, const char *path)
 
 static void check_inet(struct check *check)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
+    struct reason why = {""};
     char *host;
     char *port;
     if (!listen_host_port(check->config->listen, &host, &port)) {
@@ -117,24 +88,11 @@ static void check_inet(struct check *check)
         return;
     }
     const char *target = listen_reachable(host);
-    int error = getaddrinfo(target, port, &hints, &found);
-    const char *problem = error != 0 ? gai_strerror(error) : NULL;
-    error = 0;
-    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-        error = try_connect(at->ai_family, at->ai_addr, at->ai_addrlen);
-        if (error == 0) {
-            break;
-        }
-    }
-    if (problem == NULL && error == 0) {
+    if (probe_host(target, port, &why) == PROBE_ANSWERS) {
         check_ok(check, "port %s at %s answers", port, target);
     } else {
         check_add(check, CHECK_FAIL, mend_text("%s", check->restart),
-                  "port %s at %s does not answer: %s", port, target,
-                  problem != NULL ? problem : strerror(error));
-    }
-    if (found != NULL) {
-        freeaddrinfo(found);
+                  "port %s at %s does not answer: %s", port, target, why.text);
     }
     free(host);
     free(port);

@@ -55,6 +55,7 @@ static const struct {
     {"socket.access", check_socket_access, POSTFIX, false, STAGE_ANY},
     {"postfix.smtpd_milters", check_smtpd_milters, POSTFIX, false, STAGE_MTA},
     {"postfix.non_smtpd_milters", check_non_smtpd_milters, POSTFIX, false, STAGE_MTA},
+    {"postfix.milters", check_milters, POSTFIX, false, STAGE_ANY},
     {"postfix.listeners", check_listeners, POSTFIX, false, STAGE_ANY},
     {"postfix.re-injection", check_reinjection, POSTFIX, false, STAGE_ANY},
     {"postfix.pipe_filters", check_pipe_filters, POSTFIX, false, STAGE_ANY},
@@ -379,6 +380,7 @@ static void check_clear(struct check *check)
     free(check->restart);
     free(check->reload);
     words_free(&check->words);
+    formers_free(check->formers);
     postfix_free(check->postfix);
     sendmail_free(check->sendmail);
     ring_free(check->ring);

@@ -8,6 +8,7 @@
 
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
+#include "ctl/former.h"
 #include "ctl/postfix.h"
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
@@ -20,15 +21,14 @@
 struct answer {
     const struct ctl *ctl;
     struct postfix *postfix; /* NULL: none here, or it cannot be asked */
-    const char *map_path;
+    struct need_site site;
     char *values[NEED_COUNT];
 };
 
 static bool find_values(struct answer *answer)
 {
     for (int i = 0; i < NEED_COUNT; i++) {
-        answer->values[i] = need_value(answer->postfix, (enum need)i, answer->ctl->config->listen,
-                                       answer->map_path);
+        answer->values[i] = need_value(&answer->site, (enum need)i);
         if (answer->values[i] == NULL) {
             return false;
         }
@@ -70,6 +70,11 @@ static bool print_main(const struct answer *answer)
         "# While batvd is away, clients are to come again later. With \"accept\" mail would leave\n"
         "# without a tag, and its bounces would be refused.\n",
         stdout);
+    if (need_has_own_action(&answer->site)) {
+        fputs("# The other milters go by this value as before; batvd has an action of its own "
+              "above.\n",
+              stdout);
+    }
     print_value(answer, NEED_ACTION);
     fputs(
         "\n"
@@ -133,8 +138,8 @@ static bool print_script(const struct answer *answer)
 {
     const char *place = answer->postfix != NULL ? postfix_place(answer->postfix) : "";
     char *option = config_option(answer->ctl);
-    char *path = program_quote(answer->map_path);
-    bool usual = strcmp(answer->map_path, POSTFIX_MAP_PATH) == 0;
+    char *path = program_quote(answer->site.map_path);
+    bool usual = strcmp(answer->site.map_path, POSTFIX_MAP_PATH) == 0;
     bool done = option != NULL && path != NULL;
     if (done) {
         printf("# batvd in Postfix: what it needs, by %s. As root, this applies it:\n"
@@ -192,15 +197,18 @@ static int mta_postfix(struct ctl *ctl, const char *part, const char *map_path)
     if (i == PARTS) {
         return ctl_usage_error(ctl, "--part: expected main or map");
     }
-    answer.map_path = map_path != NULL ? map_path : POSTFIX_MAP_PATH;
-    if (answer.map_path[0] != '/' || strpbrk(answer.map_path, " \t\r\n,{}$\"") != NULL) {
+    map_path = map_path != NULL ? map_path : POSTFIX_MAP_PATH;
+    if (map_path[0] != '/' || strpbrk(map_path, " \t\r\n,{}$\"") != NULL) {
         return ctl_usage_error(ctl, "--map-path: expected an absolute path that main.cf can hold");
     }
     open_postfix(&answer);
-    bool done = find_values(&answer) && parts[i].print(&answer);
+    struct formers *formers = formers_new(ctl->config, answer.postfix);
+    answer.site = (struct need_site){answer.postfix, formers, ctl->config->listen, map_path};
+    bool done = formers != NULL && find_values(&answer) && parts[i].print(&answer);
     for (int need = 0; need < NEED_COUNT; need++) {
         free(answer.values[need]);
     }
+    formers_free(formers);
     postfix_free(answer.postfix);
     return answer_status(done);
 }

@@ -126,14 +126,29 @@ static char *canonical_path(const char *path)
     return out;
 }
 
-static bool path_leads(const char *path, const char *ours, const char *queue_directory, bool chroot)
+/* The path behind unix: or local:, NULL for others; points into name. */
+static const char *name_path(const char *name)
 {
+    const char *path = after(name, "unix:");
+    return path != NULL ? path : after(name, "local:");
+}
+
+char *milter_name_path(const char *name, const char *queue_directory, bool chroot)
+{
+    const char *path = name_path(name);
     char *full = NULL;
-    if (path[0] == '/' && !chroot) {
-        full = strdup(path);
-    } else if (asprintf(&full, "%s/%s", queue_directory, path) < 0) {
-        full = NULL;
+    if (path == NULL) {
+        return NULL;
     }
+    if (path[0] == '/' && !chroot) {
+        return strdup(path);
+    }
+    return asprintf(&full, "%s/%s", queue_directory, path) < 0 ? NULL : full;
+}
+
+static bool path_leads(const char *name, const char *ours, const char *queue_directory, bool chroot)
+{
+    char *full = milter_name_path(name, queue_directory, chroot);
     char *a = full != NULL ? canonical_path(full) : NULL;
     char *b = canonical_path(ours);
     bool same = a != NULL && b != NULL && strcmp(a, b) == 0;
@@ -196,23 +211,42 @@ static unsigned port_number(const char *port)
     return (unsigned)strtoul(number, NULL, 10);
 }
 
+bool milter_name_host(const char *name, char **host, char **port)
+{
+    const char *at = after(name, "inet:");
+    const char *colon = at != NULL ? strrchr(at, ':') : NULL;
+    *host = *port = NULL;
+    if (colon == NULL) {
+        return false;
+    }
+    bool brackets = at[0] == '[' && colon > at + 1 && colon[-1] == ']';
+    *host =
+        brackets ? strndup(at + 1, (size_t)(colon - at) - 2) : strndup(at, (size_t)(colon - at));
+    *port = strdup(colon + 1);
+    if (*host == NULL || *port == NULL) {
+        free(*host);
+        free(*port);
+        *host = *port = NULL;
+    }
+    return *host != NULL;
+}
+
 static bool inet_leads(const char *name, const char *listen)
 {
     bool same = false;
     char *host;
     char *port;
-    const char *colon = strrchr(name, ':');
-    if (colon == NULL || !listen_host_port(listen, &host, &port)) {
+    char *theirs;
+    char *their_port;
+    if (!listen_host_port(listen, &host, &port)) {
         return false;
     }
-    bool brackets = name[0] == '[' && colon > name + 1 && colon[-1] == ']';
-    char *theirs = brackets ? strndup(name + 1, (size_t)(colon - name) - 2)
-                            : strndup(name, (size_t)(colon - name));
-    unsigned number = port_number(port);
-    if (theirs != NULL && number != 0 && port_number(colon + 1) == number) {
-        same = same_host(theirs, host, port);
+    if (milter_name_host(name, &theirs, &their_port)) {
+        unsigned number = port_number(port);
+        same = number != 0 && port_number(their_port) == number && same_host(theirs, host, port);
     }
     free(theirs);
+    free(their_port);
     free(host);
     free(port);
     return same;
@@ -222,13 +256,8 @@ bool milter_name_leads(const char *name, const char *listen, const char *queue_d
                        bool chroot)
 {
     const char *ours = listen_path(listen);
-    const char *path = after(name, "unix:");
-    const char *host = after(name, "inet:");
-    path = path != NULL ? path : after(name, "local:");
-    if (ours != NULL) {
-        return path != NULL && path_leads(path, ours, queue_directory, chroot);
-    }
-    return host != NULL && inet_leads(host, listen);
+    return ours != NULL ? path_leads(name, ours, queue_directory, chroot)
+                        : inet_leads(name, listen);
 }
 
 /* The item without braces, split. False: no memory. */
@@ -270,6 +299,56 @@ char *milter_item_option(const char *item, const char *option)
     }
     words_free(&words);
     return value;
+}
+
+/* text and a further word, in place of text, which is freed. NULL: no memory. */
+static char *add_word(char *text, const char *word)
+{
+    char *more = NULL;
+    if (text == NULL || asprintf(&more, "%s, %s", text, word) < 0) {
+        more = NULL;
+    }
+    free(text);
+    return more;
+}
+
+/* The words as an item, without the option. NULL: no memory. */
+static char *join_item(const struct words *words, const char *name, const char *option)
+{
+    size_t length = option != NULL ? strlen(option) : 0;
+    char *text = strdup(name != NULL ? name : words->items[0]);
+    for (size_t i = 1; i < words->count; i++) {
+        const char *word = words->items[i];
+        if (option == NULL || strncmp(word, option, length) != 0 || word[length] != '=') {
+            text = add_word(text, word);
+        }
+    }
+    return text;
+}
+
+char *milter_item_with(const char *item, const char *name, const char *option, const char *value)
+{
+    struct words words = {.items = NULL};
+    char *text = NULL;
+    char *setting = NULL;
+    if (item_split(item, &words) && words.count > 0) {
+        text = join_item(&words, name, option);
+    }
+    bool bare = words.count == 1 && option == NULL;
+    words_free(&words);
+    if (text != NULL && option != NULL && asprintf(&setting, "%s=%s", option, value) >= 0) {
+        text = add_word(text, setting);
+        free(setting);
+    }
+    char *braced = NULL;
+    if (bare || text == NULL) {
+        return text;
+    }
+    if (asprintf(&braced, "{ %s }", text) < 0) {
+        braced = NULL;
+    }
+    free(text);
+    return braced;
 }
 
 char *milter_list_find(const char *list, const char *listen, const char *queue_directory,

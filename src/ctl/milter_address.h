@@ -27,11 +27,21 @@ char *milter_name(const char *listen, const char *queue_directory);
 bool milter_name_leads(const char *name, const char *listen, const char *queue_directory,
                        bool chroot);
 
+/* The path to which a name of Postfix's leads, as this process sees it. NULL: it leads to a port,
+ * or no memory. The caller frees. */
+char *milter_name_path(const char *name, const char *queue_directory, bool chroot);
+/* HOST and PORT of a name of Postfix's, the host without brackets. False: it leads to a path, is
+ * none, or no memory. The caller frees both. */
+bool milter_name_host(const char *name, char **host, char **port);
+
 /* An item of smtpd_milters is a name, or "{ name, option=value ... }". */
 /* The name. NULL: no memory. The caller frees. */
 char *milter_item_name(const char *item);
 /* An option's value; NULL: it has none, or no memory. The caller frees. */
 char *milter_item_option(const char *item, const char *option);
+/* The item with another name (NULL: its own), and an option with another value (option NULL: as it
+ * is). NULL: no memory. The caller frees. */
+char *milter_item_with(const char *item, const char *name, const char *option, const char *value);
 
 /* The first item of a list that leads to our listener; NULL: none, or no memory. The caller frees.
  */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "ctl/former.h"
 #include "ctl/postfix.h"
 
 #define POSTFIX_MAP_PATH "/etc/postfix/batv.pcre"
@@ -16,19 +17,27 @@ const char *need_name(enum need need);
 /* Postfix's queue_directory; postfix may be NULL: where it usually is. */
 const char *need_queue_directory(const struct postfix *postfix);
 
-/*
- * The value that the parameter must have, for our listener (as config.h has it) and the map's path.
- * Lists keep their items. postfix may be NULL: nothing is set yet. NULL: no memory. The caller
- * frees.
- */
-char *need_value(const struct postfix *postfix, enum need need, const char *listen,
-                 const char *map_path);
+/* What the values depend on. */
+struct need_site {
+    const struct postfix *postfix; /* NULL: nothing is set yet */
+    const struct formers *formers; /* NULL: none are known */
+    const char *listen;            /* as config.h has it */
+    const char *map_path;
+};
 
 /*
- * Whether a milter's default action defers mail while the milter is away: "tempfail" does, and so
- * does "shutdown", which ends the client's session with 421 as well.
+ * The value that the parameter must have. Lists keep their items, but for a former address of
+ * batvd's, which the present one replaces. NULL: no memory. The caller frees.
  */
-bool action_defers(const char *action);
+char *need_value(const struct need_site *site, enum need need);
+
+/* The same for a list of milters of a service's own in master.cf, whose action for milters that do
+ * not answer is given. */
+char *need_service_milters(const struct need_site *site, const char *list, const char *action);
+
+/* True where milter_default_action has to stay, because other milters go by it: batvd then has an
+ * action of its own in the lists. */
+bool need_has_own_action(const struct need_site *site);
 
 /* Two lists as one. NULL: no memory. The caller frees. */
 char *list_join(const char *first, const char *second);

@@ -14,7 +14,10 @@
 #include <unistd.h>
 
 #include "ctl/draft.h"
+#include "ctl/former.h"
 #include "ctl/milter_address.h"
+#include "ctl/milter_probe.h"
+#include "ctl/owner.h"
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
 #include "ctl/print.h"
@@ -22,6 +25,7 @@
 #include "ctl/running.h"
 #include "ctl/setup.h"
 #include "io/file.h"
+#include "io/listeners.h"
 #include "io/privileges.h"
 
 enum { DATE_TEXT = sizeof "20261122T040335Z" };
@@ -29,6 +33,7 @@ enum { DATE_TEXT = sizeof "20261122T040335Z" };
 struct work {
     const struct ctl *ctl;
     const struct postfix *postfix;
+    struct formers *formers;
     const char *map_path;
     char date[DATE_TEXT];
     char *main_cf;
@@ -174,10 +179,11 @@ static int write_map(const struct work *work)
 /* Finds what is to be set. False: no memory. */
 static bool find_settings(struct work *work)
 {
+    const struct need_site site = {work->postfix, work->formers, work->ctl->config->listen,
+                                   work->map_path};
     for (int i = 0; i < NEED_COUNT; i++) {
         const char *name = need_name((enum need)i);
-        char *value =
-            need_value(work->postfix, (enum need)i, work->ctl->config->listen, work->map_path);
+        char *value = need_value(&site, (enum need)i);
         bool known = value != NULL;
         if (known && strcmp(value, postfix_get_raw(work->postfix, name)) != 0) {
             known = asprintf(&work->settings[work->count], "%s = %s", name, value) >= 0;
@@ -263,6 +269,27 @@ static int edit_main(struct work *work)
     return CTL_YES;
 }
 
+/* So that the address is known as batvd's when `listen` has changed. */
+static void note_listener(const struct config *config)
+{
+    struct reason why = {""};
+    struct identity owner;
+    struct stat folder;
+    if (stat(config->state_dir, &folder) != 0 || !owner_find(config->state_dir, &folder, &owner)) {
+        return;
+    }
+    enum status status = identity_borrow(&owner, &why);
+    if (status == STATUS_OK) {
+        status = listeners_note(config->state_dir, config->listen, &why);
+        if (identity_return(&why) != STATUS_OK || status != STATUS_OK) {
+            status = STATUS_IO;
+        }
+    }
+    if (status != STATUS_OK) {
+        ctl_error("%s", why.text);
+    }
+}
+
 /* Into force. */
 
 static int reload(const struct work *work)
@@ -281,6 +308,13 @@ static int reload(const struct work *work)
                "    mail off. Its new processes go by main.cf already, so start batvd now:\n"
                "    systemctl start batvd && postfix%s reload\n",
                place);
+        return CTL_YES;
+    }
+    if (probe_listener(work->ctl->config->listen, &why) == PROBE_NOBODY) {
+        printf("postfix: running, not reloaded: batvd listens at another address than %s, and\n"
+               "    Postfix defers all mail. Start batvd again now:\n"
+               "    systemctl restart batvd && postfix%s reload\n",
+               work->ctl->config->listen, place);
         return CTL_YES;
     }
     if (run("postfix", reload, 1, &why) != STATUS_OK) {
@@ -304,10 +338,14 @@ static int apply(struct work *work)
     }
     if (work->count == 0) {
         print_format(stdout, "main.cf: %s has all of it already\n", work->main_cf);
-        return reload(work);
+    } else {
+        exit = edit_main(work);
     }
-    exit = edit_main(work);
-    return exit == CTL_YES ? reload(work) : exit;
+    if (exit == CTL_YES) {
+        note_listener(work->ctl->config);
+        exit = reload(work);
+    }
+    return exit;
 }
 
 int setup_postfix(const struct ctl *ctl, const struct postfix *postfix, const char *map_path)
@@ -320,7 +358,8 @@ int setup_postfix(const struct ctl *ctl, const struct postfix *postfix, const ch
     if (asprintf(&work.main_cf, "%s/main.cf", postfix_get(postfix, "config_directory")) < 0) {
         work.main_cf = NULL;
     }
-    if (work.main_cf != NULL && find_settings(&work)) {
+    work.formers = formers_new(ctl->config, postfix);
+    if (work.formers != NULL && work.main_cf != NULL && find_settings(&work)) {
         exit = apply(&work);
     } else {
         ctl_error("out of memory");
@@ -328,6 +367,7 @@ int setup_postfix(const struct ctl *ctl, const struct postfix *postfix, const ch
     for (size_t i = 0; i < work.count; i++) {
         free(work.settings[i]);
     }
+    formers_free(work.formers);
     free(work.main_cf);
     free(work.copy);
     return exit;

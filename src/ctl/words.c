@@ -60,6 +60,16 @@ bool words_add(struct words *words, const char *item)
     return append(words, strdup(item));
 }
 
+bool words_has(const struct words *words, const char *item)
+{
+    for (size_t i = 0; i < words->count; i++) {
+        if (strcmp(words->items[i], item) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void words_free(struct words *words)
 {
     for (size_t i = 0; i < words->count; i++) {
@@ -105,6 +115,61 @@ char *list_with(const char *list, const char *item, const char *replacement, con
         }
         free(out);
         out = more;
+    }
+    words_free(&words);
+    return out;
+}
+
+/* "a, b" as "a,b". NULL: no memory. */
+static char *join_tight(const struct words *words)
+{
+    char *out = strdup("");
+    for (size_t i = 0; i < words->count && out != NULL; i++) {
+        char *more = NULL;
+        if (asprintf(&more, "%s%s%s", out, i > 0 ? "," : "", words->items[i]) < 0) {
+            more = NULL;
+        }
+        free(out);
+        out = more;
+    }
+    return out;
+}
+
+/* An item in braces; what stands in braces within it keeps its white space. NULL: no memory. */
+static char *tighten(const char *item)
+{
+    struct words inner = {.items = NULL};
+    char *text = strndup(item + 1, strlen(item) - 2);
+    char *joined = text != NULL && words_split(text, &inner) ? join_tight(&inner) : NULL;
+    char *out = NULL;
+    if (joined == NULL || asprintf(&out, "{%s}", joined) < 0) {
+        out = NULL;
+    }
+    words_free(&inner);
+    free(joined);
+    free(text);
+    return out;
+}
+
+char *list_compact(const char *list)
+{
+    struct words words = {.items = NULL};
+    bool done = words_split(list, &words);
+    for (size_t i = 0; i < words.count && done; i++) {
+        size_t length = strlen(words.items[i]);
+        if (words.items[i][0] == '{' && words.items[i][length - 1] == '}') {
+            char *tight = tighten(words.items[i]);
+            done = tight != NULL;
+            if (done) {
+                free(words.items[i]);
+                words.items[i] = tight;
+            }
+        }
+    }
+    char *out = done ? join_tight(&words) : NULL;
+    if (out != NULL && strpbrk(out, " \t\r\n") != NULL) {
+        free(out);
+        out = NULL;
     }
     words_free(&words);
     return out;

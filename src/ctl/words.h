@@ -15,6 +15,8 @@ struct words {
 bool words_split(const char *list, struct words *out);
 /* Appends a copy. False: no memory. */
 bool words_add(struct words *words, const char *item);
+/* True where an item is this one to the letter. */
+bool words_has(const struct words *words, const char *item);
 /* Frees what words hold and makes them empty. */
 void words_free(struct words *words);
 
@@ -24,6 +26,10 @@ bool list_is_empty(const char *list);
 /* The list with another item in place of each that is this one, or, with NULL, without them. NULL:
  * no memory. The caller frees. */
 char *list_with(const char *list, const char *item, const char *replacement, const char *separator);
+
+/* The list without white space, as postconf(1) takes values for master.cf: items separated by
+ * commas, in braces too. NULL: an item cannot be written so, or no memory. The caller frees. */
+char *list_compact(const char *list);
 
 /* The items of a growing list for people: "a, b, c and 12 more". Starts as all zero. */
 enum { LISTING_TEXT = 400 };

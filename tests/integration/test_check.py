@@ -261,10 +261,45 @@ FAULTS = [
     Fault("postfix.chroot", "fail", "in a chroot", r"listen = \"unix:\S+/queue/batvd/milter.sock\"",
           master=MASTER_CF.replace("n - n", "n - y", 1),
           cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.milters", "fail", r"^nobody answers at inet:localhost:1 .*: all mail is deferred: Connection",
+          r"^start .*; to go without it: postconf .*'smtpd_milters = unix:\S+'",
+          {"smtpd_milters": "inet:localhost:1, @OURS@"},
+          cure=lambda site: site.postfix.write()),
+    Fault("postfix.milters", "fail", r"^nobody answers at unix:gone.sock .*: all mail is rejected: No such",
+          r"'smtpd_milters = unix:\S+'", {"smtpd_milters": "@OURS@ { unix:gone.sock, default_action=reject }"},
+          cure=lambda site: site.postfix.write()),
+    Fault("postfix.milters", "warn", r"^nobody answers at unix:/gone.sock .*: mail passes without it: ",
+          r"'smtpd_milters = unix:\S+'", {"smtpd_milters": "@OURS@ { unix:/gone.sock, default_action=accept }"},
+          cure=lambda site: site.postfix.write()),
+    Fault("postfix.milters", "fail", r"^nobody answers at unix:batvd/milter.sock .*batvd's address before",
+          r"'smtpd_milters = unix:\S+/milter.sock'", {"smtpd_milters": "unix:batvd/milter.sock, @OURS@"}),
+    Fault("postfix.milters", "fail", r"inet:localhost:1 \(smtpd_milters of submission\): all mail is held",
+          r"-P 'submission/inet/smtpd_milters=unix:\S+' ",
+          master=MASTER_CF.replace("  -o smtpd_sasl_auth_enable=yes\n", "  -o { smtpd_milters = { inet:localhost:1, "
+                                   "default_action=quarantine } @OURS@ }\n"),
+          cure=lambda site: site.postfix.write(master=MASTER_CF)),
+    Fault("postfix.milters", "fail", r"^nobody answers at nonsense .*: expected unix:PATH or inet:HOST:PORT$",
+          r"'smtpd_milters = unix:\S+'", {"smtpd_milters": "nonsense @OURS@"},
+          cure=lambda site: site.postfix.write()),
     Fault("postfix.smtpd_milter_maps", "warn", "cidr", r"-X smtpd_milter_maps",
           {"smtpd_milter_maps": "cidr:/etc/postfix/x"}),
     Fault("postfix.milter_default_action", "fail", "accept, expected tempfail",
           r"'milter_default_action = tempfail'", {"milter_default_action": "accept"}),
+    Fault("postfix.milter_default_action", "fail", "accept, expected tempfail",
+          r"'smtpd_milters = inet:localhost:1, \{ unix:\S+, default_action=tempfail \}'",
+          {"smtpd_milters": "inet:localhost:1, @OURS@", "milter_default_action": "accept"}),
+    Fault("postfix.milter_default_action", "fail", "not put off: .*default_action=accept .* in smtpd_milters",
+          r"'smtpd_milters = \{ unix:\S+, default_action=tempfail \}'",
+          {"smtpd_milters": "{ @OURS@, default_action=accept }"}),
+    Fault("postfix.milter_default_action", "fail", "^while batvd is away, mail at submission .*master.cf",
+          r"'smtpd_milters = inet:localhost:1, \{ unix:\S+, default_action=tempfail \}'",
+          {"smtpd_milters": "inet:localhost:1, @OURS@"},
+          master=submission("milter_default_action=accept")),
+    Fault("postfix.milter_default_action", "fail", "^while batvd is away, mail at submission .*main.cf",
+          r"-P .*submission/inet/smtpd_milters=inet:localhost:1,\{unix:\S+,default_action=tempfail\}",
+          {"smtpd_milters": "inet:localhost:1, { @OURS@, default_action=tempfail }",
+           "milter_default_action": "accept"},
+          master=submission("{ smtpd_milters = inet:localhost:1, @OURS@ }")),
     Fault("postfix.milter_default_action", "fail", "refused for good",
           r"'milter_default_action = tempfail'", {"milter_default_action": "reject"}),
     Fault("postfix.milter_default_action", "fail", "submission .*master.cf",
@@ -461,10 +496,12 @@ def break_it(site, fault):
     site.postfix.file("mailname", "mailname.test\n")
     site.postfix.file("all.regexp", "/@example\\.com$/ x\n")
     lines = fault.lines.replace("@DIR@", str(folder)).replace("@MAP@", str(site.map))
-    main = dict(fault.main or {})
+    main = {name: value and value.replace("@OURS@", site.batvd.listen)
+            for name, value in (fault.main or {}).items()}
+    master = fault.master and fault.master.replace("@OURS@", site.batvd.listen)
     for name in re.findall(r"(?m)^(\w+) =", lines):
         main[name] = None
-    site.postfix.write(main, lines=lines, master=fault.master)
+    site.postfix.write(main, lines=lines, master=master)
     if fault.make:
         fault.make(site)
 
@@ -510,6 +547,8 @@ WELL = [
     ("postfix.milter_default_action", {"smtpd_milters": "{ @SOCKET@, default_action=tempfail }"}),
     ("postfix.milter_default_action", {"milter_default_action": "shutdown"}),
     ("postfix.milter_default_action", {"smtpd_milters": "{ @SOCKET@, default_action=shutdown }"}),
+    ("postfix.milter_default_action", {"smtpd_milters": "inet:localhost:1 { @SOCKET@, default_action=tempfail }",
+                                       "milter_default_action": "accept"}),
     ("postfix.re-injection", {"content_filter": "scan:[127.0.0.1]:10024"}),
     ("postfix.pipe_filters", {"content_filter": "scan:[127.0.0.1]:10024"}),
     ("postfix.mynetworks", {"mynetworks": "127.0.0.2"}),

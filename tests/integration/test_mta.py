@@ -126,6 +126,34 @@ def test_other_maps_are_told_of_the_classes(mta, settings):
     assert re.search(r"(?m)^# The other maps", mta())
 
 
+@pytest.mark.parametrize("live, expected", [
+    ({"smtpd_milters": "inet:localhost:11332", "milter_default_action": "accept"},
+     {"smtpd_milters": f"inet:localhost:11332, {{ {OURS}, default_action=tempfail }}",
+      "non_smtpd_milters": "$smtpd_milters", "milter_default_action": "accept"}),
+    ({"smtpd_milters": f"inet:localhost:11332, {OURS}", "non_smtpd_milters": "inet:localhost:1",
+      "milter_default_action": "${action}", "action": "accept"},
+     {"smtpd_milters": f"inet:localhost:11332, {{ {OURS}, default_action=tempfail }}",
+      "non_smtpd_milters": f"inet:localhost:1, {{ {OURS}, default_action=tempfail }}",
+      "milter_default_action": "${action}"}),
+    # Nobody else goes by it, or it is as it must be.
+    ({"smtpd_milters": OURS, "milter_default_action": "accept"},
+     {"smtpd_milters": OURS, "milter_default_action": "tempfail"}),
+    ({"smtpd_milters": "inet:localhost:11332", "milter_default_action": "tempfail"},
+     {"smtpd_milters": f"inet:localhost:11332, {OURS}", "milter_default_action": "tempfail"}),
+])
+def test_the_action_of_other_milters_stays(mta, settings, live, expected):
+    settings.write(live)
+    values = main_values(mta(None, "--part", "main"))
+    assert {name: values[name] for name in expected} == expected
+
+
+def test_former_listener_is_replaced(mta, settings):
+    """By its name, since nobody answers there; an entry of another name stays."""
+    settings.write({"smtpd_milters": "inet:localhost:11332, unix:batvd/milter.sock, unix:/nowhere/x.sock"})
+    values = main_values(mta({"listen": "inet:8891@127.0.0.1"}, "--part", "main"))
+    assert values["smtpd_milters"] == "inet:localhost:11332, inet:127.0.0.1:8891, unix:/nowhere/x.sock"
+
+
 # -- the script ----------------------------------------------------------------------------------
 
 def test_script_applies_all_and_again(mta, settings):

@@ -1,0 +1,196 @@
+/*
+ * How a former address of batvd's own is known: from what the daemon and `setup` wrote down, from
+ * the copies of main.cf that `setup` keeps, which end where it added batvd, or from its name. The
+ * first two read files once, when struct formers is made. Whether anybody answers is tried each
+ * time. One thread.
+ */
+#include "ctl/former.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/milter_address.h"
+#include "ctl/milter_probe.h"
+#include "ctl/postfix_needs.h"
+#include "ctl/running.h"
+#include "ctl/words.h"
+#include "io/file.h"
+#include "io/listeners.h"
+
+enum { COPIES_MAX = 16 };
+
+static const char map_file[] = "/batv.pcre";
+
+struct formers {
+    const struct postfix *postfix;
+    const char *listen;
+    bool running; /* a daemon, at the newest of listeners */
+    char *listeners[LISTENERS_MAX];
+    size_t count;
+    struct words appended; /* items that stand where `setup` added batvd */
+};
+
+/* The value of a parameter in the text of a main.cf, its lines joined; NULL: it is not there, or no
+ * memory. The caller frees. */
+static char *value_in(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    char *value = NULL;
+    for (const char *line = text; *line != '\0';
+         line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *equals = line + length + strspn(line + length, " \t");
+        if (strncmp(line, name, length) != 0 || *equals != '=') {
+            continue;
+        }
+        const char *end = equals + strcspn(equals, "\n");
+        while (end[0] == '\n' && (end[1] == ' ' || end[1] == '\t')) {
+            end += 1 + strcspn(end + 1, "\n");
+        }
+        free(value); /* the last one counts */
+        value = strndup(equals + 1, (size_t)(end - equals) - 1);
+    }
+    return value;
+}
+
+/* Where the present list goes on behind what the copy has, the next item is what `setup` added. */
+static bool take_list(struct formers *formers, const char *text, const char *name)
+{
+    struct words then = {.items = NULL};
+    struct words now = {.items = NULL};
+    char *value = value_in(text, name);
+    bool done = words_split(value != NULL ? value : "", &then) &&
+                words_split(postfix_get_raw(formers->postfix, name), &now);
+    size_t same = 0;
+    while (same < then.count && same < now.count &&
+           strcmp(then.items[same], now.items[same]) == 0) {
+        same++;
+    }
+    if (done && same == then.count && same < now.count) {
+        done = words_add(&formers->appended, now.items[same]);
+    }
+    words_free(&then);
+    words_free(&now);
+    free(value);
+    return done;
+}
+
+/* Of a copy from before batvd came. Later ones have it in their lists already. */
+static bool take_copy(struct formers *formers, const char *path)
+{
+    struct reason why;
+    char *text = NULL;
+    bool done = true;
+    if (file_read(path, &text, &why) != STATUS_OK) {
+        return true;
+    }
+    char *maps = value_in(text, need_name(NEED_MAPS));
+    if (maps == NULL || strstr(maps, map_file) == NULL) {
+        done = take_list(formers, text, need_name(NEED_MILTERS)) &&
+               take_list(formers, text, need_name(NEED_NON_SMTPD));
+    }
+    free(maps);
+    free(text);
+    return done;
+}
+
+/* The newest copies; their names end in dates. They tell nothing where batvd has been taken out
+ * since, and its map with it. */
+static bool take_copies(struct formers *formers)
+{
+    glob_t found = {.gl_pathc = 0};
+    char *pattern = NULL;
+    bool done = true;
+    if (strstr(postfix_get(formers->postfix, need_name(NEED_MAPS)), map_file) == NULL) {
+        return true;
+    }
+    if (asprintf(&pattern, "%s/main.cf.batvd-*",
+                 postfix_get(formers->postfix, "config_directory")) < 0) {
+        return false;
+    }
+    if (glob(pattern, 0, NULL, &found) == 0) {
+        size_t skip = found.gl_pathc > COPIES_MAX ? found.gl_pathc - COPIES_MAX : 0;
+        for (size_t i = skip; i < found.gl_pathc && done; i++) {
+            done = take_copy(formers, found.gl_pathv[i]);
+        }
+        globfree(&found);
+    }
+    free(pattern);
+    return done;
+}
+
+struct formers *formers_new(const struct config *config, const struct postfix *postfix)
+{
+    struct formers *formers = calloc(1, sizeof *formers);
+    if (formers == NULL) {
+        return NULL;
+    }
+    formers->postfix = postfix;
+    formers->listen = config->listen;
+    formers->count = listeners_read(config->state_dir, formers->listeners);
+    formers->running = daemon_is_running(config->state_dir);
+    if (postfix != NULL && !take_copies(formers)) {
+        formers_free(formers);
+        return NULL;
+    }
+    return formers;
+}
+
+void formers_free(struct formers *formers)
+{
+    if (formers == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < formers->count; i++) {
+        free(formers->listeners[i]);
+    }
+    words_free(&formers->appended);
+    free(formers);
+}
+
+/* True where the socket, or the folder that it is in, is named after batvd. */
+static bool has_our_name(const char *name, const char *queue_directory, bool chroot)
+{
+    static const char ours[] = "/batvd";
+    char *path = milter_name_path(name, queue_directory, chroot);
+    bool has = false;
+    if (path != NULL) {
+        char *file = strrchr(path, '/');
+        has = strcmp(file, "/batvd") == 0 || strcmp(file, "/batvd.sock") == 0;
+        *file = '\0';
+        char *folder = strrchr(path, '/');
+        has = has || (folder != NULL && strcmp(folder, ours) == 0);
+    }
+    free(path);
+    return has;
+}
+
+static bool name_is_former(const struct formers *formers, const char *item, const char *name,
+                           bool chroot)
+{
+    struct reason why;
+    const char *queue = need_queue_directory(formers->postfix);
+    bool noted = false;
+    bool newest = false;
+    if (milter_name_leads(name, formers->listen, queue, false) ||
+        milter_name_leads(name, formers->listen, queue, true)) {
+        return false;
+    }
+    for (size_t i = 0; i < formers->count; i++) {
+        bool leads = milter_name_leads(name, formers->listeners[i], queue, chroot);
+        noted = noted || leads;
+        newest = leads && i + 1 == formers->count;
+    }
+    bool known = noted || words_has(&formers->appended, item) || has_our_name(name, queue, chroot);
+    return known && ((newest && formers->running) ||
+                     probe_milter(name, queue, chroot, &why) == PROBE_NOBODY);
+}
+
+bool former_is(const struct formers *formers, const char *item, bool chroot)
+{
+    char *name = milter_item_name(item);
+    bool is = name != NULL && name_is_former(formers, item, name, chroot);
+    free(name);
+    return is;
+}
