@@ -37,6 +37,22 @@ static void list_relay_domains(struct check *check, struct listing *out)
     words_free(&words);
 }
 
+static char *mend_relay_recipients(const struct check *check)
+{
+    const char *folder = postfix_get(check->postfix, "config_directory");
+    const char *kind = postfix_get(check->postfix, "default_database_type");
+    char *command = postfix_command(check->postfix, "-e",
+                                    "relay_recipient_maps = %s:%s/relay_recipients", kind, folder);
+    char *text =
+        command == NULL
+            ? NULL
+            : mend_text("list the addresses in %s/relay_recipients (\"USER@DOMAIN x\" each a "
+                        "line), then postmap%s %s:%s/relay_recipients && %s",
+                        folder, postfix_place(check->postfix), kind, folder, command);
+    free(command);
+    return text;
+}
+
 void check_relay_recipients(struct check *check)
 {
     struct listing domains = {.count = 0};
@@ -49,13 +65,7 @@ void check_relay_recipients(struct check *check)
         check_ok(check, "the next host is asked for addresses in relay_domains "
                         "(reject_unverified_recipient)");
     } else {
-        char *command = postfix_command(
-            check->postfix, "-e", "relay_recipient_maps = hash:/etc/postfix/relay_recipients");
-        char *mend =
-            mend_text("list the addresses in /etc/postfix/relay_recipients (\"USER@DOMAIN x\" "
-                      "each a line), then postmap /etc/postfix/relay_recipients && %s",
-                      command != NULL ? command : "");
-        free(command);
+        char *mend = mend_relay_recipients(check);
         check_add(check, CHECK_WARN, mend,
                   "mail for unknown addresses in relay_domains is taken and bounced later: "
                   "relay_recipient_maps is not set, for %s",

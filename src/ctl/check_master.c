@@ -266,17 +266,25 @@ static char *mend_name(const struct check *check, const struct postfix_service *
     return text;
 }
 
+/* batvd is to listen where a chroot lets it be seen. */
+static char *mend_listen(struct check *check)
+{
+    char *all = mend_all(check);
+    char *text = all == NULL
+                     ? NULL
+                     : mend_text("in %s: listen = \"unix:%s/batvd/milter.sock\"; then %s; then %s",
+                                 check->ctl->config_path, need_queue_directory(check->postfix),
+                                 check->restart, all);
+    free(all);
+    return text;
+}
+
 static void tell_chroot(struct check *check, const struct postfix_service *service,
                         const char *parameter, const char *item)
 {
-    const char *queue = need_queue_directory(check->postfix);
     const char *path = listen_path(check->config->listen);
-    bool below = path_below(path, queue) != NULL;
-    char *mend = below
-                     ? mend_name(check, service, parameter, item)
-                     : mend_text("in %s: listen = \"unix:%s/batvd/milter.sock\"; then %s; then "
-                                 "batvctl -c %s mta postfix | sh",
-                                 check->ctl->config_path, queue, check->restart, check_conf(check));
+    bool below = path_below(path, need_queue_directory(check->postfix)) != NULL;
+    char *mend = below ? mend_name(check, service, parameter, item) : mend_listen(check);
     check_add(check, CHECK_FAIL, mend, "%s (%s) runs %s and so does not find the socket %s: %s",
               service->name, service->type, service->chroot ? "in a chroot" : "in no chroot", path,
               below ? "name it relative to the queue directory"

@@ -102,7 +102,18 @@ char *mend_item(const struct check *check, const char *parameter, const char *it
 
 char *mend_all(struct check *check)
 {
-    return mend_text("batvctl -c %s mta postfix | sh", check_conf(check));
+    const char *folder = postfix_get(check->postfix, "config_directory");
+    char *path = NULL;
+    char *text = NULL;
+    if (strcmp(folder, "/etc/postfix") == 0) {
+        return mend_text("batvctl -c %s mta postfix | sh", check_conf(check));
+    }
+    if (asprintf(&path, "%s/batv.pcre", folder) >= 0) {
+        text = mend_text("batvctl -c %s mta postfix --map-path %s | sh", check_conf(check),
+                         check_word(check, path));
+        free(path);
+    }
+    return text;
 }
 
 char *mend_table(struct check *check, const char *table)

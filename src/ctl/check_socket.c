@@ -63,7 +63,8 @@ static void check_unix(struct check *check, const char *path)
     }
     if (!S_ISSOCK(info.st_mode)) {
         check_add(check, CHECK_FAIL,
-                  mend_text("mv %s %s.old", check_word(check, path), check_word(check, path)),
+                  mend_text("mv %s %s.old && %s", check_word(check, path), check_word(check, path),
+                            check->restart),
                   "%s is no socket", path);
         return;
     }

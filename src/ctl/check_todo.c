@@ -121,14 +121,14 @@ static bool daemon_is_unused(const struct check *check, bool *ran)
  * all that is left to do there. */
 static char *mend_in_order(struct check *check)
 {
-    const char *conf = check_conf(check);
-    if (check->look.running) {
-        return mend_text("batvctl -c %s mta postfix | sh", conf);
+    char *all = mend_all(check);
+    if (all == NULL || check->look.running) {
+        return all;
     }
-    return mend_text(check->service.systemd
-                         ? "%s && batvctl -c %s mta postfix | sh"
-                         : "%s, and when it runs: batvctl -c %s mta postfix | sh",
-                     check->start, conf);
+    char *text = mend_text(check->service.systemd ? "%s && %s" : "%s, and when it runs: %s",
+                           check->start, all);
+    free(all);
+    return text;
 }
 
 static void make_todo(struct check *check, struct finding *finding, enum check_stage stage)

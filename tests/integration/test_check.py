@@ -334,7 +334,7 @@ FAULTS = [
           {"internal_mail_filter_classes": "notify"}),
 
     # the map
-    Fault("postfix.recipient_canonical_maps", "fail", "not set", r"batvctl -c \S+ mta postfix \| sh",
+    Fault("postfix.recipient_canonical_maps", "fail", "not set", r"batvctl -c \S+ mta postfix --map-path \S+ \| sh",
           {"recipient_canonical_maps": ""}, cure=ordinary),
     Fault("postfix.recipient_canonical_maps", "fail", "batvd-check.example.org",
           r"mta postfix --part map > \S+/batv\.pcre", make=stale_map),

@@ -149,7 +149,7 @@ def test_a_first_start_is_left_to_do(fresh):
     # Postfix must never ask before somebody answers.
     for name in BEFORE_APPLYING:
         assert todo[name] == (f"batvd -c {fresh.conf}, and when it runs: "
-                              f"batvctl -c {fresh.conf} mta postfix | sh")
+                              f"batvctl -c {fresh.conf} mta postfix --map-path {fresh.settings.folder}/batv.pcre | sh")
     fresh.start()
     assert levels(fresh, "todo") == BEFORE_APPLYING and not levels(fresh, "fail")
     fresh.setup("example.com", "--apply", rc=0)
@@ -507,7 +507,7 @@ def test_listen_is_changed_and_goes_back(fresh):
     where they are. The same by `mta postfix`, which applies nothing."""
     fresh.settings.base["smtpd_milters"] = "inet:localhost:1"
     fresh.settings.write()
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     main = fresh.settings.folder / "main.cf"
     main.write_text(main.read_text(encoding="utf-8").replace("milter.sock", "milter.sock, unix:/nowhere"),
                     encoding="utf-8")
@@ -517,41 +517,41 @@ def test_listen_is_changed_and_goes_back(fresh):
         change_listen(fresh, listen)
         printed = fresh.ctl("mta", "postfix", "--part", "main", env=fresh.settings.env(), rc=0).out
         assert f"\nsmtpd_milters = inet:localhost:1, {listen}, unix:/nowhere\n" in printed
-        fresh.setup("example.com", "--apply", rc=1)
+        fresh.setup("example.com", "--apply")
         assert milters(fresh.settings) == (f"inet:localhost:1, {listen}, unix:/nowhere", "$smtpd_milters")
 
 
 def test_a_former_address_that_only_the_daemon_wrote_down(fresh):
     """The settings were made by hand; the daemon was started on an address, then on another."""
-    fresh.setup("example.com", rc=1)
+    fresh.setup("example.com")
     fresh.start()
     first, second = fresh.listen, f"unix:{fresh.run}/other.sock"
     fresh.settings.base.update(smtpd_milters=f"{{ {first}, connect_timeout=3s }}", non_smtpd_milters=first)
     fresh.settings.write()
     change_listen(fresh, second)
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     assert milters(fresh.settings) == (f"{{ {second}, connect_timeout=3s }}", second)
 
 
 def test_a_daemon_that_still_listens_at_its_former_address(fresh):
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     fresh.start()
     text = fresh.conf.read_text(encoding="utf-8")
     second = f"unix:{fresh.run}/other.sock"
     fresh.conf.write_text(text.replace("milter.sock", "other.sock"), encoding="utf-8")
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     assert milters(fresh.settings)[0] == second
 
 
 def test_an_address_of_before_that_is_another_milters_now(fresh):
     """Somebody answers there, and it is not batvd."""
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     first, second = fresh.listen, f"unix:{fresh.run}/other.sock"
     change_listen(fresh, second)
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(first.removeprefix("unix:"))
         other.listen()
-        fresh.setup("example.com", "--apply", rc=1)
+        fresh.setup("example.com", "--apply")
         assert milters(fresh.settings)[0] == f"{first}, {second}"
 
 
@@ -562,21 +562,21 @@ def test_a_former_address_by_the_copy_that_was_kept(fresh):
     fresh.settings.write()
     former = f"inet:127.0.0.1:{port}"
     change_listen(fresh, f"inet:{port}@127.0.0.1")
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     main = fresh.settings.folder / "main.cf"
     text = main.read_text(encoding="utf-8")
     assert milters(fresh.settings)[0] == f"inet:localhost:1, {former}"
     main.write_text(text.replace(former, f"{former}, inet:127.0.0.1:2"), encoding="utf-8")
     (fresh.state / "listeners").unlink()
     change_listen(fresh, f"unix:{fresh.run}/other.sock")
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     assert milters(fresh.settings)[0] == f"inet:localhost:1, unix:{fresh.run}/other.sock, inet:127.0.0.1:2"
     # Of a later copy, which has batvd already, nothing follows.
     (fresh.state / "listeners").unlink()
     for copy in copies(fresh.settings.folder)[:1]:
         copy.unlink()
     change_listen(fresh, f"unix:{fresh.run}/third.sock")
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     assert milters(fresh.settings)[0] == (f"inet:localhost:1, unix:{fresh.run}/other.sock, inet:127.0.0.1:2, "
                                           f"unix:{fresh.run}/third.sock")
 
@@ -584,7 +584,7 @@ def test_a_former_address_by_the_copy_that_was_kept(fresh):
 def test_the_action_of_other_milters_stays(fresh):
     fresh.settings.base.update(smtpd_milters="inet:localhost:1", milter_default_action="accept")
     fresh.settings.write()
-    fresh.setup("example.com", "--apply", rc=1)
+    fresh.setup("example.com", "--apply")
     assert milters(fresh.settings)[0] == (f"inet:localhost:1, {{ {fresh.listen}, default_action=tempfail }}")
     assert fresh.settings.value("milter_default_action") == "accept"
     found = fresh.ctl("check", "--json", env=fresh.settings.env()).json
