@@ -133,6 +133,8 @@ void check_clients(struct check *check);
 
 /* check_log.c */
 void check_log(struct check *check);
+/* Where an administrator finds the log's lines: a file, or the command that shows them. */
+const char *check_log_place(const struct check *check);
 
 /* check_journal.c */
 void check_journal(struct check *check);

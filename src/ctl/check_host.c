@@ -391,16 +391,40 @@ static bool list_domains(const struct status_report *status, const char *state,
     return listing->count > 0;
 }
 
+/* Domains that reject by an explicit action before a tag of theirs is about. True: there are some.
+ */
+static bool tell_hasty(struct check *check)
+{
+    const struct settings *settings = check->config->settings;
+    struct listing listing = {.count = 0};
+    time_t first;
+    for (size_t i = 0; i < settings->rules_count && check->ring != NULL; i++) {
+        const struct rules *rules = &settings->rules[i];
+        bool rejects = rules->action == ACTION_REJECT || rules->action == ACTION_DISCARD;
+        if (rules->sign && rejects && !ring_first_signed(check->ring, rules->name, &first)) {
+            listing_add(&listing, rules->name);
+        }
+    }
+    if (listing.count > 0) {
+        check_add(check, CHECK_WARN, mend_config(check, "verify: { action = \"auto\"; };"),
+                  "verify.action rejects already, but nothing was signed yet: genuine bounces of "
+                  "mail that went out before have no tag and are lost, for %s",
+                  listing_end(&listing));
+    }
+    return listing.count > 0;
+}
+
 void check_warm_up(struct check *check)
 {
     const struct status_report *status = check->status;
     struct listing listing;
     time_t until;
-    bool told = false;
+    bool told = tell_hasty(check);
     if (list_domains(status, "never-signed", &listing, &until)) {
         check_add(
             check, CHECK_WARN,
-            mend_text("send a message from one of its addresses and look for `sign` in the log"),
+            mend_text("send a message from one of its addresses and look for `sign` in the log: %s",
+                      check_log_place(check)),
             "nothing has been signed yet for %s: bounces are logged, not refused",
             listing_end(&listing));
         told = true;
@@ -415,7 +439,8 @@ void check_warm_up(struct check *check)
     if (list_domains(status, "no-tag-seen", &listing, &until)) {
         check_add(check, CHECK_WARN,
                   mend_text("send a message from each of them to an address elsewhere that does "
-                            "not exist, and look for `result=valid` in the log"),
+                            "not exist, and look for `result=valid` in the log: %s",
+                            check_log_place(check)),
                   "no valid tag has come back from outside yet, so that bounces are logged, not "
                   "rejected: %s",
                   listing_end(&listing));

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
+#include <unistd.h>
 
 #include "ctl/check.h"
 #include "ctl/print.h"
@@ -19,6 +21,41 @@ static char *mend_away(const struct check *check)
                                             config);
     free(config);
     return text;
+}
+
+/* Where syslog's lines are usually found, the more special first. */
+static const char *find_file(int facility)
+{
+    static const char *const of_mail[] = {"/var/log/mail.log", "/var/log/maillog", "/var/log/mail"};
+    static const char *const of_all[] = {"/var/log/syslog", "/var/log/messages"};
+    for (size_t i = 0; facility == LOG_MAIL && i < sizeof of_mail / sizeof of_mail[0]; i++) {
+        if (access(of_mail[i], F_OK) == 0) {
+            return of_mail[i];
+        }
+    }
+    for (size_t i = 0; i < sizeof of_all / sizeof of_all[0]; i++) {
+        if (access(of_all[i], F_OK) == 0) {
+            return of_all[i];
+        }
+    }
+    return NULL;
+}
+
+const char *check_log_place(const struct check *check)
+{
+    const char *file;
+    switch (check->config->log_target) {
+    case CONFIG_LOG_JOURNALD:
+        return "journalctl -t batvd";
+    case CONFIG_LOG_STDERR:
+        return check->service.systemd ? "journalctl -u batvd" : "batvd's standard error";
+    default:
+        file = find_file(check->config->log_facility);
+        if (file == NULL && access("/run/systemd/journal/socket", F_OK) == 0) {
+            return "journalctl -t batvd";
+        }
+        return file != NULL ? file : "the file to which syslog writes mail's lines";
+    }
 }
 
 /* By what the daemon reports. */
@@ -48,7 +85,8 @@ static void tell_reported(struct check *check, const struct status_report *statu
                   "%llu lines of the log were lost: standard error did not take them",
                   (unsigned long long)status->log_lost);
     } else {
-        check_ok(check, "lines of the log go to %s", status->log_target);
+        check_ok(check, "lines of the log go to %s: see %s", status->log_target,
+                 check_log_place(check));
     }
 }
 
@@ -65,6 +103,7 @@ void check_log(struct check *check)
                   "nobody takes lines of the log (%s: %s): they will go to batvd's standard error",
                   log_target_socket(target), strerror(error));
     } else {
-        check_ok(check, "lines of the log go to %s", log_target_name(target));
+        check_ok(check, "lines of the log go to %s: see %s", log_target_name(target),
+                 check_log_place(check));
     }
 }

@@ -2,6 +2,7 @@
  * Postfix's main.cf: what batvd needs in it, and what is set there that spoils its work. Values are
  * those in force, with every $name replaced.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "io/config_file.h"
 #include "io/file.h"
 
-enum { LIST_FILE_MAX = 1 << 20 };
+enum { LIST_FILE_MAX = 1 << 20, COMPARED_MAX = 1000 };
 
 /* What others of these files use too. */
 
@@ -305,28 +306,6 @@ static void take_domains(struct check *check, const char *parameter, const struc
     }
 }
 
-void check_received(struct check *check)
-{
-    static const char *const parameters[] = {"mydestination", "virtual_mailbox_domains",
-                                             "virtual_alias_domains", "relay_domains"};
-    struct words words = {.items = NULL};
-    size_t before = check->count;
-    if (check->config->settings->rules_count == 0) {
-        return;
-    }
-    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
-        size_t first = words.count;
-        if (!words_split(postfix_get(check->postfix, parameters[i]), &words)) {
-            check->no_memory = true;
-        }
-        take_domains(check, parameters[i], &words, first);
-    }
-    words_free(&words);
-    if (check->count == before) {
-        check_ok(check, "every domain that main.cf names as receiving mail is in domains");
-    }
-}
-
 /* What local processes send as, cron for one. The value may be the path of a file with the name in
  * its first line, as on Debian. NULL: unknown. */
 static char *find_origin(struct check *check)
@@ -344,6 +323,89 @@ static char *find_origin(struct check *check)
         text[strcspn(text, " \t\r\n")] = '\0';
     }
     return text;
+}
+
+/* A letter more, less, another one, or two neighbours swapped; but hosts are often numbered. */
+static bool is_a_letter_away(const char *a, const char *b)
+{
+    size_t m = strlen(a);
+    size_t n = strlen(b);
+    while (m > 0 && n > 0 && a[0] == b[0]) {
+        a++, b++, m--, n--;
+    }
+    while (m > 0 && n > 0 && a[m - 1] == b[n - 1]) {
+        m--, n--;
+    }
+    bool numbers =
+        (m == 0 || isdigit((unsigned char)a[0])) && (n == 0 || isdigit((unsigned char)b[0]));
+    bool swapped = m == 2 && n == 2 && a[0] == b[1] && a[1] == b[0];
+    return (m <= 1 && n <= 1 && m + n > 0 && !numbers) || swapped;
+}
+
+/* The name of Postfix's, itself in no entry of domains, that is a letter away from a domain of ours
+ * which Postfix does not name. NULL: none. */
+static const char *find_meant(struct check *check, const struct words *names, const char *ours)
+{
+    const char *meant = NULL;
+    bool named = is_among(names, names->count, ours);
+    for (size_t i = 0; i < names->count && i < COMPARED_MAX && !named; i++) {
+        const char *name = names->items[i];
+        char *ascii = is_literal(name) ? address_domain_ascii(name) : NULL;
+        named = ascii != NULL && strcmp(ascii, ours) == 0;
+        bool alike = ascii != NULL && (ascii[0] == '.') == (ours[0] == '.');
+        if (alike && meant == NULL && is_a_letter_away(ascii, ours) &&
+            !check_is_ours(check, name)) {
+            meant = name;
+        }
+        free(ascii);
+    }
+    return named ? NULL : meant;
+}
+
+/* Of very many domains none is compared: nobody wrote them by hand. */
+static void tell_misspelt(struct check *check, const struct words *names)
+{
+    const struct settings *settings = check->config->settings;
+    for (size_t i = 0; i < settings->rules_count && settings->rules_count <= COMPARED_MAX; i++) {
+        const char *ours = settings->rules[i].name;
+        const char *meant = find_meant(check, names, ours);
+        if (meant != NULL) {
+            check_add(
+                check, CHECK_WARN,
+                mend_config(check, "\"%s\" in place of \"%s\" in domains,", meant, ours),
+                "%s in domains is a letter away from %s, which Postfix names and domains does "
+                "not: is it misspelt?",
+                ours, meant);
+        }
+    }
+}
+
+void check_received(struct check *check)
+{
+    static const char *const parameters[] = {"mydestination", "virtual_mailbox_domains",
+                                             "virtual_alias_domains", "relay_domains"};
+    struct words words = {.items = NULL};
+    size_t before = check->count;
+    if (check->config->settings->rules_count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        size_t first = words.count;
+        if (!words_split(postfix_get(check->postfix, parameters[i]), &words)) {
+            check->no_memory = true;
+        }
+        take_domains(check, parameters[i], &words, first);
+    }
+    char *origin = find_origin(check);
+    if (origin != NULL && origin[0] != '\0' && !words_add(&words, origin)) {
+        check->no_memory = true;
+    }
+    free(origin);
+    tell_misspelt(check, &words);
+    words_free(&words);
+    if (check->count == before) {
+        check_ok(check, "every domain that main.cf names as receiving mail is in domains");
+    }
 }
 
 void check_origin(struct check *check)

@@ -1010,6 +1010,21 @@ def test_warm_up(own):
     util.wait_for(waits, 25, "the waiting time in the status")
 
 
+def test_rejecting_before_anything_was_signed(own):
+    """A domain's own action counts, too; what does not sign has no tags to wait for."""
+    silent = {"name": "silent.example", "sign": False}
+    own.batvd.configure({"domains": ("example.com", silent), "verify": {"action": "reject"}})
+    found = expect(own, "warm-up", "warn", "nothing was signed yet.* for example.com$", r'action = "auto"')
+    assert "silent" not in found["text"]
+    own.batvd.configure({"domains": ({"name": "example.com", "verify_action": "discard"}, "example.org")})
+    expect(own, "warm-up", "warn", "rejects already.* for example.com$")
+    own.batvd.configure({"domains": ("example.com",), "verify": {"action": "reject"}})
+    with MilterSession(own.batvd.milter, client=("in.example.com", "127.0.0.2", 4711)) as session:
+        session.message("<alice@example.com>", ["<joe@other.test>"])
+    util.wait_for(lambda: "domain example.com" in (own.batvd.state / "keyring").read_text("ascii"), 15)
+    assert not [one for one in of(own.check(), "warm-up") if "rejects already" in one["text"]]
+
+
 def test_journal(own):
     found, = of(own.check(), "journal")
     assert found["level"] == "ok" and re.match(r"\d+ entries since 20", found["text"])

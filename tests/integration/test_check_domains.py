@@ -105,3 +105,32 @@ def test_the_hosts_own_name(look):
     assert "judged as those to a domain that does not sign" in finding["text"], finding
     assert finding["level"] == "warn"
     assert 'add "mx.other.test" to domains' in finding["mend"]
+
+
+@pytest.mark.parametrize("listed, main, meant", [
+    ("exmaple.net", {"virtual_alias_domains": "example.com example.net"}, "example.net"),
+    ("exampe.net", {"virtual_mailbox_domains": "example.net"}, "example.net"),
+    ("examples.net", {"relay_domains": "Example.NET"}, "Example.NET"),
+    ("exbmple.net", {"mydestination": "localhost, example.net"}, "example.net"),
+    ("exmple.net", {"myorigin": "example.net"}, "example.net"),
+    # not misspelt: Postfix has both, or the other is listed too, or it is a number
+    ("exmaple.net", {"virtual_alias_domains": "example.net, exmaple.net"}, None),
+    ("exampel.com", {}, None),
+    ("mx2.example.net", {"mydestination": "mx1.example.net"}, None),
+    ("mx.example.net", {"mydestination": "mx1.example.net"}, None),
+    ("exmapel.net", {"virtual_alias_domains": "example.net"}, None),
+])
+def test_a_domain_that_is_misspelt(batvd, look, listed, main, meant):
+    before = batvd.conf.read_text(encoding="utf-8")
+    try:
+        batvd.conf.write_text(before.replace('("example.com"', f'("{listed}", "example.com"'), encoding="utf-8")
+        found = [one for one in look(main) if "a letter away" in one["text"]]
+        assert len(found) == (meant is not None), found
+        for one in found:
+            assert one["level"] == "warn" and one["text"].startswith(f"{listed} in domains")
+            assert f'"{meant}" in place of "{listed}" in domains' in one["mend"]
+            batvd.conf.write_text(before.replace('("example.com"', f'("{meant}", "example.com"'),
+                                  encoding="utf-8")
+            assert not [one for one in look(main) if one["level"] != "ok"]
+    finally:
+        batvd.conf.write_text(before, encoding="utf-8")

@@ -1,6 +1,7 @@
 """`batvctl setup`: an administrator's first minute, on real Postfix configurations. What it makes
 and applies works; what it cannot do it says, and has changed nothing."""
 
+import json
 import os
 import re
 import shutil
@@ -370,6 +371,47 @@ def run(host, before, *args, env=None):
     return subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=60, cwd="/",
                           env=host.environment({**host.settings.env(), **(env or {})}),
                           check=False, stdin=subprocess.DEVNULL)
+
+
+# What the host has: a systemd that booted it, with our unit, and its journal in place of a mail log.
+SYSTEMD = ('mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/systemd/journal && '
+           'touch /run/systemd/journal/socket && mount -t tmpfs none /etc/systemd && mkdir /etc/systemd/system && '
+           'touch /etc/systemd/system/batvd.service && mount -t tmpfs none /var/log && exec "$@"')
+
+
+def found_by(host, script, name):
+    """What `check` says under that name on a host that the script makes."""
+    done = run(host, ["unshare", "-m", "sh", "-c", script, "sh"], "check", "--json")
+    assert done.returncode == 0, done
+    return [one for one in json.loads(done.stdout) if one["name"] == name][0]
+
+
+@pytest.mark.skipif(not os.path.isdir("/etc/systemd"), reason="no folder for a unit here")
+def test_commands_fit_the_host(fresh):
+    """systemctl and journalctl only where systemd is; there and elsewhere batvd runs before it is asked."""
+    text = sample().replace('target = "stderr"', 'target = "syslog"')
+    fresh.configure(text)
+    fresh.setup("example.com", rc=0)
+    conf = fresh.conf
+    assert found_by(fresh, SYSTEMD, "daemon")["mend"] == "systemctl enable --now batvd"
+    assert found_by(fresh, SYSTEMD, "postfix.smtpd_milters")["mend"] == (
+        f"systemctl enable --now batvd && batvctl -c {conf} mta postfix | sh")
+    assert found_by(fresh, SYSTEMD, "log")["text"].endswith("see journalctl -t batvd") or (
+        found_by(fresh, SYSTEMD, "log")["level"] == "warn")
+    files = 'mount -t tmpfs none /var/log && touch /var/log/mail.log && mount -t tmpfs none /run && exec "$@"'
+    assert found_by(fresh, files, "daemon")["mend"] == f"batvd -c {conf}"
+    out = run(fresh, ["unshare", "-m", "sh", "-c", SYSTEMD, "sh"], "setup", "example.com").stdout
+    assert "\nnext:\n    systemctl enable --now batvd\n    this command with --apply\n" in out
+    fresh.start()
+    fresh.setup("example.com", "--apply", rc=0)
+
+    def says(script):
+        return found_by(fresh, script, "warm-up")["mend"].rpartition("log: ")[2]
+    assert says(SYSTEMD) == "journalctl -t batvd" and says(files) == "/var/log/mail.log"
+    # Somebody started it by hand: its unit could not reload it.
+    fresh.conf.touch()
+    os.utime(fresh.conf, (2**31 - 1, 2**31 - 1))
+    assert found_by(fresh, SYSTEMD, "reload")["mend"] == f"batvd -n -c {conf} && kill -USR1 {fresh.pid}"
 
 
 # -- a configuration made from nothing -----------------------------------------------------------
