@@ -58,7 +58,8 @@ static char *mend_lost(struct check *check, const struct ring_plight *plight)
     }
     char *command = ring_plight_command(plight);
     if (command == NULL) {
-        return mend_text("run this as root: it then tells the command that copies the keys");
+        return mend_text("run this as root, in a container with CAP_SYS_PTRACE (--privileged): it "
+                         "then tells the command that copies the keys");
     }
     return command;
 }
