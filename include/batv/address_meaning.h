@@ -23,6 +23,10 @@
 enum status address_settle(const char *raw, const char *resolved, const char *host,
                            struct address *out);
 
+/* True where all of raw means itself, and for the null sender: a plain local@domain, in brackets or
+ * not, which needs no word of the MTA's. */
+bool address_is_plain(const char *raw);
+
 /* True for a domain that every host has for itself: none, localhost, an address literal, and the
  * MTA's name (may be NULL). Whether a literal is this host's is for the MTA to say. */
 bool address_names_host(const struct address *address, const char *host);

@@ -93,6 +93,8 @@ struct settings {
     struct host_list *exclude_sign_hosts;       /* and those that are names */
     struct network_list *exclude_sign_recipient_networks;
     unsigned dns_timeout_ms; /* for all that is looked up for one message */
+
+    unsigned connections; /* that are served at a time; 0: any number */
 };
 
 /* Frees what settings hold, and settings. */

@@ -452,6 +452,11 @@ static enum status settle_by_word(char *local, char *domain, const char *resolve
     return folded != NULL ? status : STATUS_NO_MEMORY;
 }
 
+bool address_is_plain(const char *raw)
+{
+    return address_is_null(raw) || stands_for_itself(raw);
+}
+
 enum status address_settle(const char *raw, const char *resolved, const char *host,
                            struct address *out)
 {
@@ -459,7 +464,7 @@ enum status address_settle(const char *raw, const char *resolved, const char *ho
     char *local = NULL;
     char *domain = NULL;
     *out = (struct address){NULL, NULL, NULL};
-    if (address_is_null(raw) || stands_for_itself(raw)) {
+    if (address_is_plain(raw)) {
         return address_parse(raw, out);
     }
     enum status status = read_address(raw, &buffer, &local, &domain);

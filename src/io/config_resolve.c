@@ -399,6 +399,7 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
     settings->exclude_authenticated = raw->exclude_authenticated;
     settings->exclude_mail_servers = raw->exclude_mail_servers;
     settings->dns_timeout_ms = (unsigned)raw->dns_timeout_ms;
+    settings->connections = (unsigned)raw->connections;
     enum status status = resolve_lists(raw, settings);
     return status == STATUS_OK ? resolve_domains(raw, settings) : status;
 }

@@ -362,6 +362,8 @@ const struct config_option config_options[] = {
     INT("journal.retain_days", "30", PLACE(journal_retain_days), 1, 365),
     SIZE("journal.max_size", "1073741824L", PLACE(journal_max_size), 16 * MIB, 1048576 * MIB),
 
+    INT("limits.connections", "0", PLACE(connections), 0, 1000000),
+
     WORD("log.target", "\"syslog\"", PLACE(log_target), targets),
     WORD("log.facility", "\"mail\"", PLACE(log_facility), facilities),
     WORD("log.level", "\"info\"", PLACE(log_level), levels),

@@ -85,6 +85,7 @@ struct raw_config {
     struct raw_list exclude_sign_recipient_networks;
     struct raw_list exclude_sign_clients;
     int dns_timeout_ms;
+    int connections;
     bool evidence_enabled;
     bool evidence_header;
     bool evidence_tag_in_body;

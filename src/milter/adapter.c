@@ -8,6 +8,9 @@
  *
  * CONNECT, MAIL and headers get no reply, which saves a packet each; where the MTA has no such
  * agreement libmilter answers "continue" for us. So an error at MAIL is told at the first RCPT.
+ *
+ * Nothing is judged by halves: a message of which a stage did not come that was agreed upon, and an
+ * address that only the MTA can read where it does not say how, are deferred (milter/stages.h).
  */
 #include "milter/adapter.h"
 
@@ -25,10 +28,13 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "batv/address_meaning.h"
 #include "io/evidence_sent.h"
 #include "io/log.h"
 #include "io/stack.h"
+#include "milter/guard.h"
 #include "milter/macro_watch.h"
+#include "milter/stages.h"
 
 /* What the MTA must be able to do for us. The rest (headers, quarantine) is asked for where
  * offered. */
@@ -51,6 +57,9 @@ struct session {
     atomic_uint turn;    /* see enter */
     bool shows_messages; /* headers and bodies, by what was agreed upon for this connection */
     bool skips;          /* the rest of a body on request */
+    bool answers_header; /* the MTA waits for an answer to the end of a header */
+    bool surplus;        /* beyond limits.connections: it gets no service */
+    struct stages stages;
     struct client client;
     char name[256];
     char address[INET6_ADDRSTRLEN];
@@ -94,18 +103,24 @@ static void message_end(struct session *s)
     s->version = NULL;
     s->told = 0;
     s->sampled = false;
+    stages_begin(&s->stages);
 }
 
 /* libmilter tells of no end for connections that are open when it ends itself. */
 static LIST_HEAD(session_list, session) sessions = LIST_HEAD_INITIALIZER(sessions);
 static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct session *session_new(void)
+static unsigned served; /* how many of them are no surplus */
+
+/* At most so many are served, 0: any number. */
+static struct session *session_new(unsigned most)
 {
     struct session *s = calloc(1, sizeof *s);
     if (s != NULL) {
         pthread_mutex_lock(&sessions_lock);
         LIST_INSERT_HEAD(&sessions, s, others);
+        s->surplus = most > 0 && served >= most;
+        served += !s->surplus;
         pthread_mutex_unlock(&sessions_lock);
     }
     return s;
@@ -115,6 +130,7 @@ static void session_free(struct session *s)
 {
     pthread_mutex_lock(&sessions_lock);
     LIST_REMOVE(s, others);
+    served -= !s->surplus;
     pthread_mutex_unlock(&sessions_lock);
     message_end(s);
     free(s);
@@ -139,6 +155,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     const struct settings *settings = version_snapshot(version)->settings;
     bool bodies = settings->evidence.enabled;
     bool headers = bodies || settings->may_mark || settings->may_sign;
+    unsigned most = settings->connections;
     version_release(version);
 
     /* Without the end of headers libmilter takes a message that has none for a broken one. */
@@ -146,21 +163,25 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     unwanted |= headers ? 0 : SMFIP_NOHDRS | SMFIP_NOEOH;
     unwanted |= bodies ? 0 : SMFIP_NOBODY;
     *actions_out = useful & actions;
-    *steps_out = ((unwanted | SMFIP_SKIP) & steps) | SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR |
-                 SMFIP_NR_EOH;
+    *steps_out = ((unwanted | SMFIP_SKIP) & steps) | (SMFIP_NR_EOH & guard_offered()) |
+                 SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR;
     *unused2_out = 0;
     *unused3_out = 0;
 
-    struct session *s = session_new();
+    struct session *s = session_new(most);
     if (s != NULL) {
         s->shows_messages = bodies;
         s->skips = (steps & SMFIP_SKIP) != 0;
+        /* An MTA that knows DATA could have left it out. */
+        s->answers_header = (*steps_out & SMFIP_NR_EOH) == 0;
+        stages_agree(&s->stages, (guard_offered() & SMFIP_NODATA) != 0, headers);
+        *steps_out &= s->surplus ? ~(unsigned long)SMFIP_NR_CONN : ~0UL;
     }
     smfi_setpriv(ctx, s);
     return leave(s, SMFIS_CONTINUE);
 }
 
-/* --------------------------------------------------------------- connection */
+/* ------------------------------------------------------------------- macros */
 
 /* The MTA's macros. libmilter takes no constant strings. */
 static char queue_id_symbol[] = "i";
@@ -183,6 +204,87 @@ static const char *macro(SMFICTX *ctx, char *name)
 {
     const char *value = symbol(ctx, name);
     return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* ----------------------------------------------------------------- replies */
+
+/* A '%' would be taken for the start of a format by some MTAs; doubled it stands for itself. */
+static void set_reply(SMFICTX *ctx, const struct reply *reply)
+{
+    char code[4];
+    char enhanced[8];
+    char text[2 * sizeof reply->text];
+    size_t used = 0;
+    for (const char *p = reply->text; *p != '\0'; p++) {
+        if (*p == '%') {
+            text[used++] = '%';
+        }
+        text[used++] = *p;
+    }
+    text[used] = '\0';
+    snprintf(code, sizeof code, "%s", reply->code);
+    snprintf(enhanced, sizeof enhanced, "%s", reply->enhanced);
+    if (smfi_setreply(ctx, code, enhanced, text) != MI_SUCCESS) {
+        log_line(LOG_WARNING, "the reply's text was not accepted: %s", reply->text);
+    }
+}
+
+static sfsistat reply_status(SMFICTX *ctx, const struct reply *reply)
+{
+    if (reply->code != NULL) {
+        set_reply(ctx, reply);
+    }
+    switch (reply->kind) {
+    case REPLY_CONTINUE:
+        return SMFIS_CONTINUE;
+    case REPLY_ACCEPT:
+        return SMFIS_ACCEPT;
+    case REPLY_TEMPFAIL:
+        return SMFIS_TEMPFAIL;
+    case REPLY_REJECT:
+        return SMFIS_REJECT;
+    case REPLY_DISCARD:
+        return SMFIS_DISCARD;
+    }
+    return SMFIS_TEMPFAIL;
+}
+
+/* Of the reply a transaction has no part in. */
+static sfsistat defer(SMFICTX *ctx, const char *enhanced, const char *text)
+{
+    struct reply reply = {.kind = REPLY_TEMPFAIL, .code = "451", .enhanced = enhanced};
+    snprintf(reply.text, sizeof reply.text, "%s", text);
+    return reply_status(ctx, &reply);
+}
+
+static const char *id_or_none(SMFICTX *ctx)
+{
+    const char *queue_id = macro(ctx, queue_id_symbol);
+    return queue_id != NULL ? queue_id : "NOQUEUE";
+}
+
+/* --------------------------------------------------------------- connection */
+
+/* A session too many. An MTA that goes on all the same hears it again for each recipient. */
+static sfsistat turn_away(SMFICTX *ctx)
+{
+    return defer(ctx, "4.3.2", "too many connections to the mail filter, try again later");
+}
+
+static void tell_surplus(void)
+{
+    static struct log_notice notice;
+    enum { MINUTE = 60 };
+    pthread_mutex_lock(&sessions_lock);
+    bool due = log_notice_due(&notice, MINUTE);
+    unsigned now = served;
+    pthread_mutex_unlock(&sessions_lock);
+    if (due) {
+        log_line(LOG_WARNING,
+                 "%u connections are served, which is all that limits.connections allows: further "
+                 "ones are deferred",
+                 now);
+    }
 }
 
 /* The name only where the MTA has verified it: Postfix says "unknown", Sendmail "[address]". */
@@ -237,6 +339,10 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
             client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
         macro_watch_connect(&s->client, s->client.server);
     }
+    if (s != NULL && s->surplus) {
+        tell_surplus();
+        return leave(s, turn_away(ctx));
+    }
     return leave(s, SMFIS_NOREPLY);
 }
 
@@ -250,48 +356,7 @@ static sfsistat on_close(SMFICTX *ctx)
     return SMFIS_CONTINUE;
 }
 
-/* ----------------------------------------------------------------- replies */
-
-/* A '%' would be taken for the start of a format by some MTAs; doubled it stands for itself. */
-static void set_reply(SMFICTX *ctx, const struct reply *reply)
-{
-    char code[4];
-    char enhanced[8];
-    char text[2 * sizeof reply->text];
-    size_t used = 0;
-    for (const char *p = reply->text; *p != '\0'; p++) {
-        if (*p == '%') {
-            text[used++] = '%';
-        }
-        text[used++] = *p;
-    }
-    text[used] = '\0';
-    snprintf(code, sizeof code, "%s", reply->code);
-    snprintf(enhanced, sizeof enhanced, "%s", reply->enhanced);
-    if (smfi_setreply(ctx, code, enhanced, text) != MI_SUCCESS) {
-        log_line(LOG_WARNING, "the reply's text was not accepted: %s", reply->text);
-    }
-}
-
-static sfsistat reply_status(SMFICTX *ctx, const struct reply *reply)
-{
-    if (reply->code != NULL) {
-        set_reply(ctx, reply);
-    }
-    switch (reply->kind) {
-    case REPLY_CONTINUE:
-        return SMFIS_CONTINUE;
-    case REPLY_ACCEPT:
-        return SMFIS_ACCEPT;
-    case REPLY_TEMPFAIL:
-        return SMFIS_TEMPFAIL;
-    case REPLY_REJECT:
-        return SMFIS_REJECT;
-    case REPLY_DISCARD:
-        return SMFIS_DISCARD;
-    }
-    return SMFIS_TEMPFAIL;
-}
+/* ------------------------------------------------------------------ telling */
 
 /* Logs what has been decided since the last time. */
 static void tell(SMFICTX *ctx, struct session *s)
@@ -307,12 +372,10 @@ static void tell(SMFICTX *ctx, struct session *s)
 
 static void tell_failure(SMFICTX *ctx, const struct session *s)
 {
-    const char *queue_id = macro(ctx, queue_id_symbol);
     log_line(
         LOG_ERR,
         "%s: error: memory, cryptography or the keyring was not to be had, on_error=%s applies",
-        queue_id != NULL ? queue_id : "NOQUEUE",
-        action_name(version_snapshot(s->version)->settings->on_error));
+        id_or_none(ctx), action_name(version_snapshot(s->version)->settings->on_error));
 }
 
 /* Without a session or a transaction there was no memory: nothing is let pass unseen. */
@@ -328,6 +391,13 @@ static sfsistat without_transaction(SMFICTX *ctx)
 
 /* ------------------------------------------------------------------ message */
 
+/* An address that means what the MTA takes it for, which does not say so. What a local process
+ * hands in the MTA has not looked at yet. */
+static bool is_unreadable(const struct session *s, const char *raw, const char *resolved)
+{
+    return resolved == NULL && !s->client.local && !address_is_plain(raw);
+}
+
 static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 {
     struct session *s = enter(ctx);
@@ -335,6 +405,9 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
         return SMFIS_NOREPLY;
     }
     message_end(s);
+    if (s->surplus) {
+        return leave(s, SMFIS_NOREPLY);
+    }
     s->version = keeper_acquire(adapter->keeper);
     s->transaction = transaction_new(version_snapshot(s->version), &s->client);
     if (s->transaction != NULL) {
@@ -342,6 +415,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
         const char *user = macro(ctx, user_symbol);
         user = user != NULL ? user : macro(ctx, mechanism_symbol);
         macro_watch_mail(&s->client, arguments[0], address, user);
+        stages_mail(&s->stages, is_unreadable(s, arguments[0], address));
         transaction_mail(s->transaction, arguments[0], address, user);
     }
     return leave(s, SMFIS_NOREPLY);
@@ -365,9 +439,25 @@ static void settle_doubts(struct session *s, time_t now)
     }
 }
 
+/* Says why this recipient is deferred, which the transaction never sees. */
+static sfsistat defer_unread(SMFICTX *ctx, const struct session *s, const char *recipient,
+                             const char *name)
+{
+    log_line(LOG_WARNING,
+             "%s: deferred rcpt=%s of a session of %s[%s]: the MTA did not give %s, without which "
+             "this spelling of the %s cannot be read",
+             id_or_none(ctx), recipient, s->client.name != NULL ? s->client.name : "unknown",
+             s->client.address != NULL ? s->client.address : "", name,
+             name == sender_symbol ? "sender" : "recipient");
+    return defer(ctx, "4.3.5", "the mail filter cannot read this address now, try again later");
+}
+
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
     struct session *s = enter(ctx);
+    if (s != NULL && s->surplus) {
+        return leave(s, turn_away(ctx));
+    }
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx);
     }
@@ -376,6 +466,12 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     const char *address = symbol(ctx, recipient_symbol);
     const char *host = symbol(ctx, next_hop_symbol);
     macro_watch_rcpt(&s->client, address, host, symbol(ctx, mailer_symbol));
+    if (s->stages.sender_unread) {
+        return leave(s, defer_unread(ctx, s, arguments[0], sender_symbol));
+    }
+    if (is_unreadable(s, arguments[0], address)) {
+        return leave(s, defer_unread(ctx, s, arguments[0], recipient_symbol));
+    }
     transaction_next_hop(s->transaction, host, macro(ctx, mailer_symbol));
     transaction_rcpt(s->transaction, arguments[0], address, (const char *const *)(arguments + 1),
                      now);
@@ -437,10 +533,9 @@ static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
     const struct effect *effects = transaction_effects(transaction, &count);
     for (size_t i = 0; i < count; i++) {
         if (!apply(ctx, &effects[i])) {
-            const char *queue_id = macro(ctx, queue_id_symbol);
             log_line(LOG_ERR,
                      "%s: error: the MTA did not take change %zu of %zu (%s), on_error applies",
-                     queue_id != NULL ? queue_id : "NOQUEUE", i + 1, count,
+                     id_or_none(ctx), i + 1, count,
                      effects[i].value != NULL ? effects[i].value : effects[i].name);
             return false;
         }
@@ -466,13 +561,12 @@ static void tell_limit(SMFICTX *ctx, const struct session *s)
     if (content_searched(s->content)) {
         return;
     }
-    const char *queue_id = macro(ctx, queue_id_symbol);
     for (enum bounce_limit i = 0; i < BOUNCE_LIMIT_COUNT; i++) {
         if (content_reached(s->content, i)) {
             log_line(
                 LOG_INFO,
                 "%s: the bounce was not read to its end (limit: %s) and may have a proof there",
-                queue_id != NULL ? queue_id : "NOQUEUE", bounce_limit_name(i));
+                id_or_none(ctx), bounce_limit_name(i));
         }
     }
 }
@@ -512,12 +606,10 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
     return leave(s, reply_status(ctx, &reply));
 }
 
-static sfsistat on_data(SMFICTX *ctx)
+/* What of the message is still of interest, and room for it. Done at DATA; at the first that comes
+ * behind it where the MTA does not know DATA. */
+static unsigned begin_content(struct session *s)
 {
-    struct session *s = enter(ctx);
-    if (s == NULL || s->transaction == NULL) {
-        return without_transaction(ctx);
-    }
     unsigned wants = transaction_wants(s->transaction);
     s->sampled = s->sampled || is_to_be_sampled(s, time(NULL));
     wants |= s->sampled ? WANT_HEADERS | WANT_BODY : 0;
@@ -527,13 +619,32 @@ static sfsistat on_data(SMFICTX *ctx)
             content_new(adapter->pool, version_snapshot(s->version)->settings->evidence.max_body,
                         &s->client.ip);
     }
-    return wants != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
+    return wants;
+}
+
+static sfsistat on_data(SMFICTX *ctx)
+{
+    struct session *s = enter(ctx);
+    if (s == NULL || s->transaction == NULL) {
+        return without_transaction(ctx);
+    }
+    stages_data(&s->stages);
+    return begin_content(s) != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
+}
+
+/* Before the first header field, or the end of a header that has none. */
+static void begin_header(struct session *s)
+{
+    if (stages_header(&s->stages)) {
+        (void)begin_content(s);
+    }
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 {
     struct session *s = enter(ctx);
     if (s != NULL && s->transaction != NULL) {
+        begin_header(s);
         transaction_header(s->transaction, name, value);
         if (s->content != NULL) {
             content_header(s->content, name, value);
@@ -545,12 +656,6 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
     return leave(s, SMFIS_NOREPLY);
 }
 
-static sfsistat on_header_end(SMFICTX *ctx)
-{
-    (void)ctx;
-    return SMFIS_NOREPLY;
-}
-
 /* The body of all but bounces is of no interest: one piece of it comes before that can be said. */
 static sfsistat on_body(SMFICTX *ctx, unsigned char *octets, size_t length)
 {
@@ -559,10 +664,41 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *octets, size_t length)
     return leave(s, !more && s != NULL && s->skips ? SMFIS_SKIP : SMFIS_CONTINUE);
 }
 
+/* A message that was not shown as agreed is not judged. */
+static sfsistat defer_part(SMFICTX *ctx, struct session *s, const char *stage)
+{
+    log_line(LOG_ERR,
+             "%s: error: the MTA showed no %s of a message in the session of %s[%s], though it had "
+             "agreed to: the message is deferred",
+             id_or_none(ctx), stage, s->client.name != NULL ? s->client.name : "unknown",
+             s->client.address != NULL ? s->client.address : "");
+    message_end(s);
+    return leave(s, defer(ctx, "4.3.5", "the mail filter was not shown all of this message"));
+}
+
+/* Where the end of a header was made up and the MTA waits for no answer to it, the end of the
+ * message is answered. */
+static sfsistat on_header_end(SMFICTX *ctx)
+{
+    struct session *s = enter(ctx);
+    bool shown = !guard_made_up();
+    if (s != NULL && s->transaction != NULL && shown) {
+        begin_header(s);
+    }
+    if (s != NULL && s->transaction != NULL && !shown && s->answers_header) {
+        return defer_part(ctx, s, "header");
+    }
+    return leave(s, s != NULL && s->answers_header ? SMFIS_CONTINUE : SMFIS_NOREPLY);
+}
+
 static sfsistat on_message_end(SMFICTX *ctx)
 {
     struct session *s = enter(ctx);
-    return s == NULL || s->transaction == NULL ? without_transaction(ctx) : finish(ctx, s);
+    if (s == NULL || s->transaction == NULL) {
+        return without_transaction(ctx);
+    }
+    const char *missing = stages_missing(&s->stages);
+    return missing == NULL ? finish(ctx, s) : defer_part(ctx, s, missing);
 }
 
 static sfsistat on_abort(SMFICTX *ctx)
@@ -615,6 +751,7 @@ GATED(connect, (SMFICTX * ctx, char *name, _SOCK_ADDR *address), (ctx, name, add
 GATED(mail, (SMFICTX * ctx, char **arguments), (ctx, arguments))
 GATED(rcpt, (SMFICTX * ctx, char **arguments), (ctx, arguments))
 GATED(header, (SMFICTX * ctx, char *name, char *value), (ctx, name, value))
+GATED(header_end, (SMFICTX * ctx), (ctx))
 GATED(body, (SMFICTX * ctx, unsigned char *octets, size_t length), (ctx, octets, length))
 GATED(message_end, (SMFICTX * ctx), (ctx))
 GATED(abort, (SMFICTX * ctx), (ctx))
@@ -635,7 +772,7 @@ static const struct smfiDesc description = {
     .xxfi_envfrom = gated_mail,
     .xxfi_envrcpt = gated_rcpt,
     .xxfi_header = gated_header,
-    .xxfi_eoh = on_header_end,
+    .xxfi_eoh = gated_header_end,
     .xxfi_body = gated_body,
     .xxfi_eom = gated_message_end,
     .xxfi_abort = gated_abort,

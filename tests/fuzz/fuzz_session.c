@@ -76,6 +76,8 @@ struct message {
     bool open;
     bool authenticated;
     bool has_sender; /* for sure */
+    bool unread;     /* only the MTA can read its sender, and does not say how */
+    bool shown;      /* its header, or the end of that, has come */
     bool by_sender;  /* it is rejected or deferred for its sender's tag */
     struct version *version;
     char *sender;
@@ -106,6 +108,7 @@ struct smfi_str {
     void *private;
     const struct who *who;
     unsigned long actions; /* agreed upon */
+    bool headers;          /* likewise */
     bool open;
     enum { OUTSIDE, MAILED, ENVELOPE, DATA_GIVEN, HEADERS, BODIES } stage;
     bool in_end;
@@ -781,6 +784,7 @@ static void session_open(struct smfi_str *ctx, const struct who *who, unsigned l
     ctx->open = status == SMFIS_CONTINUE;
     require((out[0] & ~actions) == 0 && out[2] == 0 && out[3] == 0);
     ctx->actions = out[0];
+    ctx->headers = (out[1] & SMFIP_NOHDRS) == 0;
     if (!ctx->open) {
         return;
     }
@@ -840,6 +844,11 @@ static bool is_meant_so(const char *raw)
     return same && !host;
 }
 
+static bool is_unreadable(const struct smfi_str *ctx, const struct event *event)
+{
+    return event->resolved == NULL && !ctx->who->local && !address_is_plain(event->first);
+}
+
 static void hear_mail(struct smfi_str *ctx, const struct event *event)
 {
     struct message *m = &ctx->message;
@@ -849,6 +858,7 @@ static void hear_mail(struct smfi_str *ctx, const struct event *event)
     m->authenticated = event->user != NULL;
     m->has_sender =
         event->resolved == NULL && strchr(event->first, '@') != NULL && is_meant_so(event->first);
+    m->unread = is_unreadable(ctx, event);
     m->sender = strdup(event->first);
     m->version = current_acquire(&site.current);
     require(filter.xxfi_envfrom(ctx, arguments) == SMFIS_NOREPLY);
@@ -891,6 +901,11 @@ static void hear_rcpt(struct smfi_str *ctx, const struct event *event)
     char size[] = "X=1";
     char *arguments[] = {event->first, size, notify, NULL};
     require(m->open);
+    if (m->unread || is_unreadable(ctx, event)) {
+        require(filter.xxfi_envrcpt(ctx, arguments) == SMFIS_TEMPFAIL);
+        note(m, "rcpt not read\n");
+        return;
+    }
     struct recipient *r = &m->recipients[m->count++];
     know_recipient(m, event, r);
     m->at_rcpt = true;
@@ -926,6 +941,7 @@ static void hear_header(struct smfi_str *ctx, const struct event *event)
     }
     m->id_signed = m->id_signed || (strcasecmp(event->first, "DKIM-Signature") == 0 &&
                                     strstr(event->second, ":message-ID;") != NULL);
+    m->shown = true;
     sfsistat status = filter.xxfi_header(ctx, event->first, event->second);
     require(status == SMFIS_NOREPLY);
 }
@@ -948,10 +964,13 @@ static void hear_end(struct smfi_str *ctx)
     ctx->in_end = false;
     require(status == SMFIS_ACCEPT || status == SMFIS_TEMPFAIL ||
             (m->open && (status == SMFIS_REJECT || status == SMFIS_DISCARD)));
-    if (m->open) {
+    if (m->open && ctx->headers && !m->shown) {
+        require(status == SMFIS_TEMPFAIL && m->effect_count == 0);
+        note(m, "not shown\n");
+    } else if (m->open) {
         check_end(ctx, status);
-        m->open = false;
     }
+    m->open = false;
 }
 
 static void hear(struct smfi_str *ctx, const struct event *event)
@@ -974,7 +993,8 @@ static void hear(struct smfi_str *ctx, const struct event *event)
         hear_header(ctx, event);
         break;
     case HEADER_END:
-        require(filter.xxfi_eoh(ctx) == SMFIS_NOREPLY);
+        ctx->message.shown = true;
+        require(filter.xxfi_eoh(ctx) == SMFIS_CONTINUE); /* which no session may leave out here */
         break;
     case BODY: {
         sfsistat status =

@@ -34,6 +34,7 @@ struct smfi_str {
     size_t used;
     bool refused; /* 5xx, or a recipient taken out without being put back */
     bool deferred;
+    char rcpt[300];     /* what the MTA says of one with a route; "" of others */
     char sender[300];   /* after the changes */
     char evidence[512]; /* the header's value */
 };
@@ -125,7 +126,9 @@ int smfi_setpriv(SMFICTX *ctx, void *private)
 char *smfi_getsymval(SMFICTX *ctx, char *name)
 {
     static char id[] = "4XyZ";
-    (void)ctx;
+    if (strcmp(name, "{rcpt_addr}") == 0 && ctx->rcpt[0] != '\0') {
+        return ctx->rcpt;
+    }
     return strcmp(name, "i") == 0 ? id : NULL;
 }
 
@@ -223,6 +226,9 @@ static bool envelope(SMFICTX *ctx, const struct message *m)
     for (size_t i = 0; i < RCPTS && m->rcpts[i][0] != '\0'; i++) {
         char arguments[] = "NOTIFY=NEVER";
         char *rcpt[] = {(char *)(uintptr_t)m->rcpts[i], arguments, NULL};
+        const char *colon = strchr(m->rcpts[i], ':');
+        snprintf(ctx->rcpt, sizeof ctx->rcpt, "%.*s",
+                 colon != NULL ? (int)strcspn(colon + 1, ">") : 0, colon != NULL ? colon + 1 : "");
         taken = goes_on(ctx, "rcpt", filter.xxfi_envrcpt(ctx, rcpt)) || taken;
     }
     return taken;
@@ -510,7 +516,7 @@ static void play_letters(void)
     run_out(&m, false);
     struct smfi_str sent = signed_message("former", "\u00fcte@example.com");
     m = bounce("valid bounce beyond ASCII");
-    snprintf(m.rcpts[0], sizeof m.rcpts[0], "%.*sU\u0308TE@example.com>",
+    snprintf(m.rcpts[0], sizeof m.rcpts[0], "%.*sU\u0308TE@example.com",
              (int)(strchr(sent.sender, '=') + sizeof "KDDDSSSSSS=" - sent.sender), sent.sender);
     set_body(&m, "Return-Path: %s\r\n", sent.sender);
     run_out(&m, false);
