@@ -160,6 +160,7 @@ void check_delimiter(struct check *check);
 
 /* check_verp.c: what Postfix appends to senders */
 void check_verp(struct check *check);
+void check_dkim2(struct check *check);
 
 /* check_action.c: what happens to mail while batvd is away */
 void check_default_action(struct check *check);
@@ -206,6 +207,7 @@ void check_sendmail_submission(struct check *check);
 /* check_owners.c: lists whose owners are the senders of what they send on */
 void check_list_owners(struct check *check);
 void check_sendmail_owners(struct check *check);
+void check_sendmail_dkim2(struct check *check);
 
 /* check_backscatter.c: settings by which this host makes backscatter of its own */
 void check_relay_recipients(struct check *check);

@@ -19,7 +19,7 @@ DOMAINS = ("example.com", ".example.org", "example.net")
 NAMES = {"sendmail", "sendmail.filter", "sendmail.filter_flags", "sendmail.filter_timeouts",
          "sendmail.milter_macros", "sendmail.recipients", "sendmail.senders", "sendmail.socket",
          "sendmail.socket_access", "sendmail.submission",
-         "sendmail.list_owners"}
+         "sendmail.list_owners", "sendmail.dkim2"}
 FIELDS = "F=T, T=S:10s;R:10s;E:30s"
 
 # Nothing of Postfix's is seen.
