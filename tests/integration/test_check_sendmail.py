@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from batvtest import util
+from batvtest import elsewhere, util
 from batvtest.daemon import Batvd
 from batvtest.sendmail import Sendmail
 from batvtest.settings import PostfixSettings
@@ -23,7 +23,7 @@ NAMES = {"sendmail", "sendmail.filter", "sendmail.filter_flags", "sendmail.filte
 FIELDS = "F=T, T=S:10s;R:10s;E:30s"
 
 # Nothing of Postfix's is seen.
-ALONE = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /usr/sbin && exec "$@"', "sh"]
+ALONE = elsewhere.prefix({"/usr/sbin": "/nonexistent", "/sbin": "/nonexistent"})
 
 # A rule by hand, for a domain that the part does not name.
 RULE = ("R$+ < @ %s . >\t$: < $(batvdTag $1 $: $) > $1 < @ %s . >\n"
@@ -37,7 +37,7 @@ class Site:
     def __init__(self):
         self.batvd = Batvd({"domains": DOMAINS, "internal_networks": ["127.0.0.0/8"]})
         self.batvd.ctl("key", "init", rc=0)
-        self.sendmail = Sendmail(visible=[self.batvd.folder], domains=["example.com"])
+        self.sendmail = Sendmail(domains=["example.com"])
         self.socket = f"local:{self.batvd.socket_path}"
 
     def __enter__(self):

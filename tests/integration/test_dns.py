@@ -10,7 +10,7 @@ import pytest
 
 from batvtest import dns, util
 from batvtest.daemon import Batvd
-from batvtest.dns import A, AAAA, EMPTY, MX, Namespace, Nsd, Server, Whole, record, wire_name
+from batvtest.dns import A, AAAA, EMPTY, MX, Nsd, Resolving, Server, Whole, record, wire_name
 from batvtest.milter import MilterSession
 from batvtest.site import Site
 
@@ -70,8 +70,8 @@ class Place:
     """A name server, and batvd that asks it."""
 
     def __init__(self, server, batvd=None, **options):
-        self.namespace = Namespace(server.address, HOSTS)
-        self.batvd = batvd or dns_batvd(self.namespace, **options)
+        self.resolving = Resolving(server.address, HOSTS)
+        self.batvd = batvd or dns_batvd(self.resolving, **options)
 
     def __enter__(self):
         self.batvd.start()
@@ -79,11 +79,11 @@ class Place:
 
     def __exit__(self, *_):
         self.batvd.terminate()
-        self.namespace.close()
+        self.resolving.close()
 
 
-def dns_batvd(namespace, **options):
-    return Batvd(config(**options), prefix=namespace.prefix)
+def dns_batvd(resolving, **options):
+    return Batvd(config(**options), prefix=resolving.prefix)
 
 
 def send(batvd, *recipients, hop=None, mailer="smtp", **options):
@@ -305,25 +305,25 @@ def test_an_empty_answer_without_soa_is_an_answer():
 def test_servers_are_those_of_resolv_conf_also_when_it_changes(place):
     with Server(lambda name, kind, tcp: EMPTY) as other:
         assert_skipped(place.batvd, "x@listed.test")
-        former = place.namespace.resolv_conf.read_text(encoding="ascii")
-        place.namespace.use(other.address)
+        former = place.resolving.resolv_conf.read_text(encoding="ascii")
+        place.resolving.use(other.address)
         try:
             util.wait_for(lambda: send(place.batvd, "x@listed.test")[0].event == "sign", 10)
             assert ("listed.test", MX) in other.queries
         finally:
-            place.namespace.resolv_conf.write_text(former, encoding="ascii")
+            place.resolving.resolv_conf.write_text(former, encoding="ascii")
         util.wait_for(lambda: send(place.batvd, "x@listed.test")[0].event == "sign-skip", 10)
 
 
 def test_unreadable_resolv_conf_and_a_bad_hosts_file():
     """With a fault in it the hosts file counts for nothing."""
-    with Nsd(ZONES) as nsd, Namespace(
-            nsd.address, "127.1 localhost\n192.0.2.9 " + "a" * 64 + ".test\n") as namespace:
-        with Place(nsd, dns_batvd(namespace)) as other:
+    with Nsd(ZONES) as nsd, Resolving(
+            nsd.address, "127.1 localhost\n192.0.2.9 " + "a" * 64 + ".test\n") as resolving:
+        with Place(nsd, dns_batvd(resolving)) as other:
             assert_skipped(other.batvd, "x@listed.test")
             assert other.batvd.wait_text("^dns: the hosts file has a fault and is not used")
-            namespace.resolv_conf.write_text("# nothing\n", encoding="ascii")
-            namespace.resolv_conf.chmod(0)
+            resolving.resolv_conf.write_text("# nothing\n", encoding="ascii")
+            resolving.resolv_conf.chmod(0)
             util.wait_for(lambda: send(other.batvd, "x@listed.test")[0].event == "sign", 10)
             assert other.batvd.wait_text("^dns: .*: resolv.conf cannot be read$")
             other.batvd.stop()
@@ -506,8 +506,8 @@ def test_explain_says_what_dns_said(place):
 
 
 def test_round_trip_through_postfix():
-    with Nsd(ZONES) as nsd, Namespace(nsd.address, HOSTS) as namespace:
-        with Site(config(), prefix=namespace.prefix) as site:
+    with Nsd(ZONES) as nsd, Resolving(nsd.address, HOSTS) as resolving:
+        with Site(config(), prefix=resolving.prefix) as site:
             mark = site.batvd.mark()
             plain = site.outgoing("alice@example.com", rcpts="far@plain.test")
             site.batvd.check_tag(plain.mail_from, "alice@example.com", when=plain.arrived)

@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from batvtest import tag, util
+from batvtest import capability, tag, util
 from batvtest.daemon import StartFailure
 from batvtest.milter import LEAVING, MilterSession, connect_socket
 
@@ -63,10 +63,7 @@ def descriptors(pid):
 
 @pytest.fixture
 def may_mount():
-    attempt = subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
-                             capture_output=True, check=False)
-    if attempt.returncode != 0:
-        pytest.skip("no mounts of its own are allowed here")
+    capability.needed("CAP_SYS_ADMIN", "a mount")
 
 
 @pytest.fixture
@@ -270,6 +267,11 @@ def test_a_former_instance_that_still_listens(batvd):
     assert bounce(former, tagged) == "accept"
 
 
+@pytest.fixture
+def may_take_descriptors():
+    capability.needed("CAP_SYS_PTRACE", "another process's descriptors")
+
+
 @contextlib.contextmanager
 def taken_descriptor(pid, number):
     """The same descriptor as the process's, held as a fork of it would."""
@@ -305,7 +307,7 @@ def listening(instance):
 
 
 @pytest.mark.parametrize("listen", ["unix", "inet"])
-def test_a_fork_of_the_former_instance_still_listens(batvd, listen):
+def test_a_fork_of_the_former_instance_still_listens(batvd, listen, may_take_descriptors):
     """Whose connections nobody takes any more: the next one refuses to start beside it, does not
     touch its socket, and starts once it is gone."""
     instance = batvd(REJECT, listen=listen).start()
@@ -325,7 +327,7 @@ def test_a_fork_of_the_former_instance_still_listens(batvd, listen):
     assert bounce(instance, tagged) == "accept"
 
 
-def test_a_fork_of_the_former_instance_still_holds_the_lock(batvd):
+def test_a_fork_of_the_former_instance_still_holds_the_lock(batvd, may_take_descriptors):
     instance = batvd(REJECT).start()
     tagged = sign(instance)
     lock = descriptor_of(instance, [str(instance.state / "lock")])

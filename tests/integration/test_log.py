@@ -1,15 +1,13 @@
 """Where the log's lines go when nobody takes them: to standard error, said at once, and found by `check` and
 `status`; and to syslog or the journal again once it is there."""
 
-import os
 import pathlib
 import re
 import socket
-import subprocess
 
 import pytest
 
-from batvtest import log_sockets, util
+from batvtest import capability, log_sockets, util
 from batvtest.daemon import Batvd
 from batvtest.milter import MilterSession
 
@@ -46,10 +44,6 @@ class LogDaemon:
 @pytest.fixture
 def folder():
     made = util.make_folder("batv-log")
-    done = subprocess.run([*log_sockets.prefix(made), "true"], capture_output=True, check=False)
-    if done.returncode != 0:
-        util.remove_folder(made)
-        pytest.skip(f"no mount namespaces here: {done.stderr}")
     yield made
     util.remove_folder(made)
 
@@ -59,8 +53,6 @@ def start(folder):
     made = []
 
     def made_for(target, **options):
-        if target == "journald" and not os.path.isdir("/run/systemd"):
-            pytest.skip("there is no /run/systemd here")
         made.append(Batvd({"log": {"target": target}}, prefix=log_sockets.prefix(folder), **options))
         return made[-1]
     yield made_for
@@ -169,4 +161,6 @@ def test_lines_that_standard_error_does_not_take_are_counted(batvd):
     found = finding(instance)
     assert found["level"] == "warn" and "were lost" in found["text"], found
     assert str(instance.pid) in found["mend"]
-    assert pathlib.Path(f"/proc/{instance.pid}/fd/2").readlink() == pathlib.Path("/dev/full")
+    if capability.held("CAP_SYS_PTRACE"):
+        there = pathlib.Path(f"/proc/{instance.pid}/fd/2").readlink()
+        assert there == pathlib.Path("/dev/full")

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from batvtest import util
+from batvtest import capability, util
 from batvtest.milter import MilterSession
 
 ALICE = "alice@example.com"
@@ -26,6 +26,11 @@ pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was fr
 def sign(instance):
     with MilterSession(instance.milter, **INSIDE) as s:
         return s.message(f"<{ALICE}>", ["<far@other.test>"]).new_sender
+
+
+@pytest.fixture
+def may_look():
+    capability.needed("CAP_SYS_PTRACE", "another process's memory")
 
 
 def use(instance):
@@ -92,7 +97,7 @@ def wait_generation(instance, mark):
     instance.wait_text("keyring generation .* in force", since=mark)
 
 
-def test_keys_in_force_lie_in_locked_memory(batvd):
+def test_keys_in_force_lie_in_locked_memory(batvd, may_look):
     instance = batvd(CONFIG).start()
     mark = instance.mark()
     use(instance)
@@ -112,7 +117,7 @@ def test_keys_in_force_lie_in_locked_memory(batvd):
 
 @pytest.mark.parametrize("forget", [("revoke", "0", "--compromised"), ("revoke", "0"), ("rotate",)],
                          ids=["compromised", "revoked", "retain_days=0"])
-def test_a_key_that_is_gone_has_left_memory(batvd, forget):
+def test_a_key_that_is_gone_has_left_memory(batvd, forget, may_look):
     config = CONFIG if forget[0] == "revoke" else {**CONFIG, "keys": {"rotate_days": 0,
                                                                       "retain_days": 0}}
     instance = batvd(config).start()
@@ -131,7 +136,7 @@ def test_a_key_that_is_gone_has_left_memory(batvd, forget):
     assert_gone(instance, secret)
 
 
-def test_an_evidence_secret_that_is_gone_has_left_memory(batvd):
+def test_an_evidence_secret_that_is_gone_has_left_memory(batvd, may_look):
     instance = batvd(CONFIG).start()
     mark = instance.mark()
     use(instance)
@@ -187,7 +192,7 @@ def test_no_key_by_a_core_dump_or_a_debugger(batvd):
         pytest.skip("no process is dumped on this machine; batvd is neither")
 
 
-def test_no_key_by_a_core_dump_of_batvctl(batvd):
+def test_no_key_by_a_core_dump_of_batvctl(batvd, may_look):
     """While it waits for the digits of one."""
     instance = batvd(CONFIG)
     instance.ctl("key", "init", rc=0)
@@ -219,7 +224,7 @@ def test_the_secure_arena_is_left_out_where_locking_is_not_allowed(batvd):
     assert "cannot be locked" in instance.log_text()
 
 
-def test_an_imported_key_leaves_no_trace(batvd):
+def test_an_imported_key_leaves_no_trace(batvd, may_look):
     """By hexadecimal digits on stdin, and out again on stdout: to the command's end only."""
     instance = batvd(CONFIG).start()
     secret = os.urandom(20)

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from batvtest import util
+from batvtest import capability, util
 from batvtest.daemon import StartFailure, config_text, parse_line
 from batvtest.machine import Machine, Unavailable
 from batvtest.milter import MilterSession
@@ -292,6 +292,7 @@ DROP_IN = "[Service]\nRestartSec=200ms\nExecStartPost=/usr/bin/python3 /etc/prob
 def machine():
     if os.environ.get("BATV_SANITIZER"):
         pytest.skip("a sanitizer's memory and its search for leaks are not what the unit allows")
+    capability.needed("CAP_SYS_ADMIN", "a machine of its own: mounts, namespaces, a cgroup")
     made = Machine()
     made.add("etc/systemd/system/batvd.service.d/test.conf", DROP_IN)
     made.add("etc/probe.py", PROBE)

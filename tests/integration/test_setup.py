@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from batvtest import daemon, util
+from batvtest import capability, daemon, elsewhere, util
 from batvtest.milter import MilterSession
 from batvtest.postfix import where
 from batvtest.sendmail import Sendmail
@@ -330,10 +330,16 @@ def test_user_that_is_not_there(fresh):
     assert snapshot(fresh.folder) == before
 
 
-def test_read_only_folder(fresh):
+def read_only(folder):
+    """In front of a command line that cannot write there."""
+    capability.needed("CAP_SYS_ADMIN", "a mount")
     script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    return ["unshare", "-m", "sh", "-c", script, "sh", folder]
+
+
+def test_read_only_folder(fresh):
     before = snapshot(fresh.folder)
-    done = run(fresh, ["unshare", "-m", "sh", "-c", script, "sh", fresh.folder],
+    done = run(fresh, read_only(fresh.folder),
                "setup", "example.com")
     assert done.returncode == 2 and "Read-only file system" in done.stderr, done
     assert str(fresh.conf) in done.stderr and "nothing was changed" in done.stderr
@@ -416,18 +422,16 @@ def test_commands_fit_the_host(fresh):
 
 # -- a configuration made from nothing -----------------------------------------------------------
 
-ACCOUNTS = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && '
-            'mount -t tmpfs none /var/lib && shift && exec "$@"')
-
-
 def accounts(folder, user):
-    """passwd and group for a mount namespace: the host's, with or without a user batvd."""
+    """The host's accounts, with or without a user batvd, and an empty /var/lib."""
     for name, line in [("passwd", "batvd:x:64999:64999::/nonexistent:/usr/sbin/nologin\n"),
                        ("group", "batvd:x:64999:\n")]:
         text = open(f"/etc/{name}", encoding="utf-8").read()
         text = re.sub(r"(?m)^batvd:.*\n", "", text) + (line if user else "")
         (folder / name).write_text(text, encoding="utf-8")
-    return ["unshare", "-m", "sh", "-c", ACCOUNTS, "sh", folder]
+    (folder / "var-lib").mkdir()
+    return elsewhere.prefix({"/var/lib": folder / "var-lib", "/etc/passwd": folder / "passwd",
+                             "/etc/group": folder / "group"})
 
 
 def test_configuration_from_nothing(fresh):
@@ -697,9 +701,8 @@ def test_postconf_that_fails_half_way(fresh):
 
 
 def test_read_only_postfix_folder(fresh):
-    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
     before = snapshot(fresh.settings.folder)
-    done = run(fresh, ["unshare", "-m", "sh", "-c", script, "sh", fresh.settings.folder],
+    done = run(fresh, read_only(fresh.settings.folder),
                "setup", "example.com", "--apply")
     assert done.returncode == 2 and "batv.pcre" in done.stderr, done
     assert "main.cf is as it was" in done.stderr
@@ -714,31 +717,27 @@ def test_postfix_that_cannot_be_asked(fresh):
     assert snapshot(fresh.folder) == before
 
 
-HIDE = 'mount -t tmpfs none /usr/sbin && shift 0 && exec "$@"'
+WITHOUT_POSTFIX = elsewhere.prefix({"/usr/sbin": "/nonexistent", "/sbin": "/nonexistent"})
 
 
 @pytest.mark.skipif(bool(where().root), reason="Postfix is not in its usual place here")
 def test_without_a_mail_server(fresh):
     env = {"PATH": "/usr/bin:/bin"}
-    done = run(fresh, ["unshare", "-m", "sh", "-c", HIDE, "sh"], "setup", "example.com", env=env)
+    done = run(fresh, WITHOUT_POSTFIX, "setup", "example.com", env=env)
     assert done.returncode == 0 and "neither Postfix nor Sendmail" in done.stdout, done
     assert '"example.com"' in fresh.conf.read_text(encoding="utf-8")
     assert re.search(r"(?m)^ok    keyring ", done.stdout)
-    done = run(fresh, ["unshare", "-m", "sh", "-c", HIDE, "sh"], "setup", "example.com", "--apply",
-               env=env)
+    done = run(fresh, WITHOUT_POSTFIX, "setup", "example.com", "--apply", env=env)
     assert done.returncode == 1 and "no mail server" in done.stderr, done
 
 
 # -- Sendmail ------------------------------------------------------------------------------------
 
-WITHOUT_POSTFIX = ["unshare", "-m", "sh", "-c", HIDE, "sh"]
-
-
 @pytest.fixture(scope="module")
 def mta_sendmail(ended_well):
     """A Sendmail's configuration, and a batvd's folder that is seen beside it."""
     host = daemon.Batvd()
-    made = Sendmail(visible=[host.folder])
+    made = Sendmail()
     made.host = host
     made.prepare()
     yield made

@@ -15,7 +15,7 @@ import pytest
 
 from batvtest import answers, daemon, tag, util
 from batvtest.daemon import Batvd
-from batvtest.dns import Namespace, Nsd, Server
+from batvtest.dns import Resolving, Nsd, Server
 from batvtest.milter import MilterSession, default_headers
 
 pytestmark = pytest.mark.slow
@@ -231,10 +231,10 @@ class Load:
 class Master:
     """Changes everything, one after the other."""
 
-    def __init__(self, load, namespace, server, silent):
+    def __init__(self, load, resolving, server, silent):
         self.load = load
         self.instance = load.instance
-        self.namespace = namespace
+        self.resolving = resolving
         self.server = server
         self.silent = silent
         self.lists = {name: load.instance.folder / name for name in ("networks", "recipients")}
@@ -300,9 +300,9 @@ class Master:
     def silence(self, turn):
         with self.load.dns:
             self.instance.reload(self.config(turn, 300), timeout=30)
-            self.namespace.use(self.silent)
+            self.resolving.use(self.silent)
             util.wait_for(lambda: not self.goes_to_a_listed_network(), 20)
-            self.namespace.use(self.server)
+            self.resolving.use(self.server)
             util.wait_for(self.goes_to_a_listed_network, 20)
             self.instance.reload(self.config(turn), timeout=30)
         assert self.goes_to_a_listed_network()
@@ -335,10 +335,10 @@ def begin_in_the_past(instance, load, config):
 
 @pytest.mark.seconds(60 + 60 * ROUNDS)
 def test_everything_at_once():
-    with Nsd(ZONES) as nsd, Server(lambda *_: None) as silent, Namespace(nsd.address) as namespace:
-        instance = Batvd(prefix=namespace.prefix)
+    with Nsd(ZONES) as nsd, Server(lambda *_: None) as silent, Resolving(nsd.address) as resolving:
+        instance = Batvd(prefix=resolving.prefix)
         load = Load(instance)
-        master = Master(load, namespace, nsd.address, silent.address)
+        master = Master(load, resolving, nsd.address, silent.address)
         try:
             begin_in_the_past(instance, load, master.config(0))
             instance.start()

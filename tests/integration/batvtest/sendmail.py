@@ -2,11 +2,10 @@
 touched.
 
 Sendmail looks at fixed places (/etc/mail, /etc/passwd, /dev/log), at the host's name and at every
-folder above its files, of which none may be writable to the world. So it lives in a mount and UTS
-namespace of its own, in which /etc is a small one from the folder, the folder where the tests'
-folders lie has only those that this Sendmail needs, and the log goes to a socket that is read here.
-Paths are the same inside and outside, but for /etc, which is `folder`/etc. run() runs any command
-inside.
+folder above its files, of which none may be writable to the world. So it gets others in their place
+(see elsewhere.py): what it takes for /etc lies in the folder, the log goes to a socket that is read
+here, and the folder where the tests' folders lie seems to be closed. Elsewhere paths are what they
+are. run() runs any command in the same way.
 
     folder/etc/mail/sendmail.mc, .cf   as on any host; submit.cf too
     folder/queue, clientqueue          of the daemon and of sendmail(1)
@@ -27,7 +26,7 @@ import socket
 import subprocess
 import threading
 
-from . import util
+from . import elsewhere, util
 from .mailboxes import Mailboxes
 from .postfix import INSIDE, Session, make_bounce, make_message
 
@@ -38,7 +37,8 @@ HOSTS = {"127.0.0.1": "localhost", INSIDE: "inside.example.com", STRANGER: "mx.o
          "127.0.0.5": "liar.test", FORGED: "liar.test"}
 USERS = ("alice", "bob", "carol", "postmaster")
 
-COPIED = ("ld.so.cache", "localtime", "protocols", "services", "ssl", "alternatives")
+# What of /etc is the folder's.
+OWN = ("group", "hosts", "mail", "passwd", "sasl2", "sasldb2")
 
 MC = """\
 divert(0)dnl
@@ -108,34 +108,6 @@ fresh=$(mktemp "$box/tmp.XXXXXXXXXX")
 mv "$fresh" "$box/new/${fresh##*.}"
 """
 
-# Into a namespace of its own: $1 what must not be writable to the world, $2 the folder, the rest
-# what else has to be seen below $1.
-ENTER = """\
-set -e
-top=$1 folder=$2
-shift
-mount --bind "$top" /mnt
-mount -t tmpfs -o mode=755 tmpfs "$top"
-for path; do
-    mkdir -p "$path"
-    mount --rbind "/mnt${path#"$top"}" "$path"
-done
-umount -l /mnt
-mount -t tmpfs -o mode=755 tmpfs /mnt
-for device in null zero full random urandom; do
-    touch "/mnt/$device"
-    mount --bind "/dev/$device" "/mnt/$device"
-done
-ln -s "$folder/log.sock" /mnt/log
-mount --rbind /mnt /dev
-mount --bind "$folder/etc" /etc
-hostname "$HOSTNAME"
-cd /
-echo ready
-exec sleep infinity >/dev/null
-"""
-
-
 def root():
     """The folder above Sendmail's own; a missing one is an error, never a skipped test."""
     copy = util.REPO / "build/sendmail-root"
@@ -186,12 +158,11 @@ class Sendmail(Mailboxes):
     auth          {name: password} for SMTP AUTH
     aliases, virtusers, access     {key: value}
     relayhost     where everything else goes, "[127.0.0.1]:PORT" as Sink has it
-    visible       further folders that it must see, such as a Batvd's, for its socket
     """
 
     def __init__(self, *, mc="", cf="", defines="", features="", domains=("example.com",),
                  users=USERS, auth=None, aliases=None, virtusers=None, access=None,
-                 relayhost=None, visible=(), hosts=None, hostname="mail.example.com"):
+                 relayhost=None, hosts=None, hostname="mail.example.com"):
         self.root = root()
         self.folder = util.make_folder("batv-sendmail")
         self.etc = self.folder / "etc"
@@ -208,10 +179,8 @@ class Sendmail(Mailboxes):
                         "virtusertable": dict(virtusers or {}),
                         "access": {f"Connect:{INSIDE}": "RELAY", **(access or {})}}
         self._relayhost = relayhost
-        self._visible = [pathlib.Path(path) for path in visible]
         self._hosts = {**HOSTS, "127.0.0.1": f"localhost {hostname}", **(hosts or {})}
         self._port = util.free_port()
-        self._holder = None
         self._log_socket = None
         self._log_thread = None
         self.daemon = None
@@ -227,14 +196,12 @@ class Sendmail(Mailboxes):
         self.stop()
 
     def prepare(self):
-        """The folder and the namespace, with the configuration made from its sources; nothing runs
-        but the log."""
-        if self._holder is not None:
+        """The folder, with the configuration made from its sources; nothing runs but the log."""
+        if self._log_thread is not None:
             return self
         try:
             self._write_all()
             self._open_log()
-            self._enter()
             self.make_cf()
         except BaseException:
             self._clean_up()
@@ -301,16 +268,12 @@ class Sendmail(Mailboxes):
         self._clean_up()
 
     def _clean_up(self):
-        if self._holder is not None:
+        if self._log_thread is not None:
             for pid in self.processes():
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            self._holder.kill()
-            self._holder.wait(20)
-            self._holder.stdout.close()
-            self._holder = None
         if self.daemon is not None:
             self.daemon.wait(20)
             self.daemon = None
@@ -324,17 +287,8 @@ class Sendmail(Mailboxes):
         util.remove_folder(self.folder)
 
     def processes(self):
-        """The ids of all processes in the namespace, but for the one that holds it."""
-        namespace = os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
-        found = []
-        for entry in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                same = os.readlink(f"/proc/{entry}/ns/mnt") == namespace
-            except OSError:
-                continue
-            if same and int(entry) != self._holder.pid and util.process_alive(int(entry)):
-                found.append(int(entry))
-        return found
+        """The ids of all its processes: they work in its queues."""
+        return util.processes_below(self.folder)
 
     def _greets(self):
         try:
@@ -348,40 +302,33 @@ class Sendmail(Mailboxes):
         said = (self.folder / "stderr").read_text(encoding="utf-8", errors="replace")
         return f"== Sendmail {self.folder}\n{said}" + util.tail(self.maillog(), 80)
 
-    # -- the namespace ----------------------------------------------------------------------------
+    # -- its surroundings --------------------------------------------------------------------------
 
     def _top(self):
         """The highest folder above ours that everybody may write to."""
         for path in reversed(self.folder.parents):
             if path.stat().st_mode & 0o022 and path != pathlib.Path("/"):
                 return path
-        return self.folder.parent
-
-    def _enter(self):
-        top = self._top()
-        seen = [self.folder, *self._visible, self.root, util.BUILD]
-        below = [str(path) for path in seen if path.is_relative_to(top) and path != top]
-        self._holder = subprocess.Popen(
-            ["unshare", "-mu", "--propagation", "private", "sh", "-c", ENTER, "sh", str(top),
-             *below], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/",
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME": self.hostname})
-        said = self._holder.stdout.readline()
-        assert said == b"ready\n", "no namespace of its own for Sendmail"
+        return None
 
     def _inside(self):
-        return ["nsenter", "-m", "-u", "-t", str(self._holder.pid), "--"]
+        paths = {f"/etc/{name}": self.etc / name for name in OWN}
+        paths["/dev/log"] = self.folder / "log.sock"
+        # Without its setgid bit, for which the loader would leave out what is preloaded.
+        return ["setpriv", "--no-new-privs",
+                *elsewhere.prefix(paths, hostname=self.hostname, closed=self._top())]
 
     def env(self, more=None):
         path = f"{self.root}/usr/libexec/sendmail:{util.BUILD}:/usr/sbin:/usr/bin:/sbin:/bin"
         return {"PATH": path, "LANG": "C", "TZ": "UTC", **(more or {})}
 
     def run(self, *argv, check=True, env=None, **options):
-        """A command inside; its sendmail is this one."""
+        """A command in these surroundings; its sendmail is this one."""
         options = {"stdin": subprocess.DEVNULL, "timeout": 60, **options}
         if "input" in options:
             del options["stdin"]
         done = subprocess.run([*self._inside(), *map(str, argv)], capture_output=True,
-                              env=self.env(env), check=False, **options)
+                              env=self.env(env), check=False, cwd="/", **options)
         if check and done.returncode != 0:
             raise RuntimeError(f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -435,19 +382,12 @@ class Sendmail(Mailboxes):
         (self.folder / name).chmod(0o644)
 
     def _write_etc(self, uid, gid):
-        for name in COPIED:
-            if os.path.lexists(f"/etc/{name}"):
-                subprocess.run(["cp", "-a", f"/etc/{name}", self.etc], check=True, timeout=60)
         for name in ("passwd", "group"):
             self._write(f"etc/{name}", pathlib.Path(f"/etc/{name}").read_text(encoding="utf-8"))
         with (self.etc / "passwd").open("a", encoding="utf-8") as passwd:
             for user in self.users:
                 passwd.write(f"{user}:x:{uid}:{gid}:{user}:/nonexistent:/bin/sh\n")
         self._write("etc/hosts", "".join(f"{ip} {name}\n" for ip, name in self._hosts.items()))
-        self._write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"
-                                         "services: files\nprotocols: files\n")
-        self._write("etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        self._write("etc/shells", "/bin/sh\n")
         self._write("etc/mail/service.switch", "hosts files\naliases files\n")
         self._write("etc/mail/helpfile", "#vers 2\n")
         self._write("etc/mail/trusted-users", "root\nnobody\n")

@@ -24,7 +24,7 @@ class SendmailSite(AnySite):
         self.part = part
         self.sendmail = self.mta = Sendmail(**{
             "auth": dict([USER]), "domains": LOCAL, "users": [*USERS, "a b"],
-            "relayhost": self.sink.relayhost, "visible": [self.batvd.folder], **sendmail})
+            "relayhost": self.sink.relayhost, **sendmail})
 
     def apply_settings(self):
         """What an administrator does with the part."""

@@ -113,28 +113,37 @@ def owner_ids(user):
     return entry.pw_uid, entry.pw_gid
 
 
-def process_alive(pid):
-    """Whether the process runs; a zombie does not."""
+def _process(pid):
+    """A process's state and parent; ("Z", 0) for none."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+        return "Z", 0
+    state, parent = stat.rsplit(")", 1)[1].split()[:2]
+    return state, int(parent)
+
+
+def process_alive(pid):
+    """Whether the process runs; a zombie does not."""
+    return _process(pid)[0] != "Z"
+
+
+def _working_folder(pid):
+    """Of a process; of its parent, where nobody may see its own (another user's, in a container)."""
+    while pid > 1:
+        try:
+            return os.readlink(f"/proc/{pid}/cwd")
+        except PermissionError:
+            pid = _process(pid)[1]
+        except OSError:
+            break
+    return "/"
 
 
 def processes_below(folder):
     """The ids of all processes whose working directory lies in the folder."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            cwd = os.readlink(f"/proc/{entry}/cwd")
-        except OSError:
-            continue
-        if pathlib.Path(cwd).is_relative_to(folder) and process_alive(int(entry)):
-            found.append(int(entry))
-    return found
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+            if pathlib.Path(_working_folder(pid)).is_relative_to(folder) and process_alive(pid)]
 
 
 def tail(text, lines=60):

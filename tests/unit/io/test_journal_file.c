@@ -593,13 +593,13 @@ START_TEST(test_what_waits_is_bounded)
 END_TEST
 
 /* A disk of this test's own process. */
-static bool mount_disk(const char *options)
+static bool mount_disk(const char *test, const char *options)
 {
     if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
         mount("tmpfs", folder, "tmpfs", 0, options) == 0) {
         return true;
     }
-    printf("a test with a small disk is skipped: cannot mount: %s\n", strerror(errno));
+    printf("skip: %s needs CAP_SYS_ADMIN (a mount): %s\n", test, strerror(errno));
     return false;
 }
 
@@ -618,7 +618,7 @@ static void fill_disk(void)
 START_TEST(test_a_full_disk)
 {
     char path[96];
-    if (!mount_disk("size=8m,mode=0700")) {
+    if (!mount_disk("test_a_full_disk", "size=8m,mode=0700")) {
         return;
     }
     open_journal(SIZE);
@@ -645,7 +645,7 @@ END_TEST
 
 START_TEST(test_a_disk_that_is_full_at_the_first_start)
 {
-    if (!mount_disk("size=64k,mode=0700")) {
+    if (!mount_disk("test_a_disk_that_is_full_at_the_first_start", "size=64k,mode=0700")) {
         return;
     }
     fill_disk();
@@ -656,7 +656,7 @@ END_TEST
 
 START_TEST(test_a_disk_that_cannot_be_written)
 {
-    if (!mount_disk("size=8m,mode=0700")) {
+    if (!mount_disk("test_a_disk_that_cannot_be_written", "size=8m,mode=0700")) {
         return;
     }
     open_journal(SIZE);

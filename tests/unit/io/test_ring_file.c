@@ -678,7 +678,7 @@ static bool mount_small_disk(void)
         mount("tmpfs", folder, "tmpfs", 0, "size=16k,mode=0700") == 0) {
         return true;
     }
-    printf("test_a_full_disk skipped: cannot mount: %s\n", strerror(errno));
+    printf("skip: test_a_full_disk needs CAP_SYS_ADMIN (a mount): %s\n", strerror(errno));
     return false;
 }
 
