@@ -9,6 +9,11 @@ fresh_suite=${FRESH_SUITE:-bookworm}
 fresh_base=$fresh_cache/$fresh_suite.tar
 fresh_group=
 
+# In front of a command line: root with the capabilities that container engines leave it.
+# shellcheck disable=SC2034  # of those who source this
+fresh_container="setpriv --inh-caps=-all --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,\
++kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap"
+
 # This machine's sources of Debian, with that release in place of its own, as lines for a
 # sources.list. Unstable has one archive alone.
 fresh_sources() {
@@ -61,7 +66,8 @@ fresh_system() {
     cp /etc/resolv.conf /etc/hosts "$1/etc/"
 }
 
-# Becomes the system in $1; what is asked for is in FRESH_OFFLINE and FRESH_BOOT.
+# Becomes the system in $1; what is asked for is in FRESH_OFFLINE, FRESH_BOOT and FRESH_VOLUMES, where
+# a line is FOLDER:PLACE[:ro], a folder of this machine and where it is in there.
 # shellcheck disable=SC2016  # expanded by the inner shell
 fresh_inside='
     root=$1 archives=$2
@@ -82,6 +88,11 @@ fresh_inside='
     ln -s pts/ptmx dev/ptmx
     ln -s /proc/self/fd dev/fd
     mount --bind "$archives" var/cache/apt/archives
+    printf "%s\n" "${FRESH_VOLUMES:-}" | while IFS=: read -r folder place options; do
+        [ -n "$folder" ] || continue
+        mount --bind "$folder" "$root$place"
+        [ -z "$options" ] || mount -o "remount,bind,$options" "$root$place"
+    done
     hostname fresh.example
     path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     if [ -z "${FRESH_BOOT:-}" ]; then
