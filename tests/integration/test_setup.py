@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from batvtest import capability, daemon, elsewhere, util
+from batvtest import daemon, elsewhere, util
 from batvtest.milter import MilterSession
 from batvtest.postfix import where
 from batvtest.sendmail import Sendmail
@@ -330,16 +330,9 @@ def test_user_that_is_not_there(fresh):
     assert snapshot(fresh.folder) == before
 
 
-def read_only(folder):
-    """In front of a command line that cannot write there."""
-    capability.needed("CAP_SYS_ADMIN", "a mount")
-    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
-    return ["unshare", "-m", "sh", "-c", script, "sh", folder]
-
-
 def test_read_only_folder(fresh):
     before = snapshot(fresh.folder)
-    done = run(fresh, read_only(fresh.folder),
+    done = run(fresh, elsewhere.prefix({}, read_only=fresh.folder),
                "setup", "example.com")
     assert done.returncode == 2 and "Read-only file system" in done.stderr, done
     assert str(fresh.conf) in done.stderr and "nothing was changed" in done.stderr
@@ -702,7 +695,7 @@ def test_postconf_that_fails_half_way(fresh):
 
 def test_read_only_postfix_folder(fresh):
     before = snapshot(fresh.settings.folder)
-    done = run(fresh, read_only(fresh.settings.folder),
+    done = run(fresh, elsewhere.prefix({}, read_only=fresh.settings.folder),
                "setup", "example.com", "--apply")
     assert done.returncode == 2 and "batv.pcre" in done.stderr, done
     assert "main.cf is as it was" in done.stderr

@@ -1,7 +1,7 @@
 """What the integration tests are built from.
 
 postfix   a private Postfix in a folder of its own
-sendmail  a private Sendmail, in a namespace of its own
+sendmail  a private Sendmail, with an /etc of its own
 sink      the far end: an SMTP server that remembers exactly what it was told
 daemon    batvd and batvctl with a configuration of their own, in a time of their own
 site      these three together, as an administrator would set them up

@@ -2,12 +2,14 @@
  * of PATH=OTHER, separated by colons: whoever names PATH, or something below it, gets OTHER. That
  * also goes for sockets, and for what libc opens for itself, where a program here needs it:
  * accounts (/etc/passwd, /etc/group), hosts (/etc/hosts) and syslog(3) (/dev/log). ELSEWHERE_CLOSED
- * is a folder that looks as if nobody but its owner may write to it, ELSEWHERE_NAME the host's
- * name. The environment is read once, before a program can clear it, and no file stays open, for
- * programs that close what they do not know. */
+ * is a folder that looks as if nobody but its owner may write to it, ELSEWHERE_READ_ONLY one in
+ * which nothing can be made, changed or removed by its path, as on a read-only file system, and
+ * ELSEWHERE_NAME the host's name. The environment is read once, before a program can clear it, and
+ * no file stays open, for programs that close what they do not know. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <netdb.h>
@@ -34,7 +36,7 @@ static struct {
     const char *path, *other;
 } rules[RULES_MAX];
 static size_t rule_count;
-static char closed[PATH_MAX];
+static char closed[PATH_MAX], read_only[PATH_MAX];
 static char host_name[256];
 static const char *log_ident = "syslog";
 static int log_facility_number = LOG_USER;
@@ -50,6 +52,7 @@ __attribute__((constructor)) static void read_settings(void)
     char *rest = NULL;
     copy_setting("ELSEWHERE", settings, sizeof settings);
     copy_setting("ELSEWHERE_CLOSED", closed, sizeof closed);
+    copy_setting("ELSEWHERE_READ_ONLY", read_only, sizeof read_only);
     copy_setting("ELSEWHERE_NAME", host_name, sizeof host_name);
     for (char *rule = strtok_r(settings, ":", &rest); rule != NULL && rule_count < RULES_MAX;
          rule = strtok_r(NULL, ":", &rest)) {
@@ -75,6 +78,16 @@ static const char *elsewhere(const char *path, char room[PATH_MAX])
     return path;
 }
 
+static bool is_read_only(const char *path)
+{
+    size_t length = strlen(read_only);
+    if (length == 0 || strncmp(path, read_only, length) != 0 || strchr("/", path[length]) == NULL) {
+        return false;
+    }
+    errno = EROFS;
+    return true;
+}
+
 static int close_folder(const char *path, struct stat *out, int result)
 {
     if (result == 0 && closed[0] != '\0' && strcmp(path, closed) == 0) {
@@ -94,12 +107,16 @@ static int close_folder(const char *path, struct stat *out, int result)
         *(void **)&next = dlsym(RTLD_NEXT, #name);                                                 \
         return result;                                                                             \
     }
-#define HERE elsewhere(path, room)
+#define HERE                   elsewhere(path, room)
+#define UNLESS_READ_ONLY(call) (is_read_only(path) ? -1 : (call))
+#define MAY_OPEN(flags)        (((flags) & (O_WRONLY | O_RDWR | O_CREAT)) == 0 || !is_read_only(path))
 
 #define WRAP_OPEN(name)                                                                            \
-    WRAP(int, name, (const char *path, int flags, mode_t mode), next(HERE, flags, mode))
+    WRAP(int, name, (const char *path, int flags, mode_t mode),                                    \
+         MAY_OPEN(flags) ? next(HERE, flags, mode) : -1)
 #define WRAP_OPENAT(name)                                                                          \
-    WRAP(int, name, (int at, const char *path, int flags, mode_t mode), next(at, HERE, flags, mode))
+    WRAP(int, name, (int at, const char *path, int flags, mode_t mode),                            \
+         MAY_OPEN(flags) ? next(at, HERE, flags, mode) : -1)
 #define WRAP_FOPEN(name) WRAP(FILE *, name, (const char *path, const char *mode), next(HERE, mode))
 #define WRAP_STAT(name)                                                                            \
     WRAP(int, name, (const char *path, struct stat *out), close_folder(path, out, next(HERE, out)))
@@ -134,13 +151,14 @@ WRAP_XSTAT(__lxstat)
 WRAP_XSTAT(__lxstat64)
 WRAP_FSTATAT(fstatat)
 WRAP_FSTATAT(fstatat64)
+WRAP(int, statvfs, (const char *path, void *out), next(HERE, out))
 WRAP(int, statx, (int at, const char *path, int flags, unsigned mask, void *out),
      next(at, HERE, flags, mask, out))
 WRAP_MODE(access)
 WRAP_MODE(eaccess)
 WRAP_MODE(creat)
-WRAP_MODE(chmod)
-WRAP_MODE(mkdir)
+WRAP(int, chmod, (const char *path, mode_t mode), UNLESS_READ_ONLY(next(HERE, mode)))
+WRAP(int, mkdir, (const char *path, mode_t mode), UNLESS_READ_ONLY(next(HERE, mode)))
 WRAP(int, faccessat, (int at, const char *path, int mode, int flags), next(at, HERE, mode, flags))
 WRAP_OWNER(chown)
 WRAP_OWNER(lchown)
@@ -151,7 +169,7 @@ WRAP(int, mkdirat, (int at, const char *path, mode_t mode), next(at, HERE, mode)
 WRAP(int, unlinkat, (int at, const char *path, int flags), next(at, HERE, flags))
 WRAP(int, utimensat, (int at, const char *path, const void *times, int flags),
      next(at, HERE, times, flags))
-WRAP_PATH(int, unlink)
+WRAP(int, unlink, (const char *path), UNLESS_READ_ONLY(next(HERE)))
 WRAP_PATH(int, rmdir)
 WRAP_PATH(int, chdir)
 WRAP_PATH(void *, opendir)
@@ -171,13 +189,29 @@ WRAP(ssize_t, readlink, (const char *path, char *out, size_t size), next(HERE, o
         return result;                                                                             \
     }
 
-WRAP_TWO(rename, (const char *from, const char *to), next(from, to))
-WRAP_TWO(link, (const char *from, const char *to), next(from, to))
+WRAP_TWO(rename, (const char *from, const char *to), is_read_only(to) ? -1 : next(from, to))
+WRAP_TWO(link, (const char *from, const char *to), is_read_only(to) ? -1 : next(from, to))
 WRAP_TWO(renameat, (int at, const char *from, int there, const char *to), next(at, from, there, to))
 WRAP_TWO(renameat2, (int at, const char *from, int there, const char *to, unsigned flags),
          next(at, from, there, to, flags))
 WRAP_TWO(linkat, (int at, const char *from, int there, const char *to, int flags),
          next(at, from, there, to, flags))
+
+int mkostemp(char *path, int flags)
+{
+    char room[PATH_MAX];
+    int (*next)(char *, int);
+    *(void **)&next = dlsym(RTLD_NEXT, "mkostemp");
+    if (is_read_only(path)) {
+        return -1;
+    }
+    if (elsewhere(path, room) == path) {
+        return next(path, flags);
+    }
+    int fd = next(room, flags);
+    memcpy(path + strlen(path) - 6, room + strlen(room) - 6, 6);
+    return fd;
+}
 
 /* An address as it is to be used: the same, or one in room. */
 static const void *address_elsewhere(const void *address, socklen_t *length,

@@ -32,13 +32,15 @@ def _library():
     return str(made)
 
 
-def prefix(paths, *, hostname=None, closed=None):
+def prefix(paths, *, hostname=None, closed=None, read_only=None):
     """In front of a command line, which it becomes by exec.
 
     paths     {path: other}: whoever names the one gets the other
     hostname  the host's name
     closed    a folder that seems to be writable to its owner alone
+    read_only a folder that is as on a read-only file system
     """
-    more = {"ELSEWHERE_NAME": hostname, "ELSEWHERE_CLOSED": closed}
+    more = {"ELSEWHERE_NAME": hostname, "ELSEWHERE_CLOSED": closed,
+            "ELSEWHERE_READ_ONLY": read_only}
     return ["env", *(f"{name}={value}" for name, value in more.items() if value), "sh", "-c",
             _SCRIPT, "sh", _library(), ":".join(f"{path}={other}" for path, other in paths.items())]
