@@ -2,11 +2,11 @@
  * The daemon. main() is the life of it, read downwards: options, configuration, signals, identity,
  * lock, keys, socket, privileges, run, teardown.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -26,8 +26,11 @@
 #include "io/mime.h"
 #include "io/oracle_network.h"
 #include "io/privileges.h"
+#include "io/start.h"
 #include "io/systemd.h"
 #include "milter/adapter.h"
+
+static const char default_config[] = BATV_SYSCONFDIR "/batvd/batvd.conf";
 
 struct options {
     const char *config_path;
@@ -38,7 +41,7 @@ struct options {
 static int read_options(int argc, char **argv, struct options *out)
 {
     static const char usage[] = "usage: batvd [-c FILE] [-n] [-V]\n";
-    *out = (struct options){BATV_SYSCONFDIR "/batvd/batvd.conf", false};
+    *out = (struct options){default_config, false};
     int option;
     while ((option = getopt(argc, argv, "c:nV")) != -1) {
         switch (option) {
@@ -61,15 +64,6 @@ static int read_options(int argc, char **argv, struct options *out)
         return EX_USAGE;
     }
     return -1;
-}
-
-/* Read as root at the start, and as the user by each reload. */
-static void warn_of_unreadable(const char *path)
-{
-    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0) {
-        log_line(LOG_WARNING, "%s: warning: cannot be read by user id %ld, so a reload will fail",
-                 path, (long)geteuid());
-    }
 }
 
 /* What a status means to whoever started us: 78 is not cured by starting again. */
@@ -117,20 +111,16 @@ static enum status open_journal(const struct config *config, struct journal **ou
 }
 
 /* Everything that the owner of state_dir does before the socket is there. Takes config over. */
-static enum status open_state(struct config *config, const struct options *options,
-                              const struct identity *identity, struct state *state,
-                              struct reason *why)
+static enum status open_state(struct config *config, const struct identity *identity,
+                              struct state *state, struct reason *why)
 {
     time_t birth = 0;
     struct reason ignored;
     enum status status = identity_borrow(identity, why);
     if (status == STATUS_OK) {
-        warn_of_unreadable(options->config_path);
-    }
-    if (status == STATUS_OK && !options->check_only) {
         status = state_dir_lock(config->state_dir, &state->lock, why);
     }
-    if (status == STATUS_OK && !options->check_only) {
+    if (status == STATUS_OK) {
         status = open_journal(config, &state->journal, why);
         birth = status == STATUS_OK ? journal_birth(state->journal) : 0;
     }
@@ -190,8 +180,7 @@ static enum status serve(const struct state *state, const struct config *config,
                          const struct identity *identity, struct reason *why)
 {
     struct listener listener;
-    enum status status = listener_open(
-        config, geteuid() == identity->uid ? (uid_t)-1 : identity->uid, &listener, why);
+    enum status status = listener_open(config, identity_owner(identity), &listener, why);
     if (status != STATUS_OK) {
         return status;
     }
@@ -232,6 +221,34 @@ static enum status serve_by_first(const struct state *state, const struct identi
     return status;
 }
 
+/* The configuration, and whether a start by it would succeed, as whoever would start it. Returns an
+ * exit status. */
+static int check_only(const char *config_path)
+{
+    struct systemd_unit unit = {.user = ""};
+    struct config *config = NULL;
+    struct identity identity;
+    struct reason why;
+    enum status status = STATUS_OK;
+    if (strcmp(config_path, default_config) == 0) {
+        status = start_as_unit("batvd.service", &unit, &why);
+    }
+    if (status == STATUS_OK && load_config(config_path, &config) != STATUS_OK) {
+        return EX_CONFIG;
+    }
+    if (status == STATUS_OK) {
+        status = identity_find(config, &identity, &why);
+    }
+    if (status == STATUS_OK) {
+        status = start_try(config, &identity, &unit, &why);
+    }
+    config_free(config);
+    if (status != STATUS_OK) {
+        log_line(LOG_ERR, "%s", why.text);
+    }
+    return status == STATUS_OK ? EXIT_SUCCESS : EX_CONFIG;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -251,22 +268,28 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);           /* the log's reader may go away */
     signal(SIGXFSZ, SIG_IGN);           /* a file too large is an error like any other */
     bool locked = secret_lock_memory(); /* while root is still there to allow it */
+    if (options.check_only) {
+        return check_only(options.config_path);
+    }
     if (load_config(options.config_path, &config) != STATUS_OK) {
         return EX_CONFIG;
     }
 
-    if (!locked && !options.check_only) {
+    if (!locked) {
         log_line(LOG_NOTICE, "the memory for keys cannot be locked, so it may be swapped out: the "
                              "limit (RLIMIT_MEMLOCK) is too low");
     }
 
     enum status status = identity_find(config, &identity, &why);
     if (status == STATUS_OK) {
-        status = open_state(config, &options, &identity, &state, &why);
+        status = start_try(config, &identity, NULL, &why);
+    }
+    if (status == STATUS_OK) {
+        status = open_state(config, &identity, &state, &why);
     } else {
         config_free(config);
     }
-    if (status == STATUS_OK && !options.check_only) {
+    if (status == STATUS_OK) {
         status = serve_by_first(&state, &identity, &why);
     }
     keeper_free(state.keeper);
@@ -278,5 +301,5 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     log_line(LOG_ERR, "%s", why.text);
-    return options.check_only ? EX_CONFIG : exit_status(status);
+    return exit_status(status);
 }

@@ -8,24 +8,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
-
-/* A user's name, or its number where it has none. */
-static void user_name(uid_t uid, char *out, size_t size)
-{
-    const struct passwd *user = getpwuid(uid);
-    if (user != NULL) {
-        snprintf(out, size, "%s", user->pw_name);
-    } else {
-        snprintf(out, size, "%lu", (unsigned long)uid);
-    }
-}
 
 static bool refuse_missing(const char *state_dir, const char *user)
 {
@@ -43,8 +31,8 @@ static bool refuse_missing(const char *state_dir, const char *user)
 
 static bool refuse_user(const char *state_dir, uid_t owner)
 {
-    char name[64];
-    user_name(owner, name, sizeof name);
+    char name[USER_TEXT];
+    user_name(owner, name);
     ctl_error("state_dir %s belongs to %s: run this as root%s%s", state_dir, name,
               owner != 0 ? " or as user " : "", owner != 0 ? name : "");
     return false;
@@ -56,8 +44,8 @@ static bool become(uid_t user, gid_t group)
         return true;
     }
     int error = errno;
-    char name[64];
-    user_name(user, name, sizeof name);
+    char name[USER_TEXT];
+    user_name(user, name);
     ctl_error("cannot become user %s: %s", name, strerror(error));
     return false;
 }

@@ -23,6 +23,10 @@
 #include <unistd.h>
 
 #include "io/privileges.h"
+#include "io/socket_advice.h"
+
+_Static_assert(LISTENER_PATH_MAX == sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof ".new",
+               "what is longer than the configuration allows cannot be bound");
 
 /* libmilter calls listen() once more, with this same number by default. */
 enum { BACKLOG = 4096 };
@@ -48,43 +52,48 @@ static enum status set_unix_address(const char *path, const char *suffix, struct
     int length = snprintf(out->sun_path, sizeof out->sun_path, "%s%s", path, suffix);
     if (length < 0 || (size_t)length >= sizeof out->sun_path) {
         return reason_set(why, STATUS_INVALID,
-                          "listen: %s: too long for a socket, at most %zu octets", path,
-                          sizeof out->sun_path - sizeof ".new");
+                          "listen: %s: too long for a socket, at most %d octets", path,
+                          LISTENER_PATH_MAX);
     }
-    return STATUS_OK;
-}
-
-static enum status find_group(const char *name, gid_t *out, struct reason *why)
-{
-    *out = (gid_t)-1;
-    if (name == NULL) {
-        return STATUS_OK;
-    }
-    errno = 0;
-    struct group *group = getgrnam(name);
-    if (group == NULL) {
-        return reason_set(why, STATUS_NOT_FOUND, "listen_group: there is no group \"%s\"", name);
-    }
-    *out = group->gr_gid;
     return STATUS_OK;
 }
 
 /* A unix socket on its way into place. */
 struct placing {
+    struct socket_wish wish;
     struct sockaddr_un final;
     struct sockaddr_un temporary;
     struct identity folder; /* acts in the folder */
     mode_t mode;
-    int fd;         /* the socket itself */
-    int there;      /* O_PATH: its name in the folder, whatever comes to stand there */
-    struct stat st; /* of there */
+    gid_t group;
+    bool keeps_group; /* may not be given another */
+    int fd;           /* the socket itself */
+    int there;        /* O_PATH: its name in the folder, whatever comes to stand there */
+    struct stat st;   /* of there */
 };
+
+static enum status find_group(struct placing *placing, struct reason *why)
+{
+    placing->group = (gid_t)-1;
+    if (placing->wish.group == NULL) {
+        return STATUS_OK;
+    }
+    errno = 0;
+    const struct group *group = getgrnam(placing->wish.group);
+    if (group == NULL) {
+        return socket_group_unknown(&placing->wish, why);
+    }
+    placing->group = group->gr_gid;
+    return STATUS_OK;
+}
 
 static enum status failed(const struct placing *placing, const char *call, struct reason *why)
 {
+    int error = errno;
+    char user[USER_TEXT];
     return reason_set(why, STATUS_IO,
-                      "listen: %s: %s: %s (as user id %ld: folder and group must allow it)",
-                      placing->final.sun_path, call, strerror(errno), (long)geteuid());
+                      "listen: %s: %s: %s (as user %s: folder and group must allow it)",
+                      placing->wish.path, call, strerror(error), user_name(geteuid(), user));
 }
 
 /* The umask gives the mode, unless a default ACL of the folder does. */
@@ -98,7 +107,7 @@ static enum status bind_unix(struct placing *placing, struct reason *why)
         bind(placing->fd, (struct sockaddr *)&placing->temporary, sizeof placing->temporary);
     umask(former);
     if (bound != 0) {
-        return failed(placing, "bind", why);
+        return socket_folder_denied(&placing->wish, errno, why);
     }
     placing->there = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (placing->there < 0 || fstat(placing->there, &placing->st) != 0) {
@@ -120,6 +129,11 @@ static enum status bind_unix(struct placing *placing, struct reason *why)
 
 static enum status make_unix(struct placing *placing, struct reason *why)
 {
+    struct stat final;
+    if (lstat(placing->final.sun_path, &final) == 0 && S_ISDIR(final.st_mode)) {
+        errno = EISDIR;
+        return failed(placing, "rename", why);
+    }
     enum status status = bind_unix(placing, why);
     if (status == STATUS_OK && listen(placing->fd, BACKLOG) != 0) {
         status = failed(placing, "listen", why);
@@ -155,28 +169,33 @@ static enum status as_folder(enum status (*step)(struct placing *, struct reason
 }
 
 /* A setgid folder has given the group already; a service without rights may not even ask for it. */
-static enum status give_unix(const struct placing *placing, uid_t owner, gid_t group,
-                             struct reason *why)
+static enum status give_unix(const struct placing *placing, uid_t owner, struct reason *why)
 {
     const struct stat *st = &placing->st;
-    bool owned =
-        (owner == (uid_t)-1 || owner == st->st_uid) && (group == (gid_t)-1 || group == st->st_gid);
-    return owned || fchownat(placing->there, "", owner, group, AT_EMPTY_PATH) == 0
-               ? STATUS_OK
-               : failed(placing, "chown", why);
+    bool given = placing->group == (gid_t)-1 || placing->group == st->st_gid;
+    if ((owner == (uid_t)-1 || owner == st->st_uid) && given) {
+        return STATUS_OK;
+    }
+    errno = EPERM;
+    if (!placing->keeps_group &&
+        fchownat(placing->there, "", owner, placing->group, AT_EMPTY_PATH) == 0) {
+        return STATUS_OK;
+    }
+    return given ? failed(placing, "chown", why) : socket_group_denied(&placing->wish, errno, why);
 }
 
-static enum status place_unix(struct placing *placing, uid_t owner, gid_t group, struct reason *why)
+/* final: it comes into its place, else it goes again. */
+static enum status place_unix(struct placing *placing, uid_t owner, bool final, struct reason *why)
 {
     struct reason ignored;
     enum status status = as_folder(make_unix, placing, why);
     if (status == STATUS_OK) {
-        status = give_unix(placing, owner, group, why);
+        status = give_unix(placing, owner, why);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && final) {
         status = as_folder(rename_unix, placing, why);
     }
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK || !final) {
         (void)as_folder(remove_unix, placing, &ignored);
     }
     if (placing->there >= 0) {
@@ -185,21 +204,56 @@ static enum status place_unix(struct placing *placing, uid_t owner, gid_t group,
     return status;
 }
 
-static enum status open_unix(const struct config *config, const char *path, uid_t owner,
-                             struct listener *out, struct reason *why)
+/* All that can be found without touching the folder. */
+static enum status prepare_unix(struct placing *placing, const struct config *config,
+                                const char *suffix, uid_t owner, struct reason *why)
 {
-    struct placing placing = {.there = -1, .mode = config->listen_mode};
-    gid_t group = (gid_t)-1;
-    enum status status = set_unix_address(path, "", &placing.final, why);
+    const char *path = config->listen + sizeof unix_prefix - 1;
+    *placing = (struct placing){
+        .wish = {path, config->listen_group, owner == (uid_t)-1 ? geteuid() : owner},
+        .mode = config->listen_mode,
+        .fd = -1,
+        .there = -1,
+    };
+    enum status status = set_unix_address(path, "", &placing->final, why);
     if (status == STATUS_OK) {
-        status = set_unix_address(path, ".new", &placing.temporary, why);
+        status = set_unix_address(path, suffix, &placing->temporary, why);
     }
     if (status == STATUS_OK) {
-        status = find_group(config->listen_group, &group, why);
+        status = find_group(placing, why);
     }
-    if (status == STATUS_OK) {
-        status = identity_of_folder(path, &placing.folder, why);
+    return status == STATUS_OK ? identity_of_folder(path, &placing->folder, why) : status;
+}
+
+static enum status socket_failed(const char *path, struct reason *why)
+{
+    return reason_set(why, STATUS_IO, "listen: %s: socket: %s", path, strerror(errno));
+}
+
+static enum status try_unix(const struct config *config, uid_t owner, struct listener_rights rights,
+                            struct reason *why)
+{
+    struct placing placing;
+    enum status status = prepare_unix(&placing, config, ".try", owner, why);
+    if (status != STATUS_OK) {
+        return status;
     }
+    placing.keeps_group = rights.keeps_group;
+    placing.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (placing.fd < 0) {
+        return socket_failed(placing.wish.path, why);
+    }
+    status = place_unix(&placing, owner, false, why);
+    close(placing.fd);
+    return status;
+}
+
+static enum status open_unix(const struct config *config, uid_t owner, struct listener *out,
+                             struct reason *why)
+{
+    struct placing placing;
+    enum status status = prepare_unix(&placing, config, ".new", owner, why);
+    const char *path = placing.wish.path;
     if (status != STATUS_OK) {
         return status;
     }
@@ -210,10 +264,10 @@ static enum status open_unix(const struct config *config, const char *path, uid_
     out->path = strdup(path);
     out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (out->path == NULL || out->fd < 0) {
-        return reason_set(why, STATUS_IO, "listen: %s: socket: %s", path, strerror(errno));
+        return socket_failed(path, why);
     }
     placing.fd = out->fd;
-    status = place_unix(&placing, owner, group, why);
+    status = place_unix(&placing, owner, true, why);
     out->device = placing.st.st_dev;
     out->inode = placing.st.st_ino;
     /* a daemon that stays root */
@@ -222,7 +276,7 @@ static enum status open_unix(const struct config *config, const char *path, uid_
 }
 
 /* Accepted sockets inherit TCP_NODELAY: without it each signed message waits for a delayed ACK. */
-static int open_address(const struct addrinfo *address)
+static int open_address(const struct addrinfo *address, bool final)
 {
     int on = 1;
     int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
@@ -231,7 +285,8 @@ static int open_address(const struct addrinfo *address)
     }
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
+        (final && listen(fd, BACKLOG) != 0)) {
         int error = errno;
         close(fd);
         errno = error;
@@ -240,8 +295,10 @@ static int open_address(const struct addrinfo *address)
     return fd;
 }
 
-/* inet:PORT@HOST, inet6:PORT@HOST */
-static enum status open_inet(const char *listen_text, struct listener *out, struct reason *why)
+/* inet:PORT@HOST, inet6:PORT@HOST. *fd becomes the socket. trial: for a try, after which it may be
+ * -1 still; else NULL. */
+static enum status open_inet(const char *listen_text, const struct listener_rights *trial, int *fd,
+                             struct reason *why)
 {
     const char *colon = strchr(listen_text, ':');
     const char *at = colon != NULL ? strchr(colon, '@') : NULL;
@@ -259,23 +316,41 @@ static enum status open_inet(const char *listen_text, struct listener *out, stru
     if (error != 0) {
         return reason_set(why, STATUS_IO, "listen: %s: %s", listen_text, gai_strerror(error));
     }
-    out->fd = open_address(found);
+    *fd = open_address(found, trial == NULL);
     int saved = errno;
     freeaddrinfo(found);
-    if (out->fd < 0) {
+    bool passes = trial != NULL && (saved == EADDRINUSE || (saved == EACCES && trial->any_port));
+    if (*fd < 0 && !passes) {
         return reason_set(why, STATUS_IO, "listen: %s: %s", listen_text, strerror(saved));
     }
     return STATUS_OK;
+}
+
+static bool is_unix(const struct config *config)
+{
+    return strncmp(config->listen, unix_prefix, sizeof unix_prefix - 1) == 0;
+}
+
+enum status listener_try(const struct config *config, uid_t owner, struct listener_rights rights,
+                         struct reason *why)
+{
+    int fd = -1;
+    if (is_unix(config)) {
+        return try_unix(config, owner, rights, why);
+    }
+    enum status status = open_inet(config->listen, &rights, &fd, why);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return status;
 }
 
 enum status listener_open(const struct config *config, uid_t owner, struct listener *out,
                           struct reason *why)
 {
     *out = (struct listener){.fd = -1};
-    size_t prefix = sizeof unix_prefix - 1;
-    enum status status = strncmp(config->listen, unix_prefix, prefix) == 0
-                             ? open_unix(config, config->listen + prefix, owner, out, why)
-                             : open_inet(config->listen, out, why);
+    enum status status = is_unix(config) ? open_unix(config, owner, out, why)
+                                         : open_inet(config->listen, NULL, &out->fd, why);
     if (status != STATUS_OK) {
         if (out->fd >= 0) {
             close(out->fd);

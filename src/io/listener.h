@@ -20,6 +20,20 @@ struct listener {
     bool others; /* in somebody else's folder, as whom nothing is done any more: stays at the end */
 };
 
+/* The longest path of a unix socket: it is made under a longer name first. */
+enum { LISTENER_PATH_MAX = 103 };
+
+/* What whoever will listen may do otherwise than this process. */
+struct listener_rights {
+    bool keeps_group; /* may not change the socket's group */
+    bool any_port;    /* may listen on ports below 1024 */
+};
+
+/* Does what listener_open does, except that nobody can connect, and removes it again. A socket or a
+ * program that is there already is left alone, and no fault. */
+enum status listener_try(const struct config *config, uid_t owner, struct listener_rights rights,
+                         struct reason *why);
+
 /* Binds and listens, in the name of the folder's owner where root does it. owner: the user that the
  * socket is given to, (uid_t)-1: as it comes. Before there are threads. why says what went wrong,
  * with path and user. */

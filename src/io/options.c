@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <syslog.h>
 
 #include "batv/address.h"
 #include "batv/match.h"
 #include "batv/rules.h"
 #include "io/config.h"
+#include "io/listener.h"
 
 static const struct option_word actions[] = {
     {"auto", ACTION_AUTO},         {"log", ACTION_LOG},
@@ -94,7 +94,6 @@ static const struct option_word levels[] = {
 };
 
 enum {
-    SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)NULL)->sun_path - 1,
     PORT_MAX = 65535,
     ACCOUNT_MAX = 32,     /* octets of a user's or group's name */
     HEADER_NAME_MAX = 76, /* so that name and value still fit a line */
@@ -134,7 +133,7 @@ static enum status check_listen(const char *value)
 {
     bool ok = false;
     if (strncmp(value, "unix:/", 6) == 0) {
-        ok = strlen(value + 5) <= SOCKET_PATH_MAX;
+        ok = strlen(value + 5) <= LISTENER_PATH_MAX;
     } else if (strncmp(value, "inet:", 5) == 0) {
         ok = is_port_at_host(value + 5);
     } else if (strncmp(value, "inet6:", 6) == 0) {
@@ -282,7 +281,7 @@ static const char expected_domain[] = "a domain such as example.com or .example.
 
 const struct config_option config_options[] = {
     TEXT("listen", "\"unix:/var/spool/postfix/batvd/milter.sock\"", PLACE(listen), check_listen,
-         "unix:/PATH (at most 107 characters), inet:PORT@HOST or inet6:PORT@HOST"),
+         "unix:/PATH (at most 103 characters), inet:PORT@HOST or inet6:PORT@HOST"),
     {"listen_mode", OPTION_MODE, "\"0660\"", PLACE(listen_mode), 0, 0777, NULL, NULL, NULL},
     TEXT("listen_group", "\"postfix\"", PLACE(listen_group), check_account, "the name of a group"),
     TEXT("user", "\"\"", PLACE(user), check_account, "the name of a user"),

@@ -35,8 +35,10 @@ enum status identity_find(const struct config *config, struct identity *out, str
     }
     const struct passwd *entry = getpwnam(config->user);
     if (entry == NULL) {
-        return reason_set(why, STATUS_NOT_FOUND, "%s: user: there is no user \"%s\"", config->path,
-                          config->user);
+        return reason_set(why, STATUS_NOT_FOUND,
+                          "%s: user: there is no user \"%s\": set user = \"batvd\", or make that "
+                          "one",
+                          config->path, config->user);
     }
     if (out->uid != 0 && out->uid != entry->pw_uid) {
         return reason_set(
@@ -83,6 +85,11 @@ enum status identity_of_folder(const char *path, struct identity *out, struct re
                             "lead root anywhere",
                             path, (long)others.st_uid, way)
                : STATUS_OK;
+}
+
+uid_t identity_owner(const struct identity *identity)
+{
+    return geteuid() == identity->uid ? (uid_t)-1 : identity->uid;
 }
 
 enum status identity_borrow(const struct identity *identity, struct reason *why)
@@ -185,14 +192,68 @@ void privileges_hide_memory(void)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+const char *user_name(uid_t uid, char out[static USER_TEXT])
+{
+    const struct passwd *entry = getpwuid(uid);
+    if (entry != NULL) {
+        snprintf(out, USER_TEXT, "%s", entry->pw_name);
+    } else {
+        snprintf(out, USER_TEXT, "%lu", (unsigned long)uid);
+    }
+    return out;
+}
+
+static enum status lock_failed(const char *state_dir, struct reason *why)
+{
+    int error = errno;
+    char user[USER_TEXT];
+    user_name(geteuid(), user);
+    if (error == ENOENT) {
+        return reason_set(why, STATUS_IO,
+                          "state_dir: %s: %s: make it, install -d -m 0700 -o %s %s, or set "
+                          "state_dir to the folder that has the keyring",
+                          state_dir, strerror(error), user, state_dir);
+    }
+    return reason_set(why, STATUS_IO,
+                      "state_dir: %s/lock: %s: user %s needs a folder of its own, as state_dir = "
+                      "\"/var/lib/batvd\" is",
+                      state_dir, strerror(error), user);
+}
+
+/* -1: it cannot be opened. */
+static int open_lock(const char *state_dir, const char *name, int flags)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", state_dir, name);
+    return open(path, O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
+}
+
+enum status state_dir_try(const char *state_dir, struct reason *why)
+{
+    static const char trial[] = "lock.try";
+    char path[4096];
+    int fd = open_lock(state_dir, "lock", O_RDWR);
+    if (fd < 0 && errno == ENOENT) {
+        fd = open_lock(state_dir, trial, O_RDWR | O_CREAT);
+        if (fd >= 0) {
+            snprintf(path, sizeof path, "%s/%s", state_dir, trial);
+            (void)unlink(path);
+        }
+    }
+    if (fd < 0) {
+        return lock_failed(state_dir, why);
+    }
+    close(fd);
+    return STATUS_OK;
+}
+
 enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/lock", state_dir);
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    *fd = open_lock(state_dir, "lock", O_RDWR | O_CREAT);
     if (*fd < 0) {
-        return reason_set(why, STATUS_IO, "%s: %s (as user id %ld)", path, strerror(errno),
-                          (long)geteuid());
+        return lock_failed(state_dir, why);
     }
     /* batvctl holds a shared lock for a moment when it asks whether a daemon runs */
     const struct timespec moment = {0, 50 * 1000000L};
@@ -216,18 +277,10 @@ enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
     return STATUS_OK;
 }
 
-/* -1: it cannot be opened. */
-static int open_lock(const char *state_dir)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/lock", state_dir);
-    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-}
-
 /* A shared lock is asked for, so that two that ask do not take each other for a daemon. */
 bool state_dir_is_locked(const char *state_dir)
 {
-    int fd = open_lock(state_dir);
+    int fd = open_lock(state_dir, "lock", O_RDONLY);
     bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (fd >= 0) {
         close(fd); /* and with it the lock */
@@ -238,7 +291,7 @@ bool state_dir_is_locked(const char *state_dir)
 long state_dir_process(const char *state_dir)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = open_lock(state_dir);
+    int fd = open_lock(state_dir, "lock", O_RDONLY);
     bool known = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
     if (fd >= 0) {
         close(fd);

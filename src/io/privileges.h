@@ -16,6 +16,9 @@ struct identity {
  * STATUS_NOT_FOUND, STATUS_REFUSED with the reason. */
 enum status identity_find(const struct config *config, struct identity *out, struct reason *why);
 
+/* The user that what we make has to be given to; (uid_t)-1: it is the user's as it comes. */
+uid_t identity_owner(const struct identity *identity);
+
 /* For a while and for good. Both do nothing for the identity that the process has. Before there are
  * threads. */
 enum status identity_borrow(const struct identity *identity, struct reason *why);
@@ -38,6 +41,14 @@ void privileges_raise_descriptors(void);
 
 /* No core dumps, no other process of the user looks into this one: it holds keys. */
 void privileges_hide_memory(void);
+
+/* A user's name, or its number where it has none; out of USER_TEXT octets is returned. */
+enum { USER_TEXT = 64 };
+const char *user_name(uid_t uid, char out[static USER_TEXT]);
+
+/* Whether the file `lock` in state_dir can be opened or made. Does not lock it, and leaves none
+ * that was not there. */
+enum status state_dir_try(const char *state_dir, struct reason *why);
 
 /* Locks the file `lock` in state_dir for the life of the process; one daemon a folder. *fd stays
  * open. STATUS_CONFLICT: another has it. */

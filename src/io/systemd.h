@@ -25,4 +25,16 @@ bool systemd_has_journal(void);
  */
 int systemd_journal(const struct iovec fields[], size_t count);
 
+/* As whom, and with which folders below /run, systemd starts a service. Empty where systemd does
+ * not run here, has no such unit, or starts it as root. */
+struct systemd_unit {
+    char user[64];
+    char group[64];
+    char groups[256];          /* more of them, as "a:b:" */
+    char runtime_folders[256]; /* likewise */
+    bool keeps_groups;         /* its system call filter denies changing a file's group */
+    bool any_port;             /* it may listen on ports below 1024 */
+};
+void systemd_unit_find(const char *unit, struct systemd_unit *out);
+
 #endif

@@ -382,6 +382,55 @@ def test_without_a_key_it_is_not_started_again(machine):
     machine.run("systemctl", "reset-failed", "batvd", rc=0)
 
 
+@pytest.mark.parametrize("config, words", [
+    ({}, ""),
+    ({"user": "batvd"}, ""),
+    ({"user": "nobody"}, 'to become "nobody", batvd must be started as root or as that user'),
+    ({"listen_group": "mail"}, 'user batvd cannot give the socket to group "mail" .*: set '
+                               'listen_group = "postfix", the group of /var/spool/postfix/batvd'),
+    ({"listen_group": "none"}, 'there is no group "none": set listen_group = "postfix"'),
+    ({"listen": "unix:/run/batvd/milter.sock", "listen_group": ""}, ""),
+    ({"listen": "unix:/run/other/milter.sock", "listen_group": ""}, "listen: .*No such file"),
+    ({"listen": "inet:8891@127.0.0.1"}, ""),
+    ({"listen": "inet:889@127.0.0.1"}, "listen: .*Permission denied"),
+])
+def test_root_asks_for_the_start_that_systemd_makes(service, config, words):
+    """`batvd -n` by hand, while the unit is not running."""
+    service.configure(**config)
+    done = service.machine.run("batvd", "-n")
+    assert (done.rc == 0) == (words == "") and re.search(words, done.err), done
+    service.systemctl("start", rc=0 if words == "" else 1)
+    if words:
+        said = [entry["MESSAGE"] for entry in service.entries(_COMM="batvd")]
+        assert done.err.strip() in said, said
+    else:
+        service.systemctl("reload")
+        assert service.machine.run("batvd", "-n").rc == 0
+
+
+CAPABILITY = "AmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n"
+
+
+@pytest.mark.parametrize("config, more, fits", [
+    ({"listen_group": "mail"}, "SupplementaryGroups=mail\n", False),
+    ({"listen_group": "mail"}, "SupplementaryGroups=mail\nSystemCallFilter=fchownat\n", True),
+    ({"listen": "inet:889@127.0.0.1"}, CAPABILITY, True)])
+def test_rights_that_a_drop_in_adds(service, config, more, fits):
+    """The unit's filter of system calls denies what a group of the user's own would allow."""
+    service.configure(**config)
+    drop_in = service.machine.path("/etc/systemd/system/batvd.service.d/rights.conf")
+    drop_in.write_text("[Service]\n" + more)
+    service.machine.run("systemctl", "daemon-reload", rc=0)
+    try:
+        assert (service.machine.run("batvd", "-n").rc == 0) == fits
+        service.systemctl("start", rc=0 if fits else 1)
+        if "fchownat" in more:
+            assert service.machine.path(SOCKET).stat().st_gid == 8
+    finally:
+        drop_in.unlink()
+        service.machine.run("systemctl", "daemon-reload", rc=0)
+
+
 def test_it_filters_mail_under_the_units_restrictions(service):
     service.systemctl("start")
     place = service.machine.path(SOCKET).stat()
