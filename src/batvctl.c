@@ -19,7 +19,7 @@
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
 
-enum { KEYS = CTL_STATE | CTL_KEYS, GO_ON = -1 };
+enum { KEYS = CTL_STATE | CTL_KEYS, ROUGH = CTL_STATE | CTL_ROUGH, GO_ON = -1 };
 
 /*
  * Shells complete by this table too, as --help prints it (see conf/completion): words in lower case
@@ -44,14 +44,14 @@ static const struct command commands[] = {
      0},
     {"health", "[--ready]", "tell in a line whether the daemon serves; --ready: and could restart",
      cmd_health, CTL_KEYS},
-    {"status", "[--watch]", "show what the daemon is doing", cmd_status, CTL_STATE},
+    {"status", "[--watch]", "show what the daemon is doing", cmd_status, ROUGH},
     {"journal", "stat", "show what the journal of sent messages holds", cmd_journal, KEYS},
     {"journal", "lookup ADDRESS MESSAGE-ID",
      "tell whether it was sent; what was in the last second may not be seen", cmd_journal, KEYS},
     {"journal", "expire", "remove what has expired from it, as batvd does by itself", cmd_journal,
      KEYS},
-    {"pause", "", "refuse nothing from now on; signing goes on", cmd_pause, CTL_STATE},
-    {"resume", "", "end a pause", cmd_resume, CTL_STATE},
+    {"pause", "", "refuse nothing from now on; signing goes on", cmd_pause, ROUGH},
+    {"resume", "", "end a pause", cmd_resume, ROUGH},
     {"setup", "DOMAIN... [--apply]",
      "make configuration and keys for a first start, and print or apply the MTA's settings",
      cmd_setup, 0},
@@ -144,7 +144,8 @@ static int read_options(struct ctl *ctl, int argc, char **argv, int *at)
 static bool prepare(struct ctl *ctl)
 {
     unsigned flags = ctl->command->flags;
-    if ((flags & (CTL_CONFIG | CTL_STATE)) != 0 && !ctl_load_config(ctl)) {
+    if ((flags & (CTL_CONFIG | CTL_STATE)) != 0 &&
+        !((flags & CTL_ROUGH) != 0 ? ctl_load_own : ctl_load_config)(ctl)) {
         return false;
     }
     assert((flags & CTL_STATE) == 0 || ctl->config != NULL);
@@ -175,7 +176,10 @@ static int run(struct ctl *ctl, int argc, char **argv)
         ctl_print_usage(ctl, stdout);
         return CTL_YES;
     }
-    return prepare(ctl) ? ctl->command->run(ctl, argc, argv + at) : CTL_UNABLE;
+    if (!prepare(ctl)) {
+        return ctl->rough ? CTL_NO : CTL_UNABLE; /* where it ought to work there is nobody */
+    }
+    return ctl->command->run(ctl, argc, argv + at);
 }
 
 /* An answer that could not be written is none. */

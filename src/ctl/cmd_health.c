@@ -21,7 +21,6 @@
 #include "ctl/owner.h"
 #include "ctl/print.h"
 #include "ctl/running.h"
-#include "io/config_rescue.h"
 #include "io/ring_file.h"
 #include "io/status_file.h"
 
@@ -43,13 +42,13 @@ struct health {
 /* The configuration's, as far as it can be read. False: no memory. */
 static bool read_config(struct ctl *ctl, struct health *health)
 {
-    if (config_load(ctl->config_path, &ctl->config, &ctl->messages) == STATUS_OK) {
-        health->state_dir = strdup(ctl->config->state_dir);
-        health->listen = strdup(ctl->config->listen);
-    } else {
-        (void)config_rescue(ctl->config_path, "state_dir", &health->state_dir);
-        (void)config_rescue(ctl->config_path, "listen", &health->listen);
+    bool found;
+    if (config_load(ctl->config_path, &ctl->config, &ctl->messages) != STATUS_OK &&
+        config_load_own(ctl->config_path, &ctl->config, &found) != STATUS_OK) {
+        return false;
     }
+    health->state_dir = strdup(ctl->config->state_dir);
+    health->listen = strdup(ctl->config->listen);
     return health->state_dir != NULL && health->listen != NULL;
 }
 

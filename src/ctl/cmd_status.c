@@ -736,7 +736,7 @@ static bool show(const struct ctl *ctl)
         qsort(r->forged, r->forged_count, sizeof *r->forged, compare_forged);
     }
     status_relayed_merge(r);
-    if (r->relayed_count > 0 && !ctl->json) {
+    if (r->relayed_count > 0 && !ctl->json && !ctl->rough) {
         v.trust = find_trust();
     }
     (ctl->json ? print_json : print_view)(&v);

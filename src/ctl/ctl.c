@@ -75,6 +75,24 @@ bool ctl_load_config(struct ctl *ctl)
     return false;
 }
 
+bool ctl_load_own(struct ctl *ctl)
+{
+    bool found;
+    if (ctl_load_config(ctl)) {
+        return true;
+    }
+    if (config_load_own(ctl->config_path, &ctl->config, &found) != STATUS_OK) {
+        ctl_error("out of memory");
+        return false;
+    }
+    ctl->rough = true;
+    ctl_error("%s cannot be used as it is; %s %s", ctl->config_path,
+              found ? "it has state_dir ="
+                    : "state_dir cannot be read from it, trying the default,",
+              ctl->config->state_dir);
+    return true;
+}
+
 bool ctl_become_owner(struct ctl *ctl)
 {
     if (!ctl_load_config(ctl) || !owner_become(ctl->config->state_dir, ctl->config->user)) {

@@ -22,7 +22,9 @@ enum ctl_exit {
 enum {
     CTL_CONFIG = 1, /* loads the configuration: ctl->config is set */
     CTL_STATE = 2,  /* becomes the owner of state_dir; implies CTL_CONFIG */
-    CTL_KEYS = 4    /* no core dumps: the command reads secrets */
+    CTL_KEYS = 4,   /* no core dumps: the command reads secrets */
+    CTL_ROUGH = 8   /* with CTL_STATE: a faulty configuration will do, of which ctl_load_own takes
+                       what   there is */
 };
 
 struct ctl;
@@ -43,6 +45,7 @@ struct ctl {
     const struct command *command;   /* its first form */
     struct config *config;           /* NULL until loaded; owned */
     struct config_messages messages; /* of the loading: warnings, too */
+    bool rough;                      /* config is what ctl_load_own could find */
 };
 
 /* "batvctl: ..." on stderr. */
@@ -58,6 +61,11 @@ int ctl_usage_error(const struct ctl *ctl, const char *format, ...)
 /* Loads ctl->config unless it is loaded. False: the errors are on stderr; the exit is CTL_UNABLE.
  */
 bool ctl_load_config(struct ctl *ctl);
+
+/* As ctl_load_config; but where the file has faults, which are on stderr, ctl->config becomes what
+ * config_load_own finds in it, ctl->rough is set, and stderr says which state_dir that is. False:
+ * the same as above. */
+bool ctl_load_own(struct ctl *ctl);
 
 /* What the flags CTL_STATE and CTL_KEYS do, for a command that reads files of its caller's before:
  * loads the configuration, becomes the owner of state_dir, allows no core dumps. False: the reason

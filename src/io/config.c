@@ -443,31 +443,37 @@ static void read_group(struct loader *loader, const config_setting_t *group, con
     }
 }
 
+/* Reads the option from a value by itself. False: it is no value. */
+static bool read_value(struct loader *loader, const struct config_option *option, const char *value)
+{
+    void *base =
+        option_is_member(option) ? (void *)&loader->raw->domain_default : (void *)loader->raw;
+    char *text = NULL;
+    config_t parsed;
+    if (asprintf(&text, "value = %s;\n", value) < 0) {
+        return no_memory(loader);
+    }
+    config_init(&parsed);
+    bool ok = config_read_string(&parsed, text) == CONFIG_TRUE;
+    if (ok) {
+        read_option(loader, option, config_lookup(&parsed, "value"), base);
+    }
+    config_destroy(&parsed);
+    free(text);
+    return ok;
+}
+
 /* Gives every option its default: the table's texts, read as if they stood in a file. */
 static void read_defaults(struct loader *loader)
 {
+    loader->defaults = true;
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
-        void *base =
-            option_is_member(option) ? (void *)&loader->raw->domain_default : (void *)loader->raw;
-        char *text = NULL;
-        config_t parsed;
-        if (option->standard == NULL) {
-            continue;
-        }
-        if (asprintf(&text, "value = %s;\n", option->standard) < 0) {
-            no_memory(loader);
-            return;
-        }
-        config_init(&parsed);
-        int ok = config_read_string(&parsed, text);
-        assert(ok == CONFIG_TRUE);
-        if (ok == CONFIG_TRUE) {
-            read_option(loader, option, config_lookup(&parsed, "value"), base);
-        }
-        config_destroy(&parsed);
-        free(text);
+        bool ok = option->standard == NULL || read_value(loader, option, option->standard);
+        assert(ok || loader->messages->no_memory);
+        (void)ok;
     }
+    loader->defaults = false;
 }
 
 /* text is what the scan has let through. */
@@ -504,9 +510,7 @@ enum status config_load(const char *path, struct config **out, struct config_mes
         status = config_scan(text, loader.path, messages);
     }
     if (status == STATUS_OK) {
-        loader.defaults = true;
         read_defaults(&loader);
-        loader.defaults = false;
         read_text(&loader, text);
         config_cross_check(loader.raw, loader.path, messages);
         status = messages->errors > errors ? STATUS_INVALID : STATUS_OK;
@@ -515,6 +519,51 @@ enum status config_load(const char *path, struct config **out, struct config_mes
     if (status == STATUS_OK) {
         status = config_resolve(loader.raw, path, out);
     }
+    raw_config_free(loader.raw);
+    free(text);
+    return status;
+}
+
+/* What can be found of an option in a text that may be no configuration. */
+static bool find_own(struct loader *loader, char *text, const char *name)
+{
+    const struct config_option *option = option_find(name);
+    const char *start;
+    size_t length;
+    size_t errors = loader->messages->errors;
+    if (text == NULL || !config_scan_string(text, name, &start, &length)) {
+        return false;
+    }
+    char *value = strndup(start, length);
+    bool read = value != NULL ? read_value(loader, option, value) : no_memory(loader);
+    free(value);
+    return read && loader->messages->errors == errors;
+}
+
+enum status config_load_own(const char *path, struct config **out, bool *found)
+{
+    static const char *const names[] = {"listen", "listen_mode", "listen_group", "user"};
+    struct config_place itself = {.option = NULL, .file = path, .line = 0};
+    struct config_messages ignored = {0};
+    size_t length = 0;
+    char *text = NULL;
+    struct loader loader = {.messages = &ignored, .raw = calloc(1, sizeof *loader.raw)};
+    *out = NULL;
+    *found = false;
+    enum status status = loader.raw == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    if (status == STATUS_OK && (loader.path = file_name(&loader, path)) == NULL) {
+        status = STATUS_NO_MEMORY;
+    }
+    if (status == STATUS_OK) {
+        (void)config_file_read(path, CONFIG_SIZE_MAX, itself, &ignored, &text, &length);
+        read_defaults(&loader);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            (void)find_own(&loader, text, names[i]);
+        }
+        *found = find_own(&loader, text, "state_dir");
+        status = ignored.no_memory ? STATUS_NO_MEMORY : config_resolve(loader.raw, path, out);
+    }
+    config_messages_free(&ignored);
     raw_config_free(loader.raw);
     free(text);
     return status;

@@ -5,6 +5,7 @@
 #ifndef IO_CONFIG_H
 #define IO_CONFIG_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "batv/rules.h"
@@ -39,6 +40,14 @@ struct config {
  * (cannot be read; there is a message) or STATUS_NO_MEMORY (there may be none).
  */
 enum status config_load(const char *path, struct config **out, struct config_messages *messages);
+
+/*
+ * Where config_load fails: a configuration with the defaults, for commands that need no more than
+ * the daemon's own options. Of the file it has listen, listen_mode, listen_group, user and
+ * state_dir, as far as they can be found in it; *found tells whether state_dir was. Reports
+ * nothing. STATUS_OK or STATUS_NO_MEMORY.
+ */
+enum status config_load_own(const char *path, struct config **out, bool *found);
 void config_free(struct config *config);
 
 #endif

@@ -564,3 +564,48 @@ enum status config_scan(char *text, const char *path, struct config_messages *me
     }
     return ok ? STATUS_OK : STATUS_INVALID;
 }
+
+/* Moves on to the text behind the next NAME = or NAME :, wherever it stands. False: there is none.
+ */
+static bool find_string(struct scanner *scanner, const char *name)
+{
+    const struct token *token = &scanner->token;
+    size_t length = strlen(name);
+    int matched = 0; /* 1: the name has been seen, 2: and what stands between it and the value */
+    for (advance(scanner); token->kind != KIND_END; advance(scanner)) {
+        if (token->kind == KIND_STRING && matched == 2) {
+            return true;
+        }
+        bool named = token->kind == KIND_NAME && (size_t)(token->end - token->start) == length &&
+                     strncmp(token->start, name, length) == 0;
+        bool between = matched == 1 && (is_sign(token, '=') || is_sign(token, ':'));
+        bool opens = is_sign(token, '{') || is_sign(token, '[') || is_sign(token, '(');
+        bool closes = is_sign(token, '}') || is_sign(token, ']') || is_sign(token, ')');
+        scanner->depth += opens ? 1 : 0;
+        scanner->depth -= closes && scanner->depth > 0 ? 1 : 0;
+        matched = named ? 1 : between ? 2 : 0;
+        if (token->kind == KIND_BAD && *scanner->at != '\0') {
+            scanner->at += strcspn(scanner->at, "\n"); /* a string or a comment without an end */
+        }
+    }
+    return false;
+}
+
+bool config_scan_string(char *text, const char *name, const char **start, size_t *length)
+{
+    struct config_messages ignored = {0};
+    struct scanner scanner = {.path = "", .messages = &ignored, .at = text, .line = 1};
+    bool found = false;
+    bool outside = false;
+    while (!outside && find_string(&scanner, name)) {
+        outside = scanner.depth == 0;
+        if (!found || outside) {
+            *start = scanner.token.start;
+            *length = (size_t)(scanner.token.end - scanner.token.start);
+        }
+        found = true;
+    }
+    config_messages_free(&ignored);
+    /* Inside of brackets it counts where one is open at the end: that is the mistake. */
+    return outside || (found && scanner.depth > 0);
+}

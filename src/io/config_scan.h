@@ -5,6 +5,9 @@
 #ifndef IO_CONFIG_SCAN_H
 #define IO_CONFIG_SCAN_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "batv/status.h"
 #include "io/config_messages.h"
 
@@ -15,5 +18,13 @@
  * reported.
  */
 enum status config_scan(char *text, const char *path, struct config_messages *messages);
+
+/*
+ * Finds NAME = "TEXT" in a text of whatever structure; strings and comments are passed over. text
+ * is as for config_scan and stays as it is. The string with its quotes is from *start on, of
+ * *length octets. The first of several counts, one outside of all groups before others. False:
+ * there is none.
+ */
+bool config_scan_string(char *text, const char *name, const char **start, size_t *length);
 
 #endif

@@ -136,6 +136,20 @@ static void check_config(const struct config *config)
     }
 }
 
+/* Whatever the file is, the daemon's own options are valid; of a valid one they are the same. */
+static void load_own(const struct config *whole)
+{
+    struct config *own = NULL;
+    bool found = false;
+    loading = true;
+    enum status status = config_load_own(names[0], &own, &found);
+    loading = false;
+    require(status == STATUS_OK && own != NULL);
+    check_config(own);
+    require(whole == NULL || strcmp(whole->state_dir, own->state_dir) == 0);
+    config_free(own);
+}
+
 static enum status load(struct config_messages *messages)
 {
     struct config *config = NULL;
@@ -153,6 +167,7 @@ static enum status load(struct config_messages *messages)
     if (config != NULL) {
         check_config(config);
     }
+    load_own(config);
     config_free(config);
     return status;
 }

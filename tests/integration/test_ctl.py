@@ -191,8 +191,8 @@ def test_usage_errors(shared, args):
 def test_a_broken_configuration_is_named_with_its_line(keyed):
     keyed.conf.write_text(keyed.conf.read_text() + "nonsense = 1;\n")
     line = len(keyed.conf.read_text().splitlines())
-    for command in (("sign", "alice@example.com"), ("status",), ("pause",)):
-        done = keyed.run(*command, rc=2)
+    for command, rc in ((("sign", "alice@example.com"), 2), (("status",), 1), (("pause",), 1)):
+        done = keyed.run(*command, rc=rc)
         assert f"{keyed.conf}:{line}: error: " in done.complaint
 
 
@@ -237,7 +237,7 @@ def test_the_manual_has_every_command_and_option(ctl):
 
 def test_root_becomes_the_owner_of_the_state_folder(keyed):
     keyed.conf.chmod(0o600)  # root's alone
-    keyed.run("pause", rc=0)
+    keyed.run("pause", rc=1)
     for name in ("keyring", "paused"):
         info = (keyed.state / name).stat()
         assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (NOBODY.pw_uid, NOBODY.pw_gid,
@@ -245,8 +245,8 @@ def test_root_becomes_the_owner_of_the_state_folder(keyed):
 
 
 def test_the_owner_works_as_root_does(keyed):
-    for command in (("sign", "alice@example.com"), ("pause",), ("resume",)):
-        keyed.run(*command, rc=0, user="nobody", group=NOBODY.pw_gid, extra_groups=[])
+    for command, rc in ((("sign", "alice@example.com"), 0), (("pause",), 1), (("resume",), 0)):
+        keyed.run(*command, rc=rc, user="nobody", group=NOBODY.pw_gid, extra_groups=[])
 
 
 def test_anybody_else_is_told_who(keyed):
@@ -525,7 +525,7 @@ def test_explain_at_rcpt(ctl):
 
 
 def test_explain_under_a_pause(keyed):
-    keyed.run("pause", rc=0)
+    keyed.run("pause", rc=1)
     args = ("explain", *OUTSIDE, "--from", "", "--rcpt", "x@example.net")
     entry, = keyed.run("--json", *args, rc=0).json
     assert (entry["action"], entry["rule"]) == ("log", "pause")
@@ -756,7 +756,7 @@ def test_status_as_json(running):
         returned=[("example.com", 20, 17), ("c.test", 20, 18)],
         guessed=[("alice@example.com", now + 60)],
         error='"f\\xFCr"', journal=now + 2 * DAY))
-    running.run("pause", rc=0)
+    running.run("pause", rc=1)
     answer = running.run("status", "--json", rc=0).json
     assert 90 <= answer.pop("uptime") < 200
     assert 0 <= answer.pop("report_age") < 30
@@ -809,14 +809,15 @@ def test_status_watches_until_interrupted(running):
 
 def test_pause_and_resume_can_be_repeated(ctl):
     paused = ctl.state / "paused"
-    first = ctl.run("pause", rc=0).text
-    assert "batvctl resume" in first and "Nothing is refused" in first
-    assert "not running" in first
+    done = ctl.run("pause", rc=1)
+    assert "batvctl resume" in done.text and "nothing is rejected" in done.text
+    assert f"no batvd is running with state_dir = {ctl.state}" in done.complaint
+    assert f"set state_dir in {ctl.conf}" in done.complaint
     since = paused.read_text()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", since)
-    assert "already" in ctl.run("pause", rc=0, offset=3600).text and paused.read_text() == since
+    assert "already" in ctl.run("pause", rc=1, offset=3600).text and paused.read_text() == since
     assert "PAUSED since" in ctl.run("status", rc=1).text
-    answer = ctl.run("pause", "--json", rc=0).json
+    answer = ctl.run("pause", "--json", rc=1).json
     assert answer == {"paused": True, "paused_since": since.strip(), "running": False}
     assert "resumed" in ctl.run("resume", rc=0).text and not paused.exists()
     assert "was not paused" in ctl.run("resume", rc=0).text
@@ -827,7 +828,7 @@ def test_pause_and_resume_can_be_repeated(ctl):
 
 def test_a_pause_that_cannot_be_made(ctl):
     ctl.state.chmod(0o500)
-    assert str(ctl.state / "paused") in ctl.run("pause", rc=2).complaint
+    assert str(ctl.state / "paused") in ctl.run("pause", rc=1).complaint
 
 
 def test_a_pause_is_one_whatever_it_holds(ctl):
@@ -838,7 +839,7 @@ def test_a_pause_is_one_whatever_it_holds(ctl):
         os.utime(ctl.state / "paused", (when, when))
         told = iso(when)[:16].replace("T", " ")
         assert f"PAUSED since {told} UTC: nothing" in ctl.run("status", rc=1).text
-        assert ctl.run("pause", "--json", rc=0).json["paused_since"] == iso(when)
-        assert f"paused already since {told}" in ctl.run("pause", rc=0).text
-    assert "already" in ctl.run("pause", rc=0).text
+        assert ctl.run("pause", "--json", rc=1).json["paused_since"] == iso(when)
+        assert f"set already since {told}" in ctl.run("pause", rc=1).text
+    assert "already" in ctl.run("pause", rc=1).text
     ctl.run("resume", rc=0)

@@ -1101,6 +1101,80 @@ START_TEST(test_warnings)
 }
 END_TEST
 
+/* ------------------------------------------------------- the daemon's own */
+
+static const struct {
+    const char *conf;
+    const char *state_dir; /* NULL: not found, the default */
+    const char *listen;    /* NULL: the default */
+} owns[] = {
+    {"", NULL, NULL},
+    {"state_dir = \"/a\";", "/a", NULL},
+    {"x y z state_dir = \"/a\"", "/a", NULL},
+    {"((((((((((((((((((((( state_dir\n:\n/* x */ \"/a\"", "/a", NULL},
+    {"user = \"x;\nstate_dir = \"/a\"; listen = \"unix:/b\";", "/a", "unix:/b"},
+    {"/* never ended\nstate_dir = \"/a\";", "/a", NULL},
+    {"/* state_dir = \"/no\"; */ # state_dir = \"/no\";\nstate_dir = \"/a\";;", "/a", NULL},
+    {"x = \"state_dir = \\\"/no\\\";\"; state_dir = \"/a\"", "/a", NULL},
+    {"m: { state_dir = \"/no\"; listen = \"unix:/no\"; }; state_dir = \"/a\";", "/a", NULL},
+    {"m: { \nstate_dir = \"/a\"; listen = \"unix:/b\"", "/a", "unix:/b"},
+    {"state_dir = \"/a\"; state_dir = \"/b\";", "/a", NULL},
+    {"state_dir = \"/a b\\x2f\";", "/a b/", NULL},
+    {"state_dir = \"relative\"; listen = \"unix:/b\";", NULL, "unix:/b"},
+    {"state_dir = '/a';", NULL, NULL},
+    {"state_dir = /a;", NULL, NULL},
+    {"state_dir = 5; state_dirs = \"/no\"; my_state_dir = \"/no\";", NULL, NULL},
+    {"state_dir \"/no\";", NULL, NULL},
+    {"state_dir: \"/a\"\n", "/a", NULL},
+    {"  state_dir\n=\n\"/a\"", "/a", NULL},
+    {"verify: { action = yes; };\nstate_dir = \"/a\";\n", "/a", NULL},
+    {"verify: { action = ';\nstate_dir = \"/a\";\n};\n", NULL, NULL},
+    {"domans = ( \"example.com\" );\nstate_dir = \"/a\";\n", "/a", NULL},
+    {"domains = ( \"example.com\";\nstate_dir = \"/a\";\n", "/a", NULL},
+    {"state_dir = \"/a\";\ndomains = ( \"example.com\";\n", "/a", NULL},
+    {"text = \"unended;\nstate_dir = \"/a\";\n", "/a", NULL},
+    {"}}; state_dir = \"/a\";\n", "/a", NULL},
+    {"# state_dir = \"/b\";\nstate_dir = \"/a\";\n", "/a", NULL},
+    {"state_dir = \"/a\"; // state_dir = \"/b\";\n", "/a", NULL},
+    {"/* state_dir = \"/b\"; */ state_dir = \"/a\";\n", "/a", NULL},
+    {"x = \"state_dir = /b\"; state_dir = \"/a\";\n", "/a", NULL},
+    {"x = \"\\\"state_dir = \"; state_dir = \"/a\";\n", "/a", NULL},
+    {"store: { state_dir = \"/b\"; };\n", NULL, NULL},
+    {"my_state_dir = \"/b\";\nstate_dir2 = \"/b\";\n", NULL, NULL},
+    {"state_dir = \"relative\";\n", NULL, NULL},
+    {"state_dir = \"/a;\nlisten = \"unix:/b\";\n", NULL, "unix:/b"},
+    {"state_dir", NULL, NULL},
+    {"/* state_dir = \"/a\";\n", NULL, NULL},
+    {"state_dir = ", NULL, NULL},
+    {"state_dir = \"", NULL, NULL},
+    {"\x01\xff\n@include \"x\"\nstate_dir = \"/a\"", "/a", NULL},
+};
+
+START_TEST(test_the_daemons_own_is_found)
+{
+    bool found = owns[_i].state_dir == NULL;
+    write_text(conf, owns[_i].conf);
+    ck_assert_int_eq(config_load_own(conf, &config, &found), STATUS_OK);
+    ck_assert_str_eq(config->state_dir,
+                     owns[_i].state_dir != NULL ? owns[_i].state_dir : "/var/lib/batvd");
+    ck_assert(found == (owns[_i].state_dir != NULL));
+    ck_assert_str_eq(config->listen, owns[_i].listen != NULL
+                                         ? owns[_i].listen
+                                         : "unix:/var/spool/postfix/batvd/milter.sock");
+    ck_assert_str_eq(config->path, conf);
+    ck_assert_uint_eq(config->settings->rules_count, 0);
+}
+END_TEST
+
+START_TEST(test_the_daemons_own_without_a_file)
+{
+    bool found = true;
+    ck_assert_int_eq(config_load_own(conf, &config, &found), STATUS_OK);
+    ck_assert(!found);
+    check_defaults();
+}
+END_TEST
+
 /* ----------------------------------------------------------------- files */
 
 static void load_said(enum status expected, const char *fragment)
@@ -1295,6 +1369,7 @@ START_TEST(test_damage_has_an_answer)
     now = start;
     for (int i = 0; i < 5000 && now.tv_sec - start.tv_sec < 3; i++) {
         size_t length = size;
+        bool found;
         memcpy(text, original, size);
         for (size_t n = 1 + below(4); n > 0; n--) {
             length = damage(text, length);
@@ -1310,6 +1385,9 @@ START_TEST(test_damage_has_an_answer)
         config_free(config);
         config = NULL;
         config_messages_free(&messages);
+        ck_assert_int_eq(config_load_own(conf, &config, &found), STATUS_OK);
+        config_free(config);
+        config = NULL;
         clock_gettime(CLOCK_MONOTONIC, &now);
     }
 }
@@ -1347,6 +1425,8 @@ int main(void)
     TCase *wrong = add_case(suite, "faults");
     tcase_add_loop_test(wrong, test_faults, 0, COUNT_OF(faults));
     tcase_add_loop_test(wrong, test_warnings, 0, COUNT_OF(warnings));
+    tcase_add_loop_test(wrong, test_the_daemons_own_is_found, 0, COUNT_OF(owns));
+    tcase_add_test(wrong, test_the_daemons_own_without_a_file);
 
     TCase *files = add_case(suite, "files");
     tcase_add_test(files, test_file_that_is_not_there);
