@@ -2,6 +2,7 @@
  * What batvd itself needs: its configuration, its folder, its keys; and what the daemon tells about
  * itself in the status file. That file and the ring are read once and kept in struct check.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "batv/day.h"
 #include "ctl/check.h"
+#include "ctl/milter_address.h"
 #include "ctl/postfix_trust.h"
 #include "ctl/print.h"
 #include "ctl/strangers.h"
@@ -85,15 +87,50 @@ void check_domains(struct check *check)
 
 /* The folder. */
 
+/* True where the folder is batvd's alone: its keys, or nothing, are in it, and not the socket, to
+ * which the MTA has to come. */
+static bool is_own_folder(const struct check *check)
+{
+    const char *path = check->config->state_dir;
+    const char *socket = listen_path(check->config->listen);
+    DIR *folder = opendir(path);
+    bool keys = false;
+    bool empty = true;
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        keys = keys || strcmp(entry->d_name, "keyring") == 0;
+        empty = empty && entry->d_name[0] == '.';
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return folder != NULL && (keys || empty) &&
+           (socket == NULL || path_below(socket, path) == NULL);
+}
+
+/* The command, which is taken over, if the folder is batvd's alone. */
+static char *mend_folder(struct check *check, char *command)
+{
+    if (is_own_folder(check)) {
+        return command;
+    }
+    free(command);
+    return mend_text(
+        "in %s: state_dir = \"/var/lib/batvd\"; or another folder of batvd alone; move "
+        "the keyring there; then %s",
+        check->ctl->config_path, check->restart);
+}
+
 static void check_folder_mode(struct check *check, const struct stat *folder)
 {
     const char *path = check->config->state_dir;
     unsigned mode = (unsigned)folder->st_mode & 07777;
     if ((mode & 022) != 0) {
-        check_add(check, CHECK_FAIL, mend_text("chmod 700 %s", check_word(check, path)),
+        check_add(check, CHECK_FAIL,
+                  mend_folder(check, mend_text("chmod 700 %s", check_word(check, path))),
                   "%s has mode %04o: others than its owner can replace the keys in it", path, mode);
     } else if ((mode & 055) != 0) {
-        check_add(check, CHECK_WARN, mend_text("chmod 700 %s", check_word(check, path)),
+        check_add(check, CHECK_WARN,
+                  mend_folder(check, mend_text("chmod 700 %s", check_word(check, path))),
                   "%s has mode %04o, expected 0700: others than its owner can look into it", path,
                   mode);
     } else {
@@ -124,7 +161,8 @@ void check_state_dir(struct check *check)
                   "%s is no folder", path);
     } else if (account != NULL && account->pw_uid != folder.st_uid) {
         check_add(check, CHECK_FAIL,
-                  mend_text("chown -R %s %s", check_word(check, user), check_word(check, path)),
+                  mend_folder(check, mend_text("chown -R %s %s", check_word(check, user),
+                                               check_word(check, path))),
                   "%s belongs to user id %lu, but batvd runs as %s", path,
                   (unsigned long)folder.st_uid, user);
     } else {

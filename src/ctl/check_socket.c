@@ -18,25 +18,117 @@
 
 enum { GROUPS_MAX = 256 };
 
+/* The mail server's user and all groups of it. */
+struct identity {
+    const char *mta;
+    const char *name;
+    char group[64]; /* its own group's name */
+    uid_t uid;
+    gid_t groups[GROUPS_MAX];
+    int group_count;
+};
+
+static const char *group_name(gid_t gid)
+{
+    const struct group *group = getgrgid(gid);
+    return group != NULL ? group->gr_name : "?";
+}
+
+static bool find_identity(const char *mta, const char *user, struct identity *out)
+{
+    out->mta = mta;
+    out->name = user;
+    const struct passwd *account = getpwnam(user);
+    out->group_count = GROUPS_MAX;
+    if (account == NULL) {
+        return false;
+    }
+    out->uid = account->pw_uid;
+    snprintf(out->group, sizeof out->group, "%s", group_name(account->pw_gid));
+    if (getgrouplist(out->name, account->pw_gid, out->groups, &out->group_count) < 0) {
+        out->group_count = GROUPS_MAX; /* the first ones are there */
+    }
+    return true;
+}
+
+/* The rights, rwx as 7, that the identity has by owner, group or others. */
+static unsigned rights(const struct identity *who, const struct stat *info)
+{
+    unsigned mode = (unsigned)info->st_mode;
+    if (who->uid == info->st_uid) {
+        return mode >> 6 & 7;
+    }
+    for (int i = 0; i < who->group_count; i++) {
+        if (who->groups[i] == info->st_gid) {
+            return mode >> 3 & 7;
+        }
+    }
+    return mode & 7;
+}
+
+static bool can_write(const struct identity *who, const struct stat *info)
+{
+    return who->uid == 0 || (rights(who, info) & 2) != 0;
+}
+
+/* As whom the MTA connects. False: there is none, or that cannot be known. */
+static bool find_mta(const struct check *check, struct identity *out)
+{
+    if (check->postfix != NULL) {
+        return find_identity("Postfix", postfix_get(check->postfix, "mail_owner"), out);
+    }
+    *out = (struct identity){.mta = "Sendmail", .group_count = 1};
+    if (check->sendmail == NULL ||
+        sendmail_run_as(check->sendmail, &out->uid, &out->groups[0]) != STATUS_OK) {
+        return false;
+    }
+    snprintf(out->group, sizeof out->group, "%s", group_name(out->groups[0]));
+    return true;
+}
+
+/* The command puts the socket as the configuration has it, if the MTA can connect then; else it is
+ * the configuration that has to be mended. command is taken over. */
+static char *mend_socket(struct check *check, const struct stat *info, gid_t group, char *command)
+{
+    struct identity who;
+    struct stat wanted = *info;
+    wanted.st_gid = group;
+    wanted.st_mode = check->config->listen_mode;
+    if (!find_mta(check, &who) || can_write(&who, &wanted)) {
+        return command;
+    }
+    free(command);
+    return mend_config_restart(check, "listen_group = \"%s\"; listen_mode = \"0660\";", who.group);
+}
+
+static void tell_no_group(struct check *check, const struct stat *info)
+{
+    struct identity who;
+    const char *group =
+        find_mta(check, &who) && who.uid != 0 ? who.group : group_name(info->st_gid);
+    check_add(check, CHECK_FAIL, mend_config_restart(check, "listen_group = \"%s\";", group),
+              "there is no group %s (listen_group)", check->config->listen_group);
+}
+
 static void check_mode(struct check *check, const char *path, const struct stat *info)
 {
     const struct config *config = check->config;
-    const struct group *group =
+    const struct group *found =
         config->listen_group != NULL ? getgrnam(config->listen_group) : NULL;
-    if (config->listen_group != NULL && group == NULL) {
-        check_add(check, CHECK_FAIL, mend_config_restart(check, "listen_group = \"postfix\";"),
-                  "there is no group %s (listen_group)", config->listen_group);
-    } else if (group != NULL && group->gr_gid != info->st_gid) {
-        check_add(check, CHECK_WARN,
-                  mend_text("chgrp %s %s", check_word(check, config->listen_group),
-                            check_word(check, path)),
+    gid_t group = found != NULL ? found->gr_gid : info->st_gid;
+    if (config->listen_group != NULL && found == NULL) {
+        tell_no_group(check, info);
+    } else if (group != info->st_gid) {
+        char *command = mend_text("chgrp %s %s", check_word(check, config->listen_group),
+                                  check_word(check, path));
+        check_add(check, CHECK_WARN, mend_socket(check, info, group, command),
                   "%s has another group than listen_group, %s", path, config->listen_group);
     } else if ((info->st_mode & 0777) != config->listen_mode) {
-        check_add(
-            check, CHECK_WARN,
-            mend_text("chmod %04o %s", (unsigned)config->listen_mode, check_word(check, path)),
-            "%s has mode %04o, but listen_mode is %04o", path, (unsigned)info->st_mode & 0777,
-            (unsigned)config->listen_mode);
+        char *command =
+            mend_text("chmod %04o %s", (unsigned)config->listen_mode, check_word(check, path));
+        check_add(check, CHECK_WARN, mend_socket(check, info, group, command),
+                  "%s has mode %04o, but listen_mode is %04o", path, (unsigned)info->st_mode & 0777,
+                  (unsigned)config->listen_mode);
     } else {
         check_ok(check, "%s is there and answers, mode %04o", path, (unsigned)info->st_mode & 0777);
     }
@@ -109,60 +201,21 @@ void check_socket(struct check *check)
     }
 }
 
-/* The mail server's user and all groups of it. */
-struct identity {
-    const char *mta;
-    const char *name;
-    char group[64]; /* its own group's name */
-    uid_t uid;
-    gid_t groups[GROUPS_MAX];
-    int group_count;
-};
-
-static const char *group_name(gid_t gid)
+/* Whoever enters by the folder's group now must not be locked out. */
+static char *mend_entry(struct check *check, const struct identity *who, const char *folder,
+                        const struct stat *info)
 {
-    const struct group *group = getgrgid(gid);
-    return group != NULL ? group->gr_name : "?";
-}
-
-static bool find_identity(const char *mta, const char *user, struct identity *out)
-{
-    out->mta = mta;
-    out->name = user;
-    const struct passwd *account = getpwnam(user);
-    out->group_count = GROUPS_MAX;
-    if (account == NULL) {
-        return false;
+    if ((info->st_mode & S_IXGRP) != 0 && info->st_gid != 0) {
+        return mend_text("chmod o+x %s", check_word(check, folder));
     }
-    out->uid = account->pw_uid;
-    snprintf(out->group, sizeof out->group, "%s", group_name(account->pw_gid));
-    if (getgrouplist(out->name, account->pw_gid, out->groups, &out->group_count) < 0) {
-        out->group_count = GROUPS_MAX; /* the first ones are there */
-    }
-    return true;
-}
-
-/* The rights, rwx as 7, that the identity has by owner, group or others. */
-static unsigned rights(const struct identity *who, const struct stat *info)
-{
-    unsigned mode = (unsigned)info->st_mode;
-    if (who->uid == info->st_uid) {
-        return mode >> 6 & 7;
-    }
-    for (int i = 0; i < who->group_count; i++) {
-        if (who->groups[i] == info->st_gid) {
-            return mode >> 3 & 7;
-        }
-    }
-    return mode & 7;
+    return mend_text("chgrp %s %s && chmod g+x %s", who->group, check_word(check, folder),
+                     check_word(check, folder));
 }
 
 static void tell_no_entry(struct check *check, const struct identity *who, const char *folder,
                           const struct stat *info)
 {
-    check_add(check, CHECK_FAIL,
-              mend_text("chgrp %s %s && chmod g+x %s", who->group, check_word(check, folder),
-                        check_word(check, folder)),
+    check_add(check, CHECK_FAIL, mend_entry(check, who, folder, info),
               "%s's user %s cannot enter %s (mode %04o, group %s), and so not reach the socket",
               who->mta, who->name, folder, (unsigned)info->st_mode & 07777,
               group_name(info->st_gid));

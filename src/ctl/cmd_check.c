@@ -50,8 +50,9 @@ static const struct {
     {"warm-up", check_warm_up, STATUS, true, STAGE_ANY},
     {"journal", check_journal, NOTHING, true, STAGE_ANY},
     {"journal.written", check_journal_written, NOTHING, true, STAGE_ANY},
-    {"socket", check_socket, NOTHING, false, STAGE_START},
     {"postfix", check_postfix, NOTHING, false, STAGE_ANY},
+    {"sendmail", check_sendmail, NOTHING, false, STAGE_ANY},
+    {"socket", check_socket, NOTHING, false, STAGE_START},
     {"socket.access", check_socket_access, POSTFIX, false, STAGE_ANY},
     {"postfix.smtpd_milters", check_smtpd_milters, POSTFIX, false, STAGE_MTA},
     {"postfix.non_smtpd_milters", check_non_smtpd_milters, POSTFIX, false, STAGE_MTA},
@@ -81,7 +82,6 @@ static const struct {
     {"postfix.header_checks", check_header_maps, POSTFIX, false, STAGE_ANY},
     {"postfix.recipient_access", check_recipient_access, POSTFIX, false, STAGE_ANY},
     {"postfix.unlisted_sender", check_unlisted_sender, POSTFIX, false, STAGE_ANY},
-    {"sendmail", check_sendmail, NOTHING, false, STAGE_ANY},
     {"sendmail.filter", check_sendmail_filter, SENDMAIL, false, STAGE_MTA},
     {"sendmail.filter_flags", check_sendmail_flags, SENDMAIL, false, STAGE_ANY},
     {"sendmail.filter_timeouts", check_sendmail_timeouts, SENDMAIL, false, STAGE_ANY},
@@ -213,14 +213,25 @@ char *mend_internal(const struct check *check, const char *lead, const char *net
         check->reload[0] != '\0' ? ", then " : "", check->reload);
 }
 
+/* The command, which is taken over, once the configuration has no faults. */
+static char *when_valid(struct check *check, char *command)
+{
+    if (!check->ctl->rough || command == NULL || command[0] == '\0') {
+        return command;
+    }
+    char *guarded = mend_text("batvd -n -c %s && %s", check_conf(check), command);
+    free(command);
+    return guarded;
+}
+
 /* How batvd is started here. False: no memory. */
 static bool find_service(struct check *check)
 {
     const char *conf = check_conf(check);
     check->service = service_find(check->config);
-    check->start = service_start(&check->service, conf);
-    check->restart = service_restart(&check->service, conf);
-    check->reload = service_reload(&check->service, conf);
+    check->start = when_valid(check, service_start(&check->service, conf));
+    check->restart = when_valid(check, service_restart(&check->service, conf));
+    check->reload = when_valid(check, service_reload(&check->service, conf));
     check->no_memory =
         check->no_memory || check->start == NULL || check->restart == NULL || check->reload == NULL;
     return !check->no_memory;
@@ -244,10 +255,26 @@ static bool is_there(const struct check *check, enum subject subject)
     }
 }
 
+/* What needs no more than the daemon's own options. */
+static bool is_rough(size_t row)
+{
+    static void (*const checks[])(struct check *) = {
+        check_configuration, check_state_dir, check_keyring, check_daemon, check_reload,
+        check_pause,         check_clock,     check_postfix, check_socket,
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        if (checks[i] == rows[row].run) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void run_rows(struct check *check, bool as_owner)
 {
     for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].as_owner == as_owner && is_there(check, rows[i].subject)) {
+        if (rows[i].as_owner == as_owner && is_there(check, rows[i].subject) &&
+            (!check->ctl->rough || is_rough(i))) {
             check->row = i;
             rows[i].run(check);
         }
@@ -350,8 +377,7 @@ static void guard_restarts(struct check *check)
 /* False: not everything could be looked at, and stderr says why. */
 static bool run_all(struct check *check)
 {
-    if (!ctl_load_config(check->ctl)) {
-        check_configuration(check);
+    if (!ctl_load_own(check->ctl)) {
         return false;
     }
     check->config = check->ctl->config;
@@ -392,7 +418,7 @@ static void check_clear(struct check *check)
 int check_all(struct ctl *ctl, bool quiet, struct check_counts *counts)
 {
     struct check check = {.ctl = ctl, .now = time(NULL)};
-    bool whole = run_all(&check);
+    bool whole = run_all(&check) && !ctl->rough;
     if (whole) {
         check_todo(&check, stage_of);
     }

@@ -1,8 +1,10 @@
 """`batvctl check`: an ordinary site is found well; then each fault in turn is found, with what mends
 it, and after mending is found no more."""
 
+import grp
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 from batvtest import util
 from batvtest.daemon import Batvd
 from batvtest.milter import LEAVING, MilterSession
+from batvtest.postfix import where
 from batvtest.settings import MASTER_CF, PostfixSettings
 
 DOMAINS = ("example.com", ".example.org", "bücher.example")
@@ -933,6 +936,83 @@ def test_socket_mode_and_group(own):
     assert not bad(of(found, "socket")) and not bad(of(found, "socket.access"))
 
 
+def mta_connects(site):
+    """Whether Postfix's user, with its groups, can connect."""
+    user = pwd.getpwnam(where().mail_owner)
+    probe = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\n"
+             "sys.exit(s.connect_ex(sys.argv[1]) != 0)\n")
+    done = subprocess.run(["/usr/bin/python3", "-c", probe, str(site.batvd.socket_path)], check=False,
+                          user=user.pw_uid, group=user.pw_gid,
+                          extra_groups=os.getgrouplist(user.pw_name, user.pw_gid))
+    return done.returncode == 0
+
+
+def apply_config(site, mend):
+    """"in FILE: NAME = VALUE; ... then COMMAND": writes it, and starts batvd anew."""
+    settings = dict(re.findall(r'(\w+) = "([^"]*)";', mend))
+    assert mend.startswith(f"in {site.batvd.conf}: ") and settings, mend
+    site.batvd.stop()
+    site.batvd.configure({**site.batvd.config, **settings})
+    site.batvd.start()
+
+
+@pytest.mark.parametrize("config", [
+    {"listen_group": "mail"}, {"listen_group": "mail", "listen_mode": "0600"}, {"listen_mode": "0600"},
+    {"listen_mode": "0640"}, {"listen_group": "no-such-group"},
+    {"listen_mode": "0670"}, {"listen_mode": "0666"}])
+def test_no_mend_of_the_socket_locks_postfix_out(own, config):
+    """batvd has not been restarted since the configuration was changed."""
+    own.batvd.configure({"domains": DOMAINS, **config})
+    assert mta_connects(own)
+    before = bad(own.check())
+    [found] = bad(of(before, "socket"))
+    if found["mend"].startswith("in "):
+        apply_config(own, found["mend"])
+    else:
+        own.postfix.run(found["mend"])
+    assert mta_connects(own), found
+    after = own.check()
+    assert not bad(of(after, "socket")) and not bad(of(after, "socket.access")), (found, after)
+    assert len(bad(after)) < len(before)
+
+
+def test_no_mend_of_a_folder_locks_anybody_out(own):
+    """Its group enters by it already: batvd's, say."""
+    os.chown(own.batvd.run, 0, grp.getgrnam("nogroup").gr_gid)
+    own.batvd.run.chmod(0o710)
+    assert not mta_connects(own)
+    found = expect(own, "socket.access", "fail", "cannot enter .*/run ", r"^chmod o\+x \S+$")
+    own.postfix.run(found["mend"])
+    assert mta_connects(own) and own.batvd.run.stat().st_mode & 0o10
+    assert not bad(of(own.check(), "socket.access"))
+
+
+@pytest.mark.parametrize("arrange, mend", [
+    (lambda site, place: os.chown(place, 0, 0), ".*batvd alone"),       # of root's, with others' files
+    (lambda site, place: (place / "others").unlink() or os.chown(place, 0, 0), "chown -R"),
+    (lambda site, place: place.chmod(0o755), ".*batvd alone"),
+    (lambda site, place: (place / "others").unlink() or place.chmod(0o755), "chmod 700"),
+])
+def test_no_mend_takes_a_folder_of_others(own, arrange, mend):
+    place = own.batvd.folder / "shared"
+    place.mkdir()
+    os.chown(place, *util.owner_ids("nobody"))
+    (place / "others").touch()
+    arrange(own, place)
+    own.batvd.configure({"domains": DOMAINS, "state_dir": str(place)})
+    [found] = bad(of(own.check(), "state_dir"))
+    assert re.match(mend, found["mend"]), found
+
+
+def test_the_folder_of_the_socket_is_no_state_folder(own):
+    """It has to let the MTA in, so nobody is told to close it."""
+    shutil.copy2(own.batvd.state / "keyring", own.batvd.run / "keyring")
+    os.chown(own.batvd.run / "keyring", *util.owner_ids("nobody"))
+    own.batvd.configure({"domains": DOMAINS, "state_dir": str(own.batvd.run)})
+    [found] = bad(of(own.check(), "state_dir"))
+    assert "batvd alone" in found["mend"] and "chmod" not in found["mend"]
+
+
 def test_folder_that_keeps_postfix_out(own):
     own.batvd.run.chmod(0o700)
     mend = expect(own, "socket.access", "fail", "cannot enter .*/run ", "chgrp .* chmod g\\+x")["mend"]
@@ -1069,11 +1149,47 @@ def test_warnings_of_the_configuration(own):
 
 # -- what cannot be looked at --------------------------------------------------------------------
 
+NEEDS_NO_CONFIGURATION = {"configuration", "state_dir", "keyring", "daemon", "reload", "pause", "clock",
+                          "postfix", "socket"}
+
+
+def check_past(site):
+    done = site.batvd.ctl("check", "--json", rc=2, env=site.postfix.env())
+    assert {one["name"] for one in done.json} <= NEEDS_NO_CONFIGURATION
+    return done.json
+
+
+def test_a_typo_beside_a_running_daemon(own):
+    good = own.batvd.conf.read_text(encoding="utf-8")
+    own.batvd.conf.write_text(good + "verify: { action = reject; };\n", encoding="utf-8")
+    found = check_past(own)
+    [fault] = of(found, "configuration")
+    line = good.count("\n") + 1
+    assert fault["level"] == "fail" and fault["text"] == (
+        f'{own.batvd.conf}:{line}: error: verify.action: found reject, expected double quotes: "reject"')
+    for name in ("state_dir", "keyring", "daemon", "pause", "postfix", "socket"):
+        assert not bad(of(found, name)), found
+    own.batvd.ctl("pause", rc=0)
+    assert "paused since" in bad(of(check_past(own), "pause"))[0]["text"]
+
+
+def test_a_typo_and_no_daemon(own):
+    """What starts it waits until the configuration has no faults."""
+    own.batvd.kill9()
+    own.batvd.conf.write_text(own.batvd.conf.read_text() + "domans = ( );\n", encoding="utf-8")
+    found = check_past(own)
+    assert "did you mean domains?" in of(found, "configuration")[0]["text"]
+    for name, text in (("daemon", "no batvd is running"), ("socket", "nobody answers")):
+        [fault] = bad(of(found, name))
+        assert text in fault["text"] and f"batvd -n -c {own.batvd.conf} && " in fault["mend"], fault
+        command = fault["mend"].rpartition("systemd: ")[2]
+        assert "batvd -n -c" in command, fault
+
+
 def test_broken_configuration(batvd):
     daemon = batvd("domain = ();\n")
     done = daemon.ctl("check", "--json", rc=2)
-    assert [one["name"] for one in done.json] == ["configuration"] * len(done.json)
-    assert done.json and all(one["level"] == "fail" for one in done.json)
+    assert [one["level"] for one in of(done.json, "configuration")] == ["fail"]
     assert str(daemon.conf) in done.json[0]["text"] and "domain" in done.err
 
 
