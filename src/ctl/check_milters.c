@@ -1,7 +1,8 @@
 /*
  * Whether each milter that Postfix lists answers, batvd's own present address apart, which `socket`
- * tells of. A milter that does not answer holds up all mail of the service, whosever it is, unless
- * its action says otherwise. Each address is tried once, and all of them together have an end.
+ * tells of; while the configuration has faults, that one too, as nobody knows whether it is. A
+ * milter that does not answer holds up all mail of the service, whosever it is, unless its action
+ * says otherwise. Each address is tried once, and all of them together have an end.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,14 +81,16 @@ static void tell_silent(const struct roll *roll, const char *item, const char *n
     struct check *check = roll->check;
     bool former = check->formers != NULL && former_is(check->formers, item, roll->service->chroot);
     bool passes = strcasecmp(action, "accept") == 0;
-    char *entry = mend_entry(roll, item, former);
+    char *ours = milters_find_ours(check, item);
+    char *entry = ours != NULL ? strdup(check->restart) : mend_entry(roll, item, former);
     char *mend =
-        former || entry == NULL
+        former || ours != NULL || entry == NULL
             ? entry
             : mend_text("start the milter that listens there; to go without it: %s", entry);
-    if (!former) {
+    if (mend != entry) {
         free(entry);
     }
+    free(ours);
     check_add(check, passes ? CHECK_WARN : CHECK_FAIL, mend,
               "nobody answers at %s (%s of %s): %s%s: %s", name, roll->parameter,
               roll->service->name, harm_of(action), former ? "; it was batvd's address before" : "",
@@ -126,7 +129,7 @@ static void take_item(struct roll *roll, const char *item)
     char *ours = milters_find_ours(check, item);
     if (name == NULL || key == NULL) {
         check->no_memory = true;
-    } else if (ours == NULL && !words_has(&roll->tried, key)) {
+    } else if ((ours == NULL || check->ctl->rough) && !words_has(&roll->tried, key)) {
         roll->cut = roll->cut || roll->tried.count >= MILTERS_MAX || seconds_now() > roll->until;
         check->no_memory = check->no_memory || !words_add(&roll->tried, key);
         if (!roll->cut) {

@@ -260,7 +260,7 @@ static bool is_rough(size_t row)
 {
     static void (*const checks[])(struct check *) = {
         check_configuration, check_state_dir, check_keyring, check_daemon, check_reload,
-        check_pause,         check_clock,     check_postfix, check_socket,
+        check_pause,         check_clock,     check_postfix, check_socket, check_milters,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         if (checks[i] == rows[row].run) {

@@ -1150,7 +1150,7 @@ def test_warnings_of_the_configuration(own):
 # -- what cannot be looked at --------------------------------------------------------------------
 
 NEEDS_NO_CONFIGURATION = {"configuration", "state_dir", "keyring", "daemon", "reload", "pause", "clock",
-                          "postfix", "socket"}
+                          "postfix", "socket", "postfix.milters"}
 
 
 def check_past(site):
@@ -1167,7 +1167,7 @@ def test_a_typo_beside_a_running_daemon(own):
     line = good.count("\n") + 1
     assert fault["level"] == "fail" and fault["text"] == (
         f'{own.batvd.conf}:{line}: error: verify.action: found reject, expected double quotes: "reject"')
-    for name in ("state_dir", "keyring", "daemon", "pause", "postfix", "socket"):
+    for name in ("state_dir", "keyring", "daemon", "pause", "postfix", "socket", "postfix.milters"):
         assert not bad(of(found, name)), found
     own.batvd.ctl("pause", rc=0)
     assert "paused since" in bad(of(check_past(own), "pause"))[0]["text"]
@@ -1179,9 +1179,10 @@ def test_a_typo_and_no_daemon(own):
     own.batvd.conf.write_text(own.batvd.conf.read_text() + "domans = ( );\n", encoding="utf-8")
     found = check_past(own)
     assert "did you mean domains?" in of(found, "configuration")[0]["text"]
-    for name, text in (("daemon", "no batvd is running"), ("socket", "nobody answers")):
+    for name, text in (("daemon", "no batvd is running"), ("socket", "nobody answers"),
+                       ("postfix.milters", "nobody answers at .*: all mail is deferred")):
         [fault] = bad(of(found, name))
-        assert text in fault["text"] and f"batvd -n -c {own.batvd.conf} && " in fault["mend"], fault
+        assert re.search(text, fault["text"]) and f"batvd -n -c {own.batvd.conf} && " in fault["mend"], fault
         command = fault["mend"].rpartition("systemd: ")[2]
         assert "batvd -n -c" in command, fault
 
