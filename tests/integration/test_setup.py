@@ -394,7 +394,8 @@ def test_commands_fit_the_host(fresh):
     conf = fresh.conf
     assert found_by(fresh, SYSTEMD, "daemon")["mend"] == "systemctl enable --now batvd"
     assert found_by(fresh, SYSTEMD, "postfix.smtpd_milters")["mend"] == (
-        f"systemctl enable --now batvd && batvctl -c {conf} mta postfix | sh")
+        f"systemctl enable --now batvd && batvctl -c {conf} mta postfix --map-path "
+        f"{fresh.settings.folder}/batv.pcre | sh")
     assert found_by(fresh, SYSTEMD, "log")["text"].endswith("see journalctl -t batvd") or (
         found_by(fresh, SYSTEMD, "log")["level"] == "warn")
     files = 'mount -t tmpfs none /var/log && touch /var/log/mail.log && mount -t tmpfs none /run && exec "$@"'
