@@ -227,7 +227,10 @@ def untaggable(address):
 
 def recipient_faults(case, truth, bounce, loose):
     """What is wrong with how this recipient was judged, by the properties (a), (c), (d), (e).
-    `loose`: the MTA has not said how it reads, so that nothing can be known of routes."""
+    `loose`: the MTA has not said how it reads, so that nothing can be known of routes; what is not
+    plain may be deferred."""
+    if loose and case.reply.code == 451 and case.reply.text.startswith("4.3.5 "):
+        return ["judged though deferred"] if case.finals or case.entry else []
     faults = []
     ours = [final for final in case.finals if truth.ours(final)]
     entry = case.entry
