@@ -154,14 +154,14 @@ class Sent:
 class Session:
     """An SMTP client session that says exactly what it is told to and never raises on a refusal."""
 
-    def __init__(self, port, *, source=OUTSIDE, xclient=None, auth=None, helo="client.test",
-                 timeout=60):
+    def __init__(self, port, *, host="127.0.0.1", source=OUTSIDE, xclient=None, auth=None,
+                 helo="client.test", timeout=60):
         if xclient:
             source = "127.0.0.1"
         self.smtp = smtplib.SMTP(local_hostname=helo, source_address=(source, 0),
                                  timeout=timeout * util.PATIENCE)
         self.smtp.command_encoding = "utf-8"
-        self.greeting = Reply(*_decode(self.smtp.connect("127.0.0.1", port)))
+        self.greeting = Reply(*_decode(self.smtp.connect(host, port)))
         self.helo = helo
         if not self.greeting.ok:
             return    # the server has ended the session
