@@ -232,12 +232,13 @@ ETC   = $(DESTDIR)$(SYSCONFDIR)/batvd
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(SHARE)/man/man5 $(SHARE)/man/man8 \
-	    $(SHARE)/batvd/postfix $(SHARE)/batvd/sendmail $(ETC)
+	    $(SHARE)/batvd/postfix $(SHARE)/batvd/sendmail $(SHARE)/batvd/mark $(ETC)
 	$(INSTALL) -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
 	$(INSTALL) -m 644 $(MAN8) $(SHARE)/man/man8
 	$(INSTALL) -m 644 $(MAN5) $(SHARE)/man/man5
 	$(INSTALL) -m 644 $(wildcard conf/postfix/*) $(SHARE)/batvd/postfix
 	$(INSTALL) -m 644 $(wildcard conf/sendmail/*) $(SHARE)/batvd/sendmail
+	$(INSTALL) -m 644 $(wildcard conf/mark/*) $(SHARE)/batvd/mark
 	$(INSTALL) -d $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
 	$(INSTALL) -m 644 conf/completion/batvctl.bash $(DESTDIR)$(BASH_COMPLETIONS)/batvctl
 	$(INSTALL) -m 644 conf/completion/_batvctl $(DESTDIR)$(ZSH_COMPLETIONS)/_batvctl
