@@ -271,11 +271,33 @@ static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found,
     return checked > exit ? checked : exit;
 }
 
+/* --apply says nothing new here. */
+static int undo(struct ctl *ctl, const struct setup_wish *wish)
+{
+    struct found found = {.postfix = NULL};
+    int exit = CTL_UNABLE;
+    if (wish->count > 0) {
+        return ctl_usage_error(ctl, "--undo: of all domains; a single one is taken out of domains");
+    }
+    if (geteuid() != 0) {
+        ctl_error("--undo changes batvd's and Postfix's settings: run this as root; nothing was "
+                  "changed");
+        return CTL_UNABLE;
+    }
+    if (find_mta(&found)) {
+        exit = setup_undo(ctl, found.postfix, found.sendmail);
+    }
+    found_clear(&found);
+    return exit;
+}
+
 int cmd_setup(struct ctl *ctl, int argc, char **argv)
 {
     bool apply = false;
+    bool undoes = false;
     const struct argument known[] = {
         {"--apply", ARGUMENT_FLAG, &apply, NULL},
+        {"--undo", ARGUMENT_FLAG, &undoes, NULL},
         {NULL, ARGUMENT_FLAG, NULL, NULL},
     };
     struct found found = {.postfix = NULL};
@@ -283,11 +305,14 @@ int cmd_setup(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     struct setup_wish wish = {.domains = argv + 1, .count = (size_t)argc - 1};
-    if (wish.count == 0) {
-        return ctl_usage_error(ctl, "for which domains?");
-    }
     if (ctl->json) {
         return ctl_usage_error(ctl, "this has no form as JSON; `batvctl --json check` has");
+    }
+    if (undoes) {
+        return undo(ctl, &wish);
+    }
+    if (wish.count == 0) {
+        return ctl_usage_error(ctl, "for which domains?");
     }
     if (apply && geteuid() != 0) {
         ctl_error("--apply changes Postfix's settings: run this as root; nothing was changed");

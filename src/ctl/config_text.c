@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Octets of a text; start is NULL where there are none. */
@@ -92,11 +93,15 @@ static const char *skip_value(const char *at)
     return *at == ';' || *at == ',' ? at + 1 : end;
 }
 
-/* True for "#name = ...;" at the beginning of a line. */
+/* True for "#name = ...;" on a line of its own. */
 static bool shows_default(const char *text, const char *at, const char *name)
 {
     size_t length = strlen(name);
-    if (*at != '#' || (at > text && at[-1] != '\n') || name_length(at + 1) != length ||
+    const char *before = at;
+    while (before > text && (before[-1] == ' ' || before[-1] == '\t')) {
+        before--;
+    }
+    if (*at != '#' || (before > text && before[-1] != '\n') || name_length(at + 1) != length ||
         strncmp(at + 1, name, length) != 0) {
         return false;
     }
@@ -133,12 +138,17 @@ static void find(const char *text, const char *name, struct span *set, struct sp
     }
 }
 
-bool config_text_has(const char *text, const char *name)
+const char *config_text_find(const char *text, const char *name)
 {
     struct span set;
     struct span shown;
     find(text, name, &set, &shown);
-    return set.start != NULL;
+    return set.start;
+}
+
+bool config_text_has(const char *text, const char *name)
+{
+    return config_text_find(text, name) != NULL;
 }
 
 char *config_text_set(const char *text, const char *name, const char *value)
@@ -157,6 +167,177 @@ char *config_text_set(const char *text, const char *name, const char *value)
     if (asprintf(&out, "%.*s%s%s = %s;%s%s", (int)(at.start - text), text, before, name, value,
                  behind, at.end) < 0) {
         return NULL;
+    }
+    return out;
+}
+
+/* What stands between the brackets of the setting's value; start is NULL where it has none. */
+static struct span find_inside(const char *text, const char *name)
+{
+    struct span set;
+    struct span shown;
+    struct span inside = {NULL, NULL};
+    find(text, name, &set, &shown);
+    if (set.start != NULL) {
+        const char *at = skip_blank(set.start + strlen(name));
+        at = skip_blank(at + 1); /* its = or : */
+        if (*at == '(' || *at == '[' || *at == '{') {
+            inside = (struct span){at + 1, skip_brackets(at) - 1};
+        }
+    }
+    return inside;
+}
+
+/* The text with other content in place of a span. */
+static char *splice(const char *text, struct span span, const char *content)
+{
+    char *out = NULL;
+    return asprintf(&out, "%.*s%s%s", (int)(span.start - text), text, content, span.end) < 0 ? NULL
+                                                                                             : out;
+}
+
+char *config_text_set_member(const char *text, const char *group, const char *name,
+                             const char *value)
+{
+    struct span inside = find_inside(text, group);
+    char *out = NULL;
+    if (inside.start == NULL) {
+        char *whole = NULL;
+        if (asprintf(&whole, "{ %s = %s; }", name, value) >= 0) {
+            out = config_text_set(text, group, whole);
+            free(whole);
+        }
+        return out;
+    }
+    char *members = strndup(inside.start, (size_t)(inside.end - inside.start));
+    char *changed = members != NULL ? config_text_set(members, name, value) : NULL;
+    if (changed != NULL) {
+        out = splice(text, inside, changed);
+    }
+    free(members);
+    free(changed);
+    return out;
+}
+
+/* The beginning of a value of that name behind at, before end, at whatever depth; NULL: none. */
+static const char *find_value(const char *at, const char *end, const char *name)
+{
+    while (at < end) {
+        size_t length = name_length(at);
+        if (is_comment(at)) {
+            at = skip_comment(at);
+        } else if (*at == '"') {
+            at = skip_string(at);
+        } else if (length > 0) {
+            const char *behind = skip_blank(at + length);
+            bool named = length == strlen(name) && strncmp(at, name, length) == 0;
+            if (named && (*behind == '=' || *behind == ':')) {
+                return skip_blank(behind + 1);
+            }
+            at += length;
+        } else {
+            at++;
+        }
+    }
+    return NULL;
+}
+
+/* The end of a value alone. */
+static const char *value_end(const char *at)
+{
+    if (*at == '"') {
+        const char *end;
+        do {
+            end = skip_string(at);
+            at = skip_blank(end);
+        } while (*at == '"');
+        return end;
+    }
+    return *at == '(' || *at == '[' || *at == '{' ? skip_brackets(at)
+                                                  : at + strcspn(at, " \t\r\n;,#/)]}");
+}
+
+char *config_text_set_within(const char *text, const char *list, const char *name,
+                             const char *value)
+{
+    char *out = strdup(text);
+    size_t done = 0; /* of the list, so far */
+    while (out != NULL) {
+        struct span inside = find_inside(out, list);
+        const char *at =
+            inside.start != NULL ? find_value(inside.start + done, inside.end, name) : NULL;
+        if (at == NULL) {
+            return out;
+        }
+        char *changed = splice(out, (struct span){at, value_end(at)}, value);
+        done = (size_t)(at - inside.start) + strlen(value);
+        free(out);
+        out = changed;
+    }
+    return NULL;
+}
+
+/* Finds the last item of a list, and where the comma behind it is; NULL: it has none. False: the
+ * list is empty. */
+static bool find_last(struct span inside, struct span *item, const char **comma)
+{
+    const char *at = skip_blank(inside.start);
+    bool found = at < inside.end;
+    *comma = NULL;
+    while (at < inside.end) {
+        *item = (struct span){at, value_end(at)};
+        at = skip_blank(item->end);
+        *comma = *at == ',' ? at : NULL;
+        at = *comma != NULL ? skip_blank(at + 1) : inside.end;
+    }
+    return found;
+}
+
+/* The white space in front of an item that begins its line, else the usual one. */
+static struct span indent_of(const char *text, const char *item)
+{
+    static const char usual[] = "    ";
+    const char *start = item;
+    while (start > text && (start[-1] == ' ' || start[-1] == '\t')) {
+        start--;
+    }
+    bool begins = start == text || start[-1] == '\n';
+    return begins ? (struct span){start, item} : (struct span){usual, usual + strlen(usual)};
+}
+
+/* The list { item } as a value. */
+static char *set_only(const char *text, const char *list, const char *item)
+{
+    char *value = NULL;
+    char *out = NULL;
+    if (asprintf(&value, "( %s )", item) >= 0) {
+        out = config_text_set(text, list, value);
+        free(value);
+    }
+    return out;
+}
+
+char *config_text_append(const char *text, const char *list, const char *item)
+{
+    struct span inside = find_inside(text, list);
+    struct span last;
+    const char *comma;
+    char *out = NULL;
+    if (inside.start == NULL || !find_last(inside, &last, &comma)) {
+        return set_only(text, list, item);
+    }
+    const char *at = comma != NULL ? comma + 1 : last.end;
+    const char *rest = at + strcspn(at, "\n"); /* what stands behind on the line stays there */
+    struct span indent = indent_of(text, last.start);
+    bool own_line = rest < inside.end;
+    if (!own_line) {
+        rest = at;
+    }
+    if (asprintf(&out, "%.*s%s%.*s%s%.*s%s%s%s", (int)(at - text), text, comma != NULL ? "" : ",",
+                 (int)(rest - at), at, own_line ? "\n" : " ",
+                 own_line ? (int)(indent.end - indent.start) : 0, indent.start, item,
+                 comma != NULL ? "," : "", rest) < 0) {
+        out = NULL;
     }
     return out;
 }

@@ -6,11 +6,23 @@
 
 /* True where the text, which must be without faults, has this setting outside groups. */
 bool config_text_has(const char *text, const char *name);
+/* Where it stands in the text; NULL: it is not set. */
+const char *config_text_find(const char *text, const char *name);
 
 /*
  * The text with `name = value;` in the setting's place; where it is not set, in place of the first
  * line "#name = ...;" that shows its default; else at the end. NULL: no memory. The caller frees.
  */
 char *config_text_set(const char *text, const char *name, const char *value);
+
+/* The same for a member of a group; a group that is not set is added with it alone. */
+char *config_text_set_member(const char *text, const char *group, const char *name,
+                             const char *value);
+/* Gives every member of that name in the groups of a list another value. */
+char *config_text_set_within(const char *text, const char *list, const char *name,
+                             const char *value);
+/* Adds an item to a list, behind its last one and in its layout; comments stay where they are. A
+ * list that is empty or not set becomes one of this item. */
+char *config_text_append(const char *text, const char *list, const char *item);
 
 #endif

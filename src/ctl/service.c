@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/program.h"
 #include "ctl/running.h"
 #include "io/status_file.h"
 
@@ -104,4 +105,25 @@ char *service_reload(const struct service *service, const char *conf)
     }
     return asprintf(&text, "batvd -n -c %s && kill -USR1 %ld", conf, service->pid) < 0 ? NULL
                                                                                        : text;
+}
+
+char *service_reload_command(const struct config *config, const char *path)
+{
+    const struct service service = service_find(config);
+    char *conf = program_quote(path);
+    char *command = conf != NULL ? service_reload(&service, conf) : NULL;
+    free(conf);
+    return command;
+}
+
+char *service_stop(const struct service *service)
+{
+    char *text = NULL;
+    if (service->systemd) {
+        return strdup("systemctl disable --now batvd");
+    }
+    if (service->pid == 0) {
+        return strdup("do not start batvd any more");
+    }
+    return asprintf(&text, "kill %ld", service->pid) < 0 ? NULL : text;
 }

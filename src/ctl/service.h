@@ -24,4 +24,9 @@ char *service_restart(const struct service *service, const char *conf);
 /* "" where no daemon runs that could be told. */
 char *service_reload(const struct service *service, const char *conf);
 
+/* The same as a whole, for the configuration at this path, which is no word of a shell's yet. */
+char *service_reload_command(const struct config *config, const char *path);
+/* Ends the daemon for good. */
+char *service_stop(const struct service *service);
+
 #endif

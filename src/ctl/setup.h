@@ -7,6 +7,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/postfix.h"
+#include "ctl/sendmail.h"
 
 /* What the configuration has to say. */
 struct setup_wish {
@@ -30,6 +31,10 @@ int setup_keys(struct ctl *ctl);
 
 /* Gives Postfix what it needs. An exit status. */
 int setup_postfix(const struct ctl *ctl, const struct postfix *postfix, const char *map_path);
+
+/* The other way: `setup --undo`. Either may be NULL: there is none here. An exit status. */
+int setup_undo(struct ctl *ctl, const struct postfix *postfix, const struct sendmail *sendmail);
+
 /* The folder of the socket, where it is in Postfix's queue directory: how it is made, as a command
  * line; NULL: it is there, or not Postfix's, or no memory. The caller frees. */
 char *setup_folder_command(const struct ctl *ctl, const struct postfix *postfix);

@@ -12,11 +12,13 @@
 
 #include "batv/address.h"
 #include "ctl/commands.h"
+#include "ctl/config_edit.h"
 #include "ctl/config_text.h"
-#include "ctl/draft.h"
 #include "ctl/owner.h"
 #include "ctl/print.h"
 #include "ctl/program.h"
+#include "ctl/running.h"
+#include "ctl/service.h"
 #include "ctl/setup.h"
 #include "ctl/words.h"
 #include "io/file.h"
@@ -95,55 +97,31 @@ bool setup_domains_fit(const struct setup_wish *wish)
     return fit;
 }
 
-/* True where the configuration has these domains and no others. */
-static bool has_domains(const struct config *config, const struct setup_wish *wish)
+/* The entry of `domains` that covers a domain: itself, or one of subdomains. NULL: none, or no
+ * memory. */
+static const struct rules *find_entry(const struct config *config, const char *domain)
 {
-    const struct settings *settings = config->settings;
-    bool same = settings->rules_count == wish->count;
-    for (size_t i = 0; i < wish->count && same; i++) {
-        bool found = false;
-        char *key = address_domain_key(wish->domains[i]);
-        for (size_t j = 0; key != NULL && j < settings->rules_count && !found; j++) {
-            found = strcmp(settings->rules[j].name, key) == 0;
-        }
-        free(key);
-        same = found;
+    char *key = address_domain_key(domain);
+    char *below = NULL; /* some subdomain */
+    const struct rules *entry = key != NULL ? settings_rules_named(config->settings, key) : NULL;
+    if (entry == NULL && key != NULL && key[0] == '.' && asprintf(&below, "batvd%s", key) >= 0) {
+        entry = settings_rules(config->settings, below);
+        free(below);
+    } else if (entry == NULL && key != NULL) {
+        entry = settings_rules(config->settings, key);
     }
-    return same;
+    free(key);
+    return entry;
 }
 
-static int refuse_other(const struct ctl *ctl)
+/* How many of the domains no entry covers. */
+static size_t count_missing(const struct config *config, const struct setup_wish *wish)
 {
-    const struct settings *settings = ctl->config->settings;
-    struct listing listing = {.count = 0};
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        listing_add(&listing, settings->rules[i].name);
+    size_t missing = 0;
+    for (size_t i = 0; i < wish->count; i++) {
+        missing += find_entry(config, wish->domains[i]) == NULL;
     }
-    ctl_error("%s: has other domains already, and stays as it is: %s", ctl->config_path,
-              listing_end(&listing));
-    ctl_error("set domains there by hand, then run this again with all of them; a batvd that runs "
-              "takes them by systemctl reload batvd");
-    return CTL_NO;
-}
-
-/* ( "example.com", "example.org" ); the names have no quotes in them. NULL: no memory. */
-static char *domains_value(const struct setup_wish *wish)
-{
-    char *list = strdup("(");
-    for (size_t i = 0; i < wish->count && list != NULL; i++) {
-        char *more = NULL;
-        if (asprintf(&more, "%s%s \"%s\"", list, i > 0 ? "," : "", wish->domains[i]) < 0) {
-            more = NULL;
-        }
-        free(list);
-        list = more;
-    }
-    char *value = NULL;
-    if (list == NULL || asprintf(&value, "%s )", list) < 0) {
-        value = NULL;
-    }
-    free(list);
-    return value;
+    return missing;
 }
 
 /* The text. */
@@ -192,20 +170,43 @@ static bool find_user(const char *text, const char **user)
     return false;
 }
 
-/* *text becomes what the file is to be. An exit status. */
-static int complete(char **text, const struct setup_wish *wish)
+/* Adds the domains that config, NULL where there is no file yet, does not cover. False: no memory.
+ */
+static bool add_domains(char **text, const struct config *config, const struct setup_wish *wish)
+{
+    bool done = true;
+    for (size_t i = 0; i < wish->count && done; i++) {
+        char *item = NULL;
+        if (config != NULL && find_entry(config, wish->domains[i]) != NULL) {
+            continue;
+        }
+        if (asprintf(&item, "\"%s\"", wish->domains[i]) < 0) { /* it has no quotes in it */
+            return false;
+        }
+        char *changed = config_text_append(*text, "domains", item);
+        free(item);
+        done = changed != NULL;
+        if (done) {
+            free(*text);
+            *text = changed;
+        }
+    }
+    return done;
+}
+
+/* *text becomes what the file is to be. config is what it says now, NULL: there is none. An exit
+ * status. */
+static int complete(char **text, const struct config *config, const struct setup_wish *wish)
 {
     const char *user;
-    if (!find_user(*text, &user)) {
+    bool first = config == NULL || config->settings->rules_count == 0;
+    if (first && !find_user(*text, &user)) {
         return CTL_UNABLE;
     }
-    char *domains = domains_value(wish);
-    bool done = domains != NULL && set_absent(text, "user", user) &&
-                set_absent(text, "listen", wish->listen) &&
-                set_absent(text, "listen_group", wish->listen_group) &&
-                set(text, "domains", domains);
-    free(domains);
-    return done ? CTL_YES : no_memory();
+    bool done =
+        !first || (set_absent(text, "user", user) && set_absent(text, "listen", wish->listen) &&
+                   set_absent(text, "listen_group", wish->listen_group));
+    return done && add_domains(text, config, wish) ? CTL_YES : no_memory();
 }
 
 /* The file. */
@@ -246,78 +247,115 @@ static bool state_dir_fits(const struct config *config)
     return true;
 }
 
-/* Loads the draft and puts it in place. An exit status. */
-static int put_in_place(struct ctl *ctl, struct draft *draft, const struct setup_wish *wish)
+/* What the changed text is to say. */
+struct outcome {
+    const struct config *former; /* NULL: there was none */
+    const struct setup_wish *wish;
+    bool is_domains; /* it does not have the right domains; any other reason has been said */
+};
+
+/* All former domains, and the new ones, and no others. */
+static bool outcome_fits(const struct config *config, void *context)
 {
-    struct config_messages messages = {.items = NULL};
-    struct config *config = NULL;
-    struct reason why = {""};
-    int exit = CTL_UNABLE;
-    enum status status = config_load(draft->path, &config, &messages);
-    if (status != STATUS_OK || !has_domains(config, wish)) {
-        config_messages_print(&messages, stderr);
-        ctl_error("%s: could not be completed; nothing was changed. Set domains in it by hand",
-                  ctl->config_path);
-    } else if (state_dir_fits(config)) {
-        if (draft_commit(draft, &why) == STATUS_OK) {
-            exit = CTL_YES;
-        } else {
-            ctl_error("%s; nothing was changed", why.text);
+    struct outcome *outcome = context;
+    const struct settings *settings = config->settings;
+    size_t count = outcome->wish->count;
+    bool fits = count_missing(config, outcome->wish) == 0;
+    if (outcome->former != NULL) {
+        const struct settings *former = outcome->former->settings;
+        for (size_t i = 0; i < former->rules_count; i++) {
+            fits = fits && settings_rules_named(settings, former->rules[i].name) != NULL;
+        }
+        count = former->rules_count + count_missing(outcome->former, outcome->wish);
+    }
+    outcome->is_domains = !fits || settings->rules_count != count;
+    return !outcome->is_domains && state_dir_fits(config);
+}
+
+static unsigned line_of(const char *text, const char *at)
+{
+    unsigned line = 1;
+    for (; at != NULL && text < at; text++) {
+        line += *text == '\n';
+    }
+    return line;
+}
+
+/* For a text that is written in a way that nothing here can follow. */
+static void print_by_hand(const struct ctl *ctl, const char *text, const struct setup_wish *wish)
+{
+    const char *list = config_text_find(text, "domains");
+    ctl_error("%s:%u: nothing was changed, since domains could not be added safely; write into the "
+              "list of domains there:",
+              ctl->config_path, line_of(text, list));
+    for (size_t i = 0; i < wish->count; i++) {
+        if (ctl->config == NULL || find_entry(ctl->config, wish->domains[i]) == NULL) {
+            print_format(stderr, "    \"%s\"\n", wish->domains[i]);
         }
     }
-    config_messages_free(&messages);
-    config_free(config);
-    return exit;
 }
 
-/* The folder of a path, made where only it is missing. */
-static void make_parent(const char *path)
+/* A daemon that runs takes the new domains in. What it did not take in, `check` says too. */
+static void reload_daemon(const struct ctl *ctl)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash != NULL && slash > path ? strndup(path, (size_t)(slash - path)) : NULL;
-    if (folder != NULL) {
-        (void)mkdir(folder, 0755); /* writing the file tells what is wrong */
-    }
-    free(folder);
-}
-
-static int write_text(struct ctl *ctl, const char *text, const struct setup_wish *wish)
-{
-    struct draft draft;
     struct reason why = {""};
-    make_parent(ctl->config_path);
-    if (draft_write(&draft, ctl->config_path, text, 0644, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed%s", why.text, run_as_root());
-        return CTL_UNABLE;
+    enum status status = daemon_reload(ctl->config, &why);
+    if (status == STATUS_OK) {
+        puts("batvd: reloaded");
+    } else if (status != STATUS_NOT_FOUND) {
+        char *command = service_reload_command(ctl->config, ctl->config_path);
+        ctl_error("batvd runs, and works by its former configuration: %s; to have it read this "
+                  "one: %s",
+                  why.text, command != NULL ? command : "reload it");
+        free(command);
     }
-    int exit = put_in_place(ctl, &draft, wish);
-    draft_drop(&draft);
-    config_free(ctl->config); /* what it was before */
-    ctl->config = NULL;
-    return exit == CTL_YES && !ctl_load_config(ctl) ? CTL_UNABLE : exit;
 }
 
-/* Makes a configuration, or names domains in one that has none. */
+/* Makes a configuration, or adds to one. */
 static int write_anew(struct ctl *ctl, const char *former, const struct setup_wish *wish)
 {
     struct listing listing = {.count = 0};
+    struct outcome outcome = {ctl->config, wish, true};
+    for (size_t i = 0; i < wish->count; i++) {
+        if (ctl->config == NULL || find_entry(ctl->config, wish->domains[i]) == NULL) {
+            listing_add(&listing, wish->domains[i]);
+        }
+    }
+    bool first = ctl->config == NULL || ctl->config->settings->rules_count == 0;
     char *text = strdup(former != NULL ? former : first_text);
-    int exit = text != NULL ? complete(&text, wish) : no_memory();
+    int exit = text != NULL ? complete(&text, ctl->config, wish) : no_memory();
     if (exit == CTL_YES) {
-        exit = write_text(ctl, text, wish);
+        exit = config_edit(ctl, text, outcome_fits, &outcome);
     }
     free(text);
-    if (exit != CTL_YES) {
-        return exit;
+    if (exit == CTL_NO) {
+        if (outcome.is_domains) {
+            print_by_hand(ctl, former != NULL ? former : "", wish);
+        }
+        return CTL_UNABLE;
     }
+    if (exit == CTL_YES) {
+        print_format(stdout, "configuration: %s %s: ", ctl->config_path,
+                     former == NULL ? "written; domains"
+                     : first        ? "was there; domains set in it"
+                                    : "was there; domains added to it");
+        print_text(stdout, listing_end(&listing));
+        putchar('\n');
+        reload_daemon(ctl);
+    }
+    return exit;
+}
+
+/* Domains for which nothing is to be written. */
+static void print_covered(const struct config *config, const struct setup_wish *wish)
+{
     for (size_t i = 0; i < wish->count; i++) {
-        listing_add(&listing, wish->domains[i]);
+        const struct rules *entry = find_entry(config, wish->domains[i]);
+        if (entry != NULL && entry->name[0] == '.' && wish->domains[i][0] != '.') {
+            print_format(stdout, "configuration: %s is one of the subdomains %s\n",
+                         wish->domains[i], entry->name);
+        }
     }
-    print_format(stdout, "configuration: %s %s: ", ctl->config_path,
-                 former != NULL ? "was there; domains set in it" : "written; domains");
-    print_text(stdout, listing_end(&listing));
-    putchar('\n');
-    return CTL_YES;
 }
 
 int setup_configuration(struct ctl *ctl, const struct setup_wish *wish)
@@ -332,11 +370,11 @@ int setup_configuration(struct ctl *ctl, const struct setup_wish *wish)
         ctl_error("%s; nothing was changed", why.text);
     } else if (!ctl_load_config(ctl)) {
         ctl_error("%s has faults, and stays as it is; nothing was changed", ctl->config_path);
-    } else if (ctl->config->settings->rules_count == 0) {
+    } else if (count_missing(ctl->config, wish) > 0) {
+        print_covered(ctl->config, wish);
         exit = write_anew(ctl, text, wish);
-    } else if (!has_domains(ctl->config, wish)) {
-        exit = refuse_other(ctl);
     } else if (state_dir_fits(ctl->config)) {
+        print_covered(ctl->config, wish);
         print_format(stdout, "configuration: %s has these domains already\n", ctl->config_path);
         exit = CTL_YES;
     }

@@ -1,8 +1,7 @@
 /*
  * What `batvctl setup --apply` does to Postfix: the folder for the socket, the map, and the
- * settings that are not as they should be, all by one call of postconf(1), which replaces main.cf
- * as a whole. The former main.cf is kept beside it under a dated name, and put back where postconf
- * fails. Nothing is started. One thread.
+ * settings that are not as they should be, all by one call of postconf(1) (main_cf.c), after they
+ * were written down (setup_record.c). Nothing is started. One thread.
  */
 #include <errno.h>
 #include <grp.h>
@@ -10,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ctl/draft.h"
 #include "ctl/former.h"
+#include "ctl/main_cf.h"
 #include "ctl/milter_address.h"
 #include "ctl/milter_probe.h"
 #include "ctl/owner.h"
@@ -24,18 +23,16 @@
 #include "ctl/program.h"
 #include "ctl/running.h"
 #include "ctl/setup.h"
+#include "ctl/setup_record.h"
 #include "io/file.h"
 #include "io/listeners.h"
 #include "io/privileges.h"
-
-enum { DATE_TEXT = sizeof "20261122T040335Z" };
 
 struct work {
     const struct ctl *ctl;
     const struct postfix *postfix;
     struct formers *formers;
     const char *map_path;
-    char date[DATE_TEXT];
     char *main_cf;
     char *copy;                 /* of main.cf; NULL: nothing was changed there */
     char *settings[NEED_COUNT]; /* "NAME = VALUE", those to be made, a NULL behind the last */
@@ -46,33 +43,6 @@ static int fail(const struct reason *why)
 {
     ctl_error("%s", why->text);
     return CTL_UNABLE;
-}
-
-/* Runs one of Postfix's programs. STATUS_IO: it refused, too. */
-static enum status run(const char *name, const char *const arguments[], size_t count,
-                       struct reason *why)
-{
-    struct program_output output = {.out = NULL};
-    char *path = program_find(name);
-    const char **argv = calloc(count + 2, sizeof *argv);
-    enum status status = reason_set(why, STATUS_IO, "%s cannot be found", name);
-    if (path != NULL && argv != NULL) {
-        argv[0] = path;
-        for (size_t i = 0; i < count; i++) {
-            argv[i + 1] = arguments[i];
-        }
-        status = program_run(argv, NULL, &output, why);
-    }
-    if (status == STATUS_OK && output.exit != 0) {
-        const char *line = strstr(output.err, "fatal: ");
-        line = line != NULL ? line : output.err;
-        status = reason_set(why, STATUS_IO, "%s failed, exit status %d: %.*s", name, output.exit,
-                            (int)strcspn(line, "\n"), line);
-    }
-    program_output_free(&output);
-    free(argv);
-    free(path);
-    return status;
 }
 
 /* The folder for the socket. */
@@ -139,8 +109,8 @@ static int make_folder(const struct work *work)
 /* Keeps what another map of that name holds. */
 static enum status keep_map(const struct work *work, struct reason *why)
 {
-    char *copy = NULL;
-    if (asprintf(&copy, "%s.batvd-%s", work->map_path, work->date) < 0) {
+    char *copy = main_cf_copy_path(work->map_path);
+    if (copy == NULL) {
         return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
     enum status status = file_copy(work->map_path, copy, why);
@@ -197,65 +167,79 @@ static bool find_settings(struct work *work)
     return true;
 }
 
-static void print_way_back(const struct work *work)
+/* True where main.cf itself sets the parameter. */
+static bool main_sets(const char *text, const char *name)
 {
-    char *copy = program_quote(work->copy);
-    char *main_cf = program_quote(work->main_cf);
-    const char *place = postfix_place(work->postfix);
-    print_format(stdout,
-                 "main.cf: the former one is kept; this puts it back:\n"
-                 "    cp -p %s %s && postfix%s reload\n",
-                 copy != NULL ? copy : work->copy, main_cf != NULL ? main_cf : work->main_cf,
-                 place);
-    free(copy);
-    free(main_cf);
+    size_t length = strlen(name);
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 &&
+            line[length + strspn(line + length, " \t")] == '=') {
+            return true;
+        }
+    }
+    return false;
 }
 
-/* After postconf has failed: main.cf as it was, and no copy of it left. */
-static int put_back(const struct work *work)
+/* What was there before, unless it is recorded already, and what is there now. */
+static bool record_setting(struct setup_record *record, const struct work *work, enum need need,
+                           const char *text)
 {
-    struct reason why = {""};
-    char *former = NULL;
-    char *now = NULL;
-    enum status status = file_read(work->copy, &former, &why);
+    const char *name = need_name(need);
+    bool again = record->set[need] != NULL;
+    for (size_t i = 0; i < work->count; i++) {
+        const char *value = strstr(work->settings[i], " = ");
+        size_t length = strlen(name);
+        if (strncmp(work->settings[i], name, length) != 0 || value != work->settings[i] + length) {
+            continue;
+        }
+        bool done = again || !main_sets(text, name) ||
+                    setup_record_put(&record->was[need], postfix_get_raw(work->postfix, name));
+        return done && setup_record_put(&record->set[need], value + 3);
+    }
+    return true;
+}
+
+/* Before main.cf is changed: what is written down and not done does no harm, a value that is not
+ * there is not taken out. A record of another Postfix is begun anew. */
+static enum status keep_record(const struct work *work, struct reason *why)
+{
+    struct setup_record record;
+    const char *state_dir = work->ctl->config->state_dir;
+    const char *folder = postfix_get(work->postfix, "config_directory");
+    char *text = NULL;
+    enum status status = setup_record_load(state_dir, &record, why);
+    bool other = record.folder != NULL && strcmp(record.folder, folder) != 0;
+    if (status == STATUS_INVALID || other) {
+        setup_record_free(&record);
+        status = STATUS_OK;
+    }
     if (status == STATUS_OK) {
-        status = file_read(work->main_cf, &now, &why);
+        status = file_read(work->main_cf, &text, why);
     }
-    bool changed = status != STATUS_OK || strcmp(former, now) != 0;
-    if (former != NULL && changed) {
-        status = draft_replace(work->main_cf, former, 0644, &why);
+    bool done = setup_record_put(&record.folder, folder) &&
+                setup_record_put(&record.listen, work->ctl->config->listen) &&
+                setup_record_put(&record.map, work->map_path);
+    for (int i = 0; i < NEED_COUNT && done && status == STATUS_OK; i++) {
+        done = record_setting(&record, work, (enum need)i, text);
     }
-    if (status != STATUS_OK) {
-        fail(&why);
-        ctl_error("%s may have been changed: put %s back in its place", work->main_cf, work->copy);
-    } else {
-        (void)unlink(work->copy);
-        ctl_error("%s is as it was", work->main_cf);
+    record.last_signed = 0;
+    if (status == STATUS_OK) {
+        status = done ? setup_record_save(state_dir, &record, why)
+                      : reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
-    free(former);
-    free(now);
-    return CTL_UNABLE;
+    free(text);
+    setup_record_free(&record);
+    return status;
 }
 
 static int edit_main(struct work *work)
 {
-    struct reason why = {""};
-    const char *arguments[NEED_COUNT + 1] = {"-e"};
-    if (asprintf(&work->copy, "%s.batvd-%s", work->main_cf, work->date) < 0) {
-        work->copy = NULL;
-        reason_write(&why, "out of memory");
-    }
-    if (work->copy == NULL || file_copy(work->main_cf, work->copy, &why) != STATUS_OK) {
-        fail(&why);
-        ctl_error("%s is as it was", work->main_cf);
-        return CTL_UNABLE;
-    }
-    for (size_t i = 0; i < work->count; i++) {
-        arguments[i + 1] = work->settings[i];
-    }
-    if (run("postconf", arguments, work->count + 1, &why) != STATUS_OK) {
-        fail(&why);
-        return put_back(work);
+    const struct main_cf_change change = {.set = (const char *const *)work->settings,
+                                          .set_count = work->count};
+    int exit = main_cf_edit(work->postfix, &change, &work->copy);
+    if (exit != CTL_YES) {
+        return exit;
     }
     for (size_t i = 0; i < work->count; i++) {
         print_format(stdout, "main.cf: set %s\n", work->settings[i]);
@@ -265,7 +249,8 @@ static int edit_main(struct work *work)
                  "on headers");
         }
     }
-    print_way_back(work);
+    print_format(stdout, "main.cf: the former one is kept as %s\n", work->copy);
+    puts("    batvctl setup --undo ends batvd's work and takes out these settings only");
     return CTL_YES;
 }
 
@@ -298,7 +283,7 @@ static int reload(const struct work *work)
     static const char *const reload[] = {"reload"};
     const char *place = postfix_place(work->postfix);
     struct reason why = {""};
-    if (run("postfix", status, 1, &why) != STATUS_OK) {
+    if (main_cf_run("postfix", status, 1, &why) != STATUS_OK) {
         puts("postfix: not running; what is set now holds when it starts");
         return CTL_YES;
     }
@@ -317,7 +302,7 @@ static int reload(const struct work *work)
                work->ctl->config->listen, place);
         return CTL_YES;
     }
-    if (run("postfix", reload, 1, &why) != STATUS_OK) {
+    if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
         fail(&why);
         ctl_error("all is set, but not in force: postfix%s reload", place);
         return CTL_UNABLE;
@@ -336,6 +321,11 @@ static int apply(struct work *work)
         ctl_error("%s is as it was", work->main_cf);
         return exit;
     }
+    struct reason why = {""};
+    if (keep_record(work, &why) != STATUS_OK) {
+        ctl_error("%s; %s is as it was", why.text, work->main_cf);
+        return CTL_UNABLE;
+    }
     if (work->count == 0) {
         print_format(stdout, "main.cf: %s has all of it already\n", work->main_cf);
     } else {
@@ -351,13 +341,8 @@ static int apply(struct work *work)
 int setup_postfix(const struct ctl *ctl, const struct postfix *postfix, const char *map_path)
 {
     struct work work = {.ctl = ctl, .postfix = postfix, .map_path = map_path};
-    time_t now = time(NULL);
-    struct tm parts;
     int exit = CTL_UNABLE;
-    strftime(work.date, sizeof work.date, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &parts));
-    if (asprintf(&work.main_cf, "%s/main.cf", postfix_get(postfix, "config_directory")) < 0) {
-        work.main_cf = NULL;
-    }
+    work.main_cf = main_cf_path(postfix);
     work.formers = formers_new(ctl->config, postfix);
     if (work.formers != NULL && work.main_cf != NULL && find_settings(&work)) {
         exit = apply(&work);

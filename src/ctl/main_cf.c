@@ -1,0 +1,137 @@
+/*
+ * postconf(1) replaces main.cf as a whole. The former file is kept beside it under a dated name,
+ * and put back where postconf fails. One thread.
+ */
+#include "ctl/main_cf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "ctl/draft.h"
+#include "ctl/program.h"
+#include "io/file.h"
+
+enum { DATE_TEXT = sizeof "20261122T040335Z", COPIES = 10 };
+
+enum status main_cf_run(const char *name, const char *const arguments[], size_t count,
+                        struct reason *why)
+{
+    struct program_output output = {.out = NULL};
+    char *path = program_find(name);
+    const char **argv = calloc(count + 2, sizeof *argv);
+    enum status status = reason_set(why, STATUS_IO, "%s cannot be found", name);
+    if (path != NULL && argv != NULL) {
+        argv[0] = path;
+        for (size_t i = 0; i < count; i++) {
+            argv[i + 1] = arguments[i];
+        }
+        status = program_run(argv, NULL, &output, why);
+    }
+    if (status == STATUS_OK && output.exit != 0) {
+        const char *line = strstr(output.err, "fatal: ");
+        line = line != NULL ? line : output.err;
+        status = reason_set(why, STATUS_IO, "%s failed, exit status %d: %.*s", name, output.exit,
+                            (int)strcspn(line, "\n"), line);
+    }
+    program_output_free(&output);
+    free(argv);
+    free(path);
+    return status;
+}
+
+char *main_cf_path(const struct postfix *postfix)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/main.cf", postfix_get(postfix, "config_directory")) < 0 ? NULL
+                                                                                       : path;
+}
+
+/* After postconf has failed: main.cf as it was, and no copy of it left. */
+static int put_back(const char *main_cf, char **copy)
+{
+    struct reason why = {""};
+    char *former = NULL;
+    char *now = NULL;
+    enum status status = file_read(*copy, &former, &why);
+    if (status == STATUS_OK) {
+        status = file_read(main_cf, &now, &why);
+    }
+    bool changed = status != STATUS_OK || strcmp(former, now) != 0;
+    if (former != NULL && changed) {
+        status = draft_replace(main_cf, former, 0644, &why);
+    }
+    if (status != STATUS_OK) {
+        ctl_error("%s", why.text);
+        ctl_error("%s may have been changed: put %s back in its place", main_cf, *copy);
+    } else {
+        (void)unlink(*copy);
+        free(*copy);
+        *copy = NULL;
+        ctl_error("%s is as it was", main_cf);
+    }
+    free(former);
+    free(now);
+    return CTL_UNABLE;
+}
+
+/* postconf OPTION ARGUMENT... */
+static enum status run_postconf(const char *option, const char *const arguments[], size_t count,
+                                struct reason *why)
+{
+    const char **all = calloc(count + 1, sizeof *all);
+    if (all == NULL) {
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    }
+    all[0] = option;
+    for (size_t i = 0; i < count; i++) {
+        all[i + 1] = arguments[i];
+    }
+    enum status status = count > 0 ? main_cf_run("postconf", all, count + 1, why) : STATUS_OK;
+    free(all);
+    return status;
+}
+
+char *main_cf_copy_path(const char *file)
+{
+    char date[DATE_TEXT];
+    char *path = NULL;
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &parts));
+    for (int i = 1; path == NULL && i <= COPIES; i++) {
+        int done = i == 1 ? asprintf(&path, "%s.batvd-%s", file, date)
+                          : asprintf(&path, "%s.batvd-%s-%d", file, date, i);
+        if (done < 0) {
+            return NULL;
+        }
+        if (i < COPIES && access(path, F_OK) == 0) { /* of the same second */
+            free(path);
+            path = NULL;
+        }
+    }
+    return path;
+}
+
+int main_cf_edit(const struct postfix *postfix, const struct main_cf_change *change, char **copy)
+{
+    struct reason why = {"out of memory"};
+    char *main_cf = main_cf_path(postfix);
+    int exit = CTL_YES;
+    *copy = main_cf != NULL ? main_cf_copy_path(main_cf) : NULL;
+    if (*copy == NULL || file_copy(main_cf, *copy, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        ctl_error("%s is as it was", main_cf != NULL ? main_cf : "main.cf");
+        free(*copy);
+        *copy = NULL;
+        exit = CTL_UNABLE;
+    } else if (run_postconf("-e", change->set, change->set_count, &why) != STATUS_OK ||
+               run_postconf("-X", change->drop, change->drop_count, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        exit = put_back(main_cf, copy);
+    }
+    free(main_cf);
+    return exit;
+}

@@ -1,0 +1,34 @@
+/* Changing Postfix's main.cf by postconf(1), and running Postfix's other programs. */
+#ifndef CTL_MAIN_CF_H
+#define CTL_MAIN_CF_H
+
+#include <stddef.h>
+
+#include "ctl/postfix.h"
+
+/* Runs one of Postfix's programs. STATUS_IO: it refused, too. */
+enum status main_cf_run(const char *name, const char *const arguments[], size_t count,
+                        struct reason *why);
+
+/* What is to change; the texts are the caller's. */
+struct main_cf_change {
+    const char *const *set; /* "NAME = VALUE" */
+    size_t set_count;
+    const char *const *drop; /* names: no longer set, so that the default holds */
+    size_t drop_count;
+};
+
+/*
+ * Makes the changes, those of `set` all at once and first. The former file is kept beside it; *copy
+ * is its path, which the caller frees, NULL: none is left. An exit status: CTL_UNABLE: main.cf is
+ * as it was, or else that it may not be has been said.
+ */
+int main_cf_edit(const struct postfix *postfix, const struct main_cf_change *change, char **copy);
+
+/* A path beside a file, under a dated name, for a copy of it. NULL: no memory. The caller frees. */
+char *main_cf_copy_path(const char *path);
+
+/* The path of main.cf. NULL: no memory. The caller frees. */
+char *main_cf_path(const struct postfix *postfix);
+
+#endif

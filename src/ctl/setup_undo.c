@@ -1,0 +1,347 @@
+/*
+ * `batvctl setup --undo`: ends batvd's work in two steps. First batvd signs no more and rejects no
+ * bounce, but still takes tags off and rejects those that it did not make, because tagged mail is
+ * on its way. Once the last tag has expired, the MTA's settings go. Which step it is follows from
+ * the configuration, from what the daemon has taken in, and from the day that the record
+ * (state_dir) has as the last one on which a tag can have been made. One thread.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batv/day.h"
+#include "ctl/config_edit.h"
+#include "ctl/config_text.h"
+#include "ctl/main_cf.h"
+#include "ctl/owner.h"
+#include "ctl/print.h"
+#include "ctl/running.h"
+#include "ctl/service.h"
+#include "ctl/setup.h"
+#include "ctl/setup_record.h"
+#include "ctl/undo_postfix.h"
+#include "io/file.h"
+#include "io/privileges.h"
+#include "io/ring_file.h"
+
+/* ----------------------------------------------------------------- the configuration */
+
+static bool is_quiet(const struct config *config)
+{
+    const struct settings *settings = config->settings;
+    bool quiet = !settings_may_sign(settings);
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        quiet = quiet && settings->rules[i].action <= ACTION_LOG;
+    }
+    return quiet;
+}
+
+static bool quiet_fits(const struct config *config, void *context)
+{
+    (void)context;
+    return is_quiet(config);
+}
+
+/* The text with the three changes. NULL: no memory. */
+static char *quiet_text(const char *text)
+{
+    char *signs = config_text_set_member(text, "sign", "enabled", "false");
+    char *logs =
+        signs != NULL ? config_text_set_member(signs, "verify", "action", "\"log\"") : NULL;
+    char *out =
+        logs != NULL ? config_text_set_within(logs, "domains", "verify_action", "\"log\"") : NULL;
+    free(signs);
+    free(logs);
+    return out;
+}
+
+static int replace_config(struct ctl *ctl, const char *text)
+{
+    struct reason why = {"out of memory"};
+    char *quiet = quiet_text(text);
+    char *copy = main_cf_copy_path(ctl->config_path);
+    int exit = CTL_UNABLE;
+    if (quiet == NULL || copy == NULL || file_copy(ctl->config_path, copy, &why) != STATUS_OK) {
+        ctl_error("%s; nothing was changed", why.text);
+    } else {
+        exit = config_edit(ctl, quiet, quiet_fits, NULL);
+    }
+    if (exit == CTL_YES) {
+        print_format(stdout,
+                     "configuration: %s: set sign.enabled = false and verify.action = \"log\"\n"
+                     "    the former one is kept as %s\n",
+                     ctl->config_path, copy);
+    } else if (copy != NULL && why.text[0] == '\0') {
+        (void)unlink(copy);
+    }
+    if (exit == CTL_NO) {
+        ctl_error("%s: could not be changed; nothing was. Set in it by hand, then run this again: "
+                  "sign: { enabled = false; }; verify: { action = \"log\"; };",
+                  ctl->config_path);
+        exit = CTL_UNABLE;
+    }
+    free(quiet);
+    free(copy);
+    return exit;
+}
+
+static int end_signing(struct ctl *ctl)
+{
+    struct reason why = {""};
+    char *text = NULL;
+    if (file_read(ctl->config_path, &text, &why) != STATUS_OK) {
+        ctl_error("%s; nothing was changed", why.text);
+        return CTL_UNABLE;
+    }
+    int exit = replace_config(ctl, text);
+    free(text);
+    return exit;
+}
+
+/* What the administrator said beside verify.action. */
+static void print_still_rejects(const struct config *config)
+{
+    const struct settings *settings = config->settings;
+    const struct rules *rules = settings->rules_count > 0 ? &settings->rules[0] : NULL;
+    if (rules == NULL) {
+        return;
+    }
+    bool classes = false;
+    for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
+        enum action action = rules->classes[i];
+        classes = classes || (action > ACTION_LOG && action < ACTION_COUNT);
+    }
+    if (rules->expired > ACTION_LOG && rules->expired < ACTION_COUNT) {
+        puts("    verify.expired is set, and still decides on bounces with an expired tag");
+    }
+    if (classes) {
+        puts("    verify.class is set, and still decides on bounces of its classes");
+    }
+    if (rules->forged <= ACTION_LOG) {
+        puts("    verify.forged is set: mail to made-up tags is accepted, and Postfix bounces what "
+             "it\n    cannot deliver, to forged senders; take that line out");
+    }
+}
+
+/* ----------------------------------------------------------------- the last tag */
+
+static time_t changed_at(const struct config *config)
+{
+    struct stat file;
+    return stat(config->path, &file) == 0 ? file.st_mtime : 0;
+}
+
+/* The last day on which the key's tags can be valid, if none was made after last_signed; as
+ * ring.c has it for a key that ends then. 0: it made none. */
+static int64_t key_end(const struct ring_key *key, int64_t last_signed, unsigned lifetime)
+{
+    if (!key->used || key->compromised) {
+        return 0;
+    }
+    bool ended = key->signs_until != RING_OPEN && day_of(key->signs_until - 1) <= last_signed;
+    if (key->signs_from == RING_OPEN || ended) {
+        return key->tags_until;
+    }
+    if (day_of(key->signs_from) > last_signed) {
+        return 0;
+    }
+    return last_signed + 1 + (key->lifetime > lifetime ? key->lifetime : lifetime);
+}
+
+/* Over all keys of the ring; 0: there are no keys. False: it cannot be read, which has been said.
+ */
+static bool find_last_day(const struct config *config, int64_t last_signed, int64_t *out)
+{
+    struct reason why = {""};
+    struct ring *ring = NULL;
+    struct ring_source *source = ring_source_new(config->state_dir);
+    enum status status = source != NULL ? ring_load(source, &ring, &why)
+                                        : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+    *out = 0;
+    if (status == STATUS_OK) {
+        for (unsigned i = 0; i < RING_SLOTS; i++) {
+            int64_t end =
+                key_end(&ring->keys[i], last_signed, config->settings->keys.lifetime_days);
+            *out = end > *out ? end : *out;
+        }
+    } else if (status != STATUS_NOT_FOUND) {
+        ctl_error("%s", why.text);
+    }
+    ring_free(ring);
+    ring_source_free(source);
+    return status == STATUS_OK || status == STATUS_NOT_FOUND;
+}
+
+static bool find_last_day_as_owner(const struct config *config, int64_t last_signed, int64_t *out)
+{
+    struct stat folder;
+    struct identity owner;
+    struct reason why = {""};
+    *out = 0;
+    if (stat(config->state_dir, &folder) != 0) {
+        return true; /* nothing was ever signed here */
+    }
+    if (!owner_find(config->state_dir, &folder, &owner)) {
+        return false;
+    }
+    privileges_hide_memory();
+    if (identity_borrow(&owner, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        return false;
+    }
+    bool done = find_last_day(config, last_signed, out);
+    if (identity_return(&why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        done = false;
+    }
+    return done;
+}
+
+/* ----------------------------------------------------------------- the steps */
+
+struct undo {
+    struct ctl *ctl;
+    const struct postfix *postfix;   /* NULL: none here */
+    const struct sendmail *sendmail; /* likewise */
+    struct setup_record record;
+    bool edited;
+};
+
+/* The running daemon signs by what it has read. */
+static int make_daemon_quiet(const struct undo *u)
+{
+    struct reason why = {""};
+    switch (daemon_reload(u->ctl->config, &why)) {
+    case STATUS_OK:
+        puts("batvd: reloaded; it signs no more and rejects no bounce");
+        return CTL_YES;
+    case STATUS_NOT_FOUND:
+        puts("batvd: not running");
+        return CTL_YES;
+    case STATUS_REFUSED:
+        ctl_error("batvd keeps to its former configuration and signs: %s", why.text);
+        break;
+    default:
+        ctl_error("batvd runs, and may still sign: %s", why.text);
+        break;
+    }
+    char *command = service_reload_command(u->ctl->config, u->ctl->config_path);
+    ctl_error("have it read %s, then run this again: %s", u->ctl->config_path,
+              command != NULL ? command : "reload it");
+    free(command);
+    return CTL_NO;
+}
+
+/* Finds out, or remembers, when signing ended. An exit status. */
+static int settle_last_signed(struct undo *u)
+{
+    struct reason why = {""};
+    const struct config *config = u->ctl->config;
+    int64_t changed = day_of(changed_at(config));
+    if (!u->edited && u->record.last_signed != 0 && changed <= u->record.last_signed) {
+        return CTL_YES;
+    }
+    int exit = make_daemon_quiet(u);
+    if (exit != CTL_YES) {
+        return exit;
+    }
+    u->record.last_signed = day_of(time(NULL));
+    if (access(config->state_dir, F_OK) == 0 &&
+        setup_record_save(config->state_dir, &u->record, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        return CTL_UNABLE;
+    }
+    return CTL_YES;
+}
+
+static int print_wait(const struct undo *u, int64_t last_day)
+{
+    char day[DAY_TEXT];
+    day_format(last_day + 1, day);
+    printf("\nFrom now on batvd takes tags off and rejects or defers mail to tags that it did not "
+           "make,\nso leave it running. The last tag will have expired on %s (UTC). From that day "
+           "on, this\ntakes batvd out of the mail server:\n    batvctl setup --undo\n",
+           day);
+    print_still_rejects(u->ctl->config);
+    if (u->postfix == NULL) {
+        return CTL_YES;
+    }
+    puts(
+        "\nIf batvd has to go before that day, never leave its map in Postfix alone: Postfix would "
+        "accept\nmail to made-up tags and bounce it to forged senders. These commands take the "
+        "filter out and let\nonly the null sender write to tagged addresses:");
+    return undo_print_closing(u->ctl, u->postfix, &u->record) ? CTL_YES : CTL_UNABLE;
+}
+
+/* Sendmail's files are of each site's own making. */
+static int print_sendmail(void)
+{
+    puts("Sendmail: take out by hand what `batvctl mta sendmail` had put in, the filter and the\n"
+         "    rules together: the line with batvd.mc in sendmail.mc (or INPUT_MAIL_FILTER(`batvd'\n"
+         "    and LOCAL_RULE_0), then make sendmail.cf anew and restart Sendmail");
+    return CTL_NO;
+}
+
+/* Nothing is ours any more; the day is kept for whoever asks again. */
+static int forget_settings(const struct undo *u)
+{
+    const struct setup_record bare = {.last_signed = u->record.last_signed};
+    const char *state_dir = u->ctl->config->state_dir;
+    struct reason why = {""};
+    if (access(state_dir, F_OK) == 0 && setup_record_save(state_dir, &bare, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        return CTL_UNABLE;
+    }
+    return CTL_YES;
+}
+
+static int take_out(const struct undo *u)
+{
+    int exit = CTL_YES;
+    puts("The last tag has expired.");
+    if (u->postfix != NULL) {
+        exit = undo_postfix(u->ctl, u->postfix, &u->record);
+    } else if (u->sendmail != NULL) {
+        exit = print_sendmail();
+    }
+    exit = exit == CTL_YES ? forget_settings(u) : exit;
+    if (exit != CTL_YES) {
+        return exit;
+    }
+    const struct service service = service_find(u->ctl->config);
+    char *stop = service_stop(&service);
+    print_format(stdout, "\nnext:\n    %s\n", stop != NULL ? stop : "stop batvd");
+    free(stop);
+    return CTL_YES;
+}
+
+int setup_undo(struct ctl *ctl, const struct postfix *postfix, const struct sendmail *sendmail)
+{
+    struct undo u = {.ctl = ctl, .postfix = postfix, .sendmail = sendmail};
+    struct reason why = {""};
+    int64_t last_day = 0;
+    int exit = CTL_YES;
+    if (!ctl_load_config(ctl)) {
+        ctl_error("nothing was changed");
+        return CTL_UNABLE;
+    }
+    if (!is_quiet(ctl->config)) {
+        exit = end_signing(ctl);
+        u.edited = true;
+    }
+    if (exit == CTL_YES && access(ctl->config->state_dir, F_OK) == 0 &&
+        setup_record_load(ctl->config->state_dir, &u.record, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        exit = CTL_UNABLE;
+    }
+    exit = exit == CTL_YES ? settle_last_signed(&u) : exit;
+    if (exit == CTL_YES) {
+        bool known = find_last_day_as_owner(ctl->config, u.record.last_signed, &last_day);
+        exit = !known                           ? CTL_UNABLE
+               : day_of(time(NULL)) <= last_day ? print_wait(&u, last_day)
+                                                : take_out(&u);
+    }
+    setup_record_free(&u.record);
+    return exit;
+}
