@@ -76,7 +76,7 @@ def small_disk(batvd, may_mount):
     state = pathlib.Path(f"/proc/{instance.pid}/root{instance.state}")
 
     def inside(*command):
-        return subprocess.run(["nsenter", "--target", str(instance.pid), "--mount", "--",
+        return subprocess.run(["nsenter", "--target", str(instance.pid), "--mount", "--root", "--",
                                *map(str, command)], capture_output=True, text=True, check=False,
                               cwd="/")
 

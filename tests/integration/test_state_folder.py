@@ -67,7 +67,7 @@ def disk(batvd):
         if holder.stdout.readline() != "there\n":
             holder.wait()
             pytest.skip("no mounts of its own are allowed here: CAP_SYS_ADMIN")
-    instance._prefix = ["nsenter", "--target", str(holder.pid), "--mount", "--"]
+    instance._prefix = ["nsenter", "--target", str(holder.pid), "--mount", "--root", "--"]
 
     def inside(line):
         return subprocess.run([*instance._prefix, "sh", "-c", line], capture_output=True, text=True,

@@ -161,7 +161,7 @@ class Session:
         self.smtp = smtplib.SMTP(local_hostname=helo, source_address=(source, 0),
                                  timeout=timeout * util.PATIENCE)
         self.smtp.command_encoding = "utf-8"
-        self.greeting = Reply(*_decode(self.smtp.connect(host, port)))
+        self.greeting = self.reply(self.smtp.connect(host, port))
         self.helo = helo
         if not self.greeting.ok:
             return    # the server has ended the session
@@ -186,8 +186,13 @@ class Session:
         except (smtplib.SMTPException, OSError):
             self.smtp.close()
 
+    @staticmethod
+    def reply(answer):
+        code, text = answer
+        return Reply(code, text.decode("utf-8", "backslashreplace"))
+
     def command(self, line):
-        return Reply(*_decode(self.smtp.docmd(line)))
+        return self.reply(self.smtp.docmd(line))
 
     def say_all(self, lines):
         """Commands many at a time (RFC 2920); a Reply for each."""
@@ -195,7 +200,7 @@ class Session:
         for at in range(0, len(lines), PIPELINED):
             some = lines[at:at + PIPELINED]
             self.smtp.send("".join(f"{line}\r\n" for line in some).encode("utf-8"))
-            replies += [Reply(*_decode(self.smtp.getreply())) for _ in some]
+            replies += [self.reply(self.smtp.getreply()) for _ in some]
         return replies
 
     def mail(self, sender, *args):
@@ -219,7 +224,7 @@ class Session:
         if not octets.endswith(b"\r\n"):
             octets += b"\r\n"
         self.smtp.send(octets + b".\r\n")
-        return Reply(*_decode(self.smtp.getreply()))
+        return self.reply(self.smtp.getreply())
 
     def send(self, sender, rcpts, data=None, *, subject=None, headers=(), mail_args=(),
              rcpt_args=()):
@@ -242,11 +247,6 @@ class Session:
         reply = self.data(data if data is not None else make_message(subject, headers=headers))
         stage = "end" if reply.text and "354" != str(reply.code) else "data"
         return Sent(stage, reply, replies, subject)
-
-
-def _decode(answer):
-    code, text = answer
-    return code, text.decode("utf-8", "backslashreplace")
 
 
 def _path(address):

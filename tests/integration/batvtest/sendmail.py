@@ -143,7 +143,7 @@ class LocalSession(Session):
         self.smtp = smtplib.SMTP(local_hostname=self.helo)
         self.smtp.command_encoding = "utf-8"
         self.smtp.sock = _Pipes(process)
-        self.smtp.getreply()
+        self.greeting = self.reply(self.smtp.getreply())
         self.smtp.ehlo(self.helo)
 
 
