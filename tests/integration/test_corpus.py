@@ -64,9 +64,38 @@ def parts_of(octets):
     return headers, b"\r\n".join(lines[1:])
 
 
+def without_bodies(octets):
+    """No more than the headers of each message that a bounce returns, as after RET=HDRS. None: it
+    returns none with a body."""
+    boundaries = {b"--" + one for one in re.findall(rb'(?i)boundary\s*=\s*"?([^"\s;]+)', octets)}
+    kept, opener, state, returned, cut = [], b"", "other", False, False
+    for line in octets.splitlines(keepends=True):
+        text = line.strip()
+        opens = text if text in boundaries else text.removesuffix(b"--")
+        if opens in boundaries and (state in ("other", "part") or opens == opener):
+            opener, state, returned = opens, "part", False
+        elif state == "part":
+            line, count = re.subn(rb"(?i)^(content-type:\s*)message/(rfc822|global)\b",
+                                  rb"\1text/rfc822-headers", line)
+            returned = returned or count > 0
+            state = state if text else "before" if returned else "other"
+        elif state == "before":
+            state = "headers" if text else state
+        elif state == "headers":
+            state = state if text else "body"
+        cut = cut or (state == "body" and bool(text))
+        if state != "body":
+            kept.append(line)
+    return b"".join(kept) if cut else None
+
+
 def judge_file(instance, session, path, rcpt):
     """Verdict, proof and class."""
-    headers, body = parts_of(path.read_bytes())
+    return judge_octets(instance, session, path.read_bytes(), rcpt)
+
+
+def judge_octets(instance, session, octets, rcpt):
+    headers, body = parts_of(octets)
     mark = instance.mark()
     out = session.message("<>", [f"<{rcpt}>"], headers=headers, body=body)
     logged = instance.wait_entry("verify", since=mark)
@@ -88,13 +117,19 @@ def send(session, message_id, sender=ALICE):
     assert session.message(f"<{sender}>", MANY, headers=headers).verdict == "accept"
 
 
-def test_what_was_sent_is_proven(running):
+@pytest.fixture(scope="module")
+def sent(running):
+    """Those of truth.jsonl with a Message-ID of their original, all of which was sent."""
     entries = [entry for entry in truth() if original_ids(entry)]
-    proven = []
-    with MilterSession(running.milter, client=INSIDE) as inside, \
-            MilterSession(running.milter) as outside:
+    with MilterSession(running.milter, client=INSIDE) as inside:
         for message_id in sorted({one for entry in entries for one in original_ids(entry)}):
             send(inside, message_id)
+    return entries
+
+
+def test_what_was_sent_is_proven(running, sent):
+    entries, proven = sent, []
+    with MilterSession(running.milter) as outside:
         for entry in entries:
             verdict = judge(running, outside, entry, ALICE)
             assert verdict in (("accept", "journal"), ("reject", "none")), entry["file"]
@@ -104,6 +139,20 @@ def test_what_was_sent_is_proven(running):
             assert judge(running, outside, entry, BOB) == ("reject", "none"), entry["file"]
     missed = sorted({entry["file"] for entry in entries} - set(proven))
     assert len(entries) > 100 and len(proven) >= ENOUGH * len(entries), missed
+
+
+def test_headers_of_what_was_sent_are_enough(running, sent):
+    """What Postfix returns where RET=HDRS or requiretls_redact_dsn takes the body away."""
+    proven, missed = 0, []
+    with MilterSession(running.milter) as outside:
+        for entry in sent:
+            octets = without_bodies(pathlib.Path(CORPUS, entry["file"]).read_bytes())
+            if octets is not None:
+                found = judge_octets(running, outside, octets, ALICE)[:2] == ("accept", "journal")
+                proven += found
+                missed += [] if found else [entry["file"]]
+    print(f"proven with headers only: {proven} of {proven + len(missed)}")    # seen with -s
+    assert proven > 100 and proven >= ENOUGH * (proven + len(missed)), missed
 
 
 def test_what_names_nothing_is_not_proven(running):
