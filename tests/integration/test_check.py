@@ -176,12 +176,16 @@ def script_filter(site):
                        f"flags=Rq user=nobody argv={script} -f ${{sender}} -- ${{recipient}}\n")
 
 
+# Kinds of tables that postmap makes: which there are depends on the release and its packages.
+INDEXED = ("hash", "btree", "cdb", "lmdb")
+
+
 def closed(parameter, restrictions, text, main=None, *, table="hash"):
     """Sets the parameter, with {} for the path of a table of that text."""
     def make(site):
         path = site.postfix.file("access", text)
-        if table == "hash":
-            site.postfix.run(f"postmap hash:{path}")
+        if table in INDEXED:
+            site.postfix.run(f"postmap {table}:{path}")
         site.postfix.write({**(main or {}), parameter: restrictions.format(path)})
     return make
 
@@ -655,6 +659,18 @@ def test_very_many_closed_addresses(site):
     assert [re.search(r"and \d+ more|only 5000", finding["text"])[0].split()[0] for finding in found] == [
         "and", "only"]
     site.postfix.run(found[0]["mend"])
+    assert not bad(of(site.check(), "postfix.recipient_access"))
+
+
+@pytest.mark.parametrize("kind", INDEXED)
+def test_closed_addresses_in_every_kind_of_table(site, kind):
+    if kind not in site.postfix.run("postconf -m").split():
+        pytest.skip(f"this Postfix has no {kind} tables (package postfix-{kind})")
+    closed("smtpd_recipient_restrictions", f"check_recipient_access {kind}:{{}}",
+           "all@example.com REJECT closed\nalice@example.com OK\n", table=kind)(site)
+    found, = bad(of(site.check(), "postfix.recipient_access"))
+    assert found["text"].endswith("all@example.com (REJECT closed)"), found
+    site.postfix.run(found["mend"])
     assert not bad(of(site.check(), "postfix.recipient_access"))
 
 

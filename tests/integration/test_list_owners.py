@@ -160,8 +160,8 @@ def test_what_is_handed_in_again_is_not_known():
 # -- check ----------------------------------------------------------------------------------------
 
 def config_line(mend, path):
-    """The line of configuration that a finding gives."""
-    found = re.fullmatch(rf"in {path}: (.*) then systemctl reload batvd", mend)
+    """The line of configuration that a finding gives; how the daemon reads it depends on the host."""
+    found = re.fullmatch(rf"in {path}: (.*) then (systemctl reload batvd|batvd -n .*)", mend)
     assert found, mend
     return found[1]
 
@@ -258,12 +258,14 @@ def test_check_names_owners_whose_own_address_is_the_sender():
         assert_home(site, site.answer(answers.bounce, message.data, message.mail_from))
 
 
-def test_check_reads_every_kind_of_table_that_can_be_listed(site):
+@pytest.mark.parametrize("kind", ["hash", "btree", "cdb", "lmdb"])
+def test_check_reads_every_kind_of_table_that_can_be_listed(site, kind):
+    if kind not in site.postfix.table_types():
+        pytest.skip(f"this Postfix has no {kind} tables (package postfix-{kind})")
     aliases = site.postfix.write_file("more", f"crew {answers.FAR}\nowner-crew bob\n")
     source = site.postfix.write_file("source", f"Staff: {answers.FAR}\nowner-Staff:\n  bob\n"
                                                f"owner-gone: bob\n\"a b\": {answers.FAR}\n")
     pattern = site.postfix.write_file("aliases.pcre", "/^owner-nobody$/ bob\n")
-    kind = site.postfix.postconf("default_database_type")
     site.postfix._run("postalias", "-c", site.postfix.conf, f"{kind}:{source}")
     site.postfix.configure(alias_maps=f"proxy:texthash:{aliases}, {kind}:{source}, "
                                       f"pcre:{pattern}")

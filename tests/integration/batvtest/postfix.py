@@ -590,6 +590,10 @@ class Postfix(Mailboxes):
             found[key.strip()] = value.strip()
         return found[names[0]] if len(names) == 1 else found
 
+    def table_types(self):
+        """The kinds of tables that this Postfix has."""
+        return self._run("postconf", "-c", self.conf, "-m").stdout.split()
+
     def postmap(self, query, table):
         """What a table answers (postmap -q), or None."""
         done = self._run("postmap", "-c", self.conf, "-q", query, table, check=False)
