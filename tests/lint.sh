@@ -23,6 +23,13 @@ have() {
     return 1
 }
 
+# What these tools find differs from version to version: Debian 12's is what counts.
+of_debian_12() {
+    "$1" --version | grep -qwF "$2" && return
+    echo "lint: $1 is not version $2, that of Debian 12: passed over"
+    return 1
+}
+
 sources() {
     find "$@" -name '*.[ch]' | sort
 }
@@ -170,13 +177,13 @@ if have shellcheck; then
     # shellcheck disable=SC2046  # file names without blanks
     { shellcheck $(scripts) conf/completion/*.bash || true; } | report "shell scripts"
 fi
-if have clang-format; then
+if have clang-format && of_debian_12 clang-format 14; then
     # shellcheck disable=SC2046  # file names without blanks
     { clang-format --dry-run $(sources src include tests) 2>&1 || true; } |
         awk -F: '/warning:/ { n[$1]++ } END { for (f in n) print f ": " n[f] " places" }' |
         sort | report "format ('make format' mends it)"
 fi
-if have cppcheck; then
+if have cppcheck && of_debian_12 cppcheck 2.10; then
     { cppcheck -q --enable=warning,portability --inline-suppr --std=c11 -Iinclude -Isrc \
         src 2>&1 || true; } | report "cppcheck"
 fi
