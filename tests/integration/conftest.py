@@ -1,6 +1,7 @@
 """Fixtures for all integration tests, a bound on every test, and the logs of whatever was running
 when one failed."""
 
+import inspect
 import os
 import signal
 
@@ -17,9 +18,24 @@ TEST_SECONDS = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "seconds(n): the test may take so long, instead of "
                             f"{TEST_SECONDS}")
+    config.addinivalue_line("markers", "capabilities: it matters what root may do; set by what the "
+                            "test's file uses")
     config.addinivalue_line("markers", "slow: takes long, and tells little of the release it runs on")
     # Told to end, as by timeout(1), the run tears down what it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+# What does otherwise, or nothing, where root has only a container's capabilities.
+OF_CAPABILITIES = {f"batvtest.{name}" for name in
+                   ("capability", "dns", "log_sockets", "machine", "sendmail", "sendmail_site")}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        used = {value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+                for value in vars(item.module).values()}
+        if used & OF_CAPABILITIES:
+            item.add_marker(pytest.mark.capabilities)
 
 
 def pytest_unconfigure(config):
