@@ -442,20 +442,31 @@ def run(host, before, *args, env=None):
                           check=False, stdin=subprocess.DEVNULL)
 
 
-# What the host has: a systemd that booted it, with our unit, and its journal in place of a mail log.
-SYSTEMD = ('mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/systemd/journal && '
-           'touch /run/systemd/journal/socket && mount -t tmpfs none /etc/systemd && mkdir /etc/systemd/system && '
-           'touch /etc/systemd/system/batvd.service && mount -t tmpfs none /var/log && exec "$@"')
+# What a host has: a systemd that booted it, with our unit, and its journal in place of a mail log.
+SYSTEMD = ("run/systemd/system/", "run/systemd/journal/socket", "etc/systemd/system/batvd.service")
+MAIL_LOG = ("var/log/mail.log",)
 
 
-def found_by(host, script, name):
-    """What `check` says under that name on a host that the script makes."""
-    done = run(host, ["unshare", "-m", "sh", "-c", script, "sh"], "check", "--json")
+def with_files(host, *names):
+    """In front of a command line that finds these of systemd's files and logs, and no others."""
+    root = host.folder / "".join(names).replace("/", "_")
+    for name in ("run/systemd/", "etc/systemd/", "var/log/", *names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (root / name).mkdir(exist_ok=True)
+        else:
+            (root / name).touch()
+    return elsewhere.prefix({f"/{name}": root / name
+                             for name in ("run/systemd", "etc/systemd", "var/log")})
+
+
+def found_by(host, names, name):
+    """What `check` says under that name on a host with these files."""
+    done = run(host, with_files(host, *names), "check", "--json")
     assert done.returncode == 0, done
     return [one for one in json.loads(done.stdout) if one["name"] == name][0]
 
 
-@pytest.mark.skipif(not os.path.isdir("/etc/systemd"), reason="no folder for a unit here")
 def test_commands_fit_the_host(fresh):
     """systemctl and journalctl only where systemd is; there and elsewhere batvd runs before it is asked."""
     text = sample().replace('target = "stderr"', 'target = "syslog"')
@@ -468,16 +479,15 @@ def test_commands_fit_the_host(fresh):
         f"{fresh.settings.folder}/batv.pcre | sh")
     assert found_by(fresh, SYSTEMD, "log")["text"].endswith("see journalctl -t batvd") or (
         found_by(fresh, SYSTEMD, "log")["level"] == "warn")
-    files = 'mount -t tmpfs none /var/log && touch /var/log/mail.log && mount -t tmpfs none /run && exec "$@"'
-    assert found_by(fresh, files, "daemon")["mend"] == f"batvd -c {conf}"
-    out = run(fresh, ["unshare", "-m", "sh", "-c", SYSTEMD, "sh"], "setup", "example.com").stdout
+    assert found_by(fresh, MAIL_LOG, "daemon")["mend"] == f"batvd -c {conf}"
+    out = run(fresh, with_files(fresh, *SYSTEMD), "setup", "example.com").stdout
     assert "\nnext:\n    systemctl enable --now batvd\n    this command with --apply\n" in out
     fresh.start()
     fresh.setup("example.com", "--apply", rc=0)
 
-    def says(script):
-        return found_by(fresh, script, "warm-up")["mend"].rpartition("log: ")[2]
-    assert says(SYSTEMD) == "journalctl -t batvd" and says(files) == "/var/log/mail.log"
+    def says(names):
+        return found_by(fresh, names, "warm-up")["mend"].rpartition("log: ")[2]
+    assert says(SYSTEMD) == "journalctl -t batvd" and says(MAIL_LOG) == "/var/log/mail.log"
     # Somebody started it by hand: its unit could not reload it.
     fresh.conf.touch()
     os.utime(fresh.conf, (2**31 - 1, 2**31 - 1))
