@@ -1,6 +1,7 @@
 /*
- * Whether the daemon's lock is held, and the reload. That signal goes to the process that the status
- * file names, as the owner of that file: root would signal whatever process somebody writes there.
+ * Whether the daemon's lock is held, and the reload. That signal goes to the process that the
+ * status file names, as the owner of that file: root would signal whatever process somebody writes
+ * there.
  */
 #include "ctl/running.h"
 

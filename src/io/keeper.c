@@ -999,21 +999,6 @@ static void job_reload(void *self, time_t now)
 
 /* --------------------------------------------------------------- life cycle */
 
-/* Adds what to do about a ring that is not there. */
-static void advise_start(const struct keeper *k, enum status status, struct reason *why)
-{
-    if (status != STATUS_NOT_FOUND && status != STATUS_INVALID) {
-        return;
-    }
-    const struct reason missing = *why;
-    bool running = state_dir_process(k->state_dir) != 0;
-    const char *advice =
-        ring_lost_advice(k->state_dir, status, running, config_of(k)->settings->keys.retain_days);
-    if (advice != NULL) {
-        reason_write(why, "%s: %s", missing.text, advice);
-    }
-}
-
 static const struct job jobs[] = {
     {"reload", 0, job_reload},   {"look", LOOK_MS, job_look},       {"keys", KEYS_MS, job_keys},
     {"tidy", TIDY_MS, job_tidy}, {"status", STATUS_MS, job_status},
@@ -1064,7 +1049,6 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
         k->current.version = make_version(k);
     }
     if (k->current.version == NULL) {
-        advise_start(k, status, why);
         keeper_free(k);
         return status == STATUS_OK ? reason_set(why, STATUS_NO_MEMORY, "out of memory") : status;
     }

@@ -18,6 +18,7 @@
 #include "io/listener.h"
 #include "io/log.h"
 #include "io/ring_file.h"
+#include "io/ring_loss.h"
 
 enum { GROUPS_MAX = 256 };
 
@@ -30,12 +31,29 @@ static void warn_of_unreadable(const char *path)
     }
 }
 
-static enum status try_ring(const char *state_dir, struct reason *why)
+/* Adds what to do about a ring that is not there. */
+static void advise_ring(const struct config *config, enum status status, struct reason *why)
+{
+    const struct reason missing = *why;
+    bool running = state_dir_process(config->state_dir) != 0;
+    const char *advice =
+        ring_lost_advice(config->state_dir, status, running, config->settings->keys.retain_days);
+    if (advice != NULL) {
+        reason_write(why, "%s: %s", missing.text, advice);
+    }
+}
+
+static enum status try_ring(const struct config *config, struct reason *why)
 {
     struct ring *ring = NULL;
-    struct ring_source *source = ring_source_new(state_dir);
-    enum status status = source != NULL ? ring_load(source, &ring, why)
-                                        : reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    struct ring_source *source = ring_source_new(config->state_dir);
+    if (source == NULL) {
+        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    }
+    enum status status = ring_load(source, &ring, why);
+    if (status == STATUS_NOT_FOUND || status == STATUS_INVALID) {
+        advise_ring(config, status, why);
+    }
     ring_free(ring);
     ring_source_free(source);
     return status;
@@ -128,7 +146,7 @@ enum status start_try(const struct config *config, const struct identity *identi
         status = state_dir_try(config->state_dir, why);
     }
     if (status == STATUS_OK) {
-        status = try_ring(config->state_dir, why);
+        status = try_ring(config, why);
     }
     enum status returned = identity_return(status == STATUS_OK ? why : &ignored);
     status = status == STATUS_OK ? returned : status;
