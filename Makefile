@@ -138,8 +138,11 @@ USE ?= build demo check fuzz dev
 deps:
 	@.ci/deps $(USE)
 
+need_root = [ "$$(id -u)" -eq 0 ] || \
+    { echo 'make $@: run it as root: it starts a Postfix of its own' >&2; exit 1; }
 # TESTS: arguments of tests/run, such as --quick; all tests without.
 check:
+	@$(need_root)
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory $(PARALLEL) tests
 	@tests/with-build $(BUILD) tests/run $(TESTS)
@@ -203,6 +206,7 @@ fuzz:
 SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 
 demo:
+	@$(need_root)
 	@.ci/deps build demo
 	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@tests/with-build $(BUILD) tests/demo/demo

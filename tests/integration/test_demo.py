@@ -20,6 +20,8 @@ def test_demo():
         text = done.stdout
         assert re.search(r"MAIL FROM:<prvs=\d{4}[0-9a-f]{6}=alice@example\.com>", text)
         assert all(f"result={word}" in text for word in ("valid", "missing", "bad-signature"))
+        assert re.search(r"class=autoreply\s+proof=journal\s+action=accept", text)
+        assert re.search(r"action=log\s+would=reject", text)
         assert "550 5.7.1" in text and "550 5.1.1" in text
         assert "\033[" not in text, "colour only on a terminal"
         assert not list(folder.iterdir()), "something was left behind"
