@@ -10,7 +10,8 @@ from batvtest.settings import PostfixSettings
 
 # What a build has anyway, and what only the packaging and its unit tests need.
 ESSENTIAL = {"gcc", "libc6-dev", "make"}
-PACKAGING = {"check", "debhelper-compat", "dh-sequence-installsysusers", "po-debconf"}
+PACKAGING = {"check", "debhelper-compat", "dh-apparmor", "dh-sequence-installsysusers",
+             "po-debconf"}
 
 
 def read(name):
