@@ -22,6 +22,7 @@
 #include "ctl/print.h"
 #include "ctl/program.h"
 #include "ctl/running.h"
+#include "ctl/service.h"
 #include "ctl/setup.h"
 #include "ctl/setup_record.h"
 #include "io/file.h"
@@ -277,34 +278,49 @@ static void note_listener(const struct config *config)
 
 /* Into force. */
 
+/* What starts batvd, or starts it again, comes before the reload. */
+static int print_not_reloaded(const struct work *work, const char *why, bool again)
+{
+    const struct service service = service_find(work->ctl->config);
+    char *conf = program_quote(work->ctl->config_path);
+    char *command = conf == NULL ? NULL
+                    : again      ? service_restart(&service, conf)
+                                 : service_start(&service, conf);
+    print_format(stdout, "postfix: running, not reloaded: %s\n    %s\n    postfix%s reload\n", why,
+                 command != NULL ? command
+                 : again         ? "start batvd again"
+                                 : "start batvd",
+                 postfix_place(work->postfix));
+    free(command);
+    free(conf);
+    return CTL_YES;
+}
+
 static int reload(const struct work *work)
 {
     static const char *const status[] = {"status"};
     static const char *const reload[] = {"reload"};
-    const char *place = postfix_place(work->postfix);
     struct reason why = {""};
     if (main_cf_run("postfix", status, 1, &why) != STATUS_OK) {
         puts("postfix: not running; what is set now holds when it starts");
         return CTL_YES;
     }
     if (!daemon_is_running(work->ctl->config->state_dir)) {
-        printf("postfix: running, not reloaded: batvd does not run yet, and without it Postfix "
-               "puts all\n"
-               "    mail off. Its new processes go by main.cf already, so start batvd now:\n"
-               "    systemctl start batvd && postfix%s reload\n",
-               place);
-        return CTL_YES;
+        return print_not_reloaded(work,
+                                  "batvd does not run yet, and without it Postfix defers all\n"
+                                  "    mail. Its new processes go by main.cf already, so start "
+                                  "batvd now:",
+                                  false);
     }
     if (probe_listener(work->ctl->config->listen, &why) == PROBE_NOBODY) {
-        printf("postfix: running, not reloaded: batvd listens at another address than %s, and\n"
-               "    Postfix defers all mail. Start batvd again now:\n"
-               "    systemctl restart batvd && postfix%s reload\n",
-               work->ctl->config->listen, place);
-        return CTL_YES;
+        return print_not_reloaded(work,
+                                  "batvd listens at its former address, and Postfix defers all\n"
+                                  "    mail. Start batvd again now:",
+                                  true);
     }
     if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
         fail(&why);
-        ctl_error("all is set, but not in force: postfix%s reload", place);
+        ctl_error("all is set, but not in force: postfix%s reload", postfix_place(work->postfix));
         return CTL_UNABLE;
     }
     puts("postfix: reloaded");
