@@ -9,6 +9,8 @@ import pytest
 
 from batvtest import util
 
+pytestmark = pytest.mark.slow
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
