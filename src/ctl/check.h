@@ -87,6 +87,20 @@ char *mend_config(const struct check *check, const char *format, ...)
 char *mend_config_restart(const struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* mend_member.c: the same for one setting, in a group or, with NULL, outside groups, by what the
+ * configuration has already: names the line where the setting or its group is. */
+char *mend_member(const struct check *check, const char *group, const char *name,
+                  const char *value);
+/* For a list, whose items stay: those as written or, where it is not set, standard. Items that
+ * begin with without, if not NULL, go. All are quoted and separated by commas. */
+struct mend_items {
+    const char *standard;
+    const char *without;
+    const char *added;
+};
+char *mend_list(const struct check *check, const char *group, const char *name,
+                const struct mend_items *change);
+
 /* The whole line that adds these networks, each in quotes, to internal_networks, and what that
  * brings about: only for hosts that are ours. lead, "" or ending with a space, stands in front. */
 char *mend_internal(const struct check *check, const char *lead, const char *networks);

@@ -395,7 +395,7 @@ void check_unlisted_sender(struct check *check)
         check_ok(check, "batvd judges senders with a tag, which Postfix takes for existing (%s)",
                  listing_end(&found));
     } else {
-        check_add(check, CHECK_WARN, mend_config(check, "verify: { forged_sender = \"reject\"; };"),
+        check_add(check, CHECK_WARN, mend_member(check, "verify", "forged_sender", "\"reject\""),
                   "Postfix rejects senders in your domains that do not exist (%s), but any made-up "
                   "tag makes one exist: verify.forged_sender is \"accept\"",
                   listing_end(&found));

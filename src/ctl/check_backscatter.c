@@ -194,6 +194,19 @@ void check_catch_all(struct check *check)
 /* Bounces to SRS addresses are accepted as they come (exclude.recipients): a domain that knows
  * every address delivers them to a mailbox. */
 
+static char *mend_srs(const struct check *check)
+{
+    static const struct mend_items items = {
+        .standard = "\"postmaster@*\", \"abuse@*\"", .without = "SRS", .added = ""};
+    char *line = mend_list(check, "exclude", "recipients", &items);
+    char *text = line == NULL ? NULL
+                              : mend_text("unless SRS addresses are made here, in which case end "
+                                          "the catch-all, %s",
+                                          line);
+    free(line);
+    return text;
+}
+
 static bool takes_srs(const struct check *check, const char *domain)
 {
     char *address = address_fold("SRS0=" NOBODY, domain);
@@ -256,10 +269,7 @@ void check_srs(struct check *check)
         check_ok(check, "no mailbox gets what is sent to an SRS address that nobody made");
         return;
     }
-    check_add(check, CHECK_WARN,
-              mend_config(check, "unless SRS addresses are made here, in which case end the "
-                                 "catch-all, exclude: { recipients = [ \"postmaster@*\", "
-                                 "\"abuse@*\" ]; };"),
+    check_add(check, CHECK_WARN, mend_srs(check),
               "a forged bounce to SRS0=anything reaches a mailbox unjudged, by exclude.recipients "
               "and a catch-all, for %s",
               listing_end(&found));

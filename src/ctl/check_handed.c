@@ -123,6 +123,7 @@ static bool takes_for_ours(const struct check *check)
 
 void check_pipe_filters(struct check *check)
 {
+    static const struct mend_items local = {.standard = "", .added = "\"local\""};
     size_t count;
     size_t before = check->count;
     const struct postfix_service *services = postfix_services(check->postfix, &count);
@@ -130,7 +131,7 @@ void check_pipe_filters(struct check *check)
         const struct postfix_service *service = &services[i];
         if (service->argv != NULL && ends_in_sendmail(service->argv) &&
             (is_content_filter(check, service->name) || is_table_filter(check, service->name))) {
-            check_add(check, CHECK_WARN, mend_config(check, "relays = [ \"local\" ];"),
+            check_add(check, CHECK_WARN, mend_list(check, NULL, "relays", &local),
                       "%s (pipe) filters mail and hands it back by sendmail(1): batvd is asked "
                       "again, and takes what strangers wrote for mail of this host, unless a "
                       "Received field shows otherwise. With the word \"local\" in relays it signs "

@@ -76,7 +76,7 @@ void check_domains(struct check *check)
         check_add(check, CHECK_WARN, mend_config(check, "domains = ( \"example.com\" );"),
                   "no domains are configured: nothing is signed and nothing is judged");
     } else if (signing == 0) {
-        check_add(check, CHECK_WARN, mend_config(check, "sign: { enabled = true; };"),
+        check_add(check, CHECK_WARN, mend_member(check, "sign", "enabled", "true"),
                   "nothing is signed: sign.enabled, or every domain's sign, is false (%s)",
                   listing_end(&listing));
     } else {
@@ -444,7 +444,7 @@ static bool tell_hasty(struct check *check)
         }
     }
     if (listing.count > 0) {
-        check_add(check, CHECK_WARN, mend_config(check, "verify: { action = \"auto\"; };"),
+        check_add(check, CHECK_WARN, mend_member(check, "verify", "action", "\"auto\""),
                   "verify.action rejects already, but nothing was signed yet: genuine bounces of "
                   "mail that went out before have no tag and are lost, for %s",
                   listing_end(&listing));

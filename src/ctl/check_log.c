@@ -14,7 +14,7 @@
 
 static char *mend_away(const struct check *check)
 {
-    char *config = mend_config(check, "log: { target = \"stderr\"; };");
+    char *config = mend_member(check, "log", "target", "\"stderr\"");
     char *text = config == NULL ? NULL
                                 : mend_text("start the daemon that listens there; where there is "
                                             "none, as in a container: %s",
@@ -66,7 +66,7 @@ static void tell_reported(struct check *check, const struct status_report *statu
     char since[PRINT_TIME];
     format_moment(status->log_since, since);
     if (nowhere && by_target) {
-        check_add(check, CHECK_FAIL, mend_config(check, "log: { target = \"syslog\"; };"),
+        check_add(check, CHECK_FAIL, mend_member(check, "log", "target", "\"syslog\""),
                   "every line of the log is lost: log.target is \"stderr\", but %s",
                   status->log_error);
     } else if (nowhere) {

@@ -140,12 +140,12 @@ static char *mend_exclude(const struct owners *owners)
     const char *standard = option_find("exclude.recipients")->standard;
     char *list = quoted_list(owners->named.count <= NAMED ? &owners->named : &owners->domains);
     char *text = NULL;
-    if (list != NULL && check->config->has_exclude_recipients) {
-        text = mend_config(check, "add %s to exclude.recipients,", list);
-    } else if (list != NULL) {
-        text = mend_config(check, "exclude: { recipients = %.*s, %s ]; };",
-                           (int)(strrchr(standard, ']') - standard - 1), standard, list);
+    char *usual = mend_text("%.*s", (int)(strrchr(standard, ']') - standard - 3), standard + 2);
+    if (list != NULL && usual != NULL) {
+        const struct mend_items items = {.standard = usual, .added = list};
+        text = mend_list(check, "exclude", "recipients", &items);
     }
+    free(usual);
     free(list);
     return text;
 }

@@ -666,6 +666,18 @@ void check_masquerade(struct check *check)
     words_free(&entries);
 }
 
+static char *mend_senders(const struct check *check)
+{
+    static const struct mend_items items = {.standard = "", .added = "\"user@example.com\""};
+    char *line = mend_list(check, "exclude_sign", "senders", &items);
+    char *text = line == NULL ? NULL
+                              : mend_text("give domains in place of addresses there "
+                                          "(@example.com), or exclude these senders: %s",
+                                          line);
+    free(line);
+    return text;
+}
+
 void check_sender_maps(struct check *check)
 {
     static const char *const parameters[] = {"sender_canonical_maps", "smtp_generic_maps",
@@ -676,11 +688,7 @@ void check_sender_maps(struct check *check)
         const char *maps = postfix_get(check->postfix, parameters[i]);
         if (!list_is_empty(maps)) {
             check_add(
-                check, CHECK_WARN,
-                mend_text("give domains in place of addresses there (@example.com), or exclude "
-                          "these senders: exclude_sign: { senders = [ \"user@example.com\" ]; }; "
-                          "in %s",
-                          check->ctl->config_path),
+                check, CHECK_WARN, mend_senders(check),
                 "%s (%s) is asked for the tagged sender: entries for whole addresses no longer "
                 "fit, those for @domain do",
                 parameters[i], maps);

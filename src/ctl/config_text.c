@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Octets of a text; start is NULL where there are none. */
 struct span {
@@ -340,4 +341,76 @@ char *config_text_append(const char *text, const char *list, const char *item)
         out = NULL;
     }
     return out;
+}
+
+/* What of a setting stands in the text, its group's or all of it; start is NULL: the group is not
+ * set. */
+static struct span members_of(const char *text, const char *group)
+{
+    return group != NULL ? find_inside(text, group) : (struct span){text, text + strlen(text)};
+}
+
+/* A copy of the members up to the group's end, in which the setting is looked for. */
+static char *copy_members(const char *text, const char *group, struct span *inside)
+{
+    *inside = members_of(text, group);
+    return inside->start != NULL ? strndup(inside->start, (size_t)(inside->end - inside->start))
+                                 : strdup("");
+}
+
+static unsigned line_of(const char *text, const char *at)
+{
+    unsigned line = 1;
+    for (; text < at; text++) {
+        line += *text == '\n';
+    }
+    return line;
+}
+
+unsigned config_text_line(const char *text, const char *group, const char *name)
+{
+    struct span inside;
+    unsigned line = 0;
+    char *members = copy_members(text, group, &inside);
+    const char *at = members != NULL ? config_text_find(members, name) : NULL;
+    if (at != NULL) {
+        line = line_of(text, inside.start + (at - members));
+    }
+    free(members);
+    return line;
+}
+
+/* The list's items with one more. NULL: no memory. */
+static char *join_item(char *items, struct span item)
+{
+    char *more = NULL;
+    if (items != NULL && asprintf(&more, "%s%s%.*s", items, items[0] != '\0' ? ", " : "",
+                                  (int)(item.end - item.start), item.start) < 0) {
+        more = NULL;
+    }
+    free(items);
+    return more;
+}
+
+char *config_text_items(const char *text, const char *group, const char *name, const char *without)
+{
+    struct span all;
+    char *items = strdup("");
+    char *members = copy_members(text, group, &all);
+    struct span inside = members != NULL ? find_inside(members, name) : (struct span){NULL, NULL};
+    const char *at = inside.start != NULL ? skip_blank(inside.start) : NULL;
+    while (at != NULL && at < inside.end) {
+        struct span item = {at, value_end(at)};
+        if (without == NULL || *at != '"' || strncasecmp(at + 1, without, strlen(without)) != 0) {
+            items = join_item(items, item);
+        }
+        at = skip_blank(item.end);
+        at = *at == ',' ? skip_blank(at + 1) : inside.end;
+    }
+    if (members == NULL) {
+        free(items);
+        items = NULL;
+    }
+    free(members);
+    return items;
 }

@@ -25,4 +25,11 @@ char *config_text_set_within(const char *text, const char *list, const char *nam
  * list that is empty or not set becomes one of this item. */
 char *config_text_append(const char *text, const char *list, const char *item);
 
+/* The line, from 1 on, where a setting begins, in this group or, with NULL, outside groups. 0: it
+ * is not set. */
+unsigned config_text_line(const char *text, const char *group, const char *name);
+/* The items of such a list as they are written, on one line, but for strings that begin with
+ * without (NULL: none). "": it is empty or not set. NULL: no memory. The caller frees. */
+char *config_text_items(const char *text, const char *group, const char *name, const char *without);
+
 #endif
