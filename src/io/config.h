@@ -29,7 +29,6 @@ struct config {
     size_t evidence_max_memory;  /* octets that all bounces being read may take together */
     unsigned evidence_parsers;   /* threads that may take one apart at a time */
     size_t journal_max_size;     /* octets of the journal's file */
-    bool has_exclude_recipients; /* exclude.recipients is not the default */
     char *internal_networks;     /* the list's items as written, each in quotes: for advice */
     struct settings *settings;   /* owned, never NULL */
 };

@@ -447,7 +447,6 @@ enum status config_resolve(struct raw_config *raw, const char *path, struct conf
         config->evidence_max_memory = raw->evidence_max_memory;
         config->evidence_parsers = (unsigned)raw->evidence_parsers;
         config->journal_max_size = raw->journal_max_size;
-        config->has_exclude_recipients = is_given(raw, "exclude.recipients");
         config->internal_networks = list_as_written(&raw->internal_networks, path);
         status = config->internal_networks != NULL ? resolve_settings(raw, config->settings)
                                                    : STATUS_NO_MEMORY;

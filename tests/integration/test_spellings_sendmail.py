@@ -204,8 +204,10 @@ def try_senders(site, chosen, findings):
         findings.count(case)
         would = queued.get(f"queued_unfiltered-{case.number}")
         sender = queued.get(f"queued-{case.number}")
-        assert (would is None) == (sender is None), (case, would, sender)
-        if would is not None:
+        # What only the MTA can read is deferred where it does not say how.
+        deferred = sender is None and not site.setting.full
+        assert deferred or (would is None) == (sender is None), (case, would, sender)
+        if sender is not None:
             found.append(dataclasses.replace(case, unfiltered=[would], finals=[sender],
                                              entry=entries.get(case.queue_ids["queued"])))
     routes = {case.unfiltered[0] for case in found if spelt.leads_on(case.unfiltered[0])}
