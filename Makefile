@@ -161,6 +161,7 @@ package-check:
 # with the system's own libraries, which tests/musl/glibc.c helps out.
 MUSL_CC ?= musl-gcc
 musl:
+	@.ci/deps build check musl
 	@tests/musl/headers $(BUILD)/musl/include
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=$(BUILD)/musl CC=$(MUSL_CC) HARDENING= \
 	    LINK='$(MUSL_CC) -static' CHECK_LIBS='$(call archives,check_pic subunit) -lm' \

@@ -25,7 +25,7 @@
 #include "io/status_file.h"
 
 enum {
-    ANSWER_MS = 5000,
+    ANSWER_MS = 5000, /* for all that is asked */
     REPORT_STALE = 60 /* seconds: the daemon writes every ten */
 };
 
@@ -63,11 +63,11 @@ static void read_report(struct health *health)
     }
 }
 
-static void try_listener(struct health *health, const char *listen)
+static void try_listener(struct health *health, const char *listen, int milliseconds)
 {
     struct reason why = {""};
     health->asked = listen;
-    health->well = milter_try(listen, ANSWER_MS, &why) == STATUS_OK;
+    health->well = milter_try(listen, milliseconds, &why) == STATUS_OK;
     health->why.text[0] = '\0';
     if (!health->well) {
         reason_write(&health->why, "%s: %s", listen, why.text);
@@ -77,11 +77,12 @@ static void try_listener(struct health *health, const char *listen)
 static void try_listeners(struct health *health)
 {
     const char *reported = health->report_why.text[0] == '\0' ? health->report.listen : "";
+    bool other = strcmp(reported, health->listen) != 0;
     if (reported[0] != '\0') {
-        try_listener(health, reported);
+        try_listener(health, reported, other ? ANSWER_MS / 2 : ANSWER_MS);
     }
-    if (!health->well && strcmp(reported, health->listen) != 0) {
-        try_listener(health, health->listen);
+    if (!health->well && other) {
+        try_listener(health, health->listen, reported[0] != '\0' ? ANSWER_MS / 2 : ANSWER_MS);
     }
 }
 
@@ -162,6 +163,8 @@ int cmd_health(struct ctl *ctl, int argc, char **argv)
     if (argc > 1) {
         return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
     }
+    /* A listener may have a name: no name server is waited for longer than for the filter. */
+    (void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
     bool memory = read_config(ctl, &health);
     if (memory && geteuid() == 0) {
         (void)owner_become(health.state_dir, NULL); /* says itself why it cannot */

@@ -50,6 +50,19 @@ static int wait_for(const struct talk *talk, short events)
     return ready > 0 ? 0 : ready == 0 ? ETIMEDOUT : errno;
 }
 
+/* A socket of this machine whose queue is full says so at once; there is room again soon. */
+static int connect_when_there_is_room(const struct talk *talk, const struct sockaddr *address,
+                                      socklen_t length)
+{
+    static const struct timespec pause = {.tv_nsec = 50000000};
+    int result;
+    while ((result = connect(talk->fd, address, length)) != 0 && errno == EAGAIN &&
+           clock_ms() < talk->deadline) {
+        nanosleep(&pause, NULL);
+    }
+    return result;
+}
+
 /* Opens talk->fd. 0 or an error number. */
 static int connect_to(struct talk *talk, const struct sockaddr *address, socklen_t length)
 {
@@ -59,7 +72,7 @@ static int connect_to(struct talk *talk, const struct sockaddr *address, socklen
     if (talk->fd < 0) {
         return errno;
     }
-    if (connect(talk->fd, address, length) != 0) {
+    if (connect_when_there_is_room(talk, address, length) != 0) {
         error = errno == EINPROGRESS ? wait_for(talk, POLLOUT) : errno;
         if (error == 0 && getsockopt(talk->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
             error = errno;

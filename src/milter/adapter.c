@@ -625,6 +625,9 @@ static unsigned begin_content(struct session *s)
 static sfsistat on_data(SMFICTX *ctx)
 {
     struct session *s = enter(ctx);
+    if (s != NULL && s->surplus) {
+        return leave(s, turn_away(ctx));
+    }
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx);
     }
@@ -685,7 +688,8 @@ static sfsistat on_header_end(SMFICTX *ctx)
     if (s != NULL && s->transaction != NULL && shown) {
         begin_header(s);
     }
-    if (s != NULL && s->transaction != NULL && !shown && s->answers_header) {
+    if (s != NULL && s->transaction != NULL && !shown && s->answers_header &&
+        s->stages.header_agreed) {
         return defer_part(ctx, s, "header");
     }
     return leave(s, s != NULL && s->answers_header ? SMFIS_CONTINUE : SMFIS_NOREPLY);
@@ -694,6 +698,9 @@ static sfsistat on_header_end(SMFICTX *ctx)
 static sfsistat on_message_end(SMFICTX *ctx)
 {
     struct session *s = enter(ctx);
+    if (s != NULL && s->surplus) {
+        return leave(s, turn_away(ctx));
+    }
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx);
     }

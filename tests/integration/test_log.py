@@ -93,7 +93,7 @@ def test_nobody_takes_lines_until_somebody_does(folder, start, target):
     assert "log lines go to standard error since" in instance.ctl("status").out
     found = finding(instance)
     assert found["level"] == "warn" and path in found["text"], found
-    assert 'log: { target = "stderr"; };' in found["mend"]
+    assert 'target = "stderr";' in found["mend"]
 
     server = LogDaemon(folder, target)
     server.start()

@@ -17,12 +17,12 @@ NOBODY = util.owner_ids("nobody")
 DAEMON = util.owner_ids("daemon")
 
 
-def batvd_says(instance, *args, user=None):
+def batvd_says(instance, *args, user=None, env=None):
     """(status, stderr) of batvd, which must not become a daemon."""
     become = {"user": user, "group": NOBODY[1], "extra_groups": []} if user else {}
     done = subprocess.run([util.binary("batvd"), "-c", str(instance.conf), *args],
                           capture_output=True, text=True, timeout=30, check=False, cwd="/",
-                          env=instance.environment(), **become)
+                          env=instance.environment(env), **become)
     return done.returncode, done.stderr.strip()
 
 
@@ -235,6 +235,19 @@ def test_a_running_daemon_keeps_its_place(batvd, listen):
         assert batvd_says(instance, "-n") == (0, "")
         assert batvd_says(instance, "-n", user="nobody") == (0, "")
     assert instance.accepts()
+
+
+def test_a_reload_is_good_where_a_new_start_would_fail(batvd):
+    """systemd tells `batvd -n` of the daemon that is to reload: it needs none of that. A faulty
+    configuration is one for both."""
+    instance = batvd().start()
+    lost = instance.run.rename(f"{instance.run}.lost")
+    assert batvd_says(instance, "-n")[0] == CONFIG_ERROR
+    status, said = batvd_says(instance, "-n", env={"MAINPID": str(instance.pid)})
+    assert status == 0 and "good for a reload, but a new start would fail" in said, said
+    lost.rename(instance.run)
+    instance.configure('domans = ( "example.com" );')
+    assert batvd_says(instance, "-n", env={"MAINPID": str(instance.pid)})[0] == CONFIG_ERROR
 
 
 def test_only_the_start_knows_of_others(batvd):
