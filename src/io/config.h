@@ -26,11 +26,11 @@ struct config {
     int log_facility; /* as syslog(3) has them: LOG_MAIL, ... */
     int log_level; /* LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG: what is less urgent is not logged
                     */
-    size_t evidence_max_memory;  /* octets that all bounces being read may take together */
-    unsigned evidence_parsers;   /* threads that may take one apart at a time */
-    size_t journal_max_size;     /* octets of the journal's file */
-    char *internal_networks;     /* the list's items as written, each in quotes: for advice */
-    struct settings *settings;   /* owned, never NULL */
+    size_t evidence_max_memory; /* octets that all bounces being read may take together */
+    unsigned evidence_parsers;  /* threads that may take one apart at a time */
+    size_t journal_max_size;    /* octets of the journal's file */
+    char *internal_networks;    /* the list's items as written, each in quotes: for advice */
+    struct settings *settings;  /* owned, never NULL */
 };
 
 /*
