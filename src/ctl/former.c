@@ -54,7 +54,22 @@ static char *value_in(const char *text, const char *name)
     return value;
 }
 
-/* Where the present list goes on behind what the copy has, the next item is what `setup` added. */
+/* Whether the daemon's present address stands in the list. */
+static bool has_present(const struct formers *formers, const struct words *list)
+{
+    const char *queue = need_queue_directory(formers->postfix);
+    bool has = false;
+    for (size_t i = 0; i < list->count && !has; i++) {
+        char *name = milter_item_name(list->items[i]);
+        has = name != NULL && (milter_name_leads(name, formers->listen, queue, false) ||
+                               milter_name_leads(name, formers->listen, queue, true));
+        free(name);
+    }
+    return has;
+}
+
+/* Where the present list goes on behind what the copy has, the next item is what `setup` added;
+ * not where batvd stands in it by its present address: then that is what was added. */
 static bool take_list(struct formers *formers, const char *text, const char *name)
 {
     struct words then = {.items = NULL};
@@ -67,7 +82,7 @@ static bool take_list(struct formers *formers, const char *text, const char *nam
            strcmp(then.items[same], now.items[same]) == 0) {
         same++;
     }
-    if (done && same == then.count && same < now.count) {
+    if (done && same == then.count && same < now.count && !has_present(formers, &now)) {
         done = words_add(&formers->appended, now.items[same]);
     }
     words_free(&then);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/ring_loss.h"
@@ -20,7 +21,14 @@ static long number_of(const char *name)
     return *name >= '0' && *name <= '9' && *end == '\0' ? number : -1;
 }
 
-static int find_in(long pid, const char *wanted)
+/* A name is anybody's; a file in memory belongs to whoever made it. */
+static bool is_owners(int folder, const char *name, uid_t owner)
+{
+    struct stat file;
+    return fstatat(folder, name, &file, 0) == 0 && file.st_uid == owner;
+}
+
+static int find_in(long pid, const char *wanted, uid_t owner)
 {
     char path[64];
     int found = -1;
@@ -31,7 +39,7 @@ static int find_in(long pid, const char *wanted)
         char target[RING_COPY_NAME + 64];
         ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
         target[length > 0 ? length : 0] = '\0';
-        if (strcmp(target, wanted) == 0) {
+        if (strcmp(target, wanted) == 0 && is_owners(dirfd(folder), entry->d_name, owner)) {
             found = (int)number_of(entry->d_name);
         }
     }
@@ -48,11 +56,15 @@ void kept_ring_find(const char *state_dir, struct kept_ring *out)
     *out = (struct kept_ring){0, -1};
     ring_copy_name(state_dir, name);
     snprintf(wanted, sizeof wanted, "/memfd:%s (deleted)", name);
+    struct stat state;
+    if (stat(state_dir, &state) != 0) {
+        return;
+    }
     DIR *folder = opendir("/proc");
     const struct dirent *entry;
     while (folder != NULL && out->fd < 0 && (entry = readdir(folder)) != NULL) {
         long pid = number_of(entry->d_name);
-        out->fd = pid > 0 ? find_in(pid, wanted) : -1;
+        out->fd = pid > 0 ? find_in(pid, wanted, state.st_uid) : -1;
         out->pid = out->fd >= 0 ? pid : 0;
     }
     if (folder != NULL) {

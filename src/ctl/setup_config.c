@@ -25,6 +25,7 @@
 #include "io/options.h"
 #include "io/privileges.h"
 #include "io/ring_file.h"
+#include "io/ring_loss.h"
 
 #define DAEMON_USER "batvd"
 
@@ -420,7 +421,7 @@ static int make_ring(struct ctl *ctl)
     if (status == STATUS_OK) {
         print_format(stdout, "keyring: %s is there and stays\n", ring_source_path(source));
         exit = CTL_YES;
-    } else if (status == STATUS_NOT_FOUND) {
+    } else if (status == STATUS_NOT_FOUND && !ring_was_there(ctl->config->state_dir)) {
         print_format(stdout, "keyring: %s: ", ring_source_path(source));
         fflush(stdout);
         exit = cmd_key(ctl, 2, argv);

@@ -5,6 +5,7 @@
  * the configuration, from what the daemon has taken in, and from the day that the record
  * (state_dir) has as the last one on which a tag can have been made. One thread.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 #include "io/file.h"
 #include "io/privileges.h"
 #include "io/ring_file.h"
+#include "io/ring_loss.h"
 
 /* ----------------------------------------------------------------- the configuration */
 
@@ -149,8 +151,8 @@ static int64_t key_end(const struct ring_key *key, int64_t last_signed, unsigned
     return last_signed + 1 + (key->lifetime > lifetime ? key->lifetime : lifetime);
 }
 
-/* Over all keys of the ring; 0: there are no keys. False: it cannot be read, which has been said.
- */
+/* Over all keys of the ring; 0: nothing was ever signed. Where the ring is gone its tags are on
+ * their way all the same. False: it cannot be read, which has been said. */
 static bool find_last_day(const struct config *config, int64_t last_signed, int64_t *out)
 {
     struct reason why = {""};
@@ -167,6 +169,8 @@ static bool find_last_day(const struct config *config, int64_t last_signed, int6
         }
     } else if (status != STATUS_NOT_FOUND) {
         ctl_error("%s", why.text);
+    } else if (ring_was_there(config->state_dir)) {
+        *out = last_signed + 1 + config->settings->keys.lifetime_days;
     }
     ring_free(ring);
     ring_source_free(source);
@@ -180,7 +184,10 @@ static bool find_last_day_as_owner(const struct config *config, int64_t last_sig
     struct reason why = {""};
     *out = 0;
     if (stat(config->state_dir, &folder) != 0) {
-        return true; /* nothing was ever signed here */
+        if (errno != ENOENT) {
+            ctl_error("%s: %s", config->state_dir, strerror(errno));
+        }
+        return errno == ENOENT; /* nothing was ever signed here */
     }
     if (!owner_find(config->state_dir, &folder, &owner)) {
         return false;

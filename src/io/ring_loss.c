@@ -237,10 +237,16 @@ char *ring_plight_command(const struct ring_plight *plight)
     return text;
 }
 
+bool ring_was_there(const char *state_dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/status", state_dir);
+    return access(path, F_OK) == 0;
+}
+
 const char *ring_lost_advice(const char *state_dir, enum status status, bool running,
                              unsigned retain_days)
 {
-    char path[4096];
     if (status != STATUS_NOT_FOUND && status != STATUS_INVALID) {
         return NULL;
     }
@@ -256,8 +262,7 @@ const char *ring_lost_advice(const char *state_dir, enum status status, bool run
                "tags would be rejected. Where the file does not come back, `batvctl check`, run as "
                "root, tells why";
     }
-    snprintf(path, sizeof path, "%s/status", state_dir);
-    if (status == STATUS_INVALID || access(path, F_OK) == 0) {
+    if (status == STATUS_INVALID || ring_was_there(state_dir)) {
         return "put a copy from a backup in its place. Where there is none, move away what is left "
                "of it, and `batvctl key init` makes new keys: bounces to all tags made before are "
                "rejected then";

@@ -80,6 +80,9 @@ char *ring_plight_text(const struct ring_plight *plight);
 /* The command line that saves the keys, for root. The caller frees; NULL: there is none. */
 char *ring_plight_command(const struct ring_plight *plight);
 
+/* Whether a daemon ever ran on this folder: then it had a ring, and may have signed. */
+bool ring_was_there(const char *state_dir);
+
 /* What to do about a ring that ring_load does not find or finds damaged, by its status. running: a
  * daemon has it. NULL: nothing that is not in the reason. */
 const char *ring_lost_advice(const char *state_dir, enum status status, bool running,

@@ -1,6 +1,7 @@
 """debian/ says nothing else than the rest of the tree."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -138,6 +139,36 @@ def test_removal_names_a_map_without_the_filter(removed):
     said = removed.prerm()
     assert removed.settings.value("smtpd_milters") == ""
     assert "WARNING: recipient_canonical_maps" in said and "forged senders" in said
+
+
+def test_removal_changes_no_folder_but_postfixs(removed, tmp_path):
+    """Root runs what a main.cf names; the record lies in a folder of the daemon's user."""
+    removed.apply()
+    main = (removed.settings.folder / "main.cf").read_bytes()
+    (tmp_path / "main.cf").write_bytes(main)
+    record = removed.state / "setup"
+    record.write_text(re.sub("(?m)^folder .*", f"folder {tmp_path}", record.read_text("utf-8")),
+                      encoding="utf-8")
+    assert f"folder {tmp_path}\n" in record.read_text("utf-8")
+    assert "taken out" not in removed.prerm()
+    assert (tmp_path / "main.cf").read_bytes() == main
+    assert (removed.settings.folder / "main.cf").read_bytes() == main
+
+
+def test_removal_says_so_where_postfix_cannot_be_changed(removed):
+    removed.apply()
+    settings = removed.settings
+    real = shutil.which("postconf", path=settings.env().get("PATH"))
+    folder = removed.folder / "failing"
+    folder.mkdir()
+    (folder / "postconf").write_text('#!/bin/sh\ncase " $* " in *" -e "*) exit 1 ;; esac\n'
+                                     f'exec {real} "$@"\n', encoding="utf-8")
+    (folder / "postconf").chmod(0o755)
+    env = settings.env()
+    done = subprocess.run(["sh", removed.folder / "prerm", "remove"], capture_output=True, text=True,
+                          env={**env, "PATH": f"{folder}:{env['PATH']}"}, timeout=60, check=True)
+    assert "could not be changed" in done.stderr and "taken out" not in done.stderr
+    assert (removed.state / "setup").exists()
 
 
 @pytest.mark.parametrize("line", ["set myhostname = a.test", "was milter_default_action = $(id)",

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 
@@ -367,6 +368,21 @@ def test_somebody_else_is_told_who_can_copy(host):
                           env=one.environment())
     assert "run this as root" in done.stdout and "/proc/" not in done.stdout, done
     assert "key init" in done.stdout        # keys.retain_days is 0: it says how to forget them
+
+
+def test_a_file_in_memory_of_somebody_else_is_no_copy(host):
+    """Its name is anybody's to give."""
+    one = host({**REJECT, "keys": {"retain_days": 0}}).begin()
+    one.stop()
+    one.keyring.unlink()
+    made = f"import os, time; os.memfd_create('keyring of {one.state}'); print(flush=True); time.sleep(99)"
+    with subprocess.Popen([sys.executable, "-c", made], user="daemon", group="daemon", extra_groups=[],
+                          stdout=subprocess.PIPE) as stranger:
+        stranger.stdout.readline()
+        try:
+            assert f"/proc/{stranger.pid}/" not in one.ctl("check").out
+        finally:
+            stranger.kill()
 
 
 # -- at the same moment --------------------------------------------------------------------------

@@ -707,6 +707,22 @@ def test_a_former_address_by_the_copy_that_was_kept(fresh):
                                           f"unix:{fresh.run}/third.sock")
 
 
+def test_anothers_milter_in_front_of_ours_stays(fresh):
+    """The copy from before has none, so that the first one now would be what was added; it is away for a
+    moment."""
+    ours = f"unix:{fresh.socket_path}"
+    fresh.setup("example.com", "--apply")
+    assert milters(fresh.settings)[0] == ours
+    main = fresh.settings.folder / "main.cf"
+    text = main.read_text(encoding="utf-8")
+    main.write_text(text.replace(f"smtpd_milters = {ours}", f"smtpd_milters = inet:127.0.0.1:1, {ours}"),
+                    encoding="utf-8")
+    before = milters(fresh.settings)
+    assert before[0].startswith("inet:127.0.0.1:1")
+    fresh.setup("example.com", "--apply")
+    assert milters(fresh.settings) == before
+
+
 def test_the_action_of_other_milters_stays(fresh):
     fresh.settings.base.update(smtpd_milters="inet:localhost:1", milter_default_action="accept")
     fresh.settings.write()

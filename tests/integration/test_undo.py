@@ -328,6 +328,20 @@ def test_a_record_can_give_back_nothing_but_what_setup_found(still, record, word
     assert still.settings.value("milter_default_action") == "tempfail"
 
 
+def test_a_keyring_that_is_gone_does_not_make_its_tags_old(still):
+    """A daemon ran here, so its tags are on their way, whatever became of the keys."""
+    still.apply()
+    main = still.settings.folder / "main.cf"
+    before = main.read_bytes()
+    (still.state / "status").touch()
+    (still.state / "keyring").unlink()
+    done = still.ctl("setup", "--undo", rc=0, env=still.settings.env())
+    assert said_day(done) >= still.today() + 8 and main.read_bytes() == before
+    # Nor does `setup` make other keys in their place, unasked.
+    done = still.ctl("setup", "example.org", env=still.settings.env())
+    assert "backup" in done.err and not (still.state / "keyring").exists(), done
+
+
 def test_damaged_record(still):
     still.apply()
     (still.state / "setup").write_text("nonsense\n", encoding="ascii")
