@@ -80,7 +80,10 @@ def sieve(name, *args):
         env["LD_LIBRARY_PATH"] = ":".join(map(str, folders))
         if not program.exists():
             raise FileNotFoundError(f"no {name} here: 'make deps' as root gets one")
-    return subprocess.run([program, *args], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run([program, *args], capture_output=True, text=True, check=False, env=env)
+    if "doveconf" in done.stderr or "/etc/dovecot/" in done.stderr:
+        pytest.skip("this version of Dovecot wants its configuration in /etc, and doveconf installed")
+    return done
 
 
 def test_sieve_is_compiled(tmp_path):
