@@ -5,12 +5,12 @@
  * one; nothing was ever signed; and the daemon, where it ran, saw no message. That no daemon runs
  * is left to do only where none ever ran.
  */
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl/check_postfix.h"
+#include "ctl/main_cf.h"
 #include "ctl/milter_address.h"
 
 /* ----------------------------------------------------------------- the mail server */
@@ -26,11 +26,9 @@ static bool names_us(const struct check *check, const char *list)
 /* Whether `setup --apply` has kept a former main.cf. */
 static bool was_applied(const struct postfix *postfix)
 {
-    glob_t found = {.gl_pathc = 0};
-    char *pattern = mend_text("%s/main.cf.batvd-*", postfix_get(postfix, "config_directory"));
-    bool none = pattern != NULL && glob(pattern, GLOB_ERR, NULL, &found) == GLOB_NOMATCH;
+    glob_t found;
+    bool none = main_cf_copies(postfix, &found) == GLOB_NOMATCH;
     globfree(&found);
-    free(pattern);
     return !none;
 }
 

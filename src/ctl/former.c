@@ -6,11 +6,11 @@
  */
 #include "ctl/former.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/main_cf.h"
 #include "ctl/milter_address.h"
 #include "ctl/milter_probe.h"
 #include "ctl/postfix_needs.h"
@@ -32,38 +32,13 @@ struct formers {
     struct words appended; /* items that stand where `setup` added batvd */
 };
 
-/* The value of a parameter in the text of a main.cf, its lines joined; NULL: it is not there, or no
- * memory. The caller frees. */
-static char *value_in(const char *text, const char *name)
-{
-    size_t length = strlen(name);
-    char *value = NULL;
-    for (const char *line = text; *line != '\0';
-         line += strcspn(line, "\n"), line += *line == '\n') {
-        const char *equals = line + length + strspn(line + length, " \t");
-        if (strncmp(line, name, length) != 0 || *equals != '=') {
-            continue;
-        }
-        const char *end = equals + strcspn(equals, "\n");
-        while (end[0] == '\n' && (end[1] == ' ' || end[1] == '\t')) {
-            end += 1 + strcspn(end + 1, "\n");
-        }
-        free(value); /* the last one counts */
-        value = strndup(equals + 1, (size_t)(end - equals) - 1);
-    }
-    return value;
-}
-
 /* Whether the daemon's present address stands in the list. */
 static bool has_present(const struct formers *formers, const struct words *list)
 {
     const char *queue = need_queue_directory(formers->postfix);
     bool has = false;
     for (size_t i = 0; i < list->count && !has; i++) {
-        char *name = milter_item_name(list->items[i]);
-        has = name != NULL && (milter_name_leads(name, formers->listen, queue, false) ||
-                               milter_name_leads(name, formers->listen, queue, true));
-        free(name);
+        has = milter_item_leads(list->items[i], formers->listen, queue);
     }
     return has;
 }
@@ -74,7 +49,7 @@ static bool take_list(struct formers *formers, const char *text, const char *nam
 {
     struct words then = {.items = NULL};
     struct words now = {.items = NULL};
-    char *value = value_in(text, name);
+    char *value = main_cf_value(text, name);
     bool done = words_split(value != NULL ? value : "", &then) &&
                 words_split(postfix_get_raw(formers->postfix, name), &now);
     size_t same = 0;
@@ -100,7 +75,7 @@ static bool take_copy(struct formers *formers, const char *path)
     if (file_read(path, &text, &why) != STATUS_OK) {
         return true;
     }
-    char *maps = value_in(text, need_name(NEED_MAPS));
+    char *maps = main_cf_value(text, need_name(NEED_MAPS));
     if (maps == NULL || strstr(maps, map_file) == NULL) {
         done = take_list(formers, text, need_name(NEED_MILTERS)) &&
                take_list(formers, text, need_name(NEED_NON_SMTPD));
@@ -114,25 +89,18 @@ static bool take_copy(struct formers *formers, const char *path)
  * since, and its map with it. */
 static bool take_copies(struct formers *formers)
 {
-    glob_t found = {.gl_pathc = 0};
-    char *pattern = NULL;
+    glob_t found;
     bool done = true;
     if (strstr(postfix_get(formers->postfix, need_name(NEED_MAPS)), map_file) == NULL) {
         return true;
     }
-    if (asprintf(&pattern, "%s/main.cf.batvd-*",
-                 postfix_get(formers->postfix, "config_directory")) < 0) {
-        return false;
+    int result = main_cf_copies(formers->postfix, &found);
+    size_t skip = found.gl_pathc > COPIES_MAX ? found.gl_pathc - COPIES_MAX : 0;
+    for (size_t i = skip; result == 0 && i < found.gl_pathc && done; i++) {
+        done = take_copy(formers, found.gl_pathv[i]);
     }
-    if (glob(pattern, 0, NULL, &found) == 0) {
-        size_t skip = found.gl_pathc > COPIES_MAX ? found.gl_pathc - COPIES_MAX : 0;
-        for (size_t i = skip; i < found.gl_pathc && done; i++) {
-            done = take_copy(formers, found.gl_pathv[i]);
-        }
-        globfree(&found);
-    }
-    free(pattern);
-    return done;
+    globfree(&found);
+    return done && result != GLOB_NOSPACE;
 }
 
 struct formers *formers_new(const struct config *config, const struct postfix *postfix)
@@ -188,8 +156,7 @@ static bool name_is_former(const struct formers *formers, const char *item, cons
     const char *queue = need_queue_directory(formers->postfix);
     bool noted = false;
     bool newest = false;
-    if (milter_name_leads(name, formers->listen, queue, false) ||
-        milter_name_leads(name, formers->listen, queue, true)) {
+    if (milter_item_leads(item, formers->listen, queue)) {
         return false;
     }
     for (size_t i = 0; i < formers->count; i++) {

@@ -14,6 +14,9 @@
 #include "ctl/program.h"
 #include "io/file.h"
 
+/* Behind the name of a file, and before a date: what it was. */
+#define COPY ".batvd-"
+
 enum { DATE_TEXT = sizeof "20261122T040335Z", COPIES = 10 };
 
 enum status main_cf_run(const char *name, const char *const arguments[], size_t count,
@@ -47,6 +50,72 @@ char *main_cf_path(const struct postfix *postfix)
     char *path = NULL;
     return asprintf(&path, "%s/main.cf", postfix_get(postfix, "config_directory")) < 0 ? NULL
                                                                                        : path;
+}
+
+/* Behind the = of a parameter's last line; NULL: it is not set there. */
+static const char *find_value(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    const char *found = NULL;
+    for (const char *line = text; *line != '\0';
+         line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *equals = line + length;
+        equals += strncmp(line, name, length) == 0 ? strspn(equals, " \t") : 0;
+        if (strncmp(line, name, length) == 0 && *equals == '=') {
+            found = equals + 1;
+        }
+    }
+    return found;
+}
+
+bool main_cf_sets(const char *text, const char *name)
+{
+    return find_value(text, name) != NULL;
+}
+
+char *main_cf_value(const char *text, const char *name)
+{
+    const char *value = find_value(text, name);
+    if (value == NULL) {
+        return NULL;
+    }
+    const char *end = value + strcspn(value, "\n");
+    while (end[0] == '\n' && (end[1] == ' ' || end[1] == '\t')) {
+        end += 1 + strcspn(end + 1, "\n");
+    }
+    return strndup(value, (size_t)(end - value));
+}
+
+int main_cf_copies(const struct postfix *postfix, glob_t *out)
+{
+    char *pattern = NULL;
+    *out = (glob_t){.gl_pathc = 0};
+    if (asprintf(&pattern, "%s/main.cf" COPY "*", postfix_get(postfix, "config_directory")) < 0) {
+        return GLOB_NOSPACE;
+    }
+    int result = glob(pattern, GLOB_ERR, NULL, out);
+    free(pattern);
+    return result;
+}
+
+bool postfix_runs(void)
+{
+    static const char *const status[] = {"status"};
+    struct reason ignored;
+    return main_cf_run("postfix", status, 1, &ignored) == STATUS_OK;
+}
+
+int postfix_reload(const struct postfix *postfix)
+{
+    static const char *const reload[] = {"reload"};
+    struct reason why = {""};
+    if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        ctl_error("all is set, but not in force: postfix%s reload", postfix_place(postfix));
+        return CTL_UNABLE;
+    }
+    puts("postfix: reloaded");
+    return CTL_YES;
 }
 
 /* After postconf has failed: main.cf as it was, and no copy of it left. */
@@ -102,8 +171,8 @@ char *main_cf_copy_path(const char *file)
     struct tm parts;
     strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &parts));
     for (int i = 1; path == NULL && i <= COPIES; i++) {
-        int done = i == 1 ? asprintf(&path, "%s.batvd-%s", file, date)
-                          : asprintf(&path, "%s.batvd-%s-%d", file, date, i);
+        int done = i == 1 ? asprintf(&path, "%s" COPY "%s", file, date)
+                          : asprintf(&path, "%s" COPY "%s-%d", file, date, i);
         if (done < 0) {
             return NULL;
         }

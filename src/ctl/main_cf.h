@@ -2,6 +2,8 @@
 #ifndef CTL_MAIN_CF_H
 #define CTL_MAIN_CF_H
 
+#include <glob.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ctl/postfix.h"
@@ -27,6 +29,20 @@ int main_cf_edit(const struct postfix *postfix, const struct main_cf_change *cha
 
 /* A path beside a file, under a dated name, for a copy of it. NULL: no memory. The caller frees. */
 char *main_cf_copy_path(const char *path);
+
+/* The copies of main.cf that stand there, as glob(3) does, by name, which is by date; and what it
+ * returns. The caller calls globfree(). */
+int main_cf_copies(const struct postfix *postfix, glob_t *out);
+
+/* Whether the text of a main.cf sets this parameter. */
+bool main_cf_sets(const char *text, const char *name);
+/* Its value there, the lines joined; NULL: it is not set, or no memory. The caller frees. */
+char *main_cf_value(const char *text, const char *name);
+
+/* Whether the Postfix of this configuration runs. */
+bool postfix_runs(void);
+/* Puts what was changed in force, and says so. An exit status. */
+int postfix_reload(const struct postfix *postfix);
 
 /* The path of main.cf. NULL: no memory. The caller frees. */
 char *main_cf_path(const struct postfix *postfix);

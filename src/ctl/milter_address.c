@@ -284,6 +284,15 @@ char *milter_item_name(const char *item)
     return name;
 }
 
+bool milter_item_leads(const char *item, const char *listen, const char *queue_directory)
+{
+    char *name = milter_item_name(item);
+    bool leads = name != NULL && (milter_name_leads(name, listen, queue_directory, false) ||
+                                  milter_name_leads(name, listen, queue_directory, true));
+    free(name);
+    return leads;
+}
+
 char *milter_item_option(const char *item, const char *option)
 {
     struct words words = {.items = NULL};

@@ -37,6 +37,8 @@ bool milter_name_host(const char *name, char **host, char **port);
 /* An item of smtpd_milters is a name, or "{ name, option=value ... }". */
 /* The name. NULL: no memory. The caller frees. */
 char *milter_item_name(const char *item);
+/* True where the item leads to this listener, for a service in a chroot or out of it. */
+bool milter_item_leads(const char *item, const char *listen, const char *queue_directory);
 /* An option's value; NULL: it has none, or no memory. The caller frees. */
 char *milter_item_option(const char *item, const char *option);
 /* The item with another name (NULL: its own), and an option with another value (option NULL: as it

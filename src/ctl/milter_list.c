@@ -24,12 +24,7 @@ bool action_defers(const char *action)
 
 static enum entry entry_of(const char *item, const struct milter_list_place *place)
 {
-    char *name = milter_item_name(item);
-    bool ours =
-        name != NULL && (milter_name_leads(name, place->listen, place->queue_directory, false) ||
-                         milter_name_leads(name, place->listen, place->queue_directory, true));
-    free(name);
-    if (ours) {
+    if (milter_item_leads(item, place->listen, place->queue_directory)) {
         return ENTRY_OURS;
     }
     return place->formers != NULL && former_is(place->formers, item, false) ? ENTRY_FORMER

@@ -1,7 +1,7 @@
 /*
  * Becoming the owner of the state folder. What root would write there the daemon could not read
- * afterwards, and a keyring is refused by anyone whom it does not belong to. Changes the process
- * for good; one thread.
+ * afterwards, and a keyring is refused by anyone whom it does not belong to. Changes the process,
+ * for good or for a while; one thread.
  */
 #include "ctl/owner.h"
 
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "io/file.h"
 
 static bool refuse_missing(const char *state_dir, const char *user)
 {
@@ -61,6 +62,29 @@ bool owner_find(const char *state_dir, const struct stat *folder, struct identit
     }
     *out = (struct identity){geteuid() == 0 ? out->uid : folder->st_uid, folder->st_gid};
     return true;
+}
+
+enum status owner_borrow(const char *state_dir, struct reason *why)
+{
+    struct stat folder;
+    struct identity owner;
+    if (stat(state_dir, &folder) != 0) {
+        return file_failed(state_dir, "read", why);
+    }
+    if (!owner_find(state_dir, &folder, &owner)) {
+        return reason_set(why, STATUS_IO, "%s cannot be used", state_dir);
+    }
+    return identity_borrow(&owner, why);
+}
+
+enum status owner_return(enum status status, struct reason *why)
+{
+    struct reason back = {""};
+    if (identity_return(&back) != STATUS_OK) {
+        *why = back;
+        return STATUS_IO;
+    }
+    return status;
 }
 
 bool owner_become(const char *state_dir, const char *user)

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -105,24 +104,10 @@ static enum status signal_and_wait(const char *state_dir, struct reason *why)
 
 enum status daemon_reload(const struct config *config, struct reason *why)
 {
-    struct stat folder;
-    struct identity owner;
     const char *path = config->state_dir;
     if (!daemon_is_running(path)) {
         return reason_set(why, STATUS_NOT_FOUND, "batvd is not running");
     }
-    if (stat(path, &folder) != 0 || !owner_find(path, &folder, &owner)) {
-        return reason_set(why, STATUS_IO, "%s: %s", path, strerror(errno));
-    }
-    enum status status = identity_borrow(&owner, why);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    struct reason back;
-    status = signal_and_wait(path, why);
-    if (identity_return(&back) != STATUS_OK) {
-        *why = back;
-        status = STATUS_IO;
-    }
-    return status;
+    enum status status = owner_borrow(path, why);
+    return status == STATUS_OK ? owner_return(signal_and_wait(path, why), why) : status;
 }

@@ -8,7 +8,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/draft.h"
@@ -35,8 +34,9 @@ struct work {
     struct formers *formers;
     const char *map_path;
     char *main_cf;
-    char *copy;                 /* of main.cf; NULL: nothing was changed there */
-    char *settings[NEED_COUNT]; /* "NAME = VALUE", those to be made, a NULL behind the last */
+    char *copy;                  /* of main.cf; NULL: nothing was changed there */
+    char *settings[NEED_COUNT];  /* "NAME = VALUE", those to be made */
+    enum need needs[NEED_COUNT]; /* of which parameters they are */
     size_t count;
 };
 
@@ -158,6 +158,7 @@ static bool find_settings(struct work *work)
         bool known = value != NULL;
         if (known && strcmp(value, postfix_get_raw(work->postfix, name)) != 0) {
             known = asprintf(&work->settings[work->count], "%s = %s", name, value) >= 0;
+            work->needs[work->count] = (enum need)i;
             work->count += known;
         }
         free(value);
@@ -168,37 +169,17 @@ static bool find_settings(struct work *work)
     return true;
 }
 
-/* True where main.cf itself sets the parameter. */
-static bool main_sets(const char *text, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 &&
-            line[length + strspn(line + length, " \t")] == '=') {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What was there before, unless it is recorded already, and what is there now. */
-static bool record_setting(struct setup_record *record, const struct work *work, enum need need,
+/* What was there before, unless it is recorded already, and what is there now, of the setting at
+ * that index. */
+static bool record_setting(struct setup_record *record, const struct work *work, size_t index,
                            const char *text)
 {
+    enum need need = work->needs[index];
     const char *name = need_name(need);
-    bool again = record->set[need] != NULL;
-    for (size_t i = 0; i < work->count; i++) {
-        const char *value = strstr(work->settings[i], " = ");
-        size_t length = strlen(name);
-        if (strncmp(work->settings[i], name, length) != 0 || value != work->settings[i] + length) {
-            continue;
-        }
-        bool done = again || !main_sets(text, name) ||
-                    setup_record_put(&record->was[need], postfix_get_raw(work->postfix, name));
-        return done && setup_record_put(&record->set[need], value + 3);
-    }
-    return true;
+    const char *value = work->settings[index] + strlen(name) + strlen(" = ");
+    bool done = record->set[need] != NULL || !main_cf_sets(text, name) ||
+                setup_record_put(&record->was[need], postfix_get_raw(work->postfix, name));
+    return done && setup_record_put(&record->set[need], value);
 }
 
 /* Before main.cf is changed: what is written down and not done does no harm, a value that is not
@@ -221,8 +202,8 @@ static enum status keep_record(const struct work *work, struct reason *why)
     bool done = setup_record_put(&record.folder, folder) &&
                 setup_record_put(&record.listen, work->ctl->config->listen) &&
                 setup_record_put(&record.map, work->map_path);
-    for (int i = 0; i < NEED_COUNT && done && status == STATUS_OK; i++) {
-        done = record_setting(&record, work, (enum need)i, text);
+    for (size_t i = 0; i < work->count && done && status == STATUS_OK; i++) {
+        done = record_setting(&record, work, i, text);
     }
     record.last_signed = 0;
     if (status == STATUS_OK) {
@@ -244,8 +225,7 @@ static int edit_main(struct work *work)
     }
     for (size_t i = 0; i < work->count; i++) {
         print_format(stdout, "main.cf: set %s\n", work->settings[i]);
-        if (strncmp(work->settings[i], need_name(NEED_MAPS), strlen(need_name(NEED_MAPS))) == 0 &&
-            strchr(work->settings[i], ',') != NULL) {
+        if (work->needs[i] == NEED_MAPS && strchr(work->settings[i], ',') != NULL) {
             puts("main.cf: the other maps there work on envelope recipients only from now on, not "
                  "on headers");
         }
@@ -259,17 +239,12 @@ static int edit_main(struct work *work)
 static void note_listener(const struct config *config)
 {
     struct reason why = {""};
-    struct identity owner;
-    struct stat folder;
-    if (stat(config->state_dir, &folder) != 0 || !owner_find(config->state_dir, &folder, &owner)) {
+    if (access(config->state_dir, F_OK) != 0) {
         return;
     }
-    enum status status = identity_borrow(&owner, &why);
+    enum status status = owner_borrow(config->state_dir, &why);
     if (status == STATUS_OK) {
-        status = listeners_note(config->state_dir, config->listen, &why);
-        if (identity_return(&why) != STATUS_OK || status != STATUS_OK) {
-            status = STATUS_IO;
-        }
+        status = owner_return(listeners_note(config->state_dir, config->listen, &why), &why);
     }
     if (status != STATUS_OK) {
         ctl_error("%s", why.text);
@@ -298,10 +273,8 @@ static int print_not_reloaded(const struct work *work, const char *why, bool aga
 
 static int reload(const struct work *work)
 {
-    static const char *const status[] = {"status"};
-    static const char *const reload[] = {"reload"};
     struct reason why = {""};
-    if (main_cf_run("postfix", status, 1, &why) != STATUS_OK) {
+    if (!postfix_runs()) {
         puts("postfix: not running; what is set now holds when it starts");
         return CTL_YES;
     }
@@ -318,13 +291,7 @@ static int reload(const struct work *work)
                                   "    mail. Start batvd again now:",
                                   true);
     }
-    if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
-        fail(&why);
-        ctl_error("all is set, but not in force: postfix%s reload", postfix_place(work->postfix));
-        return CTL_UNABLE;
-    }
-    puts("postfix: reloaded");
-    return CTL_YES;
+    return postfix_reload(work->postfix);
 }
 
 static int apply(struct work *work)

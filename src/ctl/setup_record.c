@@ -5,11 +5,9 @@
  */
 #include "ctl/setup_record.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "batv/day.h"
 #include "ctl/draft.h"
@@ -147,66 +145,52 @@ enum status setup_record_parse(char *text, struct setup_record *out)
 
 /* The file. */
 
-/* Becomes the owner of the folder; *path is the file's, the caller frees. */
-static enum status borrow(const char *state_dir, char **path, struct reason *why)
+/* NULL: no memory. The caller frees. */
+static char *record_path(const char *state_dir, struct reason *why)
 {
-    struct stat folder;
-    struct identity owner;
-    *path = NULL;
-    if (stat(state_dir, &folder) != 0) {
-        return file_failed(state_dir, "read", why);
+    char *path = NULL;
+    if (asprintf(&path, "%s/" RECORD, state_dir) < 0) {
+        reason_write(why, "out of memory");
+        return NULL;
     }
-    if (!owner_find(state_dir, &folder, &owner)) {
-        return reason_set(why, STATUS_IO, "%s cannot be used", state_dir);
-    }
-    if (asprintf(path, "%s/" RECORD, state_dir) < 0) {
-        *path = NULL;
-        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    }
-    return identity_borrow(&owner, why);
+    return path;
 }
 
-/* The end of what borrow began, and its answer, unless going back fails. */
-static enum status give_back(char *path, enum status status, struct reason *why)
+static enum status read_record(const char *path, struct setup_record *out, struct reason *why)
 {
-    struct reason back = {""};
-    free(path);
-    if (identity_return(&back) != STATUS_OK) {
-        *why = back;
-        status = STATUS_IO;
+    char *text = NULL;
+    enum status status = file_read(path, &text, why);
+    if (status == STATUS_OK && setup_record_parse(text, out) != STATUS_OK) {
+        status = reason_set(why, STATUS_INVALID, "%s is damaged", path);
     }
-    return status;
+    free(text);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 enum status setup_record_load(const char *state_dir, struct setup_record *out, struct reason *why)
 {
-    char *path;
-    char *text = NULL;
+    char *path = record_path(state_dir, why);
     *out = (struct setup_record){.folder = NULL};
-    enum status status = borrow(state_dir, &path, why);
+    enum status status = path != NULL ? owner_borrow(state_dir, why) : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
-        status = file_read(path, &text, why);
-        if (status == STATUS_OK && setup_record_parse(text, out) != STATUS_OK) {
-            status = reason_set(why, STATUS_INVALID, "%s is damaged", path);
-        }
+        status = owner_return(read_record(path, out, why), why);
     }
-    free(text);
-    status = give_back(path, status, why);
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    free(path);
+    return status;
 }
 
 enum status setup_record_save(const char *state_dir, const struct setup_record *record,
                               struct reason *why)
 {
-    char *path;
+    char *path = record_path(state_dir, why);
     char *text = setup_record_format(record);
-    if (text == NULL) {
-        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    }
-    enum status status = borrow(state_dir, &path, why);
+    enum status status = path != NULL && text != NULL
+                             ? owner_borrow(state_dir, why)
+                             : reason_set(why, STATUS_NO_MEMORY, "out of memory");
     if (status == STATUS_OK) {
-        status = draft_replace(path, text, 0600, why);
+        status = owner_return(draft_replace(path, text, 0600, why), why);
     }
     free(text);
-    return give_back(path, status, why);
+    free(path);
+    return status;
 }

@@ -64,17 +64,19 @@ static int replace_config(struct ctl *ctl, const char *text)
     char *quiet = quiet_text(text);
     char *copy = main_cf_copy_path(ctl->config_path);
     int exit = CTL_UNABLE;
-    if (quiet == NULL || copy == NULL || file_copy(ctl->config_path, copy, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed", why.text);
-    } else {
+    bool copied =
+        quiet != NULL && copy != NULL && file_copy(ctl->config_path, copy, &why) == STATUS_OK;
+    if (copied) {
         exit = config_edit(ctl, quiet, quiet_fits, NULL);
+    } else {
+        ctl_error("%s; nothing was changed", why.text);
     }
     if (exit == CTL_YES) {
         print_format(stdout,
                      "configuration: %s: set sign.enabled = false and verify.action = \"log\"\n"
                      "    the former one is kept as %s\n",
                      ctl->config_path, copy);
-    } else if (copy != NULL && why.text[0] == '\0') {
+    } else if (copied) {
         (void)unlink(copy);
     }
     if (exit == CTL_NO) {
@@ -179,30 +181,22 @@ static bool find_last_day(const struct config *config, int64_t last_signed, int6
 
 static bool find_last_day_as_owner(const struct config *config, int64_t last_signed, int64_t *out)
 {
-    struct stat folder;
-    struct identity owner;
     struct reason why = {""};
     *out = 0;
-    if (stat(config->state_dir, &folder) != 0) {
-        if (errno != ENOENT) {
-            ctl_error("%s: %s", config->state_dir, strerror(errno));
-        }
-        return errno == ENOENT; /* nothing was ever signed here */
-    }
-    if (!owner_find(config->state_dir, &folder, &owner)) {
-        return false;
+    if (access(config->state_dir, F_OK) != 0 && errno == ENOENT) {
+        return true; /* nothing was ever signed here */
     }
     privileges_hide_memory();
-    if (identity_borrow(&owner, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-        return false;
+    bool done = false;
+    enum status status = owner_borrow(config->state_dir, &why);
+    if (status == STATUS_OK) {
+        done = find_last_day(config, last_signed, out);
+        status = owner_return(STATUS_OK, &why);
     }
-    bool done = find_last_day(config, last_signed, out);
-    if (identity_return(&why) != STATUS_OK) {
+    if (status != STATUS_OK) {
         ctl_error("%s", why.text);
-        done = false;
     }
-    return done;
+    return done && status == STATUS_OK;
 }
 
 /* ----------------------------------------------------------------- the steps */
@@ -240,12 +234,22 @@ static int make_daemon_quiet(const struct undo *u)
     return CTL_NO;
 }
 
+/* Where there is a state folder. An exit status. */
+static int save_record(const struct undo *u, const struct setup_record *record)
+{
+    const char *state_dir = u->ctl->config->state_dir;
+    struct reason why = {""};
+    if (access(state_dir, F_OK) == 0 && setup_record_save(state_dir, record, &why) != STATUS_OK) {
+        ctl_error("%s", why.text);
+        return CTL_UNABLE;
+    }
+    return CTL_YES;
+}
+
 /* Finds out, or remembers, when signing ended. An exit status. */
 static int settle_last_signed(struct undo *u)
 {
-    struct reason why = {""};
-    const struct config *config = u->ctl->config;
-    int64_t changed = day_of(changed_at(config));
+    int64_t changed = day_of(changed_at(u->ctl->config));
     if (!u->edited && u->record.last_signed != 0 && changed <= u->record.last_signed) {
         return CTL_YES;
     }
@@ -254,12 +258,7 @@ static int settle_last_signed(struct undo *u)
         return exit;
     }
     u->record.last_signed = day_of(time(NULL));
-    if (access(config->state_dir, F_OK) == 0 &&
-        setup_record_save(config->state_dir, &u->record, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-        return CTL_UNABLE;
-    }
-    return CTL_YES;
+    return save_record(u, &u->record);
 }
 
 static int print_wait(const struct undo *u, int64_t last_day)
@@ -294,13 +293,7 @@ static int print_sendmail(void)
 static int forget_settings(const struct undo *u)
 {
     const struct setup_record bare = {.last_signed = u->record.last_signed};
-    const char *state_dir = u->ctl->config->state_dir;
-    struct reason why = {""};
-    if (access(state_dir, F_OK) == 0 && setup_record_save(state_dir, &bare, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-        return CTL_UNABLE;
-    }
-    return CTL_YES;
+    return save_record(u, &bare);
 }
 
 static int take_out(const struct undo *u)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/former.h"
 #include "ctl/main_cf.h"
 #include "ctl/milter_address.h"
 #include "ctl/postfix_needs.h"
@@ -18,12 +17,15 @@
 #include "ctl/program.h"
 #include "ctl/words.h"
 
+/* The parameters that are lists with entries of ours. */
+static const enum need lists[] = {NEED_MILTERS, NEED_NON_SMTPD, NEED_MAPS};
+enum { LISTS = sizeof lists / sizeof lists[0] };
+
 struct undoing {
     const struct ctl *ctl;
     const struct postfix *postfix;
     const struct setup_record *record;
-    struct formers *formers; /* entries of before `listen` was changed; NULL: not asked */
-    char *set[NEED_COUNT];   /* "NAME = VALUE"; owned */
+    char *set[NEED_COUNT]; /* "NAME = VALUE"; owned */
     size_t set_count;
     const char *drop[NEED_COUNT];
     size_t drop_count;
@@ -32,20 +34,12 @@ struct undoing {
 
 /* ----------------------------------------------------------------- our entries */
 
-static bool leads_to(const struct undoing *u, const char *name, const char *listen)
-{
-    const char *queue = need_queue_directory(u->postfix);
-    return listen != NULL && (milter_name_leads(name, listen, queue, false) ||
-                              milter_name_leads(name, listen, queue, true));
-}
-
 static bool is_our_milter(const struct undoing *u, const char *item)
 {
-    char *name = milter_item_name(item);
-    bool ours = name != NULL &&
-                (leads_to(u, name, u->ctl->config->listen) || leads_to(u, name, u->record->listen));
-    free(name);
-    return ours;
+    const char *queue = need_queue_directory(u->postfix);
+    const char *former = u->record->listen;
+    return milter_item_leads(item, u->ctl->config->listen, queue) ||
+           (former != NULL && milter_item_leads(item, former, queue));
 }
 
 static bool is_pcre(const char *item, const char *path)
@@ -183,20 +177,26 @@ static void plan_list(struct undoing *u, enum need need)
     free(rest);
 }
 
-/* What a record may give back: somebody else than root can write it. */
-static bool is_harmless(enum need need, const char *value)
+static bool is_known(const char *word)
 {
     static const char *const known[] = {"accept",          "reject",   "tempfail",
                                         "quarantine",      "shutdown", "envelope_recipient",
                                         "header_recipient"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(word, known[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a record may give back: somebody else than root can write it. */
+static bool is_harmless(enum need need, const char *value)
+{
     struct words words = {.items = NULL};
     bool fine = words_split(value, &words) && (words.count == 1 || need == NEED_CLASSES);
     for (size_t i = 0; i < words.count && fine; i++) {
-        bool found = false;
-        for (size_t j = 0; j < sizeof known / sizeof known[0]; j++) {
-            found = found || strcmp(words.items[i], known[j]) == 0;
-        }
-        fine = found;
+        fine = is_known(words.items[i]);
     }
     words_free(&words);
     return fine;
@@ -217,9 +217,9 @@ static void plan_value(struct undoing *u, enum need need)
 
 static void plan(struct undoing *u)
 {
-    plan_list(u, NEED_MILTERS);
-    plan_list(u, NEED_NON_SMTPD);
-    plan_list(u, NEED_MAPS);
+    for (size_t i = 0; i < LISTS; i++) {
+        plan_list(u, lists[i]);
+    }
     plan_value(u, NEED_ACTION);
     plan_value(u, NEED_CLASSES);
 }
@@ -273,10 +273,8 @@ static bool tell_rest(const struct undoing *u)
     }
     struct undoing after = {.ctl = u->ctl, .postfix = now, .record = u->record};
     bool left = false;
-    for (int i = 0; i < NEED_COUNT; i++) {
-        if (i == NEED_MILTERS || i == NEED_NON_SMTPD || i == NEED_MAPS) {
-            left = tell_left(&after, (enum need)i) || left;
-        }
+    for (size_t i = 0; i < LISTS; i++) {
+        left = tell_left(&after, lists[i]) || left;
     }
     left = tell_services(&after) || left;
     postfix_free(now);
@@ -287,20 +285,11 @@ static bool tell_rest(const struct undoing *u)
 
 static int reload(const struct undoing *u)
 {
-    static const char *const status[] = {"status"};
-    static const char *const reload[] = {"reload"};
-    struct reason why = {""};
-    if (main_cf_run("postfix", status, 1, &why) != STATUS_OK) {
+    if (!postfix_runs()) {
         puts("postfix: not running");
         return CTL_YES;
     }
-    if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-        ctl_error("all is set, but not in force: postfix%s reload", postfix_place(u->postfix));
-        return CTL_UNABLE;
-    }
-    puts("postfix: reloaded");
-    return CTL_YES;
+    return postfix_reload(u->postfix);
 }
 
 static int edit(struct undoing *u)
@@ -327,8 +316,6 @@ int undo_postfix(const struct ctl *ctl, const struct postfix *postfix,
 {
     struct undoing u = {.ctl = ctl, .postfix = postfix, .record = record};
     int exit = CTL_UNABLE;
-    u.formers = formers_new(ctl->config, postfix);
-    u.no_memory = u.formers == NULL;
     plan(&u);
     if (u.no_memory) {
         ctl_error("out of memory");
@@ -345,7 +332,6 @@ int undo_postfix(const struct ctl *ctl, const struct postfix *postfix,
     for (size_t i = 0; i < u.set_count; i++) {
         free(u.set[i]);
     }
-    formers_free(u.formers);
     return exit;
 }
 
