@@ -378,9 +378,13 @@ static void tell_failure(SMFICTX *ctx, const struct session *s)
         id_or_none(ctx), action_name(version_snapshot(s->version)->settings->on_error));
 }
 
-/* Without a session or a transaction there was no memory: nothing is let pass unseen. */
-static sfsistat without_transaction(SMFICTX *ctx)
+/* A session too many has none. Else, or without a session, there was no memory: nothing is let pass
+ * unseen. */
+static sfsistat without_transaction(SMFICTX *ctx, struct session *s)
 {
+    if (s != NULL && s->surplus) {
+        return leave(s, turn_away(ctx));
+    }
     struct version *version = keeper_acquire(adapter->keeper);
     struct reply reply;
     reply_on_error(version_snapshot(version)->settings, &reply);
@@ -455,11 +459,8 @@ static sfsistat defer_unread(SMFICTX *ctx, const struct session *s, const char *
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
     struct session *s = enter(ctx);
-    if (s != NULL && s->surplus) {
-        return leave(s, turn_away(ctx));
-    }
     if (s == NULL || s->transaction == NULL) {
-        return without_transaction(ctx);
+        return without_transaction(ctx, s);
     }
     time_t now = time(NULL);
     struct reply reply;
@@ -625,11 +626,8 @@ static unsigned begin_content(struct session *s)
 static sfsistat on_data(SMFICTX *ctx)
 {
     struct session *s = enter(ctx);
-    if (s != NULL && s->surplus) {
-        return leave(s, turn_away(ctx));
-    }
     if (s == NULL || s->transaction == NULL) {
-        return without_transaction(ctx);
+        return without_transaction(ctx, s);
     }
     stages_data(&s->stages);
     return begin_content(s) != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
@@ -698,11 +696,8 @@ static sfsistat on_header_end(SMFICTX *ctx)
 static sfsistat on_message_end(SMFICTX *ctx)
 {
     struct session *s = enter(ctx);
-    if (s != NULL && s->surplus) {
-        return leave(s, turn_away(ctx));
-    }
     if (s == NULL || s->transaction == NULL) {
-        return without_transaction(ctx);
+        return without_transaction(ctx, s);
     }
     const char *missing = stages_missing(&s->stages);
     return missing == NULL ? finish(ctx, s) : defer_part(ctx, s, missing);
