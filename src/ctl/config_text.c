@@ -76,20 +76,25 @@ static const char *skip_brackets(const char *at)
     return at;
 }
 
-/* The end of a value, with the ; or , behind it if there is one. */
-static const char *skip_value(const char *at)
+/* The end of a value alone. */
+static const char *value_end(const char *at)
 {
-    const char *end = at;
-    if (*at == '(' || *at == '[' || *at == '{') {
-        end = skip_brackets(at);
-    } else if (*at == '"') {
-        do { /* strings side by side are one */
+    if (*at == '"') {
+        const char *end;
+        do {
             end = skip_string(at);
             at = skip_blank(end);
         } while (*at == '"');
-    } else {
-        end = at + strcspn(at, " \t\r\n;,#/");
+        return end;
     }
+    return *at == '(' || *at == '[' || *at == '{' ? skip_brackets(at)
+                                                  : at + strcspn(at, " \t\r\n;,#/)]}");
+}
+
+/* The same with the ; or , behind it if there is one. */
+static const char *skip_value(const char *at)
+{
+    const char *end = value_end(at);
     at = skip_blank(end);
     return *at == ';' || *at == ',' ? at + 1 : end;
 }
@@ -139,7 +144,7 @@ static void find(const char *text, const char *name, struct span *set, struct sp
     }
 }
 
-const char *config_text_find(const char *text, const char *name)
+static const char *find_set(const char *text, const char *name)
 {
     struct span set;
     struct span shown;
@@ -149,7 +154,7 @@ const char *config_text_find(const char *text, const char *name)
 
 bool config_text_has(const char *text, const char *name)
 {
-    return config_text_find(text, name) != NULL;
+    return find_set(text, name) != NULL;
 }
 
 char *config_text_set(const char *text, const char *name, const char *value)
@@ -243,21 +248,6 @@ static const char *find_value(const char *at, const char *end, const char *name)
     return NULL;
 }
 
-/* The end of a value alone. */
-static const char *value_end(const char *at)
-{
-    if (*at == '"') {
-        const char *end;
-        do {
-            end = skip_string(at);
-            at = skip_blank(end);
-        } while (*at == '"');
-        return end;
-    }
-    return *at == '(' || *at == '[' || *at == '{' ? skip_brackets(at)
-                                                  : at + strcspn(at, " \t\r\n;,#/)]}");
-}
-
 char *config_text_set_within(const char *text, const char *list, const char *name,
                              const char *value)
 {
@@ -278,18 +268,27 @@ char *config_text_set_within(const char *text, const char *list, const char *nam
     return NULL;
 }
 
-/* Finds the last item of a list, and where the comma behind it is; NULL: it has none. False: the
- * list is empty. */
+/* Takes the next item of a list off the front of what is left of it, with the comma behind it, or
+ * NULL where it has none. False: there is no more. */
+static bool next_item(struct span *left, struct span *item, const char **comma)
+{
+    const char *at = left->start != NULL ? skip_blank(left->start) : left->end;
+    if (at >= left->end) {
+        return false;
+    }
+    *item = (struct span){at, value_end(at)};
+    at = skip_blank(item->end);
+    *comma = *at == ',' ? at : NULL;
+    left->start = *comma != NULL ? at + 1 : left->end;
+    return true;
+}
+
+/* Finds the last item of a list. False: the list is empty. */
 static bool find_last(struct span inside, struct span *item, const char **comma)
 {
-    const char *at = skip_blank(inside.start);
-    bool found = at < inside.end;
-    *comma = NULL;
-    while (at < inside.end) {
-        *item = (struct span){at, value_end(at)};
-        at = skip_blank(item->end);
-        *comma = *at == ',' ? at : NULL;
-        at = *comma != NULL ? skip_blank(at + 1) : inside.end;
+    bool found = false;
+    while (next_item(&inside, item, comma)) {
+        found = true;
     }
     return found;
 }
@@ -372,7 +371,7 @@ unsigned config_text_line(const char *text, const char *group, const char *name)
     struct span inside;
     unsigned line = 0;
     char *members = copy_members(text, group, &inside);
-    const char *at = members != NULL ? config_text_find(members, name) : NULL;
+    const char *at = members != NULL ? find_set(members, name) : NULL;
     if (at != NULL) {
         line = line_of(text, inside.start + (at - members));
     }
@@ -398,14 +397,13 @@ char *config_text_items(const char *text, const char *group, const char *name, c
     char *items = strdup("");
     char *members = copy_members(text, group, &all);
     struct span inside = members != NULL ? find_inside(members, name) : (struct span){NULL, NULL};
-    const char *at = inside.start != NULL ? skip_blank(inside.start) : NULL;
-    while (at != NULL && at < inside.end) {
-        struct span item = {at, value_end(at)};
-        if (without == NULL || *at != '"' || strncasecmp(at + 1, without, strlen(without)) != 0) {
+    struct span item;
+    const char *comma;
+    while (next_item(&inside, &item, &comma)) {
+        if (without == NULL || *item.start != '"' ||
+            strncasecmp(item.start + 1, without, strlen(without)) != 0) {
             items = join_item(items, item);
         }
-        at = skip_blank(item.end);
-        at = *at == ',' ? skip_blank(at + 1) : inside.end;
     }
     if (members == NULL) {
         free(items);

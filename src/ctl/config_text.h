@@ -6,8 +6,6 @@
 
 /* True where the text, which must be without faults, has this setting outside groups. */
 bool config_text_has(const char *text, const char *name);
-/* Where it stands in the text; NULL: it is not set. */
-const char *config_text_find(const char *text, const char *name);
 
 /*
  * The text with `name = value;` in the setting's place; where it is not set, in place of the first

@@ -273,22 +273,13 @@ static bool outcome_fits(const struct config *config, void *context)
     return !outcome->is_domains && state_dir_fits(config);
 }
 
-static unsigned line_of(const char *text, const char *at)
-{
-    unsigned line = 1;
-    for (; at != NULL && text < at; text++) {
-        line += *text == '\n';
-    }
-    return line;
-}
-
 /* For a text that is written in a way that nothing here can follow. */
 static void print_by_hand(const struct ctl *ctl, const char *text, const struct setup_wish *wish)
 {
-    const char *list = config_text_find(text, "domains");
+    unsigned line = config_text_line(text, NULL, "domains"); /* 0 in a file that is to be made */
     ctl_error("%s:%u: nothing was changed, since domains could not be added safely; write into the "
               "list of domains there:",
-              ctl->config_path, line_of(text, list));
+              ctl->config_path, line > 0 ? line : 1);
     for (size_t i = 0; i < wish->count; i++) {
         if (ctl->config == NULL || find_entry(ctl->config, wish->domains[i]) == NULL) {
             print_format(stderr, "    \"%s\"\n", wish->domains[i]);
