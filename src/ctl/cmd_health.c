@@ -89,13 +89,9 @@ static void try_listeners(struct health *health)
 static void try_ring(struct health *health)
 {
     struct ring *ring = NULL;
-    struct ring_source *source = ring_source_new(health->state_dir);
-    if (source == NULL) {
-        reason_write(&health->why, "out of memory");
-    } else if (ring_load(source, &ring, &health->why) == STATUS_OK) {
+    if (ring_load_from(health->state_dir, &ring, &health->why) == STATUS_OK) {
         ring_free(ring);
     }
-    ring_source_free(source);
 }
 
 /* What the daemon itself says, that it still does, and its keys. */

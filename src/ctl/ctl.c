@@ -114,13 +114,10 @@ void ctl_ring_error(const struct ctl *ctl, enum status status, const struct reas
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out)
 {
     struct reason why = {""};
-    struct ring_source *source = ring_source_new(ctl->config->state_dir);
-    enum status status = source != NULL ? ring_load(source, out, &why)
-                                        : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+    enum status status = ring_load_from(ctl->config->state_dir, out, &why);
     if (status != STATUS_OK) {
         ctl_ring_error(ctl, status, &why);
     }
-    ring_source_free(source);
     return status == STATUS_OK;
 }
 

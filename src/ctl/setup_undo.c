@@ -159,9 +159,7 @@ static bool find_last_day(const struct config *config, int64_t last_signed, int6
 {
     struct reason why = {""};
     struct ring *ring = NULL;
-    struct ring_source *source = ring_source_new(config->state_dir);
-    enum status status = source != NULL ? ring_load(source, &ring, &why)
-                                        : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
+    enum status status = ring_load_from(config->state_dir, &ring, &why);
     *out = 0;
     if (status == STATUS_OK) {
         for (unsigned i = 0; i < RING_SLOTS; i++) {
@@ -175,7 +173,6 @@ static bool find_last_day(const struct config *config, int64_t last_signed, int6
         *out = last_signed + 1 + config->settings->keys.lifetime_days;
     }
     ring_free(ring);
-    ring_source_free(source);
     return status == STATUS_OK || status == STATUS_NOT_FOUND;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -118,6 +119,34 @@ enum status file_read(const char *path, char **text, struct reason *why)
     }
     close(fd);
     return status;
+}
+
+static bool fill(const char *path, const void *octets, size_t size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    bool done = file_write_all(fd, octets, size) && file_sync(fd);
+    int error = errno;
+    if (close(fd) != 0 && done) {
+        return false;
+    }
+    errno = error;
+    return done;
+}
+
+const char *file_replace(const char *path, const char *fresh, const void *octets, size_t size)
+{
+    const char *failed = !fill(fresh, octets, size) ? fresh
+                         : rename(fresh, path) != 0 ? path
+                                                    : NULL;
+    if (failed != NULL) {
+        int error = errno;
+        (void)unlink(fresh);
+        errno = error;
+    }
+    return failed;
 }
 
 enum status file_copy(const char *from, const char *to, struct reason *why)

@@ -24,6 +24,10 @@ bool folder_sync(const char *path);
  * STATUS_IO: another error, or NUL octets. */
 enum status file_read(const char *path, char **text, struct reason *why);
 
+/* Fills fresh, a file of mode 0600 beside path, synchronises it and puts it in path's place. NULL:
+ * done. Else the path at which it failed; errno is the call's, and nothing is left of fresh. */
+const char *file_replace(const char *path, const char *fresh, const void *octets, size_t size);
+
 /* A copy with owner, mode and times, to a path where nothing is yet. */
 enum status file_copy(const char *from, const char *to, struct reason *why);
 

@@ -6,7 +6,6 @@
 #include "io/listeners.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -78,24 +77,8 @@ static enum status replace(const char *state_dir, const char *text, struct reaso
     if (!path_in(state_dir, "listeners", path) || !path_in(state_dir, "listeners.new", fresh)) {
         return reason_set(why, STATUS_IO, "%.400s: the path is too long", state_dir);
     }
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return file_failed(fresh, "open", why);
-    }
-    enum status status = STATUS_OK;
-    if (!file_write_all(fd, text, strlen(text)) || !file_sync(fd)) {
-        status = file_failed(fresh, "write", why);
-    }
-    if (close(fd) != 0 && status == STATUS_OK) {
-        status = file_failed(fresh, "write", why);
-    }
-    if (status == STATUS_OK && rename(fresh, path) != 0) {
-        status = file_failed(path, "replace", why);
-    }
-    if (status != STATUS_OK) {
-        (void)unlink(fresh);
-    }
-    return status;
+    const char *failed = file_replace(path, fresh, text, strlen(text));
+    return failed == NULL ? STATUS_OK : file_failed(failed, "write", why);
 }
 
 enum status listeners_note(const char *state_dir, const char *listen, struct reason *why)

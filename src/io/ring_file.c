@@ -171,6 +171,16 @@ enum status ring_load(struct ring_source *source, struct ring **out, struct reas
     return status;
 }
 
+enum status ring_load_from(const char *state_dir, struct ring **out, struct reason *why)
+{
+    struct ring_source *source = ring_source_new(state_dir);
+    *out = NULL;
+    enum status status = source != NULL ? ring_load(source, out, why)
+                                        : reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    ring_source_free(source);
+    return status;
+}
+
 /* Writing. */
 
 /* The open lock file, or -1 and a reason. Closing it unlocks. */

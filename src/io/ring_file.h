@@ -32,6 +32,9 @@ const char *ring_source_path(const struct ring_source *source);
  */
 enum status ring_load(struct ring_source *source, struct ring **out, struct reason *why);
 
+/* The same of this state folder, once. */
+enum status ring_load_from(const char *state_dir, struct ring **out, struct reason *why);
+
 /*
  * Stores next with the generation expected + 1 in place of the ring of the generation expected; 0
  * means that there must be no file yet, not even a damaged one. STATUS_CONFLICT: another ring is in

@@ -46,16 +46,11 @@ static void advise_ring(const struct config *config, enum status status, struct 
 static enum status try_ring(const struct config *config, struct reason *why)
 {
     struct ring *ring = NULL;
-    struct ring_source *source = ring_source_new(config->state_dir);
-    if (source == NULL) {
-        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    }
-    enum status status = ring_load(source, &ring, why);
+    enum status status = ring_load_from(config->state_dir, &ring, why);
     if (status == STATUS_NOT_FOUND || status == STATUS_INVALID) {
         advise_ring(config, status, why);
     }
     ring_free(ring);
-    ring_source_free(source);
     return status;
 }
 

@@ -26,35 +26,6 @@ static enum status io_failed(const char *path, struct reason *why)
     return reason_set(why, STATUS_IO, "%s: %s", path, strerror(errno));
 }
 
-static enum status write_file(const char *path, const char *text, size_t length, struct reason *why)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return io_failed(path, why);
-    }
-    enum status status = STATUS_OK;
-    if (!file_write_all(fd, text, length) || fdatasync(fd) != 0) {
-        status = io_failed(path, why);
-    }
-    if (close(fd) != 0 && status == STATUS_OK) {
-        status = io_failed(path, why);
-    }
-    return status;
-}
-
-static enum status replace_file(const char *path, const char *fresh, const char *text,
-                                size_t length, struct reason *why)
-{
-    enum status status = write_file(fresh, text, length, why);
-    if (status == STATUS_OK && rename(fresh, path) != 0) {
-        status = io_failed(path, why);
-    }
-    if (status != STATUS_OK) {
-        (void)unlink(fresh);
-    }
-    return status;
-}
-
 /* name.new is the file while it is written. */
 static enum status write_part(const char *state_dir, const char *name, enum status_part part,
                               const struct status_report *report, struct reason *why)
@@ -72,7 +43,8 @@ static enum status write_part(const char *state_dir, const char *name, enum stat
         status = status_format(report, part, &text, &length);
     }
     if (status == STATUS_OK) {
-        status = replace_file(path, fresh, text, length, why);
+        const char *failed = file_replace(path, fresh, text, length);
+        status = failed == NULL ? STATUS_OK : io_failed(failed, why);
     } else {
         reason_write(why, "out of memory");
     }
