@@ -80,6 +80,8 @@ const char *check_conf(struct check *check);
 
 /* Allocates a text, to be given as mend. NULL: no memory. */
 char *mend_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A text in front of a mend, which is taken over; NULL stays NULL. */
+char *mend_behind(const char *text, char *mend);
 /* What to write into batvd's configuration, ending with ; or a comma; then how batvd takes it, by a
  * reload or, with mend_config_restart, a new start. */
 char *mend_config(const struct check *check, const char *format, ...)

@@ -198,13 +198,8 @@ static char *mend_srs(const struct check *check)
 {
     static const struct mend_items items = {
         .standard = "\"postmaster@*\", \"abuse@*\"", .without = "SRS", .added = ""};
-    char *line = mend_list(check, "exclude", "recipients", &items);
-    char *text = line == NULL ? NULL
-                              : mend_text("unless SRS addresses are made here, in which case end "
-                                          "the catch-all, %s",
-                                          line);
-    free(line);
-    return text;
+    return mend_behind("unless SRS addresses are made here, in which case end the catch-all, ",
+                       mend_list(check, "exclude", "recipients", &items));
 }
 
 static bool takes_srs(const struct check *check, const char *domain)

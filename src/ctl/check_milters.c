@@ -82,13 +82,9 @@ static void tell_silent(const struct roll *roll, const char *item, const char *n
     bool former = check->formers != NULL && former_is(check->formers, item, roll->service->chroot);
     bool passes = strcasecmp(action, "accept") == 0;
     char *ours = milters_find_ours(check, item);
-    char *entry = ours != NULL ? strdup(check->restart) : mend_entry(roll, item, former);
-    char *mend =
-        former || ours != NULL || entry == NULL
-            ? entry
-            : mend_text("start the milter that listens there; to go without it: %s", entry);
-    if (mend != entry) {
-        free(entry);
+    char *mend = ours != NULL ? strdup(check->restart) : mend_entry(roll, item, former);
+    if (!former && ours == NULL) {
+        mend = mend_behind("start the milter that listens there; to go without it: ", mend);
     }
     free(ours);
     check_add(check, passes ? CHECK_WARN : CHECK_FAIL, mend,

@@ -669,13 +669,9 @@ void check_masquerade(struct check *check)
 static char *mend_senders(const struct check *check)
 {
     static const struct mend_items items = {.standard = "", .added = "\"user@example.com\""};
-    char *line = mend_list(check, "exclude_sign", "senders", &items);
-    char *text = line == NULL ? NULL
-                              : mend_text("give domains in place of addresses there "
-                                          "(@example.com), or exclude these senders: %s",
-                                          line);
-    free(line);
-    return text;
+    return mend_behind("give domains in place of addresses there (@example.com), or exclude these "
+                       "senders: ",
+                       mend_list(check, "exclude_sign", "senders", &items));
 }
 
 void check_sender_maps(struct check *check)

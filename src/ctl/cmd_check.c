@@ -173,6 +173,13 @@ char *mend_text(const char *format, ...)
     return text;
 }
 
+char *mend_behind(const char *text, char *mend)
+{
+    char *both = mend != NULL ? mend_text("%s%s", text, mend) : NULL;
+    free(mend);
+    return both;
+}
+
 static char *mend_line(const struct check *check, char *line, const char *command)
 {
     char *text = NULL;

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ctl/connecting.h"
 #include "ctl/milter_address.h"
 
 enum {
@@ -28,59 +29,18 @@ enum {
 
 struct talk {
     int fd;
-    int64_t deadline; /* by the monotonic clock, ms */
+    int64_t deadline; /* of clock_ms() */
 };
 
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* 0 or an error number. */
-static int wait_for(const struct talk *talk, short events)
-{
-    struct pollfd wait = {.fd = talk->fd, .events = events};
-    int ready;
-    do {
-        int64_t left = talk->deadline - clock_ms();
-        ready = poll(&wait, 1, left > 0 ? (int)left : 0);
-    } while (ready < 0 && errno == EINTR);
-    return ready > 0 ? 0 : ready == 0 ? ETIMEDOUT : errno;
-}
-
-/* A socket of this machine whose queue is full says so at once; there is room again soon. */
-static int connect_when_there_is_room(const struct talk *talk, const struct sockaddr *address,
-                                      socklen_t length)
-{
-    static const struct timespec pause = {.tv_nsec = 50000000};
-    int result;
-    while ((result = connect(talk->fd, address, length)) != 0 && errno == EAGAIN &&
-           clock_ms() < talk->deadline) {
-        nanosleep(&pause, NULL);
-    }
-    return result;
-}
-
-/* Opens talk->fd. 0 or an error number. */
+/* Opens talk->fd. 0 or an error number. A socket of this machine whose queue is full says so at
+ * once; there is room again soon. */
 static int connect_to(struct talk *talk, const struct sockaddr *address, socklen_t length)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
-    talk->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (talk->fd < 0) {
-        return errno;
-    }
-    if (connect_when_there_is_room(talk, address, length) != 0) {
-        error = errno == EINPROGRESS ? wait_for(talk, POLLOUT) : errno;
-        if (error == 0 && getsockopt(talk->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
-            error = errno;
-        }
-    }
-    if (error != 0) {
-        close(talk->fd);
-        talk->fd = -1;
+    static const struct timespec pause = {.tv_nsec = 50000000};
+    int error;
+    while ((error = connect_until(address, length, talk->deadline, &talk->fd)) == EAGAIN &&
+           clock_ms() < talk->deadline) {
+        nanosleep(&pause, NULL);
     }
     return error;
 }
@@ -140,7 +100,7 @@ static enum status get_octets(struct talk *talk, const char *step, void *out, si
                               struct reason *why)
 {
     for (size_t got = 0; got < length;) {
-        int error = wait_for(talk, POLLIN);
+        int error = wait_until(talk->fd, POLLIN, talk->deadline);
         ssize_t part = error == 0 ? recv(talk->fd, (char *)out + got, length - got, 0) : -1;
         if (part > 0) {
             got += (size_t)part;

@@ -6,37 +6,25 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ctl/connecting.h"
 #include "ctl/milter_address.h"
 
 enum { CONNECT_MS = 3000 };
 
 /* 0, or an error number. */
-static int try_connect(int family, const struct sockaddr *address, socklen_t length)
+static int try_connect(const struct sockaddr *address, socklen_t length)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return errno;
+    int fd;
+    int error = connect_until(address, length, clock_ms() + CONNECT_MS, &fd);
+    if (fd >= 0) {
+        close(fd);
     }
-    if (connect(fd, address, length) != 0) {
-        struct pollfd wait = {.fd = fd, .events = POLLOUT};
-        error = errno;
-        if (error == EINPROGRESS) {
-            error = poll(&wait, 1, CONNECT_MS) == 1 ? 0 : ETIMEDOUT;
-        }
-        if (error == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
-            error = errno;
-        }
-    }
-    close(fd);
     return error;
 }
 
@@ -57,7 +45,7 @@ enum probe probe_path(const char *path, struct reason *why)
         return PROBE_INVALID;
     }
     memcpy(address.sun_path, path, strlen(path));
-    return outcome(try_connect(AF_UNIX, (const struct sockaddr *)&address, sizeof address), why);
+    return outcome(try_connect((const struct sockaddr *)&address, sizeof address), why);
 }
 
 enum probe probe_host(const char *host, const char *port, struct reason *why)
@@ -71,7 +59,7 @@ enum probe probe_host(const char *host, const char *port, struct reason *why)
     }
     int error = ECONNREFUSED;
     for (const struct addrinfo *at = found; at != NULL && error != 0; at = at->ai_next) {
-        error = try_connect(at->ai_family, at->ai_addr, at->ai_addrlen);
+        error = try_connect(at->ai_addr, at->ai_addrlen);
     }
     freeaddrinfo(found);
     return outcome(error, why);
