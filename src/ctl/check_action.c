@@ -65,7 +65,7 @@ static bool check_main(struct check *check)
         fine = action_is_fine(&action);
         if (!fine && action.own != NULL) {
             check_add(check, CHECK_FAIL, mend_lists(check),
-                      "while batvd is away, mail is not put off: %s in %s", action.item,
+                      "while batvd is away, mail is not deferred: %s in %s", action.item,
                       need_name(lists[i]));
         } else if (!fine) {
             tell_general(check, general,
@@ -121,11 +121,11 @@ static bool check_service(struct check *check, const struct postfix_service *ser
     bool fine = action_is_fine(&action);
     if (!fine && action.own != NULL) {
         check_add(check, CHECK_FAIL, mend_service(check, service, parameter),
-                  "while batvd is away, mail at %s (%s) is not put off: %s in %s", service->name,
+                  "while batvd is away, mail at %s (%s) is not deferred: %s in %s", service->name,
                   service->type, action.item, parameter);
     } else if (!fine) {
         check_add(check, CHECK_FAIL, mend_service(check, service, parameter),
-                  "while batvd is away, mail at %s (%s) is not put off: milter_default_action is "
+                  "while batvd is away, mail at %s (%s) is not deferred: milter_default_action is "
                   "%s in %s",
                   service->name, service->type, general,
                   own_action != NULL ? "master.cf" : "main.cf");
@@ -143,6 +143,6 @@ void check_default_action(struct check *check)
         fine = check_service(check, &services[i]) && fine;
     }
     if (fine) {
-        check_ok(check, "while batvd is away, clients are told to come again");
+        check_ok(check, "while batvd is away, mail is deferred");
     }
 }

@@ -173,7 +173,7 @@ void check_sendmail_flags(struct check *check)
         return;
     }
     if (strpbrk(ours->flags, "T4") != NULL) {
-        check_ok(check, "while batvd is away, clients are told to come again: F=%s", ours->flags);
+        check_ok(check, "while batvd is away, mail is deferred: F=%s", ours->flags);
     } else if (strchr(ours->flags, 'R') != NULL) {
         check_add(check, CHECK_FAIL, mend_filter(check),
                   "while batvd is away, mail is refused for good: F=%s", ours->flags);

@@ -362,7 +362,7 @@ static void print_json(const struct check *check, bool quiet)
 }
 
 /* Whatever a restart would mend: while a daemon alone has the keys, or cannot write what it has in
- * memory, nobody is told to restart it first. */
+ * memory, no command restarts it first. */
 static void guard_restarts(struct check *check)
 {
     bool keys = keys_are_at_stake(check);

@@ -74,7 +74,7 @@ static sd_bus *systemd_connect(void)
     return bus;
 }
 
-/* A property that is a text, or "" where there is none that fits. */
+/* A property that is a text, or "" where none fits. */
 static void service_text(sd_bus *bus, const char *path, const char *name, char *out, size_t size)
 {
     char *text = NULL;

@@ -295,7 +295,7 @@ FAULTS = [
     Fault("postfix.milter_default_action", "fail", "accept, expected tempfail",
           r"'smtpd_milters = inet:localhost:1, \{ unix:\S+, default_action=tempfail \}'",
           {"smtpd_milters": "inet:localhost:1, @OURS@", "milter_default_action": "accept"}),
-    Fault("postfix.milter_default_action", "fail", "not put off: .*default_action=accept .* in smtpd_milters",
+    Fault("postfix.milter_default_action", "fail", "not deferred: .*default_action=accept .* in smtpd_milters",
           r"'smtpd_milters = \{ unix:\S+, default_action=tempfail \}'",
           {"smtpd_milters": "{ @OURS@, default_action=accept }"}),
     Fault("postfix.milter_default_action", "fail", "^while batvd is away, mail at submission .*master.cf",
@@ -1021,7 +1021,7 @@ def test_no_mend_takes_a_folder_of_others(own, arrange, mend):
 
 
 def test_the_folder_of_the_socket_is_no_state_folder(own):
-    """It has to let the MTA in, so nobody is told to close it."""
+    """It has to let the MTA in, so no command closes it."""
     shutil.copy2(own.batvd.state / "keyring", own.batvd.run / "keyring")
     os.chown(own.batvd.run / "keyring", *util.owner_ids("nobody"))
     own.batvd.configure({"domains": DOMAINS, "state_dir": str(own.batvd.run)})

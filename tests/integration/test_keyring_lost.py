@@ -241,7 +241,7 @@ def run(command, **options):
 
 
 def refused_by(one):
-    """Whatever else is told to restart the daemon has to wait."""
+    """Every other command that restarts the daemon has to wait."""
     for found in one.ctl("check", "--json").json:
         if f"kill {one.pid}" in (found["mend"] or ""):
             assert found["mend"].startswith("when keyring is mended, and not before: "), found
