@@ -179,6 +179,14 @@ class MendSite(Site):
                 for one in done.json
                 if one["level"] != "ok" and one["name"] not in ("warm-up", "clients")}
 
+    def settled(self, good):
+        """What is bad once the daemon has seen the change, which it looks for twice a second and reports
+        after that; or after some seconds, good or not."""
+        deadline = time.monotonic() + 5 * util.PATIENCE
+        while not good(bad := self.bad()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return bad
+
     def session(self, port, **options):
         return Session(port, host=self.host, **options)
 
@@ -423,8 +431,7 @@ def test_the_mend_to_the_letter(site, state):
     # Of a mend in words the command stands behind them.
     site.sh(re.sub(r"^start the milter that listens there; to go without it: ", "", mend))
     site.make_old()
-    time.sleep(0.3)
-    after = site.bad()
+    after = site.settled(lambda bad: finding not in bad and not set(bad) - set(before))
     assert finding not in after, (mend, after[finding])
     assert not set(after) - set(before), (mend, set(after) - set(before))
     site.assert_flows()
