@@ -14,6 +14,7 @@
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/owner.h"
+#include "ctl/print.h"
 #include "io/descriptors.h"
 #include "io/privileges.h"
 
@@ -81,7 +82,7 @@ static void print_usage(FILE *stream)
 
 static int refuse_usage(const char *problem, const char *what)
 {
-    ctl_error("%s%s", problem, what);
+    print_error("%s%s", problem, what);
     fputs(USAGE "`batvctl --help` lists the commands\n", stderr);
     return CTL_UNABLE;
 }
@@ -188,7 +189,7 @@ static bool flush_answer(void)
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return true;
     }
-    ctl_error("stdout: %s", strerror(errno));
+    print_error("stdout: %s", strerror(errno));
     return false;
 }
 

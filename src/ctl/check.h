@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "batv/ring.h"
-#include "ctl/ctl.h"
 #include "ctl/former.h"
 #include "ctl/kept_ring.h"
 #include "ctl/postfix.h"
@@ -32,8 +31,10 @@ struct finding {
 };
 
 struct check {
-    struct ctl *ctl;
+    const char *config_path;
     const struct config *config;
+    const struct config_messages *messages; /* of its loading */
+    bool rough; /* it has faults: only the daemon's own options are looked at */
     time_t now;
     struct postfix *postfix;      /* NULL: none here, or it cannot be asked */
     struct reason postfix_absent; /* why */
@@ -64,9 +65,17 @@ struct check_counts {
     size_t levels[CHECK_LEVELS];
 };
 
-/* Runs all checks and prints what they found and a summary; with quiet only what is not ok. The
- * exit status of `check`. */
-int check_all(struct ctl *ctl, bool quiet, struct check_counts *counts);
+/* Runs all checks. The caller has set config_path, config, messages, rough and now; started as
+ * root it becomes the owner of the state folder. False: not everything could be looked at, and
+ * stderr says why. */
+bool check_run(struct check *check);
+void check_clear(struct check *check);
+
+/* The next finding in the order of the table, from *row and *i on, which start at 0; with quiet
+ * only what is not ok. NULL: none. */
+const struct finding *check_next(const struct check *check, size_t *row, size_t *i, bool quiet);
+/* The name of the check that found it. */
+const char *check_name(const struct finding *finding);
 
 /* mend, allocated or NULL, is taken over. */
 void check_add(struct check *check, enum check_level level, char *mend, const char *format, ...)
@@ -112,7 +121,7 @@ char *mend_internal(const struct check *check, const char *lead, const char *net
 enum check_stage { STAGE_ANY, STAGE_START, STAGE_MTA };
 void check_todo(struct check *check, enum check_stage (*stage_of)(size_t row));
 
-/* The checks, by file. The table in cmd_check.c says what has to be there for each. */
+/* The checks, by file. The table in check.c says what has to be there for each. */
 
 /* check_host.c: configuration, state folder, keys, daemon; the socket */
 void check_configuration(struct check *check);

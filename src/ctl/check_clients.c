@@ -21,7 +21,7 @@ static char *mend_hidden(const struct check *check, const char *address)
         "where postscreen listens); in a container without a proxy use the host's network "
         "(docker run --network host, network_mode: host). Where neither can be done: in %s: add "
         "\"%s\" to relays, then %s",
-        address, check->ctl->config_path, address, check->reload);
+        address, check->config_path, address, check->reload);
 }
 
 void check_clients(struct check *check)

@@ -47,8 +47,8 @@ static bool tell_wide_lists(struct check *check)
 
 void check_configuration(struct check *check)
 {
-    const struct config_messages *messages = &check->ctl->messages;
-    const char *path = check->ctl->config_path;
+    const struct config_messages *messages = check->messages;
+    const char *path = check->config_path;
     for (size_t i = 0; i < messages->count; i++) {
         char *text = config_message_format(&messages->items[i]);
         bool error = messages->items[i].level == CONFIG_ERROR;
@@ -117,7 +117,7 @@ static char *mend_folder(struct check *check, char *command)
     return mend_text(
         "in %s: state_dir = \"/var/lib/batvd\"; or another folder of batvd alone; move "
         "the keyring there; then %s",
-        check->ctl->config_path, check->restart);
+        check->config_path, check->restart);
 }
 
 static void check_folder_mode(struct check *check, const struct stat *folder)
@@ -268,7 +268,7 @@ static bool config_is_newer(const struct check *check)
 void check_reload(struct check *check)
 {
     const struct status_report *status = check->status;
-    const char *path = check->ctl->config_path;
+    const char *path = check->config_path;
     char *reload = mend_text("%s", check->reload);
     if (status->reload_error[0] != '\0') {
         check_add(check, CHECK_FAIL, reload,

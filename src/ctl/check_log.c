@@ -45,9 +45,9 @@ const char *check_log_place(const struct check *check)
 {
     const char *file;
     switch (check->config->log_target) {
-    case CONFIG_LOG_JOURNALD:
+    case LOG_TARGET_JOURNALD:
         return "journalctl -t batvd";
-    case CONFIG_LOG_STDERR:
+    case LOG_TARGET_STDERR:
         return check->service.systemd ? "journalctl -u batvd" : "batvd's standard error";
     default:
         file = find_file(check->config->log_facility);
@@ -92,7 +92,7 @@ static void tell_reported(struct check *check, const struct status_report *statu
 
 void check_log(struct check *check)
 {
-    enum config_log_target target = check->config->log_target;
+    enum log_target target = check->config->log_target;
     if (check->status != NULL && check->status->log_place[0] != '\0') {
         tell_reported(check, check->status);
         return;

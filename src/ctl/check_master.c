@@ -273,7 +273,7 @@ static char *mend_listen(struct check *check)
     char *text = all == NULL
                      ? NULL
                      : mend_text("in %s: listen = \"unix:%s/batvd/milter.sock\"; then %s; then %s",
-                                 check->ctl->config_path, need_queue_directory(check->postfix),
+                                 check->config_path, need_queue_directory(check->postfix),
                                  check->restart, all);
     free(all);
     return text;

@@ -125,7 +125,7 @@ static void take_item(struct roll *roll, const char *item)
     char *ours = milters_find_ours(check, item);
     if (name == NULL || key == NULL) {
         check->no_memory = true;
-    } else if ((ours == NULL || check->ctl->rough) && !words_has(&roll->tried, key)) {
+    } else if ((ours == NULL || check->rough) && !words_has(&roll->tried, key)) {
         roll->cut = roll->cut || roll->tried.count >= MILTERS_MAX || seconds_now() > roll->until;
         check->no_memory = check->no_memory || !words_add(&roll->tried, key);
         if (!roll->cut) {

@@ -16,6 +16,7 @@
 #include "ctl/json.h"
 #include "ctl/message_file.h"
 #include "ctl/postfix.h"
+#include "ctl/print.h"
 #include "ctl/running.h"
 #include "ctl/witnesses.h"
 #include "io/evidence_sent.h"
@@ -179,7 +180,7 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
     witnesses->lookups.closed = true;
     if (!decided ||
         (snapshot->paused && !passage_run(request, &lively, witnesses, now, &unpaused))) {
-        ctl_error("nothing could be decided: out of memory, or OpenSSL failed");
+        print_error("nothing could be decided: out of memory, or OpenSSL failed");
     } else {
         status = CTL_YES;
         for (size_t i = 0; i < request->count; i++) {
@@ -274,7 +275,7 @@ static void read_observations(const struct ctl *ctl, struct observations *o)
     };
     enum status status = status_file_read_brief(ctl->config->state_dir, &o->report, &why);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
     }
     if (status == STATUS_OK && o->relayed != NULL && o->ids_rewritten != NULL) {
         o->clock_wrong = o->report.clock_wrong && running;

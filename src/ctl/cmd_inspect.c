@@ -260,7 +260,7 @@ static bool begin(struct inspection *in, const struct snapshot *snapshot,
     in->transaction = listed ? transaction_new(snapshot, client) : NULL;
     in->content = content_new(in->witnesses.pool, in->settings->evidence.max_body, &client->ip);
     if (in->transaction == NULL || in->content == NULL) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return false;
     }
     transaction_mail(in->transaction, "<>", NULL, NULL);
@@ -270,7 +270,7 @@ static bool begin(struct inspection *in, const struct snapshot *snapshot,
     content_message(in->content, message.start, message.length);
     if (transaction_failed(in->transaction) ||
         content_read(in->content, &in->bounce) != CONTENT_READ) {
-        ctl_error("it cannot be read: out of memory, or more than evidence.max_memory allows");
+        print_error("it cannot be read: out of memory, or more than evidence.max_memory allows");
         return false;
     }
     return true;

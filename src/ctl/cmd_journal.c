@@ -23,7 +23,7 @@
 /* Everything that is no answer. Returns CTL_UNABLE. */
 static int complain(const struct reason *why)
 {
-    ctl_error("%s", why->text);
+    print_error("%s", why->text);
     return CTL_UNABLE;
 }
 
@@ -163,13 +163,13 @@ static struct evidence_names *name_address(const struct ctl *ctl, const char *ra
     struct address address;
     struct evidence_names *names = NULL;
     if (address_parse(raw, &address) != STATUS_OK) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return NULL;
     }
     if (address.local[0] == '\0' || address.ascii[0] == '\0') {
         (void)ctl_usage_error(ctl, "journal lookup: %s is no address", raw);
     } else if (evidence_names_new(address.local, address.ascii, &names) != STATUS_OK) {
-        ctl_error("out of memory");
+        print_error("out of memory");
     }
     address_free(&address);
     return names;
@@ -194,7 +194,7 @@ static bool look(const struct ctl *ctl, const struct ring *ring, const struct ev
     }
     lookup->entry = use.entry;
     if (lookup->answer == JOURNAL_UNAVAILABLE) {
-        ctl_error("%s", journal_trouble(journal, &why) ? why.text : "the journal cannot be read");
+        print_error("%s", journal_trouble(journal, &why) ? why.text : "the journal cannot be read");
     }
     journal_close(journal);
     return lookup->answer != JOURNAL_UNAVAILABLE;

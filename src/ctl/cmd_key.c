@@ -62,7 +62,7 @@ static bool change_roll(struct change *change)
     if (random_octets(change->octets, sizeof change->octets, &why) == STATUS_OK) {
         return true;
     }
-    ctl_error("%s", why.text);
+    print_error("%s", why.text);
     return false;
 }
 
@@ -79,7 +79,7 @@ static int change_apply(const struct ctl *ctl, ring_change_fn *function, struct 
         return CTL_YES;
     }
     if (change->refused) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
     } else {
         ctl_ring_error(ctl, status, &why);
     }
@@ -259,13 +259,13 @@ static struct ring *new_ring(void)
     uint8_t octets[SECRET_SIZE];
     struct ring *ring = ring_new();
     if (ring == NULL) {
-        ctl_error("out of memory");
+        print_error("out of memory");
     } else if (random_octets(octets, sizeof octets, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         ring_free(ring);
         ring = NULL;
     } else if (ring_rotate_evidence(ring, octets) != STATUS_OK) {
-        ctl_error("the evidence secret could not be set up");
+        print_error("the evidence secret could not be set up");
         ring_free(ring);
         ring = NULL;
     }
@@ -303,7 +303,7 @@ static int store_new(const struct ctl *ctl, const struct ring *ring)
     if (status == STATUS_OK) {
         return CTL_YES;
     }
-    ctl_error("%s", why.text);
+    print_error("%s", why.text);
     return status == STATUS_CONFLICT ? CTL_NO : CTL_UNABLE;
 }
 
@@ -323,7 +323,7 @@ static int store_first(const struct ctl *ctl, ring_change_fn *function, struct c
     if (function(change, ring, &changed, &why) == STATUS_OK) {
         exit = store_new(ctl, ring);
     } else {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         exit = change->refused ? CTL_NO : CTL_UNABLE;
     }
     ring_free(ring);
@@ -513,7 +513,7 @@ static int export_secret(const struct ring *ring, unsigned slot)
     enum key_state state = slot < RING_SLOTS ? ring_key_state(ring, slot, time(NULL)) : KEY_FREE;
     if (state == KEY_FREE || state == KEY_GONE) {
         const char *problem = state == KEY_FREE ? "there is none" : "it is gone";
-        ctl_error("key %u: %s", slot, problem);
+        print_error("key %u: %s", slot, problem);
         return CTL_NO;
     }
     char hex[SECRET_HEX + 1];
@@ -522,7 +522,7 @@ static int export_secret(const struct ring *ring, unsigned slot)
     hex[length++] = '\n';
     bool written = file_write_all(STDOUT_FILENO, hex, length);
     if (!written) {
-        ctl_error("stdout: %s", strerror(errno));
+        print_error("stdout: %s", strerror(errno));
     }
     secret_wipe_memory(hex, sizeof hex);
     return written ? CTL_YES : CTL_UNABLE;
@@ -541,7 +541,7 @@ static int key_export(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (!force && isatty(STDOUT_FILENO)) {
-        ctl_error("stdout is a terminal, which would show the secret: redirect it, or --force");
+        print_error("stdout is a terminal, which would show the secret: redirect it, or --force");
         return CTL_NO;
     }
     if (!ctl_load_ring(ctl, &ring)) {
@@ -563,7 +563,7 @@ static bool read_secret(struct secret *secret)
     ssize_t length = file_read_all(STDIN_FILENO, input, sizeof input);
     bool good = false;
     if (length < 0) {
-        ctl_error("stdin: %s", strerror(errno));
+        print_error("stdin: %s", strerror(errno));
     } else {
         const char *begin = input;
         const char *end = input + length;
@@ -576,8 +576,8 @@ static bool read_secret(struct secret *secret)
         good =
             (size_t)length < sizeof input && secret_from_hex(begin, (size_t)(end - begin), secret);
         if (!good) {
-            ctl_error("stdin: expected a secret of 1 to %d octets as hexadecimal digits",
-                      SECRET_MAX);
+            print_error("stdin: expected a secret of 1 to %d octets as hexadecimal digits",
+                        SECRET_MAX);
         }
     }
     secret_wipe_memory(input, sizeof input);
@@ -614,7 +614,7 @@ static int import_secret(const struct ctl *ctl, struct change *change)
     struct ring *ring;
     struct ring_source *source = ring_source_new(ctl->config->state_dir);
     if (source == NULL) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return CTL_UNABLE;
     }
     bool first = ring_load(source, &ring, &why) == STATUS_NOT_FOUND;

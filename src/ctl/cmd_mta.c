@@ -12,6 +12,7 @@
 #include "ctl/postfix.h"
 #include "ctl/postfix_map.h"
 #include "ctl/postfix_needs.h"
+#include "ctl/print.h"
 #include "ctl/program.h"
 #include "ctl/sendmail.h"
 #include "ctl/sendmail_part.h"
@@ -174,15 +175,15 @@ static void open_postfix(struct answer *answer)
 {
     struct reason why = {""};
     if (postfix_open(&answer->postfix, &why) != STATUS_OK) {
-        ctl_error("%s; taking %s as the queue directory, and nothing as set", why.text,
-                  need_queue_directory(NULL));
+        print_error("%s; taking %s as the queue directory, and nothing as set", why.text,
+                    need_queue_directory(NULL));
     }
 }
 
 static int answer_status(bool done)
 {
     if (!done) {
-        ctl_error("out of memory");
+        print_error("out of memory");
     }
     return done ? CTL_YES : CTL_UNABLE;
 }
@@ -282,7 +283,8 @@ static int mta_sendmail(struct ctl *ctl, const char *part)
     }
     char *socket = sendmail_socket(ctl->config->listen);
     if (socket != NULL && !sendmail_can_name(socket)) {
-        ctl_error("%s: listen: Sendmail's configuration cannot hold %s", ctl->config_path, socket);
+        print_error("%s: listen: Sendmail's configuration cannot hold %s", ctl->config_path,
+                    socket);
         free(socket);
         return CTL_UNABLE;
     }
@@ -318,7 +320,7 @@ int cmd_mta(struct ctl *ctl, int argc, char **argv)
         return ctl_usage_error(ctl, "--part: expected %s", postfix ? "main or map" : "mc or cf");
     }
     if (ctl->config->settings->rules_count == 0) {
-        ctl_error("%s: no domains: nothing will be signed or restored", ctl->config_path);
+        print_error("%s: no domains: nothing will be signed or restored", ctl->config_path);
     }
     part = part != NULL ? part : "";
     return postfix ? mta_postfix(ctl, part, map_path) : mta_sendmail(ctl, part);

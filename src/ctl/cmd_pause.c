@@ -84,20 +84,20 @@ static int tell_effect(const struct ctl *ctl, bool paused)
 {
     const char *state_dir = ctl->config->state_dir;
     if (!daemon_is_running(state_dir)) {
-        ctl_error("no batvd is running with state_dir = %s; one that starts with it %s", state_dir,
-                  paused ? "will be paused" : "will verify");
+        print_error("no batvd is running with state_dir = %s; one that starts with it %s",
+                    state_dir, paused ? "will be paused" : "will verify");
         if (paused || ctl->rough) {
-            ctl_error("if one is running, its state_dir is another: set state_dir in %s, or give "
-                      "its configuration with -c",
-                      ctl->config_path);
+            print_error("if one is running, its state_dir is another: set state_dir in %s, or give "
+                        "its configuration with -c",
+                        ctl->config_path);
         }
         return paused || ctl->rough ? CTL_NO : CTL_YES;
     }
     if (!wait_for_daemon(state_dir, paused)) {
-        ctl_error(
+        print_error(
             "the batvd that is running with state_dir = %s has not said within %d s that it %s",
             state_dir, WAIT_MS / 1000, paused ? "is paused" : "verifies again");
-        ctl_error("look at its log, and whether %s is full or read-only", state_dir);
+        print_error("look at its log, and whether %s is full or read-only", state_dir);
         return CTL_NO;
     }
     return CTL_YES;
@@ -112,7 +112,7 @@ int cmd_pause(struct ctl *ctl, int argc, char **argv)
     }
     bool before = pause_is_on(state_dir);
     if (pause_begin(state_dir, time(NULL), &why) != STATUS_OK) {
-        ctl_error("state_dir: %s", why.text);
+        print_error("state_dir: %s", why.text);
         return CTL_NO;
     }
     int exit = tell_effect(ctl, true);
@@ -141,7 +141,7 @@ int cmd_resume(struct ctl *ctl, int argc, char **argv)
     }
     bool before = pause_is_on(state_dir);
     if (pause_end(state_dir, &why) != STATUS_OK) {
-        ctl_error("state_dir: %s", why.text);
+        print_error("state_dir: %s", why.text);
         return CTL_NO;
     }
     int exit = tell_effect(ctl, false);

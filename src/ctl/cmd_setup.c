@@ -71,7 +71,7 @@ static bool find_mta(struct found *found)
         why = why_not;
     }
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        ctl_error("%s; nothing was changed", why.text);
+        print_error("%s; nothing was changed", why.text);
         return false;
     }
     return true;
@@ -148,7 +148,7 @@ static int print_sendmail(struct ctl *ctl, bool apply)
     char sendmail[] = "sendmail";
     char *argv[] = {mta, sendmail, NULL};
     if (apply) {
-        ctl_error(
+        print_error(
             "nothing of Sendmail's is changed: its sendmail.cf is made from an .mc file, in a "
             "way of each site's own, and would be made anew without our lines");
     }
@@ -182,7 +182,7 @@ static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
     puts("mail server: neither Postfix nor Sendmail is here. On the host that has it, batvctl mta "
          "tells\n    what it needs; `listen` is to be where it can reach batvd");
     if (apply) {
-        ctl_error("there is no mail server to which --apply could apply anything");
+        print_error("there is no mail server to which --apply could apply anything");
     }
     return apply ? CTL_NO : CTL_YES;
 }
@@ -245,7 +245,7 @@ static int set_up(struct ctl *ctl, struct setup_wish *wish, struct found *found,
         return CTL_UNABLE;
     }
     if (!wish_fill(wish, found)) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return CTL_UNABLE;
     }
     int exit = setup_configuration(ctl, wish);
@@ -280,8 +280,8 @@ static int undo(struct ctl *ctl, const struct setup_wish *wish)
         return ctl_usage_error(ctl, "--undo: of all domains; a single one is taken out of domains");
     }
     if (geteuid() != 0) {
-        ctl_error("--undo changes batvd's and Postfix's settings: run this as root; nothing was "
-                  "changed");
+        print_error("--undo changes batvd's and Postfix's settings: run this as root; nothing was "
+                    "changed");
         return CTL_UNABLE;
     }
     if (find_mta(&found)) {
@@ -315,7 +315,7 @@ int cmd_setup(struct ctl *ctl, int argc, char **argv)
         return ctl_usage_error(ctl, "for which domains?");
     }
     if (apply && geteuid() != 0) {
-        ctl_error("--apply changes Postfix's settings: run this as root; nothing was changed");
+        print_error("--apply changes Postfix's settings: run this as root; nothing was changed");
         return CTL_UNABLE;
     }
     if (!setup_domains_fit(&wish)) {

@@ -10,6 +10,7 @@
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
+#include "ctl/phrases.h"
 #include "ctl/print.h"
 
 /* What came of an address. The strings belong to the transaction or are static. */
@@ -88,7 +89,7 @@ static int sign_all(const struct snapshot *snapshot, char **addresses, struct js
         struct signing signing;
         struct transaction *transaction = transaction_new(snapshot, &local);
         if (transaction == NULL || !sign_one(snapshot, transaction, *a, now, &signing)) {
-            ctl_error("an address could not be signed: out of memory, or OpenSSL failed");
+            print_error("an address could not be signed: out of memory, or OpenSSL failed");
             status = CTL_UNABLE;
         } else {
             print_signing(json, *a, &signing);
@@ -114,7 +115,7 @@ int cmd_sign(struct ctl *ctl, int argc, char **argv)
     int status = CTL_UNABLE;
     struct snapshot snapshot = {.settings = ctl->config->settings, .ring = ring};
     if (ring_active(ring, time(NULL)) == RING_NO_SLOT) {
-        ctl_error("there is no key that signs: `batvctl key rotate` makes one");
+        print_error("there is no key that signs: `batvctl key rotate` makes one");
     } else {
         struct json json;
         struct json *list = json_begin_list(&json, ctl->json);

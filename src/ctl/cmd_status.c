@@ -12,6 +12,7 @@
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
+#include "ctl/phrases.h"
 #include "ctl/postfix.h"
 #include "ctl/postfix_trust.h"
 #include "ctl/print.h"
@@ -138,7 +139,7 @@ static void print_pause(const struct view *v)
     }
 }
 
-static void print_error(const char *what, const char *error)
+static void print_trouble(const char *what, const char *error)
 {
     if (error[0] != '\0') {
         begin_alarm();
@@ -459,15 +460,15 @@ static void print_view(const struct view *v)
     const struct status_report *r = &v->look.report;
     print_daemon(v);
     print_pause(v);
-    print_error("its report cannot be read", v->look.why.text);
+    print_trouble("its report cannot be read", v->look.why.text);
     if (!is_known(v)) {
         return;
     }
     print_clock(r);
-    print_error("the last reload failed, the former configuration is in force", r->reload_error);
-    print_error("the keyring is refused, the former keys are in force", r->ring_error);
-    print_error("the journal is not written, so a restart loses its latest entries",
-                r->journal_error);
+    print_trouble("the last reload failed, the former configuration is in force", r->reload_error);
+    print_trouble("the keyring is refused, the former keys are in force", r->ring_error);
+    print_trouble("the journal is not written, so a restart loses its latest entries",
+                  r->journal_error);
     print_log(r);
     print_keys(v);
     print_moment("configuration loaded ", r->loaded);
@@ -741,7 +742,7 @@ static bool show(const struct ctl *ctl)
     }
     (ctl->json ? print_json : print_view)(&v);
     if (ctl->json && v.look.why.text[0] != '\0') {
-        ctl_error("%s", v.look.why.text);
+        print_error("%s", v.look.why.text);
     }
     postfix_trust_free(v.trust);
     status_report_free(r);

@@ -87,7 +87,7 @@ static int verify_all(const struct looking *look, char **addresses, struct json 
         struct tag_check check;
         char *plain;
         if (!verify_one(look, *a, &check, &plain)) {
-            ctl_error("an address could not be verified: out of memory, or OpenSSL failed");
+            print_error("an address could not be verified: out of memory, or OpenSSL failed");
             status = CTL_UNABLE;
         } else if (json != NULL) {
             print_json(json, *a, &check, plain);

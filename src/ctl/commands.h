@@ -7,6 +7,11 @@
 
 #include "ctl/ctl.h"
 
+struct check_counts;
+/* Runs all checks and prints what they found and a summary; with quiet only what is not ok. The
+ * exit status of `check`. */
+int check_all(struct ctl *ctl, bool quiet, struct check_counts *counts);
+
 int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_explain(struct ctl *ctl, int argc, char **argv);
 int cmd_health(struct ctl *ctl, int argc, char **argv);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ctl/draft.h"
+#include "ctl/print.h"
 
 /* Loads the draft and puts it in place. An exit status. */
 static int put_in_place(struct draft *draft, config_fits *fits, void *context)
@@ -25,7 +26,7 @@ static int put_in_place(struct draft *draft, config_fits *fits, void *context)
     } else if (draft_commit(draft, &why) == STATUS_OK) {
         exit = CTL_YES;
     } else {
-        ctl_error("%s; nothing was changed", why.text);
+        print_error("%s; nothing was changed", why.text);
         exit = CTL_UNABLE;
     }
     config_messages_free(&messages);
@@ -50,8 +51,8 @@ int config_edit(struct ctl *ctl, const char *text, config_fits *fits, void *cont
     struct reason why = {""};
     make_parent(ctl->config_path);
     if (draft_write(&draft, ctl->config_path, text, 0644, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed%s", why.text,
-                  geteuid() != 0 ? "; run this as root" : "");
+        print_error("%s; nothing was changed%s", why.text,
+                    geteuid() != 0 ? "; run this as root" : "");
         return CTL_UNABLE;
     }
     int exit = put_in_place(&draft, fits, context);

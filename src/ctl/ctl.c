@@ -15,26 +15,6 @@
 #include "io/ring_file.h"
 #include "io/ring_loss.h"
 
-static void complain(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
-
-static void complain(const char *format, va_list arguments)
-{
-    fflush(stdout); /* in one file, in the order in which it happened */
-    char *text = format_text(format, arguments);
-    fputs("batvctl: ", stderr);
-    print_text(stderr, text != NULL ? text : "out of memory");
-    fputc('\n', stderr);
-    free(text);
-}
-
-void ctl_error(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    complain(format, arguments);
-    va_end(arguments);
-}
-
 void ctl_print_usage(const struct ctl *ctl, FILE *stream)
 {
     const char *lead = "usage:";
@@ -52,7 +32,7 @@ int ctl_usage_error(const struct ctl *ctl, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    complain(format, arguments);
+    print_error_list(format, arguments);
     va_end(arguments);
     ctl_print_usage(ctl, stderr);
     return CTL_UNABLE;
@@ -70,7 +50,7 @@ bool ctl_load_config(struct ctl *ctl)
     }
     config_messages_print(&ctl->messages, stderr);
     if (status == STATUS_NO_MEMORY) {
-        ctl_error("out of memory");
+        print_error("out of memory");
     }
     return false;
 }
@@ -82,14 +62,14 @@ bool ctl_load_own(struct ctl *ctl)
         return true;
     }
     if (config_load_own(ctl->config_path, &ctl->config, &found) != STATUS_OK) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return false;
     }
     ctl->rough = true;
-    ctl_error("%s cannot be used as it is; %s %s", ctl->config_path,
-              found ? "it has state_dir ="
-                    : "state_dir cannot be read from it, trying the default,",
-              ctl->config->state_dir);
+    print_error("%s cannot be used as it is; %s %s", ctl->config_path,
+                found ? "it has state_dir ="
+                      : "state_dir cannot be read from it, trying the default,",
+                ctl->config->state_dir);
     return true;
 }
 
@@ -108,7 +88,7 @@ void ctl_ring_error(const struct ctl *ctl, enum status status, const struct reas
     const char *folder = ctl->config->state_dir;
     const char *advice = ring_lost_advice(folder, status, daemon_is_running(folder),
                                           ctl->config->settings->keys.retain_days);
-    ctl_error("%s%s%s", why->text, advice != NULL ? ": " : "", advice != NULL ? advice : "");
+    print_error("%s%s%s", why->text, advice != NULL ? ": " : "", advice != NULL ? advice : "");
 }
 
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out)

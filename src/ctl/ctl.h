@@ -48,13 +48,10 @@ struct ctl {
     bool rough;                      /* config is what ctl_load_own could find */
 };
 
-/* "batvctl: ..." on stderr. */
-void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* How the command is called, from its rows in the table. */
 void ctl_print_usage(const struct ctl *ctl, FILE *stream);
 
-/* As ctl_error, then how the command is called. Returns CTL_UNABLE. */
+/* As print_error, then how the command is called. Returns CTL_UNABLE. */
 int ctl_usage_error(const struct ctl *ctl, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -76,7 +73,7 @@ bool ctl_become_owner(struct ctl *ctl);
  * CTL_UNABLE. The caller frees *out with ring_free. To change it, see io/ring_file.h. */
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out);
 
-/* As ctl_error, for what a function of io/ring_file.h answers; with what to do. */
+/* As print_error, for what a function of io/ring_file.h answers; with what to do. */
 void ctl_ring_error(const struct ctl *ctl, enum status status, const struct reason *why);
 
 /* Frees what ctl holds. */

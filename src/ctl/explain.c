@@ -12,6 +12,7 @@
 #include "batv/day.h"
 #include "batv/tag.h"
 #include "ctl/limits.h"
+#include "ctl/phrases.h"
 #include "ctl/print.h"
 
 /* "name: " in a column, then what follows. */

@@ -11,6 +11,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/draft.h"
+#include "ctl/print.h"
 #include "ctl/program.h"
 #include "io/file.h"
 
@@ -110,8 +111,8 @@ int postfix_reload(const struct postfix *postfix)
     static const char *const reload[] = {"reload"};
     struct reason why = {""};
     if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-        ctl_error("all is set, but not in force: postfix%s reload", postfix_place(postfix));
+        print_error("%s", why.text);
+        print_error("all is set, but not in force: postfix%s reload", postfix_place(postfix));
         return CTL_UNABLE;
     }
     puts("postfix: reloaded");
@@ -133,13 +134,13 @@ static int put_back(const char *main_cf, char **copy)
         status = draft_replace(main_cf, former, 0644, &why);
     }
     if (status != STATUS_OK) {
-        ctl_error("%s", why.text);
-        ctl_error("%s may have been changed: put %s back in its place", main_cf, *copy);
+        print_error("%s", why.text);
+        print_error("%s may have been changed: put %s back in its place", main_cf, *copy);
     } else {
         (void)unlink(*copy);
         free(*copy);
         *copy = NULL;
-        ctl_error("%s is as it was", main_cf);
+        print_error("%s is as it was", main_cf);
     }
     free(former);
     free(now);
@@ -191,14 +192,14 @@ int main_cf_edit(const struct postfix *postfix, const struct main_cf_change *cha
     int exit = CTL_YES;
     *copy = main_cf != NULL ? main_cf_copy_path(main_cf) : NULL;
     if (*copy == NULL || file_copy(main_cf, *copy, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
-        ctl_error("%s is as it was", main_cf != NULL ? main_cf : "main.cf");
+        print_error("%s", why.text);
+        print_error("%s is as it was", main_cf != NULL ? main_cf : "main.cf");
         free(*copy);
         *copy = NULL;
         exit = CTL_UNABLE;
     } else if (run_postconf("-e", change->set, change->set_count, &why) != STATUS_OK ||
                run_postconf("-X", change->drop, change->drop_count, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         exit = put_back(main_cf, copy);
     }
     free(main_cf);

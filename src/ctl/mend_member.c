@@ -14,7 +14,7 @@ static char *read_text(const struct check *check)
 {
     char *text = NULL;
     struct reason ignored;
-    return file_read(check->ctl->config_path, &text, &ignored) == STATUS_OK ? text : strdup("");
+    return file_read(check->config_path, &text, &ignored) == STATUS_OK ? text : strdup("");
 }
 
 /* The mend but for how batvd takes it. */
@@ -38,9 +38,8 @@ static char *place(const char *path, const char *text, const char *group, const 
 static char *mend_in(const struct check *check, const char *text, const char *group,
                      const char *name, const char *value)
 {
-    char *placed = text != NULL && value != NULL
-                       ? place(check->ctl->config_path, text, group, name, value)
-                       : NULL;
+    char *placed =
+        text != NULL && value != NULL ? place(check->config_path, text, group, name, value) : NULL;
     char *mend = NULL;
     if (placed != NULL) {
         mend = mend_text("%s%s%s", placed, check->reload[0] != '\0' ? " then " : "", check->reload);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/print.h"
 
 enum { MESSAGE_MAX = 128 * 1024 * 1024 };
 
@@ -35,7 +36,7 @@ bool message_file_read(const char *path, struct message_file *out)
     FILE *stream = standard ? stdin : fopen(path, "rbe");
     bool done = stream != NULL && read_stream(stream, out);
     if (!done) {
-        ctl_error("%s: %s", standard ? "stdin" : path, strerror(errno));
+        print_error("%s: %s", standard ? "stdin" : path, strerror(errno));
         message_file_free(out);
     }
     if (stream != NULL && !standard) {

@@ -14,18 +14,19 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/print.h"
 #include "io/file.h"
 
 static bool refuse_missing(const char *state_dir, const char *user)
 {
     int error = errno;
-    ctl_error("state_dir %s: %s", state_dir, strerror(error));
+    print_error("state_dir %s: %s", state_dir, strerror(error));
     if (error == ENOENT) {
-        ctl_error("make it: install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
-                  user != NULL ? user : "", state_dir);
+        print_error("make it: install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
+                    user != NULL ? user : "", state_dir);
     } else if (error == EACCES) {
-        ctl_error("run this as root%s%s", user != NULL ? " or as user " : "",
-                  user != NULL ? user : "");
+        print_error("run this as root%s%s", user != NULL ? " or as user " : "",
+                    user != NULL ? user : "");
     }
     return false;
 }
@@ -34,8 +35,8 @@ static bool refuse_user(const char *state_dir, uid_t owner)
 {
     char name[USER_TEXT];
     user_name(owner, name);
-    ctl_error("state_dir %s belongs to %s: run this as root%s%s", state_dir, name,
-              owner != 0 ? " or as user " : "", owner != 0 ? name : "");
+    print_error("state_dir %s belongs to %s: run this as root%s%s", state_dir, name,
+                owner != 0 ? " or as user " : "", owner != 0 ? name : "");
     return false;
 }
 
@@ -47,7 +48,7 @@ static bool become(uid_t user, gid_t group)
     int error = errno;
     char name[USER_TEXT];
     user_name(user, name);
-    ctl_error("cannot become user %s: %s", name, strerror(error));
+    print_error("cannot become user %s: %s", name, strerror(error));
     return false;
 }
 
@@ -57,7 +58,7 @@ bool owner_find(const char *state_dir, const struct stat *folder, struct identit
     char inside[PATH_MAX];
     snprintf(inside, sizeof inside, "%.*s/", PATH_MAX - 2, state_dir);
     if (identity_of_folder(inside, out, &why) != STATUS_OK) {
-        ctl_error("state_dir %s", why.text);
+        print_error("state_dir %s", why.text);
         return false;
     }
     *out = (struct identity){geteuid() == 0 ? out->uid : folder->st_uid, folder->st_gid};
@@ -95,7 +96,7 @@ bool owner_become(const char *state_dir, const char *user)
         return refuse_missing(state_dir, user);
     }
     if (!S_ISDIR(folder.st_mode)) {
-        ctl_error("state_dir %s: not a folder", state_dir);
+        print_error("state_dir %s: not a folder", state_dir);
         return false;
     }
     if (!owner_find(state_dir, &folder, &identity)) {

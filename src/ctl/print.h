@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "batv/rules.h"
+struct ip;
 
 enum { PRINT_TIME = sizeof "2026-11-28 12:00 UTC", PRINT_SPAN = 48 };
+
+/* "batvctl: ..." on stderr. */
+void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void print_error_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
 /* Text of whatever origin, as io/visible.h has it. */
 void print_text(FILE *out, const char *text);
@@ -27,11 +31,5 @@ void format_moment(time_t when, char out[static PRINT_TIME]);
 
 /* "9 days 3 h", "3 h 12 min", "12 min", "5 s" */
 void format_span(time_t seconds, char out[static PRINT_SPAN]);
-
-/* In words: a reason of sign-skip, or why batvctl sign refuses. "" for an unknown one. */
-const char *explain_skip(const char *reason);
-
-/* In words: what `auto` does and why. until as by snapshot_auto; wait by settings_wait. */
-void print_auto(FILE *out, enum auto_state state, time_t until, time_t wait);
 
 #endif

@@ -36,7 +36,7 @@ static const char first_text[] =
 
 static int no_memory(void)
 {
-    ctl_error("out of memory");
+    print_error("out of memory");
     return CTL_UNABLE;
 }
 
@@ -57,10 +57,10 @@ static bool domain_fits(const char *name)
         return true;
     }
     if (status == STATUS_NO_MEMORY) {
-        ctl_error("out of memory");
+        print_error("out of memory");
     } else {
-        ctl_error("%s: expected %s; nothing was changed", config_quote(name, strlen(name), quoted),
-                  option->expected);
+        print_error("%s: expected %s; nothing was changed",
+                    config_quote(name, strlen(name), quoted), option->expected);
     }
     return false;
 }
@@ -75,7 +75,7 @@ static bool keys_make(const struct setup_wish *wish, struct words *keys)
         }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(keys->items[j], key) == 0) {
-                ctl_error("%s: given twice; nothing was changed", wish->domains[i]);
+                print_error("%s: given twice; nothing was changed", wish->domains[i]);
                 free(key);
                 return false;
             }
@@ -83,7 +83,7 @@ static bool keys_make(const struct setup_wish *wish, struct words *keys)
         bool added = words_add(keys, key);
         free(key);
         if (!added) {
-            ctl_error("out of memory");
+            print_error("out of memory");
             return false;
         }
     }
@@ -165,9 +165,9 @@ static bool find_user(const char *text, const char **user)
         *user = DAEMON_USER;
         return true;
     }
-    ctl_error("there is no user " DAEMON_USER ", as whom batvd is to run; nothing was changed");
-    ctl_error("make it, then run this again: adduser --system --group --no-create-home --home "
-              "/var/lib/batvd " DAEMON_USER);
+    print_error("there is no user " DAEMON_USER ", as whom batvd is to run; nothing was changed");
+    print_error("make it, then run this again: adduser --system --group --no-create-home --home "
+                "/var/lib/batvd " DAEMON_USER);
     return false;
 }
 
@@ -214,8 +214,8 @@ static int complete(char **text, const struct config *config, const struct setup
 
 static bool refuse_state_dir(const char *path, const char *problem, const char *command)
 {
-    ctl_error("state_dir %s: %s; nothing was changed%s%s", path, problem,
-              command[0] != '\0' ? "; " : "", command);
+    print_error("state_dir %s: %s; nothing was changed%s%s", path, problem,
+                command[0] != '\0' ? "; " : "", command);
     return false;
 }
 
@@ -238,7 +238,7 @@ static bool state_dir_fits(const struct config *config)
         return true; /* its owner is the user, whoever starts it */
     }
     if (identity_find(config, &identity, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed%s", why.text, run_as_root());
+        print_error("%s; nothing was changed%s", why.text, run_as_root());
         return false;
     }
     if (there && folder.st_uid != identity.uid) {
@@ -277,9 +277,10 @@ static bool outcome_fits(const struct config *config, void *context)
 static void print_by_hand(const struct ctl *ctl, const char *text, const struct setup_wish *wish)
 {
     unsigned line = config_text_line(text, NULL, "domains"); /* 0 in a file that is to be made */
-    ctl_error("%s:%u: nothing was changed, since domains could not be added safely; write into the "
-              "list of domains there:",
-              ctl->config_path, line > 0 ? line : 1);
+    print_error(
+        "%s:%u: nothing was changed, since domains could not be added safely; write into the "
+        "list of domains there:",
+        ctl->config_path, line > 0 ? line : 1);
     for (size_t i = 0; i < wish->count; i++) {
         if (ctl->config == NULL || find_entry(ctl->config, wish->domains[i]) == NULL) {
             print_format(stderr, "    \"%s\"\n", wish->domains[i]);
@@ -296,9 +297,9 @@ static void reload_daemon(const struct ctl *ctl)
         puts("batvd: reloaded");
     } else if (status != STATUS_NOT_FOUND) {
         char *command = service_reload_command(ctl->config, ctl->config_path);
-        ctl_error("batvd runs, and works by its former configuration: %s; to have it read this "
-                  "one: %s",
-                  why.text, command != NULL ? command : "reload it");
+        print_error("batvd runs, and works by its former configuration: %s; to have it read this "
+                    "one: %s",
+                    why.text, command != NULL ? command : "reload it");
         free(command);
     }
 }
@@ -359,9 +360,9 @@ int setup_configuration(struct ctl *ctl, const struct setup_wish *wish)
     if (status == STATUS_NOT_FOUND) {
         exit = write_anew(ctl, NULL, wish);
     } else if (status != STATUS_OK) {
-        ctl_error("%s; nothing was changed", why.text);
+        print_error("%s; nothing was changed", why.text);
     } else if (!ctl_load_config(ctl)) {
-        ctl_error("%s has faults, and stays as it is; nothing was changed", ctl->config_path);
+        print_error("%s has faults, and stays as it is; nothing was changed", ctl->config_path);
     } else if (count_missing(ctl->config, wish) > 0) {
         print_covered(ctl->config, wish);
         exit = write_anew(ctl, text, wish);
@@ -386,11 +387,11 @@ static bool make_state_dir(const struct config *config, struct identity *owner)
         return owner_find(path, &folder, owner);
     }
     if (identity_find(config, owner, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         return false;
     }
     if (folder_make(path, 0700, owner->uid, owner->gid, &why) != STATUS_OK) {
-        ctl_error("state_dir %s", why.text);
+        print_error("state_dir %s", why.text);
         return false;
     }
     print_format(stdout, "state_dir: %s made\n", path);
@@ -433,12 +434,12 @@ int setup_keys(struct ctl *ctl)
     }
     privileges_hide_memory();
     if (identity_borrow(&owner, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         return CTL_UNABLE;
     }
     int exit = make_ring(ctl);
     if (identity_return(&why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         exit = CTL_UNABLE;
     }
     return exit;

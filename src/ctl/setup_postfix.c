@@ -42,7 +42,7 @@ struct work {
 
 static int fail(const struct reason *why)
 {
-    ctl_error("%s", why->text);
+    print_error("%s", why->text);
     return CTL_UNABLE;
 }
 
@@ -247,7 +247,7 @@ static void note_listener(const struct config *config)
         status = owner_return(listeners_note(config->state_dir, config->listen, &why), &why);
     }
     if (status != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
     }
 }
 
@@ -301,12 +301,12 @@ static int apply(struct work *work)
         exit = write_map(work);
     }
     if (exit != CTL_YES) {
-        ctl_error("%s is as it was", work->main_cf);
+        print_error("%s is as it was", work->main_cf);
         return exit;
     }
     struct reason why = {""};
     if (keep_record(work, &why) != STATUS_OK) {
-        ctl_error("%s; %s is as it was", why.text, work->main_cf);
+        print_error("%s; %s is as it was", why.text, work->main_cf);
         return CTL_UNABLE;
     }
     if (work->count == 0) {
@@ -330,7 +330,7 @@ int setup_postfix(const struct ctl *ctl, const struct postfix *postfix, const ch
     if (work.formers != NULL && work.main_cf != NULL && find_settings(&work)) {
         exit = apply(&work);
     } else {
-        ctl_error("out of memory");
+        print_error("out of memory");
     }
     for (size_t i = 0; i < work.count; i++) {
         free(work.settings[i]);

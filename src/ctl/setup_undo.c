@@ -69,7 +69,7 @@ static int replace_config(struct ctl *ctl, const char *text)
     if (copied) {
         exit = config_edit(ctl, quiet, quiet_fits, NULL);
     } else {
-        ctl_error("%s; nothing was changed", why.text);
+        print_error("%s; nothing was changed", why.text);
     }
     if (exit == CTL_YES) {
         print_format(stdout,
@@ -80,9 +80,10 @@ static int replace_config(struct ctl *ctl, const char *text)
         (void)unlink(copy);
     }
     if (exit == CTL_NO) {
-        ctl_error("%s: could not be changed; nothing was. Set in it by hand, then run this again: "
-                  "sign: { enabled = false; }; verify: { action = \"log\"; };",
-                  ctl->config_path);
+        print_error(
+            "%s: could not be changed; nothing was. Set in it by hand, then run this again: "
+            "sign: { enabled = false; }; verify: { action = \"log\"; };",
+            ctl->config_path);
         exit = CTL_UNABLE;
     }
     free(quiet);
@@ -95,7 +96,7 @@ static int end_signing(struct ctl *ctl)
     struct reason why = {""};
     char *text = NULL;
     if (file_read(ctl->config_path, &text, &why) != STATUS_OK) {
-        ctl_error("%s; nothing was changed", why.text);
+        print_error("%s; nothing was changed", why.text);
         return CTL_UNABLE;
     }
     int exit = replace_config(ctl, text);
@@ -168,7 +169,7 @@ static bool find_last_day(const struct config *config, int64_t last_signed, int6
             *out = end > *out ? end : *out;
         }
     } else if (status != STATUS_NOT_FOUND) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
     } else if (ring_was_there(config->state_dir)) {
         *out = last_signed + 1 + config->settings->keys.lifetime_days;
     }
@@ -191,7 +192,7 @@ static bool find_last_day_as_owner(const struct config *config, int64_t last_sig
         status = owner_return(STATUS_OK, &why);
     }
     if (status != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
     }
     return done && status == STATUS_OK;
 }
@@ -218,15 +219,15 @@ static int make_daemon_quiet(const struct undo *u)
         puts("batvd: not running");
         return CTL_YES;
     case STATUS_REFUSED:
-        ctl_error("batvd keeps to its former configuration and signs: %s", why.text);
+        print_error("batvd keeps to its former configuration and signs: %s", why.text);
         break;
     default:
-        ctl_error("batvd runs, and may still sign: %s", why.text);
+        print_error("batvd runs, and may still sign: %s", why.text);
         break;
     }
     char *command = service_reload_command(u->ctl->config, u->ctl->config_path);
-    ctl_error("have it read %s, then run this again: %s", u->ctl->config_path,
-              command != NULL ? command : "reload it");
+    print_error("have it read %s, then run this again: %s", u->ctl->config_path,
+                command != NULL ? command : "reload it");
     free(command);
     return CTL_NO;
 }
@@ -237,7 +238,7 @@ static int save_record(const struct undo *u, const struct setup_record *record)
     const char *state_dir = u->ctl->config->state_dir;
     struct reason why = {""};
     if (access(state_dir, F_OK) == 0 && setup_record_save(state_dir, record, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         return CTL_UNABLE;
     }
     return CTL_YES;
@@ -320,7 +321,7 @@ int setup_undo(struct ctl *ctl, const struct postfix *postfix, const struct send
     int64_t last_day = 0;
     int exit = CTL_YES;
     if (!ctl_load_config(ctl)) {
-        ctl_error("nothing was changed");
+        print_error("nothing was changed");
         return CTL_UNABLE;
     }
     if (!is_quiet(ctl->config)) {
@@ -329,7 +330,7 @@ int setup_undo(struct ctl *ctl, const struct postfix *postfix, const struct send
     }
     if (exit == CTL_YES && access(ctl->config->state_dir, F_OK) == 0 &&
         setup_record_load(ctl->config->state_dir, &u.record, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         exit = CTL_UNABLE;
     }
     exit = exit == CTL_YES ? settle_last_signed(&u) : exit;

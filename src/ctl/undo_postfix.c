@@ -233,7 +233,7 @@ static bool tell_left(const struct undoing *u, enum need need)
     char *item = find_ours(u, need, postfix_get(u->postfix, name));
     bool left = item != NULL;
     if (left) {
-        ctl_error(
+        print_error(
             "%s still leads to %s by way of another parameter: take it out of what %s is made "
             "of in main.cf",
             name, item, name);
@@ -253,9 +253,9 @@ static bool tell_services(const struct undoing *u)
         char *item = list != NULL ? find_ours(u, NEED_MILTERS, list) : NULL;
         const char *main_list = postfix_get(u->postfix, "smtpd_milters");
         if (item != NULL && strcmp(list, main_list) != 0) {
-            ctl_error("master.cf: the service %s/%s still asks %s: take it out of its "
-                      "smtpd_milters",
-                      services[i].name, services[i].type, item);
+            print_error("master.cf: the service %s/%s still asks %s: take it out of its "
+                        "smtpd_milters",
+                        services[i].name, services[i].type, item);
             left = true;
         }
         free(item);
@@ -268,7 +268,7 @@ static bool tell_rest(const struct undoing *u)
     struct postfix *now = NULL;
     struct reason why = {""};
     if (postfix_open(&now, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
         return true;
     }
     struct undoing after = {.ctl = u->ctl, .postfix = now, .record = u->record};
@@ -318,7 +318,7 @@ int undo_postfix(const struct ctl *ctl, const struct postfix *postfix,
     int exit = CTL_UNABLE;
     plan(&u);
     if (u.no_memory) {
-        ctl_error("out of memory");
+        print_error("out of memory");
     } else if (u.set_count + u.drop_count == 0) {
         puts("main.cf: has nothing of batvd's");
         exit = CTL_YES;

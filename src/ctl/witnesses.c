@@ -1,5 +1,6 @@
 /* The daemon's own oracles, on the files as they are. One thread. */
 #include "ctl/witnesses.h"
+#include "ctl/print.h"
 
 #include "io/journal.h"
 #include "io/mime.h"
@@ -17,7 +18,7 @@ bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses, bool con
 {
     struct reason why;
     if (open_journal(ctl->config, &witnesses->returned.journal, &why) != STATUS_OK) {
-        ctl_error("%s", why.text);
+        print_error("%s", why.text);
     }
     evidence_returned_oracles_at_rcpt(&witnesses->returned, &witnesses->oracles);
     if (!content) {
@@ -25,7 +26,7 @@ bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses, bool con
     }
     witnesses->pool = content_pool_new(ctl->config->evidence_max_memory, 1);
     if (witnesses->pool == NULL) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return false;
     }
     mime_init();
@@ -38,7 +39,7 @@ bool witnesses_call_network(struct witnesses *witnesses)
     witnesses->listener = (struct oracle_listener){lookups_take, &witnesses->lookups};
     witnesses->network = oracle_network_new(&witnesses->listener);
     if (witnesses->network == NULL) {
-        ctl_error("out of memory");
+        print_error("out of memory");
         return false;
     }
     oracle_network_oracle(witnesses->network, &witnesses->oracles);

@@ -11,8 +11,10 @@
 #include "batv/rules.h"
 #include "batv/status.h"
 #include "io/config_messages.h"
+#include "io/log_target.h"
 
-enum config_log_target { CONFIG_LOG_SYSLOG, CONFIG_LOG_STDERR, CONFIG_LOG_JOURNALD };
+/* The longest path of `listen`: the socket is made under a longer name first. */
+enum { LISTEN_PATH_MAX = 103 };
 
 /* Immutable once loaded; may be shared by threads. Paths are absolute. */
 struct config {
@@ -22,7 +24,7 @@ struct config {
     char *listen_group; /* of a unix socket; NULL: as it comes. May not exist. */
     char *user;         /* NULL: stay as started. May not exist. */
     char *state_dir;
-    enum config_log_target log_target;
+    enum log_target log_target;
     int log_facility; /* as syslog(3) has them: LOG_MAIL, ... */
     int log_level; /* LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG: what is less urgent is not logged
                     */

@@ -441,7 +441,7 @@ enum status config_resolve(struct raw_config *raw, const char *path, struct conf
         config->listen_group = take_name(&raw->listen_group);
         config->user = take_name(&raw->user);
         config->state_dir = take(&raw->state_dir);
-        config->log_target = (enum config_log_target)raw->log_target;
+        config->log_target = (enum log_target)raw->log_target;
         config->log_facility = raw->log_facility;
         config->log_level = raw->log_level;
         config->evidence_max_memory = raw->evidence_max_memory;

@@ -25,7 +25,7 @@
 #include "io/privileges.h"
 #include "io/socket_advice.h"
 
-_Static_assert(LISTENER_PATH_MAX == sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof ".new",
+_Static_assert(LISTEN_PATH_MAX == sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof ".new",
                "what is longer than the configuration allows cannot be bound");
 
 /* libmilter calls listen() once more, with this same number by default. */
@@ -53,7 +53,7 @@ static enum status set_unix_address(const char *path, const char *suffix, struct
     if (length < 0 || (size_t)length >= sizeof out->sun_path) {
         return reason_set(why, STATUS_INVALID,
                           "listen: %s: too long for a socket, at most %d octets", path,
-                          LISTENER_PATH_MAX);
+                          LISTEN_PATH_MAX);
     }
     return STATUS_OK;
 }

@@ -20,9 +20,6 @@ struct listener {
     bool others; /* in somebody else's folder, as whom nothing is done any more: stays at the end */
 };
 
-/* The longest path of a unix socket: it is made under a longer name first. */
-enum { LISTENER_PATH_MAX = 103 };
-
 /* What whoever will listen may do otherwise than this process. */
 struct listener_rights {
     bool keeps_group; /* may not change the socket's group */

@@ -17,7 +17,7 @@
 
 static atomic_int log_level = LOG_INFO;
 
-void log_open(enum config_log_target target, int facility, int level)
+void log_open(enum log_target target, int facility, int level)
 {
     log_level = level;
     log_target_open(target, facility, NULL);

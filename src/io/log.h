@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "batv/decision.h"
-#include "io/config.h"
+#include "io/log_target.h"
 
 /* Before it lines of at least LOG_INFO go to stderr. */
-void log_open(enum config_log_target target, int facility, int level);
+void log_open(enum log_target target, int facility, int level);
 
 /* One line, without a newline. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -22,12 +22,13 @@
 #include <unistd.h>
 
 #include "batv/day.h"
+#include "batv/decision.h"
 #include "io/syslog_socket.h"
 #include "io/systemd.h"
 
 enum { RETRY_MS = 1000 };
 
-static _Atomic enum config_log_target log_target = CONFIG_LOG_STDERR;
+static _Atomic enum log_target log_target = LOG_TARGET_STDERR;
 static atomic_int log_facility = LOG_MAIL;
 static atomic_bool away;
 static atomic_ullong lost;
@@ -41,29 +42,29 @@ static struct {
     bool changed;     /* since the last look */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-const char *log_target_name(enum config_log_target target)
+const char *log_target_name(enum log_target target)
 {
     static const char *const names[] = {
-        [CONFIG_LOG_SYSLOG] = "syslog",
-        [CONFIG_LOG_STDERR] = "stderr",
-        [CONFIG_LOG_JOURNALD] = "journald",
+        [LOG_TARGET_SYSLOG] = "syslog",
+        [LOG_TARGET_STDERR] = "stderr",
+        [LOG_TARGET_JOURNALD] = "journald",
     };
     return names[target];
 }
 
-const char *log_target_socket(enum config_log_target target)
+const char *log_target_socket(enum log_target target)
 {
-    return target == CONFIG_LOG_SYSLOG ? _PATH_LOG : SYSTEMD_JOURNAL_SOCKET;
+    return target == LOG_TARGET_SYSLOG ? _PATH_LOG : SYSTEMD_JOURNAL_SOCKET;
 }
 
-int log_target_probe(enum config_log_target target)
+int log_target_probe(enum log_target target)
 {
     switch (target) {
-    case CONFIG_LOG_SYSLOG:
+    case LOG_TARGET_SYSLOG:
         return syslog_socket_probe(NULL);
-    case CONFIG_LOG_JOURNALD:
+    case LOG_TARGET_JOURNALD:
         return systemd_has_journal() ? 0 : errno;
-    case CONFIG_LOG_STDERR:
+    case LOG_TARGET_STDERR:
         break;
     }
     return 0;
@@ -132,9 +133,9 @@ __attribute__((noinline)) static int write_entry(int priority, char *line, size_
 
 /* ----------------------------------------------------------------- one line */
 
-static void write_stderr(enum config_log_target target, int priority, char *line, size_t length)
+static void write_stderr(enum log_target target, int priority, char *line, size_t length)
 {
-    if (target == CONFIG_LOG_JOURNALD) {
+    if (target == LOG_TARGET_JOURNALD) {
         line -= 3;
         length += 3;
         line[0] = '<';
@@ -148,10 +149,10 @@ static void write_stderr(enum config_log_target target, int priority, char *line
 }
 
 /* 0, or an errno: the target does not take it. */
-static int write_target(enum config_log_target target, int priority, char *line, size_t length,
+static int write_target(enum log_target target, int priority, char *line, size_t length,
                         const struct decision *decision, bool patient)
 {
-    if (target == CONFIG_LOG_JOURNALD) {
+    if (target == LOG_TARGET_JOURNALD) {
         return write_entry(priority, line, length, decision);
     }
     return state.syslog == NULL
@@ -160,7 +161,7 @@ static int write_target(enum config_log_target target, int priority, char *line,
 }
 
 /* A line of ours: to stderr, or to the target. */
-__attribute__((format(printf, 3, 4))) static int say(enum config_log_target target, bool to_target,
+__attribute__((format(printf, 3, 4))) static int say(enum log_target target, bool to_target,
                                                      const char *format, ...)
 {
     enum { LINE = 400 };
@@ -187,7 +188,7 @@ static int64_t steady_ms(void)
 }
 
 /* With the lock held. */
-static void set_away(enum config_log_target target, int error)
+static void set_away(enum log_target target, int error)
 {
     state.error = error;
     state.since = time(NULL);
@@ -198,7 +199,7 @@ static void set_away(enum config_log_target target, int error)
         log_target_name(target), log_target_socket(target), strerror(error));
 }
 
-static void go_away(enum config_log_target target, int error)
+static void go_away(enum log_target target, int error)
 {
     pthread_mutex_lock(&state.lock);
     if (!away && target == log_target) {
@@ -208,7 +209,7 @@ static void go_away(enum config_log_target target, int error)
 }
 
 /* With the lock held. */
-static void try_again(enum config_log_target target)
+static void try_again(enum log_target target)
 {
     char since[TIME_TEXT];
     time_format(state.since, since);
@@ -227,7 +228,7 @@ static void try_again(enum config_log_target target)
 }
 
 /* True: the target is there. Whoever comes while another tries does not wait for him. */
-static bool is_back(enum config_log_target target)
+static bool is_back(enum log_target target)
 {
     if (pthread_mutex_trylock(&state.lock) == 0) {
         if (away && target == log_target && steady_ms() >= state.retry_ms) {
@@ -240,7 +241,7 @@ static bool is_back(enum config_log_target target)
 
 bool log_target_look(void)
 {
-    enum config_log_target target = log_target;
+    enum log_target target = log_target;
     if (away) {
         is_back(target);
     }
@@ -253,8 +254,8 @@ bool log_target_look(void)
 
 void log_target_write(int priority, char *line, size_t length, const struct decision *decision)
 {
-    enum config_log_target target = log_target;
-    if (target != CONFIG_LOG_STDERR && (!away || is_back(target))) {
+    enum log_target target = log_target;
+    if (target != LOG_TARGET_STDERR && (!away || is_back(target))) {
         int error = write_target(target, priority, line, length, decision, true);
         if (error == 0) {
             return;
@@ -266,10 +267,10 @@ void log_target_write(int priority, char *line, size_t length, const struct deci
 
 /* -------------------------------------------------------------- open, state */
 
-void log_target_open(enum config_log_target target, int facility, const char *syslog_path)
+void log_target_open(enum log_target target, int facility, const char *syslog_path)
 {
     pthread_mutex_lock(&state.lock);
-    if (target == CONFIG_LOG_SYSLOG && state.syslog == NULL) {
+    if (target == LOG_TARGET_SYSLOG && state.syslog == NULL) {
         state.syslog = syslog_socket_new(syslog_path);
     }
     log_facility = facility;
@@ -277,7 +278,7 @@ void log_target_open(enum config_log_target target, int facility, const char *sy
         log_target = target;
         away = false;
         state.changed = true;
-        int error = target == CONFIG_LOG_SYSLOG ? syslog_socket_probe(syslog_path)
+        int error = target == LOG_TARGET_SYSLOG ? syslog_socket_probe(syslog_path)
                                                 : log_target_probe(target);
         if (error != 0) {
             set_away(target, error);
@@ -297,9 +298,9 @@ void log_target_state(struct log_state *out)
     pthread_mutex_lock(&state.lock);
     *out = (struct log_state){
         .target = log_target, .place = log_target_name(log_target), .lost = atomic_load(&lost)};
-    bool on_stderr = away || log_target == CONFIG_LOG_STDERR;
+    bool on_stderr = away || log_target == LOG_TARGET_STDERR;
     if (away) {
-        out->place = log_target_name(CONFIG_LOG_STDERR);
+        out->place = log_target_name(LOG_TARGET_STDERR);
         out->since = state.since;
         snprintf(out->error, sizeof out->error, "%s: %s", log_target_socket(log_target),
                  strerror(state.error));

@@ -14,7 +14,6 @@
 #include "batv/match.h"
 #include "batv/rules.h"
 #include "io/config.h"
-#include "io/listener.h"
 
 static const struct option_word actions[] = {
     {"auto", ACTION_AUTO},         {"log", ACTION_LOG},
@@ -78,9 +77,9 @@ static const struct option_word algorithms[] = {
 };
 static const struct option_word moments[] = {{"eom", false}, {"rcpt", true}, {NULL, 0}};
 static const struct option_word targets[] = {
-    {"syslog", CONFIG_LOG_SYSLOG},
-    {"stderr", CONFIG_LOG_STDERR},
-    {"journald", CONFIG_LOG_JOURNALD},
+    {"syslog", LOG_TARGET_SYSLOG},
+    {"stderr", LOG_TARGET_STDERR},
+    {"journald", LOG_TARGET_JOURNALD},
     {NULL, 0},
 };
 static const struct option_word facilities[] = {
@@ -133,7 +132,7 @@ static enum status check_listen(const char *value)
 {
     bool ok = false;
     if (strncmp(value, "unix:/", 6) == 0) {
-        ok = strlen(value + 5) <= LISTENER_PATH_MAX;
+        ok = strlen(value + 5) <= LISTEN_PATH_MAX;
     } else if (strncmp(value, "inet:", 5) == 0) {
         ok = is_port_at_host(value + 5);
     } else if (strncmp(value, "inet6:", 6) == 0) {

@@ -144,7 +144,7 @@ static inline void site_make_rings(void)
 static inline void site_make(void)
 {
     mime_init();
-    log_open(CONFIG_LOG_STDERR, LOG_MAIL, -1); /* nothing, or it would be all that is done */
+    log_open(LOG_TARGET_STDERR, LOG_MAIL, -1); /* nothing, or it would be all that is done */
     for (size_t i = 0; i < SITE_CONFIGS; i++) {
         site.configs[i] = site_load();
     }

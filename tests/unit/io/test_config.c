@@ -170,7 +170,7 @@ static void check_defaults(void)
     ck_assert_str_eq(config->listen_group, "postfix");
     ck_assert_ptr_null(config->user);
     ck_assert_str_eq(config->state_dir, "/var/lib/batvd");
-    ck_assert_int_eq(config->log_target, CONFIG_LOG_SYSLOG);
+    ck_assert_int_eq(config->log_target, LOG_TARGET_SYSLOG);
     ck_assert_int_eq(config->log_facility, LOG_MAIL);
     ck_assert_int_eq(config->log_level, LOG_INFO);
     ck_assert_uint_eq(settings->rules_count, 0);
@@ -240,7 +240,7 @@ START_TEST(test_the_daemons_own)
     ck_assert_ptr_null(config->listen_group);
     ck_assert_str_eq(config->user, "batvd");
     ck_assert_str_eq(config->state_dir, "/srv/batvd");
-    ck_assert_int_eq(config->log_target, CONFIG_LOG_JOURNALD);
+    ck_assert_int_eq(config->log_target, LOG_TARGET_JOURNALD);
     ck_assert_int_eq(config->log_facility, LOG_LOCAL3);
     ck_assert_int_eq(config->log_level, LOG_DEBUG);
 }

@@ -119,7 +119,7 @@ static void expect_state(const char *place, const char *error, bool since)
 
 static void start(void)
 {
-    log_target_open(CONFIG_LOG_SYSLOG, LOG_LOCAL0, path);
+    log_target_open(LOG_TARGET_SYSLOG, LOG_LOCAL0, path);
 }
 
 #define STAMP "[A-Z][a-z]{2} [ 123][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -272,7 +272,7 @@ START_TEST(test_another_target_from_now_on)
 {
     start();
     expect_stderr(LOST);
-    log_target_open(CONFIG_LOG_STDERR, LOG_LOCAL0, path);
+    log_target_open(LOG_TARGET_STDERR, LOG_LOCAL0, path);
     say("one");
     expect_stderr("^one\n$");
     expect_state("stderr", "^$", false);
@@ -287,10 +287,10 @@ END_TEST
 
 START_TEST(test_no_journal)
 {
-    if (log_target_probe(CONFIG_LOG_JOURNALD) == 0) {
+    if (log_target_probe(LOG_TARGET_JOURNALD) == 0) {
         return; /* this machine has one */
     }
-    log_target_open(CONFIG_LOG_JOURNALD, LOG_MAIL, NULL);
+    log_target_open(LOG_TARGET_JOURNALD, LOG_MAIL, NULL);
     say("one");
     expect_stderr("^<4>log: journald takes no lines \\(/run/systemd/journal/socket: No such "
                   "[^\n]*\n<6>one\n$");

@@ -401,7 +401,7 @@ static void setup(void)
     use_ring("former");
     ring_free(ring);
     mime_init();
-    log_open(CONFIG_LOG_STDERR, 0, LOG_EMERG);
+    log_open(LOG_TARGET_STDERR, 0, LOG_EMERG);
     write_settings("tempfail");
 }
 

@@ -657,7 +657,7 @@ static void setup(void)
     strcpy(folder, "/tmp/batv-memory.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     mime_init();
-    log_open(CONFIG_LOG_STDERR, 0, LOG_EMERG);
+    log_open(LOG_TARGET_STDERR, 0, LOG_EMERG);
 }
 
 static void teardown(void)
