@@ -39,18 +39,21 @@ IO_LIBS    := -lconfig -lz -llmdb -lsystemd -lunbound $(shell pkg-config --libs 
 # As a system's headers: our warnings are not for them.
 GMIME      := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags gmime-3.0 2>/dev/null))
 
-# A folder is a layer, the higher one named later.
+# A folder of src is a room, a higher floor named later (CONTRIBUTING.md). The daemon has those of IO,
+# batvctl those of CTL besides.
 objects     = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 CORE       := $(call objects,src/core/*.c)
-IO         := $(call objects,src/io/*.c)
+IO_ROOMS   := base config store content dns daemon
+CTL_ROOMS  := mta check ctl
+IO         := $(foreach room,$(IO_ROOMS),$(call objects,src/$(room)/*.c))
 MILTER     := $(call objects,src/milter/*.c)
-CTL        := $(call objects,src/ctl/*.c)
+CTL        := $(foreach room,$(CTL_ROOMS),$(call objects,src/$(room)/*.c))
 LIBBATV    := $(BUILD)/libbatv.a
 PROGRAMS   := $(patsubst src/%.c,$(BUILD)/%,$(wildcard src/batvd.c src/batvctl.c))
 unit        = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/$(1)/test_*.c))
 CORE_TESTS := $(call unit,core)
-IO_TESTS   := $(call unit,io)
-CTL_TESTS  := $(call unit,ctl)
+IO_TESTS   := $(foreach room,$(IO_ROOMS),$(call unit,$(room)))
+CTL_TESTS  := $(foreach room,$(CTL_ROOMS),$(call unit,$(room)))
 MEMORY_TESTS := $(call unit,memory)
 UNIT_TESTS := $(CORE_TESTS) $(IO_TESTS) $(CTL_TESTS) $(MEMORY_TESTS)
 SEED_TESTS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/test_%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -121,7 +124,7 @@ fuzzers: $(FUZZERS)
 src_headers = $(if $(filter src/core/% tests/unit/core/%,$<),,-Isrc)
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(COMPILE) $(src_headers) $(if $(filter src/io/mime.c,$<),$(GMIME)) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) $(src_headers) $(if $(filter src/content/mime.c,$<),$(GMIME)) -MMD -MP -c -o $@ $<
 
 # Other flags than last time: everything is compiled again.
 $(BUILD)/flags: FORCE

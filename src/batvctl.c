@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/descriptors.h"
+#include "base/print.h"
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
-#include "ctl/owner.h"
-#include "ctl/print.h"
-#include "io/descriptors.h"
-#include "io/privileges.h"
+#include "daemon/owner.h"
+#include "daemon/privileges.h"
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
 

@@ -53,6 +53,13 @@ check_layers() {
                   "stdlib string strings time arpa/inet", names)
             for (i in names)
                 pure["<" names[i] ".h"] = 1
+            # From the ground up; rooms of one floor do not know of each other.
+            floors = split("base config store content dns daemon mta milter,check ctl", names)
+            for (i = 1; i <= floors; i++) {
+                rooms = split(names[i], beside, ",")
+                for (k = 1; k <= rooms; k++)
+                    floor[beside[k]] = i
+            }
         }
         $3 ~ /\.\.\// { bad("goes up the tree"); next }
         $1 ~ /^(include|src\/core)\// {
@@ -66,16 +73,20 @@ check_layers() {
                 bad("not for the core, or not for this file of it")
             next
         }
-        $1 ~ /^src\/io\// && $3 ~ /^"(milter|ctl)\// { bad("io is below milter and ctl") }
-        $1 ~ /^src\/milter\// && $3 ~ /^"ctl\// { bad("milter and ctl stand side by side") }
-        $1 ~ /^src\/ctl\// && $3 ~ /^"milter\// { bad("milter and ctl stand side by side") }
+        {
+            split($1, from, "/")
+            split(substr($3, 2), to, "/")
+            if (from[2] in floor && to[1] in floor && to[1] != from[2] &&
+                floor[to[1]] >= floor[from[2]])
+                bad(from[2] " stands below " to[1] ", or beside it")
+        }
         $3 ~ /^<libmilter\// && $1 !~ /^src\/milter\/(adapter|guard)\.c$/ { bad("for src/milter/ only") }
-        $3 == "<libconfig.h" && $1 != "src/io/config.c" { bad("for src/io/config.c only") }
-        $3 ~ /^<gmime\// && $1 != "src/io/mime.c" { bad("for src/io/mime.c only") }
-        $3 == "<unbound.h" && $1 != "src/io/resolver.c" { bad("for src/io/resolver.c only") }
-        $3 == "<zlib.h" && $1 != "src/io/inflate.c" { bad("for src/io/inflate.c only") }
-        $3 == "<lmdb.h" && $1 != "src/io/journal_file.c" { bad("for src/io/journal_file.c only") }
-        $3 ~ /^<systemd\// && $1 != "src/io/systemd.c" { bad("for src/io/systemd.c only") }
+        $3 == "<libconfig.h" && $1 != "src/config/config.c" { bad("for src/config/config.c only") }
+        $3 ~ /^<gmime\// && $1 != "src/content/mime.c" { bad("for src/content/mime.c only") }
+        $3 == "<unbound.h" && $1 != "src/dns/resolver.c" { bad("for src/dns/resolver.c only") }
+        $3 == "<zlib.h" && $1 != "src/content/inflate.c" { bad("for src/content/inflate.c only") }
+        $3 == "<lmdb.h" && $1 != "src/store/journal_file.c" { bad("for src/store/journal_file.c only") }
+        $3 ~ /^<systemd\// && $1 != "src/base/systemd.c" { bad("for src/base/systemd.c only") }
         $3 ~ /^<(openssl\/|idn2|pcre2|uni(case|conv|ctype|norm|str|types)\.h)/ { bad("for the core only") }
     '
 }

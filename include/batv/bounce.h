@@ -1,6 +1,6 @@
 /*
  * What a bounce says of the message that it is about: its class, Message-IDs, tags and evidence
- * headers. Filled by whoever takes the message apart (io/mime.h); the text is a stranger's, so
+ * headers. Filled by whoever takes the message apart (content/mime.h); the text is a stranger's, so
  * everything is bounded, and nothing is refused for being odd.
  */
 #ifndef BATV_BOUNCE_H

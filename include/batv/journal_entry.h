@@ -24,7 +24,7 @@ enum {
 struct journal_entry {
     uint8_t key[JOURNAL_KEY];
     int64_t expires;  /* the first day on which it proves nothing any more */
-    unsigned used;    /* bounces that it has proved; of a Message-ID, see io/uses.h */
+    unsigned used;    /* bounces that it has proved; of a Message-ID, see store/uses.h */
     unsigned allowed; /* how many it may */
 };
 

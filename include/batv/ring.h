@@ -3,7 +3,7 @@
  * the moment of its first signed message, and of the first valid tag that came back from outside.
  * One object, replaced as a whole; the generation counts
  * the replacements. A ring that others can see is never changed: copy, change, commit
- * (io/ring_file.h).
+ * (store/ring_file.h).
  *
  * A key's state follows from its times and the clock and is never stored:
  *   pending   known, verifies, does not sign yet       now < signs_from

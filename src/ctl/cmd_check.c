@@ -3,11 +3,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/print.h"
+#include "check/check.h"
 #include "ctl/arguments.h"
-#include "ctl/check.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
-#include "ctl/print.h"
 
 static const struct {
     const char *name;

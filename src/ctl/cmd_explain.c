@@ -8,22 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "batv/day.h"
 #include "batv/message_split.h"
+#include "content/evidence_sent.h"
+#include "content/oracle.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/explain.h"
 #include "ctl/json.h"
 #include "ctl/message_file.h"
-#include "ctl/postfix.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
 #include "ctl/witnesses.h"
-#include "io/evidence_sent.h"
-#include "io/journal.h"
-#include "io/oracle.h"
-#include "io/pause.h"
-#include "io/status_file.h"
+#include "daemon/running.h"
+#include "mta/postfix.h"
+#include "store/journal.h"
+#include "store/pause.h"
+#include "store/status_file.h"
 
 /* A way through the rules. The pointers in recipients are into transaction. */
 struct passage {

@@ -14,15 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
-#include "ctl/milter_client.h"
-#include "ctl/owner.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
-#include "io/ring_file.h"
-#include "io/status_file.h"
+#include "daemon/owner.h"
+#include "daemon/running.h"
+#include "mta/milter_client.h"
+#include "store/ring_file.h"
+#include "store/status_file.h"
 
 enum {
     ANSWER_MS = 5000, /* for all that is asked */

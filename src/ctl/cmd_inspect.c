@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/print.h"
+#include "base/words.h"
 #include "batv/address.h"
 #include "batv/address_fold.h"
 #include "batv/message_split.h"
 #include "batv/policy.h"
+#include "content/mime.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
 #include "ctl/limits.h"
 #include "ctl/message_file.h"
-#include "ctl/print.h"
 #include "ctl/witnesses.h"
-#include "ctl/words.h"
-#include "io/mime.h"
 
 enum { RECIPIENTS_MAX = 20 };
 

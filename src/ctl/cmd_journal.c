@@ -1,6 +1,6 @@
 /*
  * batvctl journal: what is in the journal of sent messages. The file is looked at while the daemon
- * may be running, in processes of their own (io/journal.h), so that a damaged one ends in a word
+ * may be running, in processes of their own (store/journal.h), so that a damaged one ends in a word
  * and not in a crash. What the daemon has taken in within the last second is still in its memory
  * and not seen.
  */
@@ -9,16 +9,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/print.h"
 #include "batv/address.h"
 #include "batv/day.h"
 #include "batv/evidence.h"
+#include "content/evidence_returned.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
-#include "io/evidence_returned.h"
-#include "io/journal.h"
+#include "daemon/running.h"
+#include "store/journal.h"
 
 /* Everything that is no answer. Returns CTL_UNABLE. */
 static int complain(const struct reason *why)

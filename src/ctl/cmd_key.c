@@ -9,15 +9,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/print.h"
+#include "base/random.h"
 #include "batv/day.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
-#include "io/file.h"
-#include "io/random.h"
-#include "io/ring_file.h"
+#include "daemon/running.h"
+#include "store/ring_file.h"
 
 enum {
     ACTIVATE_MAX = 30 * DAY_SECONDS, /* of --activate-in */

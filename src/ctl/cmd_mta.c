@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/print.h"
+#include "base/program.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
-#include "ctl/former.h"
-#include "ctl/postfix.h"
-#include "ctl/postfix_map.h"
-#include "ctl/postfix_needs.h"
-#include "ctl/print.h"
-#include "ctl/program.h"
-#include "ctl/sendmail.h"
-#include "ctl/sendmail_part.h"
+#include "mta/former.h"
+#include "mta/postfix.h"
+#include "mta/postfix_map.h"
+#include "mta/postfix_needs.h"
+#include "mta/sendmail.h"
+#include "mta/sendmail_part.h"
 
 #define DEFAULT_CONFIG BATV_SYSCONFDIR "/batvd/batvd.conf"
 

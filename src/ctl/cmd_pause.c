@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/print.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
-#include "io/pause.h"
-#include "io/status_file.h"
+#include "daemon/running.h"
+#include "store/pause.h"
+#include "store/status_file.h"
 
 enum {
     LOOK_MS = 100,

@@ -11,18 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
+#include "base/program.h"
 #include "batv/day.h"
+#include "check/check.h"
 #include "ctl/arguments.h"
-#include "ctl/check.h"
 #include "ctl/commands.h"
-#include "ctl/postfix.h"
-#include "ctl/postfix_needs.h"
-#include "ctl/print.h"
-#include "ctl/program.h"
-#include "ctl/running.h"
-#include "ctl/sendmail.h"
-#include "ctl/service.h"
 #include "ctl/setup.h"
+#include "daemon/running.h"
+#include "daemon/service.h"
+#include "mta/postfix.h"
+#include "mta/postfix_needs.h"
+#include "mta/sendmail.h"
 
 #define USUAL_LISTEN    "unix:/var/spool/postfix/batvd/milter.sock"
 #define SENDMAIL_LISTEN "unix:/run/batvd/milter.sock"

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/print.h"
 #include "batv/transaction.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
 #include "ctl/phrases.h"
-#include "ctl/print.h"
 
 /* What came of an address. The strings belong to the transaction or are static. */
 struct signing {

@@ -8,16 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/print.h"
 #include "batv/day.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
 #include "ctl/phrases.h"
-#include "ctl/postfix.h"
-#include "ctl/postfix_trust.h"
-#include "ctl/print.h"
-#include "ctl/report.h"
-#include "io/pause.h"
+#include "daemon/report.h"
+#include "mta/postfix.h"
+#include "mta/postfix_trust.h"
+#include "store/pause.h"
 
 enum { WATCH_SECONDS = 2, FORGED_SHOWN = 10 };
 

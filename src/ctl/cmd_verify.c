@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/print.h"
 #include "batv/day.h"
 #include "batv/tag.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
-#include "ctl/print.h"
 
 struct looking {
     const struct settings *settings;

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/draft.h"
-#include "ctl/print.h"
+#include "base/draft.h"
+#include "base/print.h"
 
 /* Loads the draft and puts it in place. An exit status. */
 static int put_in_place(struct draft *draft, config_fits *fits, void *context)

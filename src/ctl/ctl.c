@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/owner.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
-#include "io/privileges.h"
-#include "io/ring_file.h"
-#include "io/ring_loss.h"
+#include "base/print.h"
+#include "daemon/owner.h"
+#include "daemon/privileges.h"
+#include "daemon/running.h"
+#include "store/ring_file.h"
+#include "store/ring_loss.h"
 
 void ctl_print_usage(const struct ctl *ctl, FILE *stream)
 {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "batv/ring.h"
-#include "io/config.h"
+#include "config/config.h"
 
 enum ctl_exit {
     CTL_YES = 0,   /* done; all valid; running ... */
@@ -70,10 +70,10 @@ bool ctl_load_own(struct ctl *ctl);
 bool ctl_become_owner(struct ctl *ctl);
 
 /* The keyring, from ctl->config's state_dir. False: the reason is on stderr; the exit is
- * CTL_UNABLE. The caller frees *out with ring_free. To change it, see io/ring_file.h. */
+ * CTL_UNABLE. The caller frees *out with ring_free. To change it, see store/ring_file.h. */
 bool ctl_load_ring(const struct ctl *ctl, struct ring **out);
 
-/* As print_error, for what a function of io/ring_file.h answers; with what to do. */
+/* As print_error, for what a function of store/ring_file.h answers; with what to do. */
 void ctl_ring_error(const struct ctl *ctl, enum status status, const struct reason *why);
 
 /* Frees what ctl holds. */

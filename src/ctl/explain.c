@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "batv/address.h"
 #include "batv/day.h"
 #include "batv/tag.h"
 #include "ctl/limits.h"
 #include "ctl/phrases.h"
-#include "ctl/print.h"
 
 /* "name: " in a column, then what follows. */
 static void print_label(const char *label)

@@ -3,9 +3,9 @@
 #define CTL_EXPLAIN_H
 
 #include "batv/transaction.h"
+#include "content/content.h"
 #include "ctl/lookups.h"
 #include "ctl/message_file.h"
-#include "io/content.h"
 
 /* What was asked. Borrowed. */
 struct explain_request {

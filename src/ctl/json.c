@@ -12,8 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/visible.h"
 #include "batv/day.h"
-#include "io/visible.h"
 
 void json_begin(struct json *json, FILE *out)
 {

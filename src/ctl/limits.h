@@ -2,8 +2,8 @@
 #ifndef CTL_LIMITS_H
 #define CTL_LIMITS_H
 
+#include "content/content.h"
 #include "ctl/json.h"
-#include "io/content.h"
 
 /* A line for each limit that the reading of content reached; nothing where it reached none. */
 void limits_print(const struct content *content);

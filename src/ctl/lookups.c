@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/print.h"
+#include "base/print.h"
 
 void lookups_take(void *context, const struct resolver_question *question,
                   const struct resolver_answer *answer)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "io/resolver.h"
+#include "dns/resolver.h"
 
 struct lookup_note {
     char *name;

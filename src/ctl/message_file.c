@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "ctl/ctl.h"
-#include "ctl/print.h"
 
 enum { MESSAGE_MAX = 128 * 1024 * 1024 };
 

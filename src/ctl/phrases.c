@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "base/print.h"
 #include "batv/day.h"
-#include "ctl/print.h"
 
 const char *explain_skip(const char *reason)
 {

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 #include "ctl/ctl.h"
-#include "ctl/postfix.h"
-#include "ctl/sendmail.h"
+#include "mta/postfix.h"
+#include "mta/sendmail.h"
 
 /* What the configuration has to say. */
 struct setup_wish {

@@ -10,23 +10,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/draft.h"
-#include "ctl/former.h"
-#include "ctl/main_cf.h"
-#include "ctl/milter_address.h"
-#include "ctl/milter_probe.h"
-#include "ctl/owner.h"
-#include "ctl/postfix_map.h"
-#include "ctl/postfix_needs.h"
-#include "ctl/print.h"
-#include "ctl/program.h"
-#include "ctl/running.h"
-#include "ctl/service.h"
+#include "base/draft.h"
+#include "base/file.h"
+#include "base/print.h"
+#include "base/program.h"
 #include "ctl/setup.h"
 #include "ctl/setup_record.h"
-#include "io/file.h"
-#include "io/listeners.h"
-#include "io/privileges.h"
+#include "daemon/listeners.h"
+#include "daemon/owner.h"
+#include "daemon/privileges.h"
+#include "daemon/running.h"
+#include "daemon/service.h"
+#include "mta/former.h"
+#include "mta/main_cf.h"
+#include "mta/milter_address.h"
+#include "mta/milter_probe.h"
+#include "mta/postfix_map.h"
+#include "mta/postfix_needs.h"
 
 struct work {
     const struct ctl *ctl;
@@ -219,7 +219,7 @@ static int edit_main(struct work *work)
 {
     const struct main_cf_change change = {.set = (const char *const *)work->settings,
                                           .set_count = work->count};
-    int exit = main_cf_edit(work->postfix, &change, &work->copy);
+    int exit = main_cf_edit(work->postfix, &change, &work->copy) ? CTL_YES : CTL_UNABLE;
     if (exit != CTL_YES) {
         return exit;
     }
@@ -291,7 +291,7 @@ static int reload(const struct work *work)
                                   "    mail. Start batvd again now:",
                                   true);
     }
-    return postfix_reload(work->postfix);
+    return postfix_reload(work->postfix) ? CTL_YES : CTL_UNABLE;
 }
 
 static int apply(struct work *work)

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/draft.h"
+#include "base/file.h"
 #include "batv/day.h"
-#include "ctl/draft.h"
-#include "ctl/owner.h"
-#include "io/file.h"
+#include "daemon/owner.h"
 
 #define RECORD "setup"
 

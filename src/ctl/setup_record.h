@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "batv/status.h"
-#include "ctl/postfix_needs.h"
+#include "mta/postfix_needs.h"
 
 /* Owned. Starts as all zero. NULL: the file has no such line. */
 struct setup_record {

@@ -11,21 +11,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/print.h"
 #include "batv/day.h"
+#include "config/config_text.h"
 #include "ctl/config_edit.h"
-#include "ctl/config_text.h"
-#include "ctl/main_cf.h"
-#include "ctl/owner.h"
-#include "ctl/print.h"
-#include "ctl/running.h"
-#include "ctl/service.h"
 #include "ctl/setup.h"
 #include "ctl/setup_record.h"
 #include "ctl/undo_postfix.h"
-#include "io/file.h"
-#include "io/privileges.h"
-#include "io/ring_file.h"
-#include "io/ring_loss.h"
+#include "daemon/owner.h"
+#include "daemon/privileges.h"
+#include "daemon/running.h"
+#include "daemon/service.h"
+#include "mta/main_cf.h"
+#include "store/ring_file.h"
+#include "store/ring_loss.h"
 
 /* ----------------------------------------------------------------- the configuration */
 

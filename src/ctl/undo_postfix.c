@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/main_cf.h"
-#include "ctl/milter_address.h"
-#include "ctl/postfix_needs.h"
-#include "ctl/print.h"
-#include "ctl/program.h"
-#include "ctl/words.h"
+#include "base/print.h"
+#include "base/program.h"
+#include "base/words.h"
+#include "mta/main_cf.h"
+#include "mta/milter_address.h"
+#include "mta/postfix_needs.h"
 
 /* The parameters that are lists with entries of ours. */
 static const enum need lists[] = {NEED_MILTERS, NEED_NON_SMTPD, NEED_MAPS};
@@ -289,7 +289,7 @@ static int reload(const struct undoing *u)
         puts("postfix: not running");
         return CTL_YES;
     }
-    return postfix_reload(u->postfix);
+    return postfix_reload(u->postfix) ? CTL_YES : CTL_UNABLE;
 }
 
 static int edit(struct undoing *u)
@@ -297,7 +297,7 @@ static int edit(struct undoing *u)
     const struct main_cf_change change = {(const char *const *)u->set, u->set_count, u->drop,
                                           u->drop_count};
     char *copy = NULL;
-    int exit = main_cf_edit(u->postfix, &change, &copy);
+    int exit = main_cf_edit(u->postfix, &change, &copy) ? CTL_YES : CTL_UNABLE;
     if (exit == CTL_YES) {
         for (size_t i = 0; i < u->set_count; i++) {
             print_format(stdout, "main.cf: set %s\n", u->set[i]);

@@ -3,8 +3,8 @@
 #define CTL_UNDO_POSTFIX_H
 
 #include "ctl/ctl.h"
-#include "ctl/postfix.h"
 #include "ctl/setup_record.h"
+#include "mta/postfix.h"
 
 /*
  * Takes our milter out of smtpd_milters and non_smtpd_milters and our map out of

@@ -1,9 +1,9 @@
 /* The daemon's own oracles, on the files as they are. One thread. */
 #include "ctl/witnesses.h"
-#include "ctl/print.h"
+#include "base/print.h"
 
-#include "io/journal.h"
-#include "io/mime.h"
+#include "content/mime.h"
+#include "store/journal.h"
 
 static enum status open_journal(const struct config *config, struct journal **out,
                                 struct reason *why)

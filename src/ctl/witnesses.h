@@ -3,11 +3,11 @@
 #ifndef CTL_WITNESSES_H
 #define CTL_WITNESSES_H
 
+#include "content/content.h"
+#include "content/evidence_returned.h"
 #include "ctl/ctl.h"
 #include "ctl/lookups.h"
-#include "io/content.h"
-#include "io/evidence_returned.h"
-#include "io/oracle_network.h"
+#include "dns/oracle_network.h"
 
 /* Starts as all zero: then nobody knows anything. */
 struct witnesses {

@@ -28,10 +28,10 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/log.h"
+#include "base/stack.h"
 #include "batv/address_meaning.h"
-#include "io/evidence_sent.h"
-#include "io/log.h"
-#include "io/stack.h"
+#include "content/evidence_sent.h"
 #include "milter/guard.h"
 #include "milter/macro_watch.h"
 #include "milter/stages.h"

@@ -3,11 +3,11 @@
 #define MILTER_ADAPTER_H
 
 #include "batv/status.h"
-#include "io/content.h"
-#include "io/journal.h"
-#include "io/keeper.h"
-#include "io/oracle_network.h"
-#include "io/uses.h"
+#include "content/content.h"
+#include "daemon/keeper.h"
+#include "dns/oracle_network.h"
+#include "store/journal.h"
+#include "store/uses.h"
 
 /* What the callbacks work with; must outlive adapter_run. */
 struct adapter {

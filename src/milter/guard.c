@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <syslog.h>
 
-#include "io/log.h"
+#include "base/log.h"
 
 /* SMFIC_UNKNERR of libmilter's own header: an error that it has no word for. */
 enum { UNKNOWN_ERROR = 6 };

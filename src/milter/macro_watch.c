@@ -11,8 +11,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "io/log.h"
-#include "io/milter_macros.h"
+#include "base/log.h"
+#include "daemon/milter_macros.h"
 
 static struct {
     atomic_bool given; /* some macro of the step's, at some time */

@@ -20,7 +20,7 @@
 
 #include "batv/day.h"
 #include "batv/transaction.h"
-#include "io/config.h"
+#include "config/config.h"
 
 enum { ROUNDS = 15, ROUND_US = 5000, LIFETIME = 7, TODAY = 20779, KEY_DAYS = 6, ADDRESS = 256 };
 

@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "batv/day.h"
-#include "io/journal.h"
+#include "store/journal.h"
 
 enum {
     DAYS = 30,

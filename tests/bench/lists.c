@@ -18,7 +18,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "io/config.h"
+#include "config/config.h"
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* entries' forms stand in tables */
 

@@ -19,7 +19,7 @@
 
 #include "batv/day.h"
 #include "batv/tag.h"
-#include "io/mime.h"
+#include "content/mime.h"
 
 enum { ROUNDS = 41, ROUND_US = 4000, MEASURED_MAX = 40, LIFETIME = 7, TODAY = 20779 };
 

@@ -6,9 +6,10 @@
  */
 #include "fuzz.h"
 
-#include "io/mime.h"
+#include "content/mime.h"
 
-/* Beside what depends on the length, lists of 200 are filled. See tests/unit/io/test_mime_steps.c.
+/* Beside what depends on the length, lists of 200 are filled. See
+ * tests/unit/content/test_mime_steps.c.
  */
 enum { STEPS_BASE = 100000, STEPS_PER_OCTET = 200, STEPS_BEYOND = 10 };
 

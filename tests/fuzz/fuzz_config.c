@@ -6,7 +6,7 @@
  * It is either taken or refused with a message; what is taken is within its bounds; each message is
  * one line about a line that there is; and an empty line on top moves all of them by one.
  */
-#include "io/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 #include "fuzz.h"
 
 #include "batv/address.h"
-#include "io/config_file.h"
+#include "config/config_file.h"
 
 enum { ITEMS = 48, SUBJECTS = 24, TEXT_MAX = 300 };
 

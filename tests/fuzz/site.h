@@ -14,12 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/random.h"
 #include "batv/day.h"
-#include "io/evidence_returned.h"
-#include "io/keeper.h"
-#include "io/log.h"
-#include "io/mime.h"
-#include "io/random.h"
+#include "content/evidence_returned.h"
+#include "content/mime.h"
+#include "daemon/keeper.h"
 #include "milter/adapter.h"
 
 enum { SITE_DAY = 20779, SITE_RINGS = 3, SITE_CONFIGS = 2, SITE_LIFETIME = 7 };

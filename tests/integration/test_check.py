@@ -1211,7 +1211,7 @@ def test_broken_configuration(batvd):
 
 
 def test_the_manual_has_every_check():
-    source = (util.REPO / "src/ctl/cmd_check.c").read_text(encoding="utf-8")
+    source = (util.REPO / "src/check/check.c").read_text(encoding="utf-8")
     manual = (util.REPO / "man/batvctl.8").read_text(encoding="utf-8")
     section = re.search(r"(?ms)^\.Sh CHECKS$(.*?)^\.Sh ", manual)[1]
     rows = re.findall(r'\{"([\w.-]+)", check_\w+,', source)

@@ -17,13 +17,13 @@
 #include <unistd.h>
 
 #include "../core/fixture.h"
-#include "io/evidence_returned.h"
-#include "io/log.h"
-#include "io/mime.h"
-#include "io/oracle_network.h"
-#include "io/ring_file.h"
+#include "base/log.h"
+#include "content/evidence_returned.h"
+#include "content/mime.h"
+#include "dns/oracle_network.h"
 #include "memory.h"
 #include "milter/adapter.h"
+#include "store/ring_file.h"
 
 enum { RECORD = 8192, PATH = 160, FIELDS = 8, RCPTS = 3, MIB = 1024 * 1024 };
 

@@ -13,21 +13,21 @@
 #include <unistd.h>
 
 #include "../core/fixture.h"
+#include "base/log.h"
 #include "batv/address_meaning.h"
 #include "batv/evidence.h"
 #include "batv/ring_text.h"
+#include "config/config.h"
+#include "content/mime.h"
 #include "ctl/explain.h"
 #include "ctl/json.h"
-#include "io/config.h"
-#include "io/journal.h"
-#include "io/keeper.h"
-#include "io/log.h"
-#include "io/mime.h"
-#include "io/ring_file.h"
-#include "io/status_file.h"
-#include "io/status_text.h"
-#include "io/tally.h"
+#include "daemon/keeper.h"
+#include "daemon/tally.h"
 #include "memory.h"
+#include "store/journal.h"
+#include "store/ring_file.h"
+#include "store/status_file.h"
+#include "store/status_text.h"
 
 enum { PATH = 160, MIB = 1024 * 1024 };
 

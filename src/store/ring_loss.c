@@ -1,0 +1,271 @@
+/*
+ * When to write a lost keyring file back, and what to say of it. A struct ring_loss is the keeper's
+ * and guarded by its lock. The copy is a memfd: it needs no disk, is no file that could be
+ * forgotten somewhere, and ends with the process; only root can open it, since the process is not
+ * dumpable.
+ */
+#include "store/ring_loss.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batv/ring_text.h"
+#include "batv/secret.h"
+
+/* ----------------------------------------------------------------- judging */
+
+static const char *const back_names[] = {
+    [RING_BACK_WAITS] = "waits",   [RING_BACK_DUE] = "due",     [RING_BACK_FORGET] = "forget",
+    [RING_BACK_FOLDER] = "folder", [RING_BACK_NEWER] = "newer", [RING_BACK_FAILED] = "failed",
+};
+
+enum { BACKS = sizeof back_names / sizeof back_names[0] };
+
+const char *ring_back_name(enum ring_loss_kind kind, enum ring_back back)
+{
+    return kind == RING_THERE ? "" : back_names[back];
+}
+
+bool ring_back_from_name(const char *name, enum ring_back *out)
+{
+    for (size_t i = 0; i < BACKS; i++) {
+        if (strcmp(name, back_names[i]) == 0) {
+            *out = (enum ring_back)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void ring_loss_note(struct ring_loss *loss, enum ring_loss_kind kind, bool changed,
+                    uint64_t generation, time_t now)
+{
+    if (kind != loss->kind || changed) {
+        loss->since = now;
+        loss->retry_at = 0;
+    }
+    loss->kind = kind;
+    loss->newest = generation > loss->newest ? generation : loss->newest;
+}
+
+enum ring_back ring_loss_judge(const struct ring_loss *loss, uint64_t generation,
+                               unsigned retain_days, bool same_folder, time_t now)
+{
+    if (!same_folder) {
+        return RING_BACK_FOLDER;
+    }
+    if (retain_days == 0) {
+        return RING_BACK_FORGET;
+    }
+    if (loss->newest > generation) {
+        return RING_BACK_NEWER;
+    }
+    if (now - loss->since < RING_LOSS_WAIT) {
+        return RING_BACK_WAITS;
+    }
+    if (loss->kind == RING_UNREADABLE || now < loss->retry_at) {
+        return RING_BACK_FAILED;
+    }
+    return RING_BACK_DUE;
+}
+
+/* ---------------------------------------------------------------- the copy */
+
+void ring_copy_name(const char *state_dir, char out[static RING_COPY_NAME])
+{
+    snprintf(out, RING_COPY_NAME, "keyring of %s", state_dir);
+}
+
+/* An empty file of size octets in memory, mapped at *text. -1: there is none. */
+static int map_file(const char *state_dir, size_t size, void **text)
+{
+    char name[RING_COPY_NAME];
+    ring_copy_name(state_dir, name);
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    *text = MAP_FAILED;
+    if (fchmod(fd, 0400) == 0 && ftruncate(fd, (off_t)size) == 0) {
+        *text = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (*text == MAP_FAILED) {
+        close(fd);
+        return -1;
+    }
+    (void)mlock(*text, size); /* as far as the limit allows */
+    return fd;
+}
+
+bool ring_copy_make(struct ring_copy *copy, const struct ring *ring, const char *state_dir)
+{
+    char *text = NULL;
+    size_t length = 0;
+    if (copy->fd >= 0) {
+        return true;
+    }
+    if (ring_format(ring, &text, &length) != STATUS_OK) {
+        return false;
+    }
+    copy->fd = map_file(state_dir, length, &copy->text);
+    if (copy->fd >= 0) {
+        copy->size = length;
+        memcpy(copy->text, text, length);
+    }
+    ring_text_free(text, length);
+    return copy->fd >= 0;
+}
+
+void ring_copy_end(struct ring_copy *copy)
+{
+    if (copy->fd >= 0) {
+        secret_wipe_memory(copy->text, copy->size);
+        munmap(copy->text, copy->size);
+        close(copy->fd);
+    }
+    *copy = (struct ring_copy){.fd = -1};
+}
+
+/* ---------------------------------------------------------------- in words */
+
+char *ring_plight_text(const struct ring_plight *plight)
+{
+    char *text = NULL;
+    int length = -1;
+    switch (plight->back) {
+    case RING_BACK_WAITS:
+    case RING_BACK_DUE:
+        length = asprintf(&text,
+                          "batvd still has the keys, and writes the file back when nothing has "
+                          "changed there for %d seconds: until then do not restart it, and make no "
+                          "new keys, by which bounces to all present tags would be rejected",
+                          RING_LOSS_WAIT);
+        break;
+    case RING_BACK_FORGET:
+        length = asprintf(&text, "do not restart batvd if its keys are still needed: it has them, "
+                                 "but does not write them back, because keys.retain_days is 0. To "
+                                 "forget them, stop it and make new ones: batvctl key init");
+        break;
+    case RING_BACK_FOLDER:
+        length = asprintf(&text,
+                          "do not restart batvd before its keys are copied: it still has them, but "
+                          "does not write them back, because %s is not the folder that it started "
+                          "with",
+                          plight->state_dir);
+        break;
+    case RING_BACK_NEWER:
+        length = asprintf(&text, "do not restart batvd: it has keys, but does not write them back, "
+                                 "because a newer keyring was there, which should come back from a "
+                                 "backup; where there is none, copy what batvd has");
+        break;
+    case RING_BACK_FAILED:
+        length =
+            asprintf(&text,
+                     "do not restart batvd: it still has the keys, but cannot mend the file "
+                     "(%s). Once that cause is gone it does so within two minutes; until then, "
+                     "save a copy",
+                     plight->why);
+        break;
+    }
+    return length < 0 ? NULL : text;
+}
+
+/* Appends text to *line as a word of a shell's. */
+static void put_word(FILE *line, const char *text)
+{
+    fputc('\'', line);
+    for (const char *p = text; *p != '\0'; p++) {
+        fputs(*p == '\'' ? "'\\''" : (char[]){*p, '\0'}, line);
+    }
+    fputc('\'', line);
+}
+
+/* Into the place of the file, never over one that is there. */
+static void put_command(FILE *line, const struct ring_plight *plight, const struct stat *folder)
+{
+    char path[4096];
+    char copy[sizeof path + 8];
+    char aside[sizeof path + 8];
+    snprintf(path, sizeof path, "%s/keyring", plight->state_dir);
+    snprintf(copy, sizeof copy, "%s.copy", path);
+    snprintf(aside, sizeof aside, "%s.broken", path);
+    if (plight->kind == RING_DAMAGED) {
+        fputs("mv --backup=numbered -T ", line);
+        put_word(line, path);
+        fputc(' ', line);
+        put_word(line, aside);
+        fputs(" && ", line);
+    }
+    fprintf(line, "install -m 600 -o %lu -g %lu /proc/%ld/fd/%d ", (unsigned long)folder->st_uid,
+            (unsigned long)folder->st_gid, plight->pid, plight->fd);
+    put_word(line, copy);
+    fputs(" && ln ", line);
+    put_word(line, copy);
+    fputc(' ', line);
+    put_word(line, path);
+    fputs(" && rm ", line);
+    put_word(line, copy);
+}
+
+char *ring_plight_command(const struct ring_plight *plight)
+{
+    struct stat folder;
+    char *text = NULL;
+    size_t size;
+    bool waits = plight->back == RING_BACK_WAITS || plight->back == RING_BACK_DUE;
+    if (waits || plight->pid == 0 || plight->fd < 0) {
+        return NULL;
+    }
+    FILE *line = open_memstream(&text, &size);
+    if (line == NULL) {
+        return NULL;
+    }
+    if (plight->back == RING_BACK_FAILED || stat(plight->state_dir, &folder) != 0) {
+        fprintf(line, "install -m 600 /proc/%ld/fd/%d batvd-keyring", plight->pid, plight->fd);
+    } else {
+        put_command(line, plight, &folder);
+    }
+    if (fclose(line) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+bool ring_was_there(const char *state_dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/status", state_dir);
+    return access(path, F_OK) == 0;
+}
+
+const char *ring_lost_advice(const char *state_dir, enum status status, bool running,
+                             unsigned retain_days)
+{
+    if (status != STATUS_NOT_FOUND && status != STATUS_INVALID) {
+        return NULL;
+    }
+    if (running && retain_days == 0) {
+        return "batvd is running and still has the keys, but does not write them back, because "
+               "keys.retain_days is 0. To forget them, stop it first, then make new ones with "
+               "`batvctl key init`. To keep them, do not restart it: `batvctl check`, run as root, "
+               "tells how to copy them";
+    }
+    if (running) {
+        return "batvd is running and still has the keys: it writes the file back within two "
+               "minutes. Do not restart it, and make no new keys, by which bounces to all present "
+               "tags would be rejected. Where the file does not come back, `batvctl check`, run as "
+               "root, tells why";
+    }
+    if (status == STATUS_INVALID || ring_was_there(state_dir)) {
+        return "put a copy from a backup in its place. Where there is none, move away what is left "
+               "of it, and `batvctl key init` makes new keys: bounces to all tags made before are "
+               "rejected then";
+    }
+    return "`batvctl key init` makes one";
+}

@@ -1,0 +1,497 @@
+/*
+ * The daemon's report: through text and back with strings of any octets, what is refused of a
+ * damaged one, and the file that is replaced as a whole.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../suite.h"
+#include "store/status_file.h"
+#include "store/status_text.h"
+
+static char plain[] = "0.1.0";
+static char empty[] = "";
+static char hostile[256];
+static char address[] = "2001:db8::1";
+static char quotes[] = "a\"b\\c d";
+
+static struct status_domain domains[3];
+static struct status_relayed relayed[3];
+static struct status_hosted hosted[2];
+static struct status_relay relays[1];
+static struct status_returned returned[2];
+static struct status_forged forged[3];
+static struct status_excluded excluded[2];
+static struct status_counter counters[5];
+
+static void setup(void)
+{
+    for (int i = 1; i < 256; i++) {
+        hostile[i - 1] = (char)i;
+    }
+    static char signed_name[] = "signed", waiting[] = "waiting", action[] = "auto";
+    static char end[] = "end";
+    domains[0] = (struct status_domain){plain, waiting, action, 1796299200};
+    domains[1] = (struct status_domain){hostile, empty, quotes, 0};
+    domains[2] = (struct status_domain){end, end, end, 1};
+    relayed[0] = (struct status_relayed){plain, address, plain, 1, 1796299200, 1796299100};
+    relayed[1] = (struct status_relayed){quotes, hostile, hostile, UINT64_MAX, 0, 0};
+    relayed[2] = (struct status_relayed){empty, empty, empty, 0, -1, -1};
+    hosted[0] = (struct status_hosted){plain};
+    hosted[1] = (struct status_hosted){hostile};
+    relays[0] = (struct status_relay){address};
+    returned[0] = (struct status_returned){plain, 100, 12};
+    returned[1] = (struct status_returned){hostile, UINT64_MAX, 0};
+    excluded[0] = (struct status_excluded){quotes, UINT64_MAX};
+    excluded[1] = (struct status_excluded){hostile, 0};
+    forged[0] = (struct status_forged){address, 12, 1796299200};
+    forged[1] = (struct status_forged){hostile, UINT64_MAX, 0};
+    forged[2] = (struct status_forged){empty, 0, -1};
+    for (int i = 0; i < 5; i++) {
+        counters[i] = (struct status_counter){i == 3 ? hostile : signed_name, (uint64_t)i};
+    }
+}
+
+static struct status_report full_report(void)
+{
+    return (struct status_report){
+        .version = plain,
+        .listen = quotes,
+        .pid = 4711,
+        .started = 1795694400,
+        .written = 1795694410,
+        .generation = UINT64_MAX,
+        .active_key = 9,
+        .next_rotation = 1796299200,
+        .paused = true,
+        .clock_wrong = true,
+        .clock_until = 1795700000,
+        .journal_waits = 1795000000,
+        .loaded = 1795694400,
+        .reload_error = hostile,
+        .ring_error = empty,
+        .ring_back = plain,
+        .journal_error = quotes,
+        .journal_pending = 262144,
+        .log_target = plain,
+        .log_place = quotes,
+        .log_since = 1795694404,
+        .log_lost = UINT64_MAX,
+        .log_error = hostile,
+        .domains_all = 3,
+        .domains_logging = 1,
+        .domains_behind = 1795694405,
+        .domains = domains,
+        .domain_count = 3,
+        .relayed = relayed,
+        .relayed_count = 3,
+        .hosted = hosted,
+        .hosted_count = 2,
+        .relays = relays,
+        .relay_count = 1,
+        .returned = returned,
+        .returned_count = 2,
+        .forged = forged,
+        .forged_count = 3,
+        .bounces_judged = 1000,
+        .would_reject = 412,
+        .would_reject_since = 1795694406,
+        .would_reject_last = 1795694407,
+        .bounces_from_servers = UINT64_MAX,
+        .bounces_from_one = 17,
+        .bounce_client = address,
+        .excluded = excluded,
+        .excluded_count = 2,
+        .counters = counters,
+        .counter_count = 5,
+    };
+}
+
+static void assert_lists_equal(const struct status_report *a, const struct status_report *b)
+{
+    ck_assert_uint_eq(a->domain_count, b->domain_count);
+    for (size_t i = 0; i < a->domain_count; i++) {
+        ck_assert_str_eq(a->domains[i].name, b->domains[i].name);
+        ck_assert_str_eq(a->domains[i].state, b->domains[i].state);
+        ck_assert_str_eq(a->domains[i].action, b->domains[i].action);
+        ck_assert_int_eq(a->domains[i].until, b->domains[i].until);
+    }
+    ck_assert_uint_eq(a->relayed_count, b->relayed_count);
+    for (size_t i = 0; i < a->relayed_count; i++) {
+        ck_assert_str_eq(a->relayed[i].domain, b->relayed[i].domain);
+        ck_assert_str_eq(a->relayed[i].client, b->relayed[i].client);
+        ck_assert_uint_eq(a->relayed[i].count, b->relayed[i].count);
+        ck_assert_int_eq(a->relayed[i].last, b->relayed[i].last);
+        ck_assert_str_eq(a->relayed[i].recipient, b->relayed[i].recipient);
+        ck_assert_int_eq(a->relayed[i].held, b->relayed[i].held);
+    }
+    ck_assert_uint_eq(a->hosted_count, b->hosted_count);
+    for (size_t i = 0; i < a->hosted_count; i++) {
+        ck_assert_str_eq(a->hosted[i].name, b->hosted[i].name);
+    }
+    ck_assert_uint_eq(a->relay_count, b->relay_count);
+    for (size_t i = 0; i < a->relay_count; i++) {
+        ck_assert_str_eq(a->relays[i].client, b->relays[i].client);
+    }
+    ck_assert_uint_eq(a->returned_count, b->returned_count);
+    for (size_t i = 0; i < a->returned_count; i++) {
+        ck_assert_str_eq(a->returned[i].domain, b->returned[i].domain);
+        ck_assert_uint_eq(a->returned[i].named, b->returned[i].named);
+        ck_assert_uint_eq(a->returned[i].known, b->returned[i].known);
+    }
+    ck_assert_uint_eq(a->forged_count, b->forged_count);
+    for (size_t i = 0; i < a->forged_count; i++) {
+        ck_assert_str_eq(a->forged[i].client, b->forged[i].client);
+        ck_assert_uint_eq(a->forged[i].count, b->forged[i].count);
+        ck_assert_int_eq(a->forged[i].last, b->forged[i].last);
+    }
+    ck_assert_uint_eq(a->bounces_judged, b->bounces_judged);
+    ck_assert_uint_eq(a->would_reject, b->would_reject);
+    ck_assert_int_eq(a->would_reject_since, b->would_reject_since);
+    ck_assert_int_eq(a->would_reject_last, b->would_reject_last);
+    ck_assert_uint_eq(a->bounces_from_servers, b->bounces_from_servers);
+    ck_assert_uint_eq(a->bounces_from_one, b->bounces_from_one);
+    ck_assert_str_eq(a->bounce_client, b->bounce_client);
+    ck_assert_uint_eq(a->excluded_count, b->excluded_count);
+    for (size_t i = 0; i < a->excluded_count; i++) {
+        ck_assert_str_eq(a->excluded[i].rule, b->excluded[i].rule);
+        ck_assert_uint_eq(a->excluded[i].count, b->excluded[i].count);
+    }
+    ck_assert_uint_eq(a->counter_count, b->counter_count);
+    for (size_t i = 0; i < a->counter_count; i++) {
+        ck_assert_str_eq(a->counters[i].name, b->counters[i].name);
+        ck_assert_uint_eq(a->counters[i].value, b->counters[i].value);
+    }
+}
+
+static void assert_equal(const struct status_report *a, const struct status_report *b)
+{
+    ck_assert_str_eq(a->version, b->version);
+    ck_assert_str_eq(a->listen, b->listen);
+    ck_assert_int_eq(a->pid, b->pid);
+    ck_assert_int_eq(a->started, b->started);
+    ck_assert_int_eq(a->written, b->written);
+    ck_assert_uint_eq(a->generation, b->generation);
+    ck_assert_int_eq(a->active_key, b->active_key);
+    ck_assert_int_eq(a->next_rotation, b->next_rotation);
+    ck_assert_int_eq(a->paused, b->paused);
+    ck_assert_int_eq(a->clock_wrong, b->clock_wrong);
+    ck_assert_int_eq(a->clock_until, b->clock_until);
+    ck_assert_int_eq(a->journal_waits, b->journal_waits);
+    ck_assert_int_eq(a->loaded, b->loaded);
+    ck_assert_str_eq(a->reload_error, b->reload_error);
+    ck_assert_str_eq(a->ring_error, b->ring_error);
+    ck_assert_str_eq(a->ring_back, b->ring_back);
+    ck_assert_str_eq(a->journal_error, b->journal_error);
+    ck_assert_uint_eq(a->journal_pending, b->journal_pending);
+    ck_assert_str_eq(a->log_target, b->log_target);
+    ck_assert_str_eq(a->log_place, b->log_place);
+    ck_assert_int_eq(a->log_since, b->log_since);
+    ck_assert_uint_eq(a->log_lost, b->log_lost);
+    ck_assert_str_eq(a->log_error, b->log_error);
+    ck_assert_uint_eq(a->domains_all, b->domains_all);
+    ck_assert_uint_eq(a->domains_logging, b->domains_logging);
+    ck_assert_int_eq(a->domains_behind, b->domains_behind);
+    assert_lists_equal(a, b);
+}
+
+/* ------------------------------------------------------------------- as text */
+
+/* Both parts as one text, which is how an earlier version wrote them. */
+static enum status format_whole(const struct status_report *report, char **text, size_t *length)
+{
+    char *domain_lines;
+    size_t domain_length;
+    ck_assert_int_eq(status_format(report, STATUS_PART_DOMAINS, &domain_lines, &domain_length),
+                     STATUS_OK);
+    ck_assert_int_eq(status_format(report, STATUS_PART_MOMENT, text, length), STATUS_OK);
+    char *body = strchr(domain_lines, '\n') + 1; /* "format" goes, and so does the other's "end" */
+    char *end = *text + *length - strlen("end\n");
+    *end = '\0';
+    ck_assert_ptr_null(strstr(*text, "\ndomain "));
+    char *whole;
+    ck_assert_int_gt(asprintf(&whole, "%s%s", *text, body), 0);
+    free(*text);
+    free(domain_lines);
+    *text = whole;
+    *length = strlen(whole);
+    return STATUS_OK;
+}
+
+START_TEST(test_any_octets_come_back)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char *text;
+    size_t length;
+    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    for (size_t i = 0; i < length; i++) {
+        ck_assert(text[i] == '\n' || (text[i] >= 0x20 && text[i] <= 0x7e));
+    }
+    ck_assert_int_eq(status_parse(text, length, &again, &why), STATUS_OK);
+    assert_equal(&report, &again);
+    status_report_free(&again);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_a_report_of_nothing_comes_back)
+{
+    struct status_report report = {.active_key = -1};
+    struct status_report again;
+    struct reason why;
+    char *text;
+    size_t length;
+    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    ck_assert_int_eq(status_parse(text, length, &again, &why), STATUS_OK);
+    ck_assert_str_eq(again.version, ""); /* no string is NULL, whatever was written */
+    ck_assert_int_eq(again.active_key, -1);
+    ck_assert_int_eq(again.next_rotation, 0);
+    ck_assert_uint_eq(again.domain_count + again.relayed_count, 0);
+    ck_assert_uint_eq(again.forged_count + again.counter_count, 0);
+    status_report_free(&again);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_cut_short_anywhere_is_refused)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char *text;
+    size_t length;
+    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    for (size_t i = 0; i < length; i++) {
+        ck_assert_int_eq(status_parse(text, i, &again, &why), STATUS_INVALID);
+        ck_assert_ptr_null(again.version);
+    }
+    free(text);
+}
+END_TEST
+
+/* Damage may go unnoticed where it makes another value; it never does harm. */
+START_TEST(test_every_damaged_octet_is_survived)
+{
+    static const char damage[] = {'\0', '\n', ' ', '"', '\\', 'x', '-', '9', (char)0xff};
+    struct status_report report = full_report();
+    char *text;
+    size_t length;
+    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    for (size_t i = 0; i < length; i++) {
+        char kept = text[i];
+        for (size_t n = 0; n < sizeof damage; n++) {
+            struct status_report again;
+            struct reason why;
+            text[i] = damage[n];
+            if (status_parse(text, length, &again, &why) == STATUS_OK) {
+                ck_assert_ptr_nonnull(again.version);
+            }
+            status_report_free(&again);
+        }
+        text[i] = kept;
+    }
+    free(text);
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    const char *text;
+    enum status status;
+} documents[] = {
+    {"nothing", "", STATUS_INVALID},
+    {"the least", "format 1\nend\n", STATUS_OK},
+    {"no end", "format 1\n", STATUS_INVALID},
+    {"something after the end", "format 1\nend\n\n", STATUS_INVALID},
+    {"another format", "format 2\nend\n", STATUS_INVALID},
+    {"another file", "generation 1\nend\n", STATUS_INVALID},
+    {"an item of a later version", "format 1\nnews 1 \"x\nend\n", STATUS_OK},
+    {"an empty line", "format 1\n\nend\n", STATUS_INVALID},
+    {"a value too few", "format 1\ncounter x\nend\n", STATUS_INVALID},
+    {"a value too many", "format 1\ncounter x 1 2\nend\n", STATUS_INVALID},
+    {"a client that tried tags", "format 1\nforged 192.0.2.1 3 -\nend\n", STATUS_OK},
+    {"one without a count", "format 1\nforged 192.0.2.1 -\nend\n", STATUS_INVALID},
+    {"a space too many", "format 1\npid  1\nend\n", STATUS_INVALID},
+    {"a space at the end", "format 1\npid 1 \nend\n", STATUS_INVALID},
+    {"no number", "format 1\npid x\nend\n", STATUS_INVALID},
+    {"a number too great", "format 1\ncounter x 18446744073709551616\nend\n", STATUS_INVALID},
+    {"a key too great", "format 1\nactive-key 99999999999\nend\n", STATUS_INVALID},
+    {"no time", "format 1\nstarted yesterday\nend\n", STATUS_INVALID},
+    {"neither yes nor no", "format 1\npaused maybe\nend\n", STATUS_INVALID},
+    {"an open quote", "format 1\nversion \"x\nend\n", STATUS_INVALID},
+    {"text after a quote", "format 1\nversion \"x\"y\nend\n", STATUS_INVALID},
+    {"a bad escape", "format 1\nversion \"\\n\"\nend\n", STATUS_INVALID},
+    {"a NUL escaped", "format 1\nversion \"\\x00\"\nend\n", STATUS_INVALID},
+    {"an escape cut short", "format 1\nversion \"\\x4\"\nend\n", STATUS_INVALID},
+    {"the same twice", "format 1\nversion a\nversion b\nend\n", STATUS_OK},
+};
+
+START_TEST(test_documents)
+{
+    struct status_report report;
+    struct reason why;
+    const char *text = documents[_i].text;
+    ck_assert_msg(status_parse(text, strlen(text), &report, &why) == documents[_i].status, "%s",
+                  documents[_i].name);
+    status_report_free(&report);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ as a file */
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    setup();
+    snprintf(folder, sizeof folder, "/tmp/test_status_file.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void path_in_folder(const char *name, char out[static 128])
+{
+    snprintf(out, 128, "%s/%s", folder, name);
+}
+
+static void remove_folder(void)
+{
+    static const char *const names[] = {"status", "status.new", "status.domains",
+                                        "status.domains.new"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        path_in_folder(names[i], path);
+        (void)unlink(path);
+        (void)rmdir(path);
+    }
+    (void)rmdir(folder);
+}
+
+START_TEST(test_the_file_is_replaced_as_a_whole)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char path[128];
+    struct stat before;
+    struct stat after;
+    struct file_stamp stamp = {0};
+    path_in_folder("status", path);
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_NOT_FOUND);
+    ck_assert_int_eq(status_domains_write(folder, &report, &stamp, &why), STATUS_OK);
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    ck_assert_int_eq(stat(path, &before), 0);
+    ck_assert_int_eq(before.st_mode & 07777, 0600);
+    report.pid = 1;
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    ck_assert_int_eq(stat(path, &after), 0);
+    ck_assert_int_ne((long)before.st_ino, (long)after.st_ino);
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_OK);
+    assert_equal(&report, &again);
+    status_report_free(&again);
+    path_in_folder("status.new", path);
+    ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_the_domains_are_apart)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct file_stamp stamp = {0};
+    struct reason why;
+    char path[128];
+    path_in_folder("status.domains", path);
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(why.text, path));
+    ck_assert_ptr_null(again.version);
+    ck_assert_int_eq(status_file_read_brief(folder, &again, &why), STATUS_OK);
+    ck_assert_uint_eq(again.domain_count, 0);
+    ck_assert_uint_eq(again.domains_all, 3);
+    status_report_free(&again);
+    ck_assert_int_eq(status_domains_write(folder, &report, &stamp, &why), STATUS_OK);
+    ck_assert(status_domains_kept(folder, &stamp));
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_OK);
+    assert_equal(&report, &again);
+    status_report_free(&again);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert(!status_domains_kept(folder, &stamp));
+}
+END_TEST
+
+START_TEST(test_a_damaged_file_is_named)
+{
+    struct status_report report;
+    struct reason why;
+    char path[128];
+    path_in_folder("status", path);
+    FILE *out = fopen(path, "w");
+    ck_assert_ptr_nonnull(out);
+    fputs("format 1\npid x\nend\n", out);
+    fclose(out);
+    ck_assert_int_eq(status_file_read(folder, &report, &why), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(why.text, path));
+    ck_assert_ptr_nonnull(strstr(why.text, "line 2"));
+    status_report_free(&report);
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_written_leaves_the_old_one)
+{
+    struct status_report report = full_report();
+    struct status_report again;
+    struct reason why;
+    char path[128];
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
+    path_in_folder("status.new", path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    report.pid = 1;
+    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_IO);
+    ck_assert_ptr_nonnull(strstr(why.text, path));
+    ck_assert_int_eq(status_file_read_brief(folder, &again, &why), STATUS_OK);
+    ck_assert_int_eq(again.pid, 4711);
+    status_report_free(&again);
+}
+END_TEST
+
+START_TEST(test_a_folder_that_is_not_there)
+{
+    struct status_report report = full_report();
+    struct reason why;
+    ck_assert_int_eq(status_file_write("/nonexistent/folder", &report, &why), STATUS_IO);
+    ck_assert_int_eq(status_file_read("/nonexistent/folder", &report, &why), STATUS_NOT_FOUND);
+}
+END_TEST
+
+#define COUNT(table) (int)(sizeof(table) / sizeof *(table))
+
+int main(void)
+{
+    Suite *suite = suite_create("status_file");
+    TCase *words = tcase_create("text");
+    tcase_set_timeout(words, 60);
+    tcase_add_checked_fixture(words, setup, NULL);
+    tcase_add_test(words, test_any_octets_come_back);
+    tcase_add_test(words, test_a_report_of_nothing_comes_back);
+    tcase_add_test(words, test_cut_short_anywhere_is_refused);
+    tcase_add_test(words, test_every_damaged_octet_is_survived);
+    tcase_add_loop_test(words, test_documents, 0, COUNT(documents));
+    suite_add_tcase(suite, words);
+    TCase *files = tcase_create("file");
+    tcase_add_checked_fixture(files, make_folder, remove_folder);
+    tcase_add_test(files, test_the_file_is_replaced_as_a_whole);
+    tcase_add_test(files, test_the_domains_are_apart);
+    tcase_add_test(files, test_a_damaged_file_is_named);
+    tcase_add_test(files, test_what_cannot_be_written_leaves_the_old_one);
+    tcase_add_test(files, test_a_folder_that_is_not_there);
+    suite_add_tcase(suite, files);
+    return suite_run(suite);
+}
