@@ -168,6 +168,26 @@ check_length() {
     done
 }
 
+# Documents for developers name files and tests: each of them is there.
+check_documents() {
+    tick=$(printf '\140')
+    find . -path ./.git -prune -o -path ./build -prune -o -print | sed 's|^\./||' >"$work/files"
+    for file in README.md CONTRIBUTING.md SECURITY.md tests/bench/README.md; do
+        grep -oE '\]\([^):#]+' "$file" | cut -c 3- | while read -r link; do
+            [ -e "$(dirname "$file")/$link" ] || echo "$file: $link"
+        done
+        grep -oE "${tick}[^$tick ]+$tick" "$file" | tr -d "$tick" | grep -E '/|\.(c|h|py)$' |
+            grep -vE '[A-Z{*=]|^/|^build/' | sort -u | while read -r name; do
+            grep -qE "(^|/)${name%/}\$" "$work/files" || echo "$file: $name"
+        done
+    done
+    grep -oE "\\((${tick}[a-z_]+$tick(, )?)+\\)" SECURITY.md | grep -oE '[a-z]+(_[a-z]+)+' |
+        while read -r name; do
+            grep -rqF "$name" tests/unit tests/integration || echo "SECURITY.md: $name"
+        done
+    [ "$(wc -l <README.md)" -le 150 ] || echo "README.md: more than 150 lines"
+}
+
 scripts() {
     grep -rlE --exclude='*.py' '^#!/bin/sh' .ci tests conf debian 2>/dev/null || true
     echo tests/fresh/tree.sh
@@ -180,6 +200,7 @@ check_core_calls | report "the core has no clock, no randomness, no I/O"
 check_core_data | report "the core has no globals"
 check_memory_calls | report "calls that tests/unit/memory/calls does not name"
 check_length | report "functions over 70 lines"
+check_documents | report "documents name what is not there"
 { nm "$build/batvctl" 2>&1 | grep -E 'smfi_|No such' || true; } | report "batvctl without libmilter"
 if have mandoc; then
     { find man -type f -exec mandoc -T lint -W warning {} + || true; } 2>&1 | report "manuals"
