@@ -46,44 +46,39 @@ static void print_value(const struct answer *answer, enum need need)
 static void print_other_maps(const struct answer *answer)
 {
     if (strchr(answer->values[NEED_MAPS], ',') != NULL) {
-        fputs(
-            "# The other maps here work on envelope recipients only from now on, not on headers.\n",
-            stdout);
+        fputs("# The other maps here now apply to envelope recipients only, not to headers.\n",
+              stdout);
     }
 }
 
 static bool print_main(const struct answer *answer)
 {
-    fputs("# batvd in Postfix: the part for /etc/postfix/main.cf. `batvctl mta postfix` prints it "
-          "for\n"
-          "# the configuration in force, keeps what is set there already, and gives the commands "
-          "that\n"
-          "# apply it. Afterwards `batvctl check` tells whether anything is missing.\n"
+    fputs("# batvd in Postfix: settings for /etc/postfix/main.cf. `batvctl mta postfix` prints "
+          "them for\n"
+          "# your configuration, keeps what is set already, and prints the commands that apply "
+          "them.\n"
+          "# Afterwards `batvctl check` reports anything that is missing.\n"
           "\n"
-          "# Mail that comes by SMTP, and mail by sendmail(1). A path without a slash in front "
-          "begins at\n"
-          "# Postfix's queue directory, which is right in a chroot and out of it.\n",
+          "# Mail by SMTP, and mail by sendmail(1). A path without a leading slash is relative to\n"
+          "# Postfix's queue directory, so it works inside and outside a chroot.\n",
           stdout);
     print_value(answer, NEED_MILTERS);
     print_value(answer, NEED_NON_SMTPD);
-    fputs(
-        "\n"
-        "# While batvd is away, clients are to come again later. With \"accept\" mail would leave\n"
-        "# without a tag, and its bounces would be refused.\n",
-        stdout);
+    fputs("\n"
+          "# Defers mail while batvd is away. With \"accept\", mail would go out without a tag, "
+          "and its\n"
+          "# bounces would be rejected later.\n",
+          stdout);
     if (need_has_own_action(&answer->site)) {
-        fputs("# The other milters go by this value as before; batvd has an action of its own "
-              "above.\n",
-              stdout);
+        fputs("# The other milters keep this value; batvd has its own action above.\n", stdout);
     }
     print_value(answer, NEED_ACTION);
-    fputs(
-        "\n"
-        "# Makes tagged recipients known to Postfix, whichever table knows the plain ones. Of the\n"
-        "# envelope only: headers hold the tags of others too. Never put it into canonical_maps "
-        "or\n"
-        "# sender_canonical_maps: that would take the tag off the sender again.\n",
-        stdout);
+    fputs("\n"
+          "# Makes tagged recipients valid, whichever table has the plain ones. For the envelope "
+          "only:\n"
+          "# headers hold the tags of others too. Never put it into canonical_maps or\n"
+          "# sender_canonical_maps, which would remove the tag from the sender again.\n",
+          stdout);
     print_other_maps(answer);
     print_value(answer, NEED_MAPS);
     print_value(answer, NEED_CLASSES);

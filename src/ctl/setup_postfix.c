@@ -226,8 +226,8 @@ static int edit_main(struct work *work)
     for (size_t i = 0; i < work->count; i++) {
         print_format(stdout, "main.cf: set %s\n", work->settings[i]);
         if (work->needs[i] == NEED_MAPS && strchr(work->settings[i], ',') != NULL) {
-            puts("main.cf: the other maps there work on envelope recipients only from now on, not "
-                 "on headers");
+            puts("main.cf: the other maps there now apply to envelope recipients only, not to "
+                 "headers");
         }
     }
     print_format(stdout, "main.cf: the former one is kept as %s\n", work->copy);

@@ -25,17 +25,17 @@ enum {
 #define TAG "prvs=[0-9]{4}[0-9A-Fa-f]{6}="
 
 static const char heading[] =
-    "# batvd in Postfix: the map that takes the tag off recipients in our domains, so that "
-    "Postfix\n"
-    "# does not refuse them as unknown before it asks the milter. `batvctl mta postfix` makes it "
-    "for\n"
-    "# the configuration in force: make it anew when a domain comes or goes.\n"
+    "# batvd in Postfix: this map removes the tag from recipients in our domains. Without it\n"
+    "# Postfix rejects them as unknown before it asks the milter. `batvctl mta postfix` makes it\n"
+    "# for your configuration: make it again when you add or remove a domain.\n"
     "#\n"
-    "# The `if` spares all other recipients the list. The `\"?` is for quoted local parts, which\n"
-    "# Postfix looks up as they are written; $1 puts the opening quote back.\n"
+    "# The `if` skips the list for all other recipients. The `\"?` is for quoted local parts, "
+    "which\n"
+    "# Postfix looks up as written; $1 restores the opening quote.\n"
     "#\n"
-    "# Only ever for envelope recipients (recipient_canonical_maps, see main.cf). To try it:\n"
-    "#     postmap -q prvs=0000000000=postmaster@DOMAIN pcre:/etc/postfix/batv.pcre\n\n";
+    "# Only for envelope recipients (recipient_canonical_maps, see main.cf). To test it:\n"
+    "#     postmap -q prvs=0000000000=postmaster@DOMAIN pcre:/etc/postfix/batv.pcre\n"
+    "\n";
 
 /* A line that is being put together. */
 struct line {

@@ -84,17 +84,17 @@ bool sendmail_print_mc(const struct sendmail_wish *wish, FILE *out)
         return false;
     }
     fprintf(out,
-            "dnl # batvd in Sendmail: the part for the end of /etc/mail/sendmail.mc. `batvctl mta\n"
-            "dnl # sendmail' prints it for the configuration in force, with the commands that\n"
-            "dnl # apply it: make it anew when a domain comes or goes.\n"
+            "dnl # batvd in Sendmail: the end of /etc/mail/sendmail.mc. `batvctl mta sendmail'\n"
+            "dnl # prints it for your configuration, with the commands that apply it: make it\n"
+            "dnl # again when you add or remove a domain.\n"
             "dnl #\n"
-            "dnl # F=T: while batvd is away, clients are to come again later. Without it mail\n"
-            "dnl # would leave without a tag, and its bounces would be refused.\n"
+            "dnl # F=T defers mail while batvd is away. Without it, mail would go out without a\n"
+            "dnl # tag, and its bounces would be rejected later.\n"
             "INPUT_MAIL_FILTER(`" NAME "', `S=%s" SENDMAIL_EQUATES "')dnl\n"
             "dnl #\n"
-            "dnl # Takes the tag off recipients in these domains, or Sendmail would refuse them\n"
-            "dnl # as unknown users. Parents stand for all their subdomains. Between the two\n"
-            "dnl # sides of a rule are TABs.\n"
+            "dnl # Removes the tag from recipients in these domains, which Sendmail would reject\n"
+            "dnl # as unknown users. A parent stands for all its subdomains. TABs separate the\n"
+            "dnl # two sides of a rule.\n"
             "LOCAL_CONFIG\n",
             socket);
     print_domains(wish, "`", "'", out);
@@ -112,20 +112,20 @@ bool sendmail_print_cf(const struct sendmail_wish *wish, FILE *out)
     bool named = list_has(wish->filters, NAME);
     bool others = !list_is_empty(wish->filters);
     fprintf(out,
-            "# batvd in Sendmail: the part for the end of a ready sendmail.cf, where that is not\n"
-            "# made from a sendmail.mc. `batvctl mta sendmail --part cf` prints it for the\n"
-            "# configuration in force: make it anew when a domain comes or goes.\n"
+            "# batvd in Sendmail: the end of a sendmail.cf that is not made from a sendmail.mc.\n"
+            "# `batvctl mta sendmail --part cf` prints it for your configuration: make it again\n"
+            "# when you add or remove a domain.\n"
             "\n"
-            "# The last such line counts, so it names the other filters too.\n"
+            "# Only the last such line counts, so it names the other filters too.\n"
             "O InputMailFilters=%s%s%s\n"
             "\n"
-            "# F=T: while batvd is away, clients are to come again later. Without it mail would\n"
-            "# leave without a tag, and its bounces would be refused.\n"
+            "# F=T defers mail while batvd is away. Without it, mail would go out without a tag,\n"
+            "# and its bounces would be rejected later.\n"
             "X" NAME ", S=%s" SENDMAIL_EQUATES "\n"
             "\n"
-            "# Takes the tag off recipients in these domains, or Sendmail would refuse them as\n"
-            "# unknown users. Parents stand for all their subdomains. Between the two sides of a\n"
-            "# rule are TABs.\n",
+            "# Removes the tag from recipients in these domains, which Sendmail would reject as\n"
+            "# unknown users. A parent stands for all its subdomains. TABs separate the two sides\n"
+            "# of a rule.\n",
             wish->filters, others && !named ? ", " : "", named ? "" : NAME, socket);
     print_domains(wish, "", "", out);
     fprintf(out, "%sSParseLocal\n%s", map, rules);

@@ -46,9 +46,9 @@ def site_():
 @pytest.mark.parametrize("line, action", [
     (mark("bad-signature"), "HOLD batvd: a bounce to a forged tag"),
     (mark("unknown-key", "mdn"), "HOLD batvd: a bounce to a forged tag"),
-    (mark(), "HOLD batvd: a bounce to mail that we did not send"),
-    (mark("expired", "other"), "HOLD batvd: a bounce to mail that we did not send"),
-    (mark(kind="mdn"), "INFO batvd: an answer that nothing proves"),
+    (mark(), "HOLD batvd: a bounce without a proof"),
+    (mark("expired", "other"), "HOLD batvd: a bounce without a proof"),
+    (mark(kind="mdn"), "INFO batvd: an answer without a proof"),
     ("X-Batv-Evidence: v=1", ""), ("Subject: X-Batv-Result: missing; class=dsn;", ""),
 ])
 def test_header_checks(site, line, action):

@@ -742,7 +742,7 @@ def test_other_canonical_maps_stay(fresh):
     done = fresh.setup("example.com", "--apply", rc=1)
     assert main_values(fresh.settings)["recipient_canonical_maps"] == (
         f"pcre:{fresh.settings.folder}/batv.pcre, texthash:{table}, $more_maps")
-    assert "work on envelope recipients only from now on" in done.out
+    assert "now apply to envelope recipients only" in done.out
 
 
 def test_another_map_of_that_name_is_kept(fresh):
