@@ -94,7 +94,7 @@ def test_removal_takes_out_what_setup_wrote(removed, main):
     assert main_cf.read_bytes() == after
     said = removed.prerm()
     assert main_cf.read_bytes() == removed.before
-    assert f"taken out of {main_cf}: " in said and "WARNING" not in said
+    assert f"removed from {main_cf}: " in said and "WARNING" not in said
     assert removed.prerm() == "" and main_cf.read_bytes() == removed.before
 
 
@@ -128,7 +128,7 @@ def test_removal_leaves_what_setup_did_not_write(removed):
                           env=settings.env(), timeout=60, check=True)
     assert (settings.folder / "main.cf").read_bytes() == main
     removed.apply()
-    assert "taken out" not in done.stderr
+    assert "removed from" not in done.stderr
 
 
 def test_removal_names_a_map_without_the_filter(removed):
@@ -138,7 +138,7 @@ def test_removal_names_a_map_without_the_filter(removed):
                       encoding="utf-8")
     said = removed.prerm()
     assert removed.settings.value("smtpd_milters") == ""
-    assert "WARNING: recipient_canonical_maps" in said and "forged senders" in said
+    assert "WARNING: recipient_canonical_maps" in said and "spoofed senders" in said
 
 
 def test_removal_changes_no_folder_but_postfixs(removed, tmp_path):
@@ -150,7 +150,7 @@ def test_removal_changes_no_folder_but_postfixs(removed, tmp_path):
     record.write_text(re.sub("(?m)^folder .*", f"folder {tmp_path}", record.read_text("utf-8")),
                       encoding="utf-8")
     assert f"folder {tmp_path}\n" in record.read_text("utf-8")
-    assert "taken out" not in removed.prerm()
+    assert "removed from" not in removed.prerm()
     assert (tmp_path / "main.cf").read_bytes() == main
     assert (removed.settings.folder / "main.cf").read_bytes() == main
 
@@ -167,7 +167,7 @@ def test_removal_says_so_where_postfix_cannot_be_changed(removed):
     env = settings.env()
     done = subprocess.run(["sh", removed.folder / "prerm", "remove"], capture_output=True, text=True,
                           env={**env, "PATH": f"{folder}:{env['PATH']}"}, timeout=60, check=True)
-    assert "could not be changed" in done.stderr and "taken out" not in done.stderr
+    assert "cannot change" in done.stderr and "removed from" not in done.stderr
     assert (removed.state / "setup").exists()
 
 
