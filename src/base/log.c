@@ -24,9 +24,14 @@ void log_open(enum log_target target, int facility, int level)
     log_target_open(target, facility, NULL);
 }
 
+bool log_takes(int priority)
+{
+    return priority <= log_level;
+}
+
 void log_line(int priority, const char *format, ...)
 {
-    if (priority > log_level) {
+    if (!log_takes(priority)) {
         return;
     }
     char buffer[LOG_ROOM_BEFORE + 2048 + LOG_ROOM_AFTER];
@@ -53,33 +58,4 @@ bool log_notice_due(struct log_notice *notice, int64_t seconds)
         notice->said_s = steady;
     }
     return due;
-}
-
-/* Stack that was touched once stays resident with each thread of libmilter's, so the room for the
- * longest line is taken only by those that need it: by a frame of its own. */
-__attribute__((noinline)) static void log_long_decision(int priority,
-                                                        const struct decision *decision)
-{
-    char buffer[LOG_ROOM_BEFORE + DECISION_LINE + LOG_ROOM_AFTER];
-    char *line = buffer + LOG_ROOM_BEFORE;
-    size_t length = decision_format(decision, line, DECISION_LINE);
-    log_target_write(priority, line, length, decision);
-}
-
-void log_decision(void *self, const struct decision *decision)
-{
-    enum { USUAL_LINE = 1024 };
-    (void)self;
-    int priority = decision->debug ? LOG_DEBUG : LOG_INFO;
-    if (priority > log_level || decision->counted) {
-        return;
-    }
-    char buffer[LOG_ROOM_BEFORE + USUAL_LINE + LOG_ROOM_AFTER];
-    char *line = buffer + LOG_ROOM_BEFORE;
-    size_t length = decision_format(decision, line, USUAL_LINE);
-    if (length < USUAL_LINE - 1) {
-        log_target_write(priority, line, length, decision);
-    } else {
-        log_long_decision(priority, decision);
-    }
 }

@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #include "base/log_target.h"
-#include "batv/decision.h"
 
 /* Before it lines of at least LOG_INFO go to stderr. */
 void log_open(enum log_target target, int facility, int level);
+
+/* True if a line of this priority is written. */
+bool log_takes(int priority);
 
 /* One line, without a newline. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -20,8 +22,5 @@ struct log_notice {
 };
 /* True once, and again after so many seconds; the caller holds what guards notice. */
 bool log_notice_due(struct log_notice *notice, int64_t seconds);
-
-/* A sink of decisions: their lines. self is unused. */
-void log_decision(void *self, const struct decision *decision);
 
 #endif

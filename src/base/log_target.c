@@ -1,7 +1,7 @@
 /*
- * A decision's values are fields of their own in the journal of systemd, beside the line. A line on
- * stderr is one write, so lines of several threads never mix; where they were meant for the journal
- * each has its priority in front, as journald reads stderr (sd-daemon(3)).
+ * The journal of systemd keeps a line's fields beside it. A line on stderr is one write, so lines
+ * of several threads never mix; where they were meant for the journal each has its priority in
+ * front, as journald reads stderr (sd-daemon(3)).
  *
  * States: lines go to the target, or the target is away. A failed line makes it away; a look, or a
  * line, at most once a second, tries it again with a line of ours, which says since when lines are
@@ -24,7 +24,6 @@
 #include "base/syslog_socket.h"
 #include "base/systemd.h"
 #include "batv/day.h"
-#include "batv/decision.h"
 
 enum { RETRY_MS = 1000 };
 
@@ -72,63 +71,58 @@ int log_target_probe(enum log_target target)
 
 /* ------------------------------------------------------------------ journal */
 
-/* Names and values of an entry, cut to size: far more than the longest decision has. */
+/* Names and values of an entry, cut to size: far more than any line's fields need. */
 enum { FIELDS_MAX = 32, FIELDS_TEXT = 12288 };
 
-struct fields {
+struct entry {
     struct iovec item[FIELDS_MAX];
     size_t count;
     char text[FIELDS_TEXT];
     size_t used;
 };
 
-static void field_add(struct fields *fields, const char *prefix, const char *name,
-                      const char *value)
+static void entry_add(struct entry *entry, const char *prefix, const char *name, const char *value)
 {
-    char *at = fields->text + fields->used;
-    size_t room = sizeof fields->text - fields->used;
+    char *at = entry->text + entry->used;
+    size_t room = sizeof entry->text - entry->used;
     int length = snprintf(at, room, "%s%s=%s", prefix, name, value);
-    if (length < 0 || (size_t)length >= room || fields->count == FIELDS_MAX) {
+    if (length < 0 || (size_t)length >= room || entry->count == FIELDS_MAX) {
         return;
     }
     for (char *p = at; *p != '='; p++) {
         *p = (char)toupper((unsigned char)*p);
     }
-    fields->item[fields->count++] = (struct iovec){at, (size_t)length};
-    fields->used += (size_t)length;
+    entry->item[entry->count++] = (struct iovec){at, (size_t)length};
+    entry->used += (size_t)length;
 }
 
-static void field_add_number(struct fields *fields, const char *name, int number)
+static void entry_add_number(struct entry *entry, const char *name, int number)
 {
     char digits[16];
     snprintf(digits, sizeof digits, "%d", number);
-    field_add(fields, "", name, digits);
+    entry_add(entry, "", name, digits);
 }
 
 static void take_field(void *self, const char *name, const char *value)
 {
-    field_add(self, "BATV_", name, value);
+    entry_add(self, "BATV_", name, value);
 }
 
-/* 0 or an errno. Its large frame is for those alone that need it: see base/log.c. */
+/* 0 or an errno. Never inlined: other targets do not touch its large frame's stack. */
 __attribute__((noinline)) static int write_entry(int priority, char *line, size_t length,
-                                                 const struct decision *decision)
+                                                 const struct log_fields *fields)
 {
-    struct fields fields;
-    fields.count = fields.used = 0;
+    struct entry entry;
+    entry.count = entry.used = 0;
     memcpy(line - LOG_ROOM_BEFORE, "MESSAGE=", LOG_ROOM_BEFORE);
-    fields.item[fields.count++] = (struct iovec){line - LOG_ROOM_BEFORE, length + LOG_ROOM_BEFORE};
-    field_add_number(&fields, "PRIORITY", priority);
-    field_add_number(&fields, "SYSLOG_FACILITY", LOG_FAC(log_facility));
-    field_add(&fields, "", "SYSLOG_IDENTIFIER", "batvd");
-    if (decision != NULL) {
-        const struct decision_reader reader = {take_field, &fields};
-        take_field(&fields, "queue_id",
-                   decision->queue_id != NULL ? decision->queue_id : "NOQUEUE");
-        take_field(&fields, "event", decision_event(decision));
-        decision_read(decision, &reader);
+    entry.item[entry.count++] = (struct iovec){line - LOG_ROOM_BEFORE, length + LOG_ROOM_BEFORE};
+    entry_add_number(&entry, "PRIORITY", priority);
+    entry_add_number(&entry, "SYSLOG_FACILITY", LOG_FAC(log_facility));
+    entry_add(&entry, "", "SYSLOG_IDENTIFIER", "batvd");
+    if (fields != NULL) {
+        fields->give(fields->context, take_field, &entry);
     }
-    return systemd_journal(fields.item, fields.count);
+    return systemd_journal(entry.item, entry.count);
 }
 
 /* ----------------------------------------------------------------- one line */
@@ -150,10 +144,10 @@ static void write_stderr(enum log_target target, int priority, char *line, size_
 
 /* 0, or an errno: the target does not take it. */
 static int write_target(enum log_target target, int priority, char *line, size_t length,
-                        const struct decision *decision, bool patient)
+                        const struct log_fields *fields, bool patient)
 {
     if (target == LOG_TARGET_JOURNALD) {
-        return write_entry(priority, line, length, decision);
+        return write_entry(priority, line, length, fields);
     }
     return state.syslog == NULL
                ? ENOMEM
@@ -252,11 +246,11 @@ bool log_target_look(void)
     return changed;
 }
 
-void log_target_write(int priority, char *line, size_t length, const struct decision *decision)
+void log_target_write(int priority, char *line, size_t length, const struct log_fields *fields)
 {
     enum log_target target = log_target;
     if (target != LOG_TARGET_STDERR && (!away || is_back(target))) {
-        int error = write_target(target, priority, line, length, decision, true);
+        int error = write_target(target, priority, line, length, fields, true);
         if (error == 0) {
             return;
         }

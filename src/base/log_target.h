@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <time.h>
 
-struct decision;
 enum log_target { LOG_TARGET_SYSLOG, LOG_TARGET_STDERR, LOG_TARGET_JOURNALD };
 
 /* A line stands in a buffer with so much room before and after it, for what a target puts there. */
@@ -20,8 +19,16 @@ enum { LOG_ROOM_BEFORE = sizeof "MESSAGE=" - 1, LOG_ROOM_AFTER = 1 };
  * system's. */
 void log_target_open(enum log_target target, int facility, const char *syslog_path);
 
-/* One line; any thread. decision: whose line it is, or NULL. */
-void log_target_write(int priority, char *line, size_t length, const struct decision *decision);
+/* What a line says, as fields of their own: give calls take for each, with a name in lower case. It
+ * is called only for a target that keeps fields. */
+typedef void log_field_fn(void *self, const char *name, const char *value);
+struct log_fields {
+    void (*give)(const void *context, log_field_fn *take, void *self);
+    const void *context;
+};
+
+/* One line; any thread. fields may be NULL. */
+void log_target_write(int priority, char *line, size_t length, const struct log_fields *fields);
 
 /* Looks whether a target that took no lines takes them now. True: lines go elsewhere than at the
  * last look. */

@@ -24,6 +24,7 @@
 #include "batv/day.h"
 #include "daemon/awaited.h"
 #include "daemon/clock_trust.h"
+#include "daemon/decision_log.h"
 #include "daemon/exclusions.h"
 #include "daemon/maintenance.h"
 #include "daemon/privileges.h"
@@ -1136,7 +1137,7 @@ struct sample *keeper_sample(const struct keeper *k)
 void keeper_decide(struct keeper *k, const struct decision *decision)
 {
     const struct decision_sink sinks[] = {
-        {log_decision, NULL}, {tally_decision, k->tally}, {exclusions_decision, k->exclusions}};
+        {decision_log, NULL}, {tally_decision, k->tally}, {exclusions_decision, k->exclusions}};
     for (size_t i = 0; i < sizeof sinks / sizeof sinks[0]; i++) {
         sinks[i].take(sinks[i].self, decision);
     }
