@@ -1,14 +1,14 @@
 #!/bin/sh
-# What the compiler does not check: that layers include downwards only, that foreign libraries stay in
-# their one file, that the core is pure, banned calls, long functions, manuals, scripts, format.
-# BATV_BUILD is a finished build (default build). A tool that is missing is named and passed over.
+# Checks what the compiler does not: layers include downwards only, each foreign library has one file, the
+# core is pure, banned calls, long functions, manuals, scripts, format.
+# BATV_BUILD is a finished build (default build). It names a missing tool and skips its check.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BATV_BUILD:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Prints the title and stdin if there is any, and remembers that (in a file: pipes are subshells).
+# Prints the title and stdin, unless stdin is empty, and records that in a file, since pipes are subshells.
 report() {
     found=$(cat)
     [ -n "$found" ] || return 0
@@ -19,14 +19,14 @@ report() {
 
 have() {
     command -v "$1" >/dev/null && return
-    echo "lint: $1 is not installed, passed over ('make deps' as root gets it)"
+    echo "lint: $1 is not installed, skipping it (run 'make deps' as root)"
     return 1
 }
 
-# What these tools find differs from version to version: Debian 12's is what counts.
+# The findings of these tools differ between versions. Only Debian 12's count.
 of_debian_12() {
     "$1" --version | grep -qwF "$2" && return
-    echo "lint: $1 is not version $2, that of Debian 12: passed over"
+    echo "lint: $1 is not version $2 of Debian 12, skipping it"
     return 1
 }
 
@@ -34,7 +34,7 @@ sources() {
     find "$@" -name '*.[ch]' | sort
 }
 
-# Every include of src and include as "file line name", name with its < or ".
+# Prints each include of src and include as "file line name", the name with its < or ".
 includes() {
     # shellcheck disable=SC2046  # file names without blanks
     awk '/^[ \t]*#[ \t]*include/ {
@@ -91,7 +91,7 @@ check_layers() {
     '
 }
 
-# Copies a C file with comments, strings and characters blanked, line by line the same.
+# Prints a C file with comments, strings and characters blanked, and the same lines.
 blank_text() {
     awk '{
         out = ""
@@ -119,7 +119,7 @@ blank_text() {
     }' "$1"
 }
 
-# Calls of the functions named after the file.
+# calls FILE FUNCTION...: prints the calls of these functions.
 calls() {
     file=$1
     shift
@@ -142,14 +142,14 @@ check_core_calls() {
     done
 }
 
-# Data that can be written is a global; constants with addresses in them are in .data.rel.ro.
+# Writable data is a global. Constants with addresses are in .data.rel.ro.
 check_core_data() {
     objdump -t "$build/libbatv.a" |
         awk '/file format/ { member = $1 }
             $3 == "O" && $4 ~ /^(\.t?(data|bss)|\*COM\*)$/ { print member, $4, $NF }'
 }
 
-# What allocates is refused in turn by tests/unit/memory: all of it must be named there.
+# tests/unit/memory makes each allocation fail, so it must name all functions that allocate.
 check_memory_calls() {
     find "$build/obj/src" -name '*.o' -exec nm -u {} + | awk '$1 == "U" { print "--wrap=" $2 }' |
         grep -E '=((m|c|re)alloc(array)?|str(n)?dup|.*v?asprintf(_chk)?|open_memstream|f(d)?open|realpath|getline|getdelim|EVP_(Digest.*|MAC_.*|MD_CTX_(new|dup|copy.*))|CRYPTO_secure_(m|z)alloc|pcre2_.*(create|compile|match)_8|idn2_(lookup|to)_.*|u(8|16|32)_(casefold|norm.*|to(lower|upper|title)|strdup))$' |
@@ -213,7 +213,7 @@ if have clang-format && of_debian_12 clang-format 14; then
     # shellcheck disable=SC2046  # file names without blanks
     { clang-format --dry-run $(sources src include tests) 2>&1 || true; } |
         awk -F: '/warning:/ { n[$1]++ } END { for (f in n) print f ": " n[f] " places" }' |
-        sort | report "format ('make format' mends it)"
+        sort | report "format (run 'make format')"
 fi
 if have cppcheck && of_debian_12 cppcheck 2.10; then
     { cppcheck -q --enable=warning,portability --inline-suppr --std=c11 -Iinclude -Isrc \

@@ -1,21 +1,21 @@
-# Fresh Debian systems in folders, for the scripts that try things in one: to be sourced, with sh.
+# Makes fresh Debian systems in folders. Scripts source this file with sh.
 #
-# FRESH_CACHE keeps the base system and the packages for the next time, FRESH_SUITE is the release
-# (default bookworm). Package sources are those of this machine. What runs in such a system has mount
-# and process namespaces that take everything with them when they end; the folders go at exit.
+# FRESH_CACHE keeps the base system and the packages for the next run, FRESH_SUITE is the release (default
+# bookworm). The package sources are this machine's. A program in such a system has mount and process
+# namespaces whose contents end with them; the folders are deleted at exit.
 # shellcheck shell=sh
 fresh_cache=${FRESH_CACHE:-/var/tmp/batvd-fresh}
 fresh_suite=${FRESH_SUITE:-bookworm}
 fresh_base=$fresh_cache/$fresh_suite.tar
 fresh_group=
 
-# In front of a command line: root with the capabilities that container engines leave it.
-# shellcheck disable=SC2034  # of those who source this
+# A prefix for a command: runs it as root with the capabilities that container engines grant.
+# shellcheck disable=SC2034  # for scripts that source this
 fresh_container="setpriv --inh-caps=-all --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,\
 +kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap"
 
-# This machine's sources of Debian, with that release in place of its own, as lines for a
-# sources.list. Unstable has one archive alone.
+# Prints this machine's Debian sources for FRESH_SUITE, as lines for a sources.list. Unstable has only one
+# archive.
 fresh_sources() {
     # shellcheck source=/dev/null
     own=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -30,7 +30,7 @@ fresh_sources() {
 
 fresh_make_base() {
     mirror=$(fresh_sources | awk -v s="$fresh_suite" '$3 == s && $4 == "main" { print $2; exit }')
-    [ -n "$mirror" ] || { echo "fresh: no source of Debian on this machine" >&2; exit 1; }
+    [ -n "$mirror" ] || { echo "fresh: this machine has no source of Debian packages" >&2; exit 1; }
     echo "fresh: debootstrap $fresh_suite"
     debootstrap --variant=minbase "$fresh_suite" "$work/base" "$mirror" >"$work/debootstrap.log" ||
         { tail "$work/debootstrap.log" >&2; exit 1; }
@@ -39,7 +39,7 @@ fresh_make_base() {
     rm -rf "$work/base"
 }
 
-# A folder of our own, $work, which goes at exit, and the base system.
+# Makes the folder $work, which is deleted at exit, and the base system.
 fresh_begin() {
     mkdir -p "$fresh_cache/archives/partial"
     work=$(mktemp -d "$fresh_cache/work.XXXXXX")
@@ -54,7 +54,7 @@ fresh_end() {
     [ -z "$fresh_group" ] || fresh_remove_group
 }
 
-# fresh_system ROOT: a new minimal system in that folder.
+# fresh_system ROOT: makes a new minimal system in that folder.
 fresh_system() {
     mkdir "$1"
     tar -C "$1" -xf "$fresh_base"
@@ -66,8 +66,8 @@ fresh_system() {
     cp /etc/resolv.conf /etc/hosts "$1/etc/"
 }
 
-# Becomes the system in $1; what is asked for is in FRESH_OFFLINE, FRESH_BOOT and FRESH_VOLUMES, where
-# a line is FOLDER:PLACE[:ro], a folder of this machine and where it is in there.
+# Becomes the system in $1, as FRESH_OFFLINE, FRESH_BOOT and FRESH_VOLUMES request. A line of FRESH_VOLUMES
+# is FOLDER:PLACE[:ro]: a folder of this machine and its place inside.
 # shellcheck disable=SC2016  # expanded by the inner shell
 fresh_inside='
     root=$1 archives=$2
@@ -110,8 +110,8 @@ fresh_inside='
         /lib/systemd/systemd --system --show-status=no "$@"
 '
 
-# fresh_enter ROOT [NAME=VALUE...] COMMAND...: runs it as root in the system that is there, with an
-# environment of its own. FRESH_OFFLINE: in a network of its own as well, where there is nothing yet.
+# fresh_enter ROOT [NAME=VALUE...] COMMAND...: runs the command as root in the system in ROOT, with a clean
+# environment. With FRESH_OFFLINE also in a separate, empty network.
 fresh_enter() {
     fresh_root=$1
     shift
@@ -120,7 +120,7 @@ fresh_enter() {
         sh -eu -c "$fresh_inside" sh "$fresh_root" "$fresh_cache/archives" "$@"
 }
 
-# The kernel takes a moment to end all that was in it.
+# The kernel needs a moment to end all processes in the group.
 fresh_remove_group() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         find "$fresh_group" -depth -type d -exec rmdir {} + 2>/dev/null && break
@@ -129,9 +129,9 @@ fresh_remove_group() {
     fresh_group=
 }
 
-# fresh_boot ROOT UNIT: the same with the system's systemd as first process and no network, until
-# the unit has ended, which is to have SuccessAction= and FailureAction=exit. Its cgroup is one below
-# ours. Where that cannot be had the unit has not begun.
+# fresh_boot ROOT UNIT: boots the system with its systemd as first process and no network, until the unit
+# ends, which needs SuccessAction=exit and FailureAction=exit. Its cgroup is below ours. If that is not
+# possible, the unit does not start.
 fresh_boot() {
     unified=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
     [ -n "$unified" ] || return 1
@@ -139,7 +139,7 @@ fresh_boot() {
     mkdir "$fresh_group" 2>/dev/null || { fresh_group=; return 1; }
     status=0
     (
-        # The first of them is this subshell.
+        # This subshell is the first process of the group.
         # shellcheck disable=SC2016  # expanded by the inner shell
         sh -c 'echo $PPID' >"$fresh_group/cgroup.procs" || exit 1
         FRESH_OFFLINE=1
