@@ -11,21 +11,21 @@ static const struct milter_setting settings[STEP_COUNT] = {
 
 static const struct milter_macro macros[] = {
     {"j", NULL, STEP_CONNECT, STEP_CONNECT, true,
-     "batvd does not know this host's name: forged bounces to mailboxes at it are accepted, and "
-     "mail that comes in again is taken for ours"},
+     "batvd does not know this host's name: it accepts untagged bounces to mailboxes at that name, "
+     "and takes mail that is handed in again for ours"},
     {"{if_name}", NULL, STEP_COUNT, STEP_CONNECT, false,
-     "mail in our name that leaves unsigned is not noticed"},
+     "batvd does not notice mail in our name that leaves unsigned"},
     {"{auth_type}", "{auth_authen}", STEP_MAIL, STEP_MAIL, true,
-     "batvd does not hear who has authenticated, and signs nothing of theirs"},
+     "batvd does not know which clients have authenticated, and does not sign their mail"},
     {"{mail_addr}", NULL, STEP_MAIL, STEP_MAIL, true,
-     "mail whose sender is not written as a plain local@domain is deferred"},
+     "batvd defers mail whose sender is not a plain local@domain"},
     {"{rcpt_addr}", NULL, STEP_RCPT, STEP_RCPT, true,
-     "recipients that are not written as a plain local@domain are deferred"},
+     "batvd defers recipients that are not a plain local@domain"},
     {"{rcpt_mailer}", NULL, STEP_RCPT, STEP_RCPT, true,
-     "forged bounces to mailboxes without a domain (<alice>) are accepted"},
+     "batvd accepts untagged bounces to mailboxes without a domain (<alice>)"},
     {"{rcpt_host}", NULL, STEP_RCPT, STEP_RCPT, true,
-     "mail for other hosts is not told from mail for this one"},
-    {"i", NULL, STEP_DATA, STEP_MAIL, false, "lines of the log have no queue ID"},
+     "batvd cannot tell mail for other hosts from mail for this one"},
+    {"i", NULL, STEP_DATA, STEP_MAIL, false, "log lines have no queue ID"},
 };
 
 const struct milter_setting *milter_setting(enum milter_step step)

@@ -147,7 +147,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     (void)unused3;
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
         if ((actions & required[i].flag) == 0) {
-            log_line(LOG_ERR, "the MTA does not let this filter %s", required[i].name);
+            log_line(LOG_ERR, "the MTA does not allow batvd to %s", required[i].name);
             return SMFIS_REJECT;
         }
     }
@@ -225,7 +225,7 @@ static void set_reply(SMFICTX *ctx, const struct reply *reply)
     snprintf(code, sizeof code, "%s", reply->code);
     snprintf(enhanced, sizeof enhanced, "%s", reply->enhanced);
     if (smfi_setreply(ctx, code, enhanced, text) != MI_SUCCESS) {
-        log_line(LOG_WARNING, "the reply's text was not accepted: %s", reply->text);
+        log_line(LOG_WARNING, "libmilter rejected the text of the reply: %s", reply->text);
     }
 }
 
@@ -281,8 +281,8 @@ static void tell_surplus(void)
     pthread_mutex_unlock(&sessions_lock);
     if (due) {
         log_line(LOG_WARNING,
-                 "%u connections are served, which is all that limits.connections allows: further "
-                 "ones are deferred",
+                 "the limit of %u connections (limits.connections) is reached: deferring mail of "
+                 "further ones",
                  now);
     }
 }
@@ -372,10 +372,8 @@ static void tell(SMFICTX *ctx, struct session *s)
 
 static void tell_failure(SMFICTX *ctx, const struct session *s)
 {
-    log_line(
-        LOG_ERR,
-        "%s: error: memory, cryptography or the keyring was not to be had, on_error=%s applies",
-        id_or_none(ctx), action_name(version_snapshot(s->version)->settings->on_error));
+    log_line(LOG_ERR, "%s: internal error (memory, crypto or keyring): applying on_error=%s",
+             id_or_none(ctx), action_name(version_snapshot(s->version)->settings->on_error));
 }
 
 /* A session too many has none. Else, or without a session, there was no memory: nothing is let pass
@@ -389,7 +387,7 @@ static sfsistat without_transaction(SMFICTX *ctx, struct session *s)
     struct reply reply;
     reply_on_error(version_snapshot(version)->settings, &reply);
     version_release(version);
-    log_line(LOG_ERR, "out of memory: a message is answered by on_error");
+    log_line(LOG_ERR, "out of memory: applying on_error to a message");
     return reply_status(ctx, &reply);
 }
 
@@ -448,8 +446,8 @@ static sfsistat defer_unread(SMFICTX *ctx, const struct session *s, const char *
                              const char *name)
 {
     log_line(LOG_WARNING,
-             "%s: deferred rcpt=%s of a session of %s[%s]: the MTA did not give %s, without which "
-             "this spelling of the %s cannot be read",
+             "%s: deferred rcpt=%s in the session of %s[%s]: the MTA did not send %s, which batvd "
+             "needs to read this spelling of the %s (see `batvctl check`)",
              id_or_none(ctx), recipient, s->client.name != NULL ? s->client.name : "unknown",
              s->client.address != NULL ? s->client.address : "", name,
              name == sender_symbol ? "sender" : "recipient");
@@ -535,7 +533,7 @@ static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
     for (size_t i = 0; i < count; i++) {
         if (!apply(ctx, &effects[i])) {
             log_line(LOG_ERR,
-                     "%s: error: the MTA did not take change %zu of %zu (%s), on_error applies",
+                     "%s: error: the MTA rejected change %zu of %zu (%s): applying on_error",
                      id_or_none(ctx), i + 1, count,
                      effects[i].value != NULL ? effects[i].value : effects[i].name);
             return false;
@@ -566,7 +564,7 @@ static void tell_limit(SMFICTX *ctx, const struct session *s)
         if (content_reached(s->content, i)) {
             log_line(
                 LOG_INFO,
-                "%s: the bounce was not read to its end (limit: %s) and may have a proof there",
+                "%s: the bounce was not read to its end (limit: %s): a proof may be in the rest",
                 id_or_none(ctx), bounce_limit_name(i));
         }
     }
@@ -669,12 +667,13 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *octets, size_t length)
 static sfsistat defer_part(SMFICTX *ctx, struct session *s, const char *stage)
 {
     log_line(LOG_ERR,
-             "%s: error: the MTA showed no %s of a message in the session of %s[%s], though it had "
-             "agreed to: the message is deferred",
+             "%s: error: the MTA agreed to send the %s of a message in the session of %s[%s], but "
+             "did not: message deferred",
              id_or_none(ctx), stage, s->client.name != NULL ? s->client.name : "unknown",
              s->client.address != NULL ? s->client.address : "");
     message_end(s);
-    return leave(s, defer(ctx, "4.3.5", "the mail filter was not shown all of this message"));
+    return leave(s, defer(ctx, "4.3.5",
+                          "the mail filter did not receive all of this message, try again later"));
 }
 
 /* Where the end of a header was made up and the MTA waits for no answer to it, the end of the
@@ -807,7 +806,7 @@ enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
     bound_memory();
     snprintf(connection, sizeof connection, "fd:%d", fd);
     if (smfi_setconn(connection) != MI_SUCCESS || smfi_register(description) != MI_SUCCESS) {
-        return reason_set(why, STATUS_IO, "libmilter cannot be set up");
+        return reason_set(why, STATUS_IO, "cannot set up libmilter");
     }
     int result = smfi_main();
     oracle_network_stop(with->network);

@@ -135,9 +135,8 @@ char *mi_rd_cmd(int socket, struct timeval *timeout, char *cmd, size_t *length, 
         note_offer(content, *length);
     }
     if (ends) {
-        log_line(LOG_ERR,
-                 "error: the MTA showed no end of a message's header, though it had agreed "
-                 "to: its session ends");
+        log_line(LOG_ERR, "error: the MTA agreed to send the end of a message's header, but did "
+                          "not: ending its session");
     }
     if (ends || wrong) {
         free(content);

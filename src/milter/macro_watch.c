@@ -35,8 +35,8 @@ static void tell(enum milter_step step, const struct client *client, const char 
 {
     const struct milter_setting *setting = milter_setting(step);
     log_line(LOG_WARNING,
-             "the MTA did not give %s to the session of %s[%s]: %s. Add it to %s (Sendmail: %s); "
-             "`batvctl check` has the command",
+             "the MTA did not send %s in the session of %s[%s]: %s. Add it to %s (Sendmail: %s); "
+             "`batvctl check` prints the command",
              names, client->name != NULL ? client->name : "unknown",
              client->address != NULL ? client->address : "", lack, setting->postfix,
              setting->define);

@@ -142,7 +142,7 @@ def test_it_leaves_no_trace(batvd):
     # Of the MTA's macros one was given, as any MTA does: what it leaves out is still noticed.
     with MilterSession(instance.milter, macros={"connect": {"j": None}}) as s:
         s.message("<bob@other.test>", ["<alice@example.com>"])
-    instance.wait_text("the MTA did not give j", since=mark)
+    instance.wait_text("the MTA did not send j", since=mark)
 
 
 # -- where it listens -----------------------------------------------------------------------------

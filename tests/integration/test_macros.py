@@ -33,7 +33,7 @@ def message(instance, sender="<joe@other.test>", **options):
 
 def warnings(instance):
     return [line for line in instance.log_text().splitlines()
-            if line.startswith("the MTA did not give")]
+            if line.startswith("the MTA did not send")]
 
 
 @pytest.mark.parametrize("step, values, names, setting", [
@@ -52,7 +52,7 @@ def test_what_is_missing_is_said_once(batvd, step, values, names, setting):
     for _ in range(3):
         message(instance, macros={step: values}, client=("mx.other.test", "192.0.2.9", 4711))
     [line] = warnings(instance)
-    assert f"did not give {names} to the session of mx.other.test[192.0.2.9]: " in line
+    assert f"did not send {names} in the session of mx.other.test[192.0.2.9]: " in line
     assert f"Add it to {setting}" in line and "batvctl check" in line
 
 
@@ -61,7 +61,7 @@ def test_no_queue_id(batvd):
     message(instance, queue_id=None)
     message(instance, queue_id=None)
     [line] = warnings(instance)
-    assert "did not give i to" in line and "milter_data_macros" in line
+    assert "did not send i in" in line and "milter_data_macros" in line
 
 
 def test_a_list_for_one_service_only(batvd):
@@ -127,7 +127,7 @@ def test_old_lists_and_their_mend(site):
     sent = site.bounce("alice")
     assert (sent.stage, sent.code) == ("rcpt", 451), sent
     told = warnings(site.batvd)
-    assert {re.search("did not give (.*) to the session", line)[1] for line in told} == \
+    assert {re.search("did not send (.*) in the session", line)[1] for line in told} == \
         {"j", "{rcpt_addr}, {rcpt_mailer}"}, told
 
     found = findings(site)

@@ -189,7 +189,7 @@ def test_an_mta_that_cannot_quarantine_gets_a_temporary_failure(running):
     with session(running, actions=milter.ALL_ACTIONS & ~milter.QUARANTINE) as s:
         mark = running.mark()
         assert s.message("<>", ["<u@held.example>"]).verdict == "tempfail"
-        running.wait_text("did not take change", since=mark)
+        running.wait_text("rejected change", since=mark)
 
 
 def test_recipient_arguments_where_the_mta_takes_none(running):
