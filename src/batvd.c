@@ -209,13 +209,13 @@ static enum status serve(const struct state *state, const struct config *config,
 }
 
 /* The keeper may load another configuration: the first stays what the process runs by. Of its
- * version no more is kept: its keys may have to be forgotten. */
+ * snapshot no more is kept: its keys may have to be forgotten. */
 static enum status serve_by_first(const struct state *state, const struct identity *identity,
                                   struct reason *why)
 {
-    struct version *version = keeper_acquire(state->keeper);
-    struct shared_config *first = version_share_config(version);
-    version_release(version);
+    struct shared_snapshot *snapshot = keeper_acquire(state->keeper);
+    struct shared_config *first = shared_snapshot_config(snapshot);
+    shared_snapshot_release(snapshot);
     enum status status = serve(state, shared_config_get(first), identity, why);
     shared_config_release(first);
     return status;

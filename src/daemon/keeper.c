@@ -1,7 +1,7 @@
 /*
  * One mutex guards everything here that changes. It is held while a file is looked at or written,
  * by the maintenance thread and, seldom, by a worker that doubts a tag; it is never held while
- * another worker only wants the current version, which has a lock of its own.
+ * another worker only wants the snapshot in force, which has a lock of its own.
  *
  * While the clock is not trusted (daemon/clock_trust.h) nothing that bears a date is written, and
  * `auto` rejects nothing.
@@ -27,6 +27,7 @@
 #include "daemon/decision_log.h"
 #include "daemon/exclusions.h"
 #include "daemon/maintenance.h"
+#include "daemon/observations.h"
 #include "daemon/privileges.h"
 #include "daemon/tally.h"
 #include "store/journal.h"
@@ -44,12 +45,11 @@ enum {
     ROTATION_GAP = 12 * 3600, /* seconds between two rotations that nobody asked for */
     RETRY_GAP = 60,           /* seconds after a failure to write the ring */
     CLOCK_NOTICE = 60,        /* seconds between two lines about another jump of the clock */
-    RELAYED_GAP = 3600,       /* seconds by which a relayed domain's last time may lag behind */
     DOMAINS_RATE = 65536      /* octets a second to which the file of domains is held down */
 };
 
-/* What the file of domains says. It depends on nothing but the version and the time, so it need not
- * be written, nor even be put together, before one of these moves on. */
+/* What the file of domains says. It depends on nothing but the snapshot and the time, so it need
+ * not be written, nor even be put together, before one of these moves on. */
 struct domains_told {
     bool due;      /* not as it ought to be */
     time_t at;     /* when its states were looked up */
@@ -66,6 +66,7 @@ struct keeper {
     struct tally *tally;
     struct sample *sample;
     struct exclusions *exclusions;
+    struct observations observations;
     struct maintenance *maintenance;
 
     pthread_mutex_t lock;
@@ -79,16 +80,13 @@ struct keeper {
     struct ring_loss loss;
     struct ring_copy copy;  /* while the file is lost and cannot be written back */
     struct reason ring_why; /* what is wrong with the file; "" for nothing */
-    time_t *relayed;        /* for each of the settings' rules */
-    uint64_t observations;  /* the tally's, of the version in force */
-    uint64_t sampled;       /* the sample's changes, likewise */
     time_t journal_birth;
     char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
     struct clock_trust clock;
     struct log_notice clock_notice;
     bool report_due;  /* something happened that the status file does not know yet */
-    bool unpublished; /* there was no memory for a version of what is here */
+    bool unpublished; /* there was no memory for a snapshot of what is here */
     struct domains_told told;
 
     bool rotated;                /* by itself, since the start */
@@ -129,79 +127,30 @@ static void remember(char **place, const char *text)
 
 /* --------------------------------------------------------------- publishing */
 
-static void free_names(char **names, size_t count)
+/* A snapshot of what is here; NULL: no memory. */
+static struct shared_snapshot *make_snapshot(struct keeper *k)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(names[i]);
-    }
-    free(names);
+    struct snapshot_parts parts = {.config = k->config,
+                                   .ring = k->ring,
+                                   .journal_birth = k->journal_birth,
+                                   .paused = k->paused,
+                                   .clock_wrong = k->clock.state != CLOCK_TRUSTED};
+    return observations_take(&k->observations, config_of(k)->settings, &parts.observed)
+               ? shared_snapshot_new(&parts)
+               : NULL;
 }
 
-struct rewritten_look {
-    const struct settings *settings;
-    bool *rewritten;
-};
-
-static void note_rewritten(void *context, const char *domain)
-{
-    const struct rewritten_look *look = context;
-    const struct rules *rules = settings_rules_named(look->settings, domain);
-    if (rules != NULL) {
-        look->rewritten[rules - look->settings->rules] = true;
-    }
-}
-
-/* For each of the settings' rules; NULL: no memory. The caller frees. */
-static bool *rewritten_domains(struct keeper *k)
-{
-    const struct settings *settings = config_of(k)->settings;
-    struct rewritten_look look = {settings,
-                                  calloc(settings->rules_count + 1, sizeof *look.rewritten)};
-    k->sampled = sample_changes(k->sample);
-    if (look.rewritten != NULL) {
-        sample_rewritten(k->sample, note_rewritten, &look);
-    }
-    return look.rewritten;
-}
-
-/* A version of what is here; NULL: no memory. */
-static struct version *make_version(struct keeper *k)
-{
-    char **hosted = NULL;
-    char **relays = NULL;
-    size_t hosted_count = 0;
-    size_t relay_count = 0;
-    struct version *version = NULL;
-    bool *rewritten = rewritten_domains(k);
-    k->observations = tally_observations(k->tally);
-    if (rewritten != NULL && tally_hosted(k->tally, &hosted, &hosted_count) == STATUS_OK &&
-        tally_relays(k->tally, &relays, &relay_count) == STATUS_OK) {
-        const struct observed observed = {k->relayed,
-                                          rewritten,
-                                          (const char *const *)hosted,
-                                          hosted_count,
-                                          hosted_count >= TALLY_HOSTED_MAX,
-                                          (const char *const *)relays,
-                                          relay_count};
-        version = version_new(k->config, k->ring, &observed, k->journal_birth, k->paused,
-                              k->clock.state != CLOCK_TRUSTED);
-    }
-    free_names(hosted, hosted_count);
-    free_names(relays, relay_count);
-    free(rewritten);
-    return version;
-}
-
-/* With the lock held. Without memory the old version stays in force; the next look tries again. */
+/* With the lock held. Without memory the former snapshot stays in force; the next look tries again.
+ */
 static void publish(struct keeper *k)
 {
-    struct version *version = make_version(k);
-    k->unpublished = version == NULL;
-    if (version == NULL) {
+    struct shared_snapshot *snapshot = make_snapshot(k);
+    k->unpublished = snapshot == NULL;
+    if (snapshot == NULL) {
         log_line(LOG_ERR, "out of memory: the former settings and keys stay in force");
         return;
     }
-    current_publish(&k->current, version);
+    current_publish(&k->current, snapshot);
     k->report_due = true;
     k->told.due = true;
 }
@@ -375,54 +324,6 @@ static bool look_at_clock(struct keeper *k, time_t now)
     return true;
 }
 
-struct relayed_look {
-    const struct settings *settings;
-    time_t *relayed;
-};
-
-static void note_relayed(void *context, const char *domain, time_t last)
-{
-    const struct relayed_look *look = context;
-    const struct rules *rules = settings_rules_named(look->settings, domain);
-    if (rules != NULL) {
-        look->relayed[rules - look->settings->rules] = last;
-    }
-}
-
-/* Whether and until when a domain is held back need not be known to the second; what was taken back
- * holds it no more. */
-static bool look_at_relayed(struct keeper *k)
-{
-    const struct settings *settings = config_of(k)->settings;
-    struct relayed_look look = {settings, calloc(settings->rules_count + 1, sizeof *look.relayed)};
-    bool changed = false;
-    if (look.relayed == NULL) {
-        return false; /* the next look tries again */
-    }
-    tally_relayed(k->tally, note_relayed, &look);
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (look.relayed[i] < k->relayed[i] || look.relayed[i] > k->relayed[i] + RELAYED_GAP) {
-            k->relayed[i] = look.relayed[i];
-            changed = true;
-        }
-    }
-    free(look.relayed);
-    return changed;
-}
-
-static bool look_at_observations(struct keeper *k)
-{
-    return tally_observations(k->tally) != k->observations ||
-           sample_changes(k->sample) != k->sampled;
-}
-
-static bool is_relay(void *context, const char *client)
-{
-    const struct settings *settings = context;
-    struct ip ip;
-    return ip_parse(client, &ip) && network_list_match(settings->relays, &ip) != NULL;
-}
-
 /* ------------------------------------------------------------------ writing */
 
 /* With the lock held: changes the stored ring and takes it into force. False: it failed and is not
@@ -455,9 +356,9 @@ static void write_back(struct keeper *k, time_t now)
     char aside[RING_ASIDE];
     struct reason why = {""};
     const struct reason lost = k->ring_why;
-    struct version *version = current_acquire(&k->current);
-    const struct ring *ring = version_snapshot(version)->ring;
-    enum status status = STATUS_CONFLICT; /* with the version that is not published yet */
+    struct shared_snapshot *snapshot = current_acquire(&k->current);
+    const struct ring *ring = shared_snapshot_get(snapshot)->ring;
+    enum status status = STATUS_CONFLICT; /* with the snapshot that is not published yet */
     if (ring->generation == ring_of(k)->generation) {
         const struct file_stamp seen = k->stamp;
         pthread_mutex_unlock(&k->lock);
@@ -474,7 +375,7 @@ static void write_back(struct keeper *k, time_t now)
         k->loss.why = why;
         k->loss.retry_at = boot_time() + RETRY_GAP;
     }
-    version_release(version);
+    shared_snapshot_release(snapshot);
     if (look_at_ring(k)) {
         publish(k);
     }
@@ -746,8 +647,8 @@ static bool fill_journal(const struct keeper *k, struct status_report *report)
 /* With the lock held. */
 static bool fill_report(struct keeper *k, time_t now, struct status_report *report)
 {
-    const struct version *version = k->current.version; /* only replaced with the lock held */
-    const struct snapshot *snapshot = version_snapshot(version);
+    const struct snapshot *snapshot =
+        shared_snapshot_get(k->current.snapshot); /* only replaced with the lock held */
     time_t due = ring_rotation_due(snapshot->ring, &snapshot->settings->keys, now);
     report->version = strdup(BATV_VERSION);
     report->listen = strdup(k->listen);
@@ -845,8 +746,7 @@ static void job_look(void *self, time_t now)
     bool changed = look_at_ring(k);
     changed = look_at_pause(k) || changed;
     changed = look_at_clock(k, now) || changed;
-    changed = look_at_relayed(k) || changed;
-    changed = look_at_observations(k) || changed;
+    changed = observations_look(&k->observations, config_of(k)->settings) || changed;
     if (changed || k->unpublished) {
         publish(k);
     }
@@ -870,7 +770,6 @@ static void load_observed(struct keeper *k)
     if (status == STATUS_OK) {
         tally_restore(k->tally, &report);
         exclusions_restore(k->exclusions, &report);
-        tally_forget_relays(k->tally, is_relay, config_of(k)->settings);
     }
     status_report_free(&report);
 }
@@ -953,24 +852,18 @@ static void remember_reload_error(struct keeper *k, const struct config_messages
 static void adopt_config(struct keeper *k, struct config *config, time_t now)
 {
     warn_of_restart(config_of(k), config);
-    time_t *relayed = calloc(config->settings->rules_count + 1, sizeof *relayed);
     struct shared_config *shared = shared_config_new(config);
-    if (shared == NULL || relayed == NULL) {
+    if (shared == NULL || !observations_begin(&k->observations, config->settings)) {
         shared_config_release(shared);
         remember(&k->reload_error, "out of memory");
         log_line(LOG_ERR, "reload: out of memory, the former configuration stays in force");
-        free(relayed);
         return;
     }
     shared_config_release(k->config);
-    free(k->relayed);
     k->config = shared;
-    k->relayed = relayed;
     k->loaded = now;
     remember(&k->reload_error, "");
     log_open(config->log_target, config->log_facility, config->log_level);
-    look_at_relayed(k);
-    tally_forget_relays(k->tally, is_relay, config->settings);
     publish(k);
     hasten_domains(k);
     log_line(LOG_NOTICE, "configuration %s reloaded", config->path);
@@ -1030,11 +923,10 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
     k->listen = k->config != NULL ? strdup(config->listen) : NULL;
     k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
-    k->relayed =
-        k->config != NULL ? calloc(config->settings->rules_count + 1, sizeof *k->relayed) : NULL;
+    k->observations = (struct observations){.tally = k->tally, .sample = k->sample};
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
     if (k->state_dir != NULL && k->listen != NULL && k->source != NULL && k->tally != NULL &&
-        k->sample != NULL && k->exclusions != NULL && k->relayed != NULL) {
+        k->sample != NULL && k->exclusions != NULL) {
         k->folder = file_id_of(k->state_dir);
         ring_source_changed(k->source, &k->stamp);
         status = ring_load(k->source, &ring, why);
@@ -1044,12 +936,13 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
         ring_loss_note(&k->loss, RING_THERE, true, ring->generation, boot_time());
         load_observed(k);
         load_awaited(k);
-        look_at_relayed(k);
         look_at_clock(k, k->started);
         look_at_pause(k);
-        k->current.version = make_version(k);
     }
-    if (k->current.version == NULL) {
+    if (k->ring != NULL && observations_begin(&k->observations, config_of(k)->settings)) {
+        k->current.snapshot = make_snapshot(k);
+    }
+    if (k->current.snapshot == NULL) {
         keeper_free(k);
         return status == STATUS_OK ? reason_set(why, STATUS_NO_MEMORY, "out of memory") : status;
     }
@@ -1067,12 +960,12 @@ void keeper_free(struct keeper *k)
     shared_ring_release(k->ring);
     ring_copy_end(&k->copy);
     ring_source_free(k->source);
+    observations_end(&k->observations);
     tally_free(k->tally);
     sample_free(k->sample);
     exclusions_free(k->exclusions);
     free(k->state_dir);
     free(k->listen);
-    free(k->relayed);
     free(k->reload_error);
     free(k->ring_error);
     awaited_clear(&k->awaited);
@@ -1113,12 +1006,12 @@ void keeper_stop(struct keeper *k)
     }
 }
 
-struct version *keeper_acquire(struct keeper *k)
+struct shared_snapshot *keeper_acquire(struct keeper *k)
 {
     return current_acquire(&k->current);
 }
 
-struct version *keeper_newest(struct keeper *k)
+struct shared_snapshot *keeper_newest(struct keeper *k)
 {
     pthread_mutex_lock(&k->lock);
     if (look_at_ring(k) || k->unpublished) {

@@ -1,7 +1,7 @@
 /*
- * The keeper of the current version: it notices what changes outside (the keyring, the pause file,
- * the clock, a reload), does what falls due (rotation, records of first signed mail), writes the
- * status file, and publishes a new version for each change.
+ * The keeper of the snapshot in force: it notices what changes outside (the keyring, the pause
+ * file, the clock, a reload), does what falls due (rotation, records of first signed mail), writes
+ * the status file, and publishes a new snapshot for each change.
  */
 #ifndef DAEMON_KEEPER_H
 #define DAEMON_KEEPER_H
@@ -36,11 +36,11 @@ void keeper_tell_journal(struct keeper *keeper, struct journal *journal);
 enum status keeper_start(struct keeper *keeper, struct reason *why);
 void keeper_stop(struct keeper *keeper);
 
-/* A reference to the current version; any thread. Release it. */
-struct version *keeper_acquire(struct keeper *keeper);
+/* A reference to the snapshot in force; any thread. Release it. */
+struct shared_snapshot *keeper_acquire(struct keeper *keeper);
 /* The same after a look at the keyring: a tag may be by a key that was made a moment ago. NULL: the
  * system does not let us look now, so nobody knows. */
-struct version *keeper_newest(struct keeper *keeper);
+struct shared_snapshot *keeper_newest(struct keeper *keeper);
 
 /* The sample of genuine bounces, which the adapter fills. */
 struct sample *keeper_sample(const struct keeper *keeper);

@@ -1,5 +1,5 @@
 /*
- * Versions and their parts are counted by atomics; the current one is read under a mutex that is
+ * Snapshots and their parts are counted by atomics; the one in force is read under a mutex that is
  * held for two instructions. Whoever drops the last reference frees; secrets are wiped by
  * ring_free.
  */
@@ -7,7 +7,6 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct shared_config {
     atomic_uint references;
@@ -19,15 +18,11 @@ struct shared_ring {
     struct ring *ring;
 };
 
-struct version {
+struct shared_snapshot {
     atomic_uint references;
     struct shared_config *config;
     struct shared_ring *ring;
-    time_t *relayed;
-    bool *ids_rewritten;
-    char **hosted;
-    size_t hosted_count;
-    struct network_list *proven;
+    struct observed observed;
     struct snapshot snapshot;
 };
 
@@ -92,125 +87,92 @@ void shared_ring_release(struct shared_ring *shared)
     }
 }
 
-static void version_free(struct version *version)
+void observed_free(struct observed *observed)
 {
-    for (size_t i = 0; i < version->hosted_count; i++) {
-        free(version->hosted[i]);
+    for (size_t i = 0; i < observed->hosted_count; i++) {
+        free(observed->hosted[i]);
     }
-    free(version->hosted);
-    network_list_free(version->proven);
-    free(version->relayed);
-    free(version->ids_rewritten);
-    free(version);
+    free(observed->hosted);
+    free(observed->relayed);
+    free(observed->ids_rewritten);
+    network_list_free(observed->proven);
 }
 
-static bool copy_observed(struct version *version, const struct observed *observed, size_t rules)
+struct shared_snapshot *shared_snapshot_new(const struct snapshot_parts *parts)
 {
-    size_t bad;
-    if (observed->relayed != NULL && rules > 0) {
-        version->relayed = calloc(rules, sizeof *version->relayed);
-        if (version->relayed == NULL) {
-            return false;
-        }
-        memcpy(version->relayed, observed->relayed, rules * sizeof *version->relayed);
-    }
-    if (observed->ids_rewritten != NULL && rules > 0) {
-        version->ids_rewritten = calloc(rules, sizeof *version->ids_rewritten);
-        if (version->ids_rewritten == NULL) {
-            return false;
-        }
-        memcpy(version->ids_rewritten, observed->ids_rewritten,
-               rules * sizeof *version->ids_rewritten);
-    }
-    version->hosted = calloc(observed->hosted_count + 1, sizeof *version->hosted);
-    for (size_t i = 0; version->hosted != NULL && i < observed->hosted_count; i++) {
-        version->hosted[i] = strdup(observed->hosted[i]);
-        if (version->hosted[i] == NULL) {
-            return false;
-        }
-        version->hosted_count++;
-    }
-    return version->hosted != NULL && network_list_new(observed->proven, observed->proven_count,
-                                                       &version->proven, &bad) == STATUS_OK;
-}
-
-struct version *version_new(struct shared_config *config, struct shared_ring *ring,
-                            const struct observed *observed, time_t journal_birth, bool paused,
-                            bool clock_wrong)
-{
-    struct version *version = calloc(1, sizeof *version);
-    if (version == NULL) {
+    struct observed observed = parts->observed;
+    struct shared_snapshot *shared = malloc(sizeof *shared);
+    if (shared == NULL) {
+        observed_free(&observed);
         return NULL;
     }
-    if (!copy_observed(version, observed, config->config->settings->rules_count)) {
-        version_free(version);
-        return NULL;
-    }
-    atomic_init(&version->references, 1);
-    take_reference(&config->references);
-    take_reference(&ring->references);
-    version->config = config;
-    version->ring = ring;
-    version->snapshot = (struct snapshot){.settings = config->config->settings,
-                                          .ring = ring->ring,
-                                          .journal_birth = journal_birth,
-                                          .relayed = version->relayed,
-                                          .ids_rewritten = version->ids_rewritten,
-                                          .hosted = (const char *const *)version->hosted,
-                                          .hosted_count = version->hosted_count,
-                                          .hosted_full = observed->hosted_full,
-                                          .proven = version->proven,
-                                          .paused = paused,
-                                          .clock_wrong = clock_wrong};
-    return version;
+    atomic_init(&shared->references, 1);
+    take_reference(&parts->config->references);
+    take_reference(&parts->ring->references);
+    shared->config = parts->config;
+    shared->ring = parts->ring;
+    shared->observed = observed;
+    shared->snapshot = (struct snapshot){.settings = parts->config->config->settings,
+                                         .ring = parts->ring->ring,
+                                         .journal_birth = parts->journal_birth,
+                                         .relayed = observed.relayed,
+                                         .ids_rewritten = observed.ids_rewritten,
+                                         .hosted = (const char *const *)observed.hosted,
+                                         .hosted_count = observed.hosted_count,
+                                         .hosted_full = observed.hosted_full,
+                                         .proven = observed.proven,
+                                         .paused = parts->paused,
+                                         .clock_wrong = parts->clock_wrong};
+    return shared;
 }
 
-const struct snapshot *version_snapshot(const struct version *version)
+const struct snapshot *shared_snapshot_get(const struct shared_snapshot *shared)
 {
-    return &version->snapshot;
+    return &shared->snapshot;
 }
 
-struct shared_config *version_share_config(const struct version *version)
+struct shared_config *shared_snapshot_config(const struct shared_snapshot *shared)
 {
-    take_reference(&version->config->references);
-    return version->config;
+    take_reference(&shared->config->references);
+    return shared->config;
 }
 
-void version_release(struct version *version)
+void shared_snapshot_release(struct shared_snapshot *shared)
 {
-    if (version != NULL && drop_reference(&version->references)) {
-        shared_config_release(version->config);
-        shared_ring_release(version->ring);
-        version_free(version);
+    if (shared != NULL && drop_reference(&shared->references)) {
+        shared_config_release(shared->config);
+        shared_ring_release(shared->ring);
+        observed_free(&shared->observed);
+        free(shared);
     }
 }
 
-void current_init(struct current *current, struct version *version)
+void current_init(struct current *current, struct shared_snapshot *snapshot)
 {
     pthread_mutex_init(&current->lock, NULL);
-    current->version = version;
+    current->snapshot = snapshot;
 }
 
 void current_destroy(struct current *current)
 {
-    version_release(current->version);
+    shared_snapshot_release(current->snapshot);
     pthread_mutex_destroy(&current->lock);
 }
 
-struct version *current_acquire(struct current *current)
+struct shared_snapshot *current_acquire(struct current *current)
 {
     pthread_mutex_lock(&current->lock);
-    struct version *version = current->version;
-    take_reference(&version->references);
+    struct shared_snapshot *snapshot = current->snapshot;
+    take_reference(&snapshot->references);
     pthread_mutex_unlock(&current->lock);
-    return version;
+    return snapshot;
 }
 
-void current_publish(struct current *current, struct version *version)
+void current_publish(struct current *current, struct shared_snapshot *snapshot)
 {
     pthread_mutex_lock(&current->lock);
-    struct version *former = current->version;
-    current->version = version;
+    struct shared_snapshot *former = current->snapshot;
+    current->snapshot = snapshot;
     pthread_mutex_unlock(&current->lock);
-    version_release(former);
+    shared_snapshot_release(former);
 }

@@ -3,7 +3,7 @@
  * plain events, and the transaction's reply and effects into what libmilter wants to hear.
  *
  * A session belongs to one connection and is used by one thread at a time, though by different
- * ones. Its transaction, and the versions that this one reads, live from MAIL to the end of the
+ * ones. Its transaction, and the snapshots that this one reads, live from MAIL to the end of the
  * message.
  *
  * CONNECT, MAIL and headers get no reply, which saves a packet each; where the MTA has no such
@@ -64,8 +64,8 @@ struct session {
     char name[256];
     char address[INET6_ADDRSTRLEN];
     char server[256];
-    struct version *version; /* of the message */
-    struct version *newer;   /* asked for when a tag is in doubt, or NULL */
+    struct shared_snapshot *snapshot; /* of the message */
+    struct shared_snapshot *newer;    /* asked for when a tag is in doubt, or NULL */
     struct transaction *transaction;
     struct content *content; /* of a bounce that has to be read */
     bool sampled;            /* it is read for the sample */
@@ -95,12 +95,12 @@ static void message_end(struct session *s)
 {
     transaction_free(s->transaction);
     content_free(s->content);
-    version_release(s->newer);
-    version_release(s->version);
+    shared_snapshot_release(s->newer);
+    shared_snapshot_release(s->snapshot);
     s->transaction = NULL;
     s->content = NULL;
     s->newer = NULL;
-    s->version = NULL;
+    s->snapshot = NULL;
     s->told = 0;
     s->sampled = false;
     stages_begin(&s->stages);
@@ -151,12 +151,12 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
             return SMFIS_REJECT;
         }
     }
-    struct version *version = keeper_acquire(adapter->keeper);
-    const struct settings *settings = version_snapshot(version)->settings;
+    struct shared_snapshot *snapshot = keeper_acquire(adapter->keeper);
+    const struct settings *settings = shared_snapshot_get(snapshot)->settings;
     bool bodies = settings->evidence.enabled;
     bool headers = bodies || settings->may_mark || settings->may_sign;
     unsigned most = settings->connections;
-    version_release(version);
+    shared_snapshot_release(snapshot);
 
     /* Without the end of headers libmilter takes a message that has none for a broken one. */
     unsigned long unwanted = SMFIP_NOHELO | SMFIP_NOUNKNOWN;
@@ -373,7 +373,7 @@ static void tell(SMFICTX *ctx, struct session *s)
 static void tell_failure(SMFICTX *ctx, const struct session *s)
 {
     log_line(LOG_ERR, "%s: internal error (memory, crypto or keyring): applying on_error=%s",
-             id_or_none(ctx), action_name(version_snapshot(s->version)->settings->on_error));
+             id_or_none(ctx), action_name(shared_snapshot_get(s->snapshot)->settings->on_error));
 }
 
 /* A session too many has none. Else, or without a session, there was no memory: nothing is let pass
@@ -383,10 +383,10 @@ static sfsistat without_transaction(SMFICTX *ctx, struct session *s)
     if (s != NULL && s->surplus) {
         return leave(s, turn_away(ctx));
     }
-    struct version *version = keeper_acquire(adapter->keeper);
+    struct shared_snapshot *snapshot = keeper_acquire(adapter->keeper);
     struct reply reply;
-    reply_on_error(version_snapshot(version)->settings, &reply);
-    version_release(version);
+    reply_on_error(shared_snapshot_get(snapshot)->settings, &reply);
+    shared_snapshot_release(snapshot);
     log_line(LOG_ERR, "out of memory: applying on_error to a message");
     return reply_status(ctx, &reply);
 }
@@ -410,8 +410,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     if (s->surplus) {
         return leave(s, SMFIS_NOREPLY);
     }
-    s->version = keeper_acquire(adapter->keeper);
-    s->transaction = transaction_new(version_snapshot(s->version), &s->client);
+    s->snapshot = keeper_acquire(adapter->keeper);
+    s->transaction = transaction_new(shared_snapshot_get(s->snapshot), &s->client);
     if (s->transaction != NULL) {
         const char *address = symbol(ctx, sender_symbol);
         const char *user = macro(ctx, user_symbol);
@@ -429,14 +429,14 @@ static void settle_doubts(struct session *s, time_t now)
     if (!transaction_doubtful(s->transaction)) {
         return;
     }
-    version_release(s->newer);
+    shared_snapshot_release(s->newer);
     s->newer = keeper_newest(adapter->keeper);
     if (s->newer == NULL) {
         transaction_fail(s->transaction);
         return;
     }
-    const struct ring *newest = version_snapshot(s->newer)->ring;
-    if (newest != version_snapshot(s->version)->ring) {
+    const struct ring *newest = shared_snapshot_get(s->newer)->ring;
+    if (newest != shared_snapshot_get(s->snapshot)->ring) {
         transaction_renew(s->transaction, newest, now);
     }
 }
@@ -545,7 +545,7 @@ static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
 /* A genuine bounce of a domain for which the journal knows all that can come back. */
 static bool is_to_be_sampled(const struct session *s, time_t now)
 {
-    const struct snapshot *snapshot = version_snapshot(s->version);
+    const struct snapshot *snapshot = shared_snapshot_get(s->snapshot);
     struct returned returned;
     return s->shows_messages && snapshot->settings->evidence.enabled &&
            snapshot->settings->evidence.journal && !snapshot->clock_wrong &&
@@ -591,10 +591,11 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
         tell_limit(ctx, s);
     }
     if (!apply_all(ctx, s->transaction)) {
-        reply_on_error(version_snapshot(s->version)->settings, &reply);
+        reply_on_error(shared_snapshot_get(s->snapshot)->settings, &reply);
     }
     if (reply.kind == REPLY_ACCEPT) {
-        evidence_sent_record(adapter->journal, s->transaction, version_snapshot(s->version), now);
+        evidence_sent_record(adapter->journal, s->transaction, shared_snapshot_get(s->snapshot),
+                             now);
     }
     claims_settle(&claims, reply.kind == REPLY_ACCEPT, now);
     if (s->sampled && reply.kind == REPLY_ACCEPT) {
@@ -614,9 +615,9 @@ static unsigned begin_content(struct session *s)
     wants |= s->sampled ? WANT_HEADERS | WANT_BODY : 0;
     if ((wants & WANT_BODY) != 0 && s->shows_messages) {
         content_free(s->content); /* libmilter lets a peer say DATA twice */
-        s->content =
-            content_new(adapter->pool, version_snapshot(s->version)->settings->evidence.max_body,
-                        &s->client.ip);
+        s->content = content_new(adapter->pool,
+                                 shared_snapshot_get(s->snapshot)->settings->evidence.max_body,
+                                 &s->client.ip);
     }
     return wants;
 }

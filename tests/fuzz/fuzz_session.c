@@ -79,7 +79,7 @@ struct message {
     bool unread;     /* only the MTA can read its sender, and does not say how */
     bool shown;      /* its header, or the end of that, has come */
     bool by_sender;  /* it is rejected or deferred for its sender's tag */
-    struct version *version;
+    struct shared_snapshot *snapshot;
     char *sender;
     struct recipient recipients[RECIPIENTS];
     size_t count;
@@ -168,7 +168,7 @@ static void message_clear(struct message *m)
     }
     free(m->sender);
     free(m->id);
-    version_release(m->version);
+    shared_snapshot_release(m->snapshot);
     memset(m, 0, offsetof(struct message, transcript));
     m->used = 0;
     m->transcript[0] = '\0';
@@ -176,7 +176,7 @@ static void message_clear(struct message *m)
 
 static const struct snapshot *snapshot_of(const struct message *m)
 {
-    return version_snapshot(m->version);
+    return shared_snapshot_get(m->snapshot);
 }
 
 /* ---------------------------------------------------- what libmilter would do */
@@ -860,7 +860,7 @@ static void hear_mail(struct smfi_str *ctx, const struct event *event)
         event->resolved == NULL && strchr(event->first, '@') != NULL && is_meant_so(event->first);
     m->unread = is_unreadable(ctx, event);
     m->sender = strdup(event->first);
-    m->version = current_acquire(&site.current);
+    m->snapshot = current_acquire(&site.current);
     require(filter.xxfi_envfrom(ctx, arguments) == SMFIS_NOREPLY);
 }
 

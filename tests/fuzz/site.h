@@ -153,30 +153,34 @@ static inline void site_make(void)
     require(site.pool != NULL);
 }
 
-static inline struct version *site_version(const struct site_state *state)
+static inline struct shared_snapshot *site_snapshot(const struct site_state *state)
 {
-    time_t relayed[32] = {0};
-    time_t birth = state->journal_young ? site_noon(0) : site_noon(-365);
-    require(site_settings(state->config)->rules_count <= COUNT_OF(relayed));
+    time_t *relayed = calloc(site_settings(state->config)->rules_count, sizeof *relayed);
+    require(relayed != NULL);
     relayed[0] = state->relayed ? site_noon(-1) : 0;
-    struct version *version = version_new(site.configs[state->config], site.rings[state->ring],
-                                          &(struct observed){.relayed = relayed}, birth,
-                                          state->paused, state->clock_wrong);
-    require(version != NULL);
-    return version;
+    const struct snapshot_parts parts = {.config = site.configs[state->config],
+                                         .ring = site.rings[state->ring],
+                                         .observed = {.relayed = relayed},
+                                         .journal_birth =
+                                             state->journal_young ? site_noon(0) : site_noon(-365),
+                                         .paused = state->paused,
+                                         .clock_wrong = state->clock_wrong};
+    struct shared_snapshot *snapshot = shared_snapshot_new(&parts);
+    require(snapshot != NULL);
+    return snapshot;
 }
 
 static inline void site_set(const struct site_state *state)
 {
     site.state = *state;
-    current_publish(&site.current, site_version(state));
+    current_publish(&site.current, site_snapshot(state));
 }
 
 static inline void site_begin(const struct site_state *state)
 {
     struct reason why;
     site.state = *state;
-    current_init(&site.current, site_version(state));
+    current_init(&site.current, site_snapshot(state));
     require(journal_open(NULL, 0, &site.journal, &why) == STATUS_OK);
     site.uses = uses_new(site.journal);
     site.sample = sample_new();
@@ -246,13 +250,13 @@ enum status random_octets(void *out, size_t length, struct reason *why)
     return site.state.random ? STATUS_OK : reason_set(why, STATUS_IO, "none");
 }
 
-struct version *keeper_acquire(struct keeper *keeper)
+struct shared_snapshot *keeper_acquire(struct keeper *keeper)
 {
     (void)keeper;
     return current_acquire(&site.current);
 }
 
-struct version *keeper_newest(struct keeper *keeper)
+struct shared_snapshot *keeper_newest(struct keeper *keeper)
 {
     if (site.state.blind) {
         if (site.on_blind != NULL) {

@@ -301,10 +301,10 @@ static void use_ring(const char *name)
 
 static void put_sent(const char *message_id)
 {
-    struct version *version = keeper_acquire(adapter_of_run.keeper);
-    journal_put(adapter_of_run.journal, version_snapshot(version)->ring, ALICE, message_id, 100,
+    struct shared_snapshot *snapshot = keeper_acquire(adapter_of_run.keeper);
+    journal_put(adapter_of_run.journal, shared_snapshot_get(snapshot)->ring, ALICE, message_id, 100,
                 day_of(time(NULL)) + 10);
-    version_release(version);
+    shared_snapshot_release(snapshot);
 }
 
 struct expected {

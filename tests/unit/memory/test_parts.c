@@ -381,7 +381,7 @@ static void write_configuration(void)
     put_file("patterns", "postmaster@*\nabuse@*\n");
 }
 
-/* A keeper over it, a reference to its version, and a look at the keyring. */
+/* A keeper over it, a reference to its snapshot, and a look at the keyring. */
 static enum memory_run make_keeper(void *context)
 {
     char path[PATH];
@@ -397,9 +397,9 @@ static enum memory_run make_keeper(void *context)
     enum status status = keeper_new(config, moment, &keeper, &why);
     MEMORY_REQUIRE((status == STATUS_OK) == (keeper != NULL));
     if (keeper != NULL) {
-        struct version *version = keeper_newest(keeper);
-        MEMORY_REQUIRE(version != NULL);
-        version_release(version);
+        struct shared_snapshot *snapshot = keeper_newest(keeper);
+        MEMORY_REQUIRE(snapshot != NULL);
+        shared_snapshot_release(snapshot);
     }
     keeper_free(keeper);
     return told(status);

@@ -1,0 +1,151 @@
+/*
+ * The tally and the sample count how often their answers change, so that a look costs little. When
+ * a domain's unsigned mail was last relayed moves on with each message: there a look tells only
+ * steps of an hour.
+ */
+#include "daemon/observations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RELAYED_GAP = 3600 }; /* seconds by which a relayed domain's last time may lag behind */
+
+/* ------------------------------------------------------------------ relayed */
+
+struct relayed_look {
+    const struct settings *settings;
+    time_t *relayed;
+};
+
+static void note_relayed(void *context, const char *domain, time_t last)
+{
+    const struct relayed_look *look = context;
+    const struct rules *rules = settings_rules_named(look->settings, domain);
+    if (rules != NULL) {
+        look->relayed[rules - look->settings->rules] = last;
+    }
+}
+
+/* Whether and until when a domain is held back need not be known to the second; what was taken back
+ * holds it no more. */
+static bool look_at_relayed(struct observations *o, const struct settings *settings)
+{
+    struct relayed_look look = {settings, calloc(settings->rules_count + 1, sizeof *look.relayed)};
+    bool changed = false;
+    if (look.relayed == NULL) {
+        return false; /* the next look tries again */
+    }
+    tally_relayed(o->tally, note_relayed, &look);
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        if (look.relayed[i] < o->relayed[i] || look.relayed[i] > o->relayed[i] + RELAYED_GAP) {
+            o->relayed[i] = look.relayed[i];
+            changed = true;
+        }
+    }
+    free(look.relayed);
+    return changed;
+}
+
+static bool is_relay(void *context, const char *client)
+{
+    const struct settings *settings = *(const struct settings *const *)context;
+    struct ip ip;
+    return ip_parse(client, &ip) && network_list_match(settings->relays, &ip) != NULL;
+}
+
+bool observations_begin(struct observations *o, const struct settings *settings)
+{
+    time_t *relayed = calloc(settings->rules_count + 1, sizeof *relayed);
+    if (relayed == NULL) {
+        return false;
+    }
+    free(o->relayed);
+    o->relayed = relayed;
+    look_at_relayed(o, settings);
+    tally_forget_relays(o->tally, is_relay, &settings);
+    return true;
+}
+
+void observations_end(struct observations *o)
+{
+    free(o->relayed);
+    o->relayed = NULL;
+}
+
+bool observations_look(struct observations *o, const struct settings *settings)
+{
+    bool changed = look_at_relayed(o, settings);
+    return changed || tally_observations(o->tally) != o->tally_taken ||
+           sample_changes(o->sample) != o->sample_taken;
+}
+
+/* ------------------------------------------------------------------- taking */
+
+struct rewritten_look {
+    const struct settings *settings;
+    bool *rewritten;
+};
+
+static void note_rewritten(void *context, const char *domain)
+{
+    const struct rewritten_look *look = context;
+    const struct rules *rules = settings_rules_named(look->settings, domain);
+    if (rules != NULL) {
+        look->rewritten[rules - look->settings->rules] = true;
+    }
+}
+
+/* For each of the settings' rules; NULL: no memory. The caller frees. */
+static bool *find_rewritten(const struct observations *o, const struct settings *settings)
+{
+    struct rewritten_look look = {settings,
+                                  calloc(settings->rules_count + 1, sizeof *look.rewritten)};
+    if (look.rewritten != NULL) {
+        sample_rewritten(o->sample, note_rewritten, &look);
+    }
+    return look.rewritten;
+}
+
+static time_t *copy_relayed(const struct observations *o, const struct settings *settings)
+{
+    time_t *copy = calloc(settings->rules_count + 1, sizeof *copy);
+    if (copy != NULL) {
+        memcpy(copy, o->relayed, settings->rules_count * sizeof *copy);
+    }
+    return copy;
+}
+
+/* Relays that handed in a valid tag; NULL: no memory. The caller frees. */
+static struct network_list *find_proven(const struct observations *o)
+{
+    struct network_list *proven = NULL;
+    char **names = NULL;
+    size_t count = 0;
+    size_t bad;
+    if (tally_relays(o->tally, &names, &count) == STATUS_OK) {
+        network_list_new((const char *const *)names, count, &proven, &bad);
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(names[i]);
+    }
+    free(names);
+    return proven;
+}
+
+bool observations_take(struct observations *o, const struct settings *settings,
+                       struct observed *out)
+{
+    o->sample_taken = sample_changes(o->sample);
+    o->tally_taken = tally_observations(o->tally);
+    *out = (struct observed){.relayed = copy_relayed(o, settings),
+                             .ids_rewritten = find_rewritten(o, settings),
+                             .proven = find_proven(o)};
+    if (out->relayed == NULL || out->ids_rewritten == NULL || out->proven == NULL ||
+        tally_hosted(o->tally, &out->hosted, &out->hosted_count) != STATUS_OK) {
+        observed_free(out);
+        *out = (struct observed){.relayed = NULL};
+        return false;
+    }
+    out->hosted_full = out->hosted_count >= TALLY_HOSTED_MAX;
+    return true;
+}
