@@ -23,7 +23,7 @@
 #include "base/systemd.h"
 #include "batv/day.h"
 #include "daemon/awaited.h"
-#include "daemon/clock_trust.h"
+#include "daemon/clock.h"
 #include "daemon/decision_log.h"
 #include "daemon/exclusions.h"
 #include "daemon/maintenance.h"
@@ -44,7 +44,6 @@ enum {
     TIDY_MS = 3600000,
     ROTATION_GAP = 12 * 3600, /* seconds between two rotations that nobody asked for */
     RETRY_GAP = 60,           /* seconds after a failure to write the ring */
-    CLOCK_NOTICE = 60,        /* seconds between two lines about another jump of the clock */
     DOMAINS_RATE = 65536      /* octets a second to which the file of domains is held down */
 };
 
@@ -83,8 +82,7 @@ struct keeper {
     time_t journal_birth;
     char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
-    struct clock_trust clock;
-    struct log_notice clock_notice;
+    struct clock clock;
     bool report_due;  /* something happened that the status file does not know yet */
     bool unpublished; /* there was no memory for a snapshot of what is here */
     struct domains_told told;
@@ -111,13 +109,6 @@ static const struct ring *ring_of(const struct keeper *k)
     return shared_ring_get(k->ring);
 }
 
-static time_t boot_time(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec;
-}
-
 /* Keeps text, for the status file; "" where all is well. */
 static void remember(char **place, const char *text)
 {
@@ -134,7 +125,7 @@ static struct shared_snapshot *make_snapshot(struct keeper *k)
                                    .ring = k->ring,
                                    .journal_birth = k->journal_birth,
                                    .paused = k->paused,
-                                   .clock_wrong = k->clock.state != CLOCK_TRUSTED};
+                                   .clock_wrong = !clock_is_trusted(&k->clock)};
     return observations_take(&k->observations, config_of(k)->settings, &parts.observed)
                ? shared_snapshot_new(&parts)
                : NULL;
@@ -169,7 +160,8 @@ static enum ring_back judge_loss(const struct keeper *k)
 {
     bool same_folder = file_id_equal(file_id_of(k->state_dir), k->folder);
     return ring_loss_judge(&k->loss, ring_of(k)->generation,
-                           config_of(k)->settings->keys.retain_days, same_folder, boot_time());
+                           config_of(k)->settings->keys.retain_days, same_folder,
+                           clock_boot_time());
 }
 
 /* What is wrong with the file, and where it is lost what is to be done and not to be done. NULL: no
@@ -235,7 +227,7 @@ static void refuse_ring(struct keeper *k, enum status status, bool changed,
     uint64_t claim = status == STATUS_INVALID ? ring_source_claim(k->source) : 0;
     k->ring_unread = status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO;
     k->ring_why = *why;
-    ring_loss_note(&k->loss, loss_kind(status), changed, claim, boot_time());
+    ring_loss_note(&k->loss, loss_kind(status), changed, claim, clock_boot_time());
     tell_loss(k);
 }
 
@@ -259,7 +251,7 @@ static bool look_at_ring(struct keeper *k)
     k->ring_unread = false;
     k->ring_why.text[0] = '\0';
     remember(&k->ring_error, "");
-    ring_loss_note(&k->loss, RING_THERE, changed, ring->generation, boot_time());
+    ring_loss_note(&k->loss, RING_THERE, changed, ring->generation, clock_boot_time());
     ring_copy_end(&k->copy);
     log_line(LOG_INFO, "keyring generation %" PRIu64 " in force, key %d signs", ring->generation,
              ring_active(ring, time(NULL)));
@@ -279,46 +271,10 @@ static bool look_at_pause(struct keeper *k)
     return true;
 }
 
-/* What is the matter with the clock, and what mends it. */
-static void tell_clock(const struct keeper *k, time_t now)
-{
-    char text[TIME_TEXT];
-    char other[TIME_TEXT];
-    time_format(now, text);
-    switch (k->clock.state) {
-    case CLOCK_TRUSTED:
-        log_line(LOG_WARNING, "the clock is right again and trusted");
-        break;
-    case CLOCK_JUMPED:
-        time_format(k->clock.until, other);
-        log_line(LOG_ERR,
-                 "the clock jumped by more than a day, it says %s: no rotation, and \"auto\" only "
-                 "logs. If it is right, it is trusted from %s on, after an hour without another "
-                 "jump; if it is wrong, set it right",
-                 text, other);
-        break;
-    case CLOCK_BEHIND:
-        time_format(ring_newest_time(ring_of(k)), other);
-        log_line(
-            LOG_ERR,
-            "the clock %s %s, but the keyring was written on %s: no rotation, and \"auto\" "
-            "only logs, until an hour after the clock is set right; where it is right already, "
-            "revoke the key that was made on that day, and remove and add the domain that "
-            "signed first then",
-            k->clock.jumped ? "jumped by more than a day, it says" : "says", text, other);
-        break;
-    }
-}
-
 static bool look_at_clock(struct keeper *k, time_t now)
 {
-    enum clock_state former = k->clock.state;
-    if (!clock_trust_look(&k->clock, now, boot_time(), ring_newest_time(ring_of(k)))) {
+    if (!clock_look(&k->clock, now, ring_newest_time(ring_of(k)))) {
         return false;
-    }
-    /* If somebody sets the clock again and again, this is logged once a minute. */
-    if (k->clock.state != former || log_notice_due(&k->clock_notice, CLOCK_NOTICE)) {
-        tell_clock(k, now);
     }
     hasten_domains(k);
     return true;
@@ -331,7 +287,7 @@ static bool look_at_clock(struct keeper *k, time_t now)
 static bool change_ring(struct keeper *k, ring_change_fn *change, void *context, const char *what)
 {
     struct reason why;
-    if (boot_time() < k->retry_at || k->loss.kind != RING_THERE) {
+    if (clock_boot_time() < k->retry_at || k->loss.kind != RING_THERE) {
         return false;
     }
     /* Without the lock: a worker in doubt must wait neither for the disk nor for another writer.
@@ -341,7 +297,7 @@ static bool change_ring(struct keeper *k, ring_change_fn *change, void *context,
     pthread_mutex_lock(&k->lock);
     if (status != STATUS_OK) {
         log_line(LOG_ERR, "%s: %s", what, why.text);
-        k->retry_at = boot_time() + RETRY_GAP;
+        k->retry_at = clock_boot_time() + RETRY_GAP;
         return false;
     }
     if (look_at_ring(k)) {
@@ -373,7 +329,7 @@ static void write_back(struct keeper *k, time_t now)
                  aside);
     } else if (status != STATUS_CONFLICT) {
         k->loss.why = why;
-        k->loss.retry_at = boot_time() + RETRY_GAP;
+        k->loss.retry_at = clock_boot_time() + RETRY_GAP;
     }
     shared_snapshot_release(snapshot);
     if (look_at_ring(k)) {
@@ -446,7 +402,7 @@ static enum status change_tidy(void *context, struct ring *ring, bool *changed, 
     const struct settings *settings = config_of(c->keeper)->settings;
     bool raised = ring_raise_lifetime(ring, settings->keys.lifetime_days, c->now);
     bool filtered = ring_domain_filter(ring, is_signing_domain, c);
-    bool settled = boot_time() - c->keeper->clock.trusted_since >= DAY_SECONDS;
+    bool settled = clock_is_settled(&c->keeper->clock);
     bool pruned = settled && ring_prune(ring, c->now);
     *changed = raised || filtered || pruned;
     return STATUS_OK;
@@ -496,14 +452,14 @@ static void rotate_when_due(struct keeper *k, time_t now)
 {
     const struct key_policy *policy = &config_of(k)->settings->keys;
     time_t due = ring_rotation_due(ring_of(k), policy, now);
-    bool too_soon = k->rotated && boot_time() - k->rotated_at < ROTATION_GAP;
+    bool too_soon = k->rotated && clock_boot_time() - k->rotated_at < ROTATION_GAP;
     if (due == RING_OPEN || now < due || too_soon || is_put_off(k, now)) {
         return;
     }
     struct keys_change context = {k, now};
     if (change_ring(k, change_rotate, &context, "key rotation")) {
         k->rotated = true;
-        k->rotated_at = boot_time();
+        k->rotated_at = clock_boot_time();
         k->put_off_until = 0;
     }
 }
@@ -515,7 +471,7 @@ static void job_keys(void *self, time_t now)
     if (look_at_clock(k, now)) {
         publish(k);
     }
-    if (k->clock.state == CLOCK_TRUSTED) {
+    if (clock_is_trusted(&k->clock)) {
         struct keys_change context = {k, now};
         if (tally_has_first(k->tally) &&
             change_ring(k, change_first, &context, "record of the first signed message")) {
@@ -530,7 +486,7 @@ static void job_keys(void *self, time_t now)
 static void tidy(struct keeper *k, time_t now)
 {
     struct keys_change context = {k, now};
-    if (k->clock.state == CLOCK_TRUSTED) {
+    if (clock_is_trusted(&k->clock)) {
         change_ring(k, change_tidy, &context, "keyring");
     }
 }
@@ -569,7 +525,7 @@ static bool domains_are_due(struct keeper *k, time_t now)
     if (now < told->at || (told->until != 0 && now >= told->until)) {
         told->due = true;
     }
-    return told->due && boot_time() >= told->next;
+    return told->due && clock_boot_time() >= told->next;
 }
 
 /* A domain whose forged bounces are only logged, for whatever reason. */
@@ -659,8 +615,8 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->active_key = ring_active(snapshot->ring, now);
     report->next_rotation = due == RING_OPEN ? 0 : due;
     report->paused = k->paused;
-    report->clock_wrong = k->clock.state != CLOCK_TRUSTED;
-    report->clock_until = k->clock.until;
+    report->clock_wrong = !clock_is_trusted(&k->clock);
+    report->clock_until = k->clock.trust.until;
     if (snapshot->journal_birth != 0 && !snapshot_journal_is_old(snapshot, now)) {
         report->journal_waits = snapshot->journal_birth + settings_wait(snapshot->settings);
     }
@@ -697,7 +653,7 @@ static enum status write_report(struct keeper *k, struct status_report *report, 
         status = status_domains_write(k->state_dir, report, &stamp, why);
         pthread_mutex_lock(&k->lock);
         k->told.stamp = stamp;
-        k->told.next = boot_time() + stamp.size / DOMAINS_RATE;
+        k->told.next = clock_boot_time() + stamp.size / DOMAINS_RATE;
         if (status == STATUS_OK) {
             k->told.behind = report->domains_behind = 0;
         } else {
@@ -914,7 +870,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     k->started = k->loaded = time(NULL);
     k->copy.fd = -1;
     k->told.due = true;
-    clock_trust_start(&k->clock, k->started, boot_time());
+    clock_begin(&k->clock, k->started);
     k->config = shared_config_new(config);
     k->tally = tally_new();
     k->sample = sample_new();
@@ -933,7 +889,7 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     }
     k->ring = status == STATUS_OK ? shared_ring_new(ring) : NULL;
     if (k->ring != NULL) {
-        ring_loss_note(&k->loss, RING_THERE, true, ring->generation, boot_time());
+        ring_loss_note(&k->loss, RING_THERE, true, ring->generation, clock_boot_time());
         load_observed(k);
         load_awaited(k);
         look_at_clock(k, k->started);
