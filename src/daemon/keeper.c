@@ -9,9 +9,7 @@
 #include "daemon/keeper.h"
 #include "daemon/guessing.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -19,21 +17,18 @@
 
 #include "base/log.h"
 #include "base/log_target.h"
-#include "base/random.h"
 #include "base/systemd.h"
-#include "batv/day.h"
 #include "daemon/awaited.h"
 #include "daemon/clock.h"
 #include "daemon/decision_log.h"
 #include "daemon/exclusions.h"
 #include "daemon/maintenance.h"
 #include "daemon/observations.h"
-#include "daemon/privileges.h"
+#include "daemon/ring_watch.h"
+#include "daemon/rotation.h"
 #include "daemon/tally.h"
 #include "store/journal.h"
 #include "store/pause.h"
-#include "store/ring_file.h"
-#include "store/ring_loss.h"
 #include "store/status_file.h"
 #include "store/status_line.h"
 
@@ -42,9 +37,7 @@ enum {
     KEYS_MS = 1000,
     STATUS_MS = 10000,
     TIDY_MS = 3600000,
-    ROTATION_GAP = 12 * 3600, /* seconds between two rotations that nobody asked for */
-    RETRY_GAP = 60,           /* seconds after a failure to write the ring */
-    DOMAINS_RATE = 65536      /* octets a second to which the file of domains is held down */
+    DOMAINS_RATE = 65536 /* octets a second to which the file of domains is held down */
 };
 
 /* What the file of domains says. It depends on nothing but the snapshot and the time, so it need
@@ -61,7 +54,8 @@ struct domains_told {
 
 struct keeper {
     struct current current;
-    struct ring_source *source;
+    struct ring_watch *ring;
+    struct rotation rotation;
     struct tally *tally;
     struct sample *sample;
     struct exclusions *exclusions;
@@ -72,13 +66,6 @@ struct keeper {
     struct guessing *guessing;
     struct journal *journal; /* NULL: its state is not told */
     struct shared_config *config;
-    struct shared_ring *ring;
-    struct file_stamp stamp;
-    bool ring_unread; /* the last look failed for a reason that passes: there may be a newer ring */
-    struct file_id folder; /* of the state folder, as at the start */
-    struct ring_loss loss;
-    struct ring_copy copy;  /* while the file is lost and cannot be written back */
-    struct reason ring_why; /* what is wrong with the file; "" for nothing */
     time_t journal_birth;
     char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
@@ -87,13 +74,8 @@ struct keeper {
     bool unpublished; /* there was no memory for a snapshot of what is here */
     struct domains_told told;
 
-    bool rotated;                /* by itself, since the start */
-    time_t rotated_at, retry_at; /* boot time */
-    int64_t put_off_until;       /* the day that was logged; 0: none */
-
     time_t started, loaded;
     char *reload_error;
-    char *ring_error;
     struct awaited awaited; /* only the maintenance thread's, once it runs, as are the next */
     char *status_error;
     char status_line[STATUS_LINE];
@@ -106,7 +88,7 @@ static const struct config *config_of(const struct keeper *k)
 
 static const struct ring *ring_of(const struct keeper *k)
 {
-    return shared_ring_get(k->ring);
+    return shared_ring_get(ring_watch_ring(k->ring));
 }
 
 /* Keeps text, for the status file; "" where all is well. */
@@ -122,7 +104,7 @@ static void remember(char **place, const char *text)
 static struct shared_snapshot *make_snapshot(struct keeper *k)
 {
     struct snapshot_parts parts = {.config = k->config,
-                                   .ring = k->ring,
+                                   .ring = ring_watch_ring(k->ring),
                                    .journal_birth = k->journal_birth,
                                    .paused = k->paused,
                                    .clock_wrong = !clock_is_trusted(&k->clock)};
@@ -131,10 +113,13 @@ static struct shared_snapshot *make_snapshot(struct keeper *k)
                : NULL;
 }
 
-/* With the lock held. Without memory the former snapshot stays in force; the next look tries again.
- */
-static void publish(struct keeper *k)
+/* With the lock held, where something has changed. Without memory the former snapshot stays in
+ * force; the next look tries again. */
+static void publish(struct keeper *k, bool changed)
 {
+    if (!changed && !k->unpublished) {
+        return;
+    }
     struct shared_snapshot *snapshot = make_snapshot(k);
     k->unpublished = snapshot == NULL;
     if (snapshot == NULL) {
@@ -154,109 +139,6 @@ static void hasten_domains(struct keeper *k)
 }
 
 /* ------------------------------------------------------------------ looking */
-
-/* With the lock held. */
-static enum ring_back judge_loss(const struct keeper *k)
-{
-    bool same_folder = file_id_equal(file_id_of(k->state_dir), k->folder);
-    return ring_loss_judge(&k->loss, ring_of(k)->generation,
-                           config_of(k)->settings->keys.retain_days, same_folder,
-                           clock_boot_time());
-}
-
-/* What is wrong with the file, and where it is lost what is to be done and not to be done. NULL: no
- * memory. The caller frees. */
-static char *describe_loss(struct keeper *k)
-{
-    char *text = NULL;
-    struct ring_plight plight = {k->state_dir,     k->loss.kind,   judge_loss(k),
-                                 k->loss.why.text, (long)getpid(), -1};
-    bool waits = plight.back == RING_BACK_WAITS || plight.back == RING_BACK_DUE;
-    if (plight.kind == RING_THERE || (plight.kind == RING_UNREADABLE && waits)) {
-        return strdup(k->ring_why.text);
-    }
-    if (!waits && ring_copy_make(&k->copy, ring_of(k), k->state_dir)) {
-        plight.fd = k->copy.fd;
-    }
-    if (plight.kind == RING_UNREADABLE) {
-        plight.why = k->ring_why.text;
-    }
-    char *advice = ring_plight_text(&plight);
-    char *command = ring_plight_command(&plight);
-    if (advice == NULL ||
-        asprintf(&text, "%s: %s%s%s", k->ring_why.text, advice,
-                 command != NULL ? "; as root: " : "", command != NULL ? command : "") < 0) {
-        text = NULL;
-    }
-    free(advice);
-    free(command);
-    return text;
-}
-
-/* With the lock held. A bad ring is told once, and anew when there is something else to say of it;
- * the old one stays. */
-static void tell_loss(struct keeper *k)
-{
-    char *text = describe_loss(k);
-    if (text != NULL && (k->ring_error == NULL || strcmp(k->ring_error, text) != 0)) {
-        log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", text);
-        remember(&k->ring_error, text);
-        k->report_due = true;
-    }
-    free(text);
-}
-
-static enum ring_loss_kind loss_kind(enum status status)
-{
-    switch (status) {
-    case STATUS_NOT_FOUND:
-        return RING_MISSING;
-    case STATUS_INVALID:
-        return RING_DAMAGED;
-    case STATUS_IO:
-        return RING_UNREADABLE;
-    default:
-        return RING_THERE; /* to be put right, not to be replaced */
-    }
-}
-
-/* With the lock held. What the system refused for the moment is tried again at the next look. */
-static void refuse_ring(struct keeper *k, enum status status, bool changed,
-                        const struct reason *why)
-{
-    uint64_t claim = status == STATUS_INVALID ? ring_source_claim(k->source) : 0;
-    k->ring_unread = status == STATUS_IO || status == STATUS_NO_MEMORY || status == STATUS_CRYPTO;
-    k->ring_why = *why;
-    ring_loss_note(&k->loss, loss_kind(status), changed, claim, clock_boot_time());
-    tell_loss(k);
-}
-
-/* With the lock held. True: another ring is in force. */
-static bool look_at_ring(struct keeper *k)
-{
-    struct ring *ring = NULL;
-    struct reason why = {""};
-    bool changed = ring_source_changed(k->source, &k->stamp);
-    if (!changed && !k->ring_unread) {
-        return false;
-    }
-    enum status status = ring_load(k->source, &ring, &why);
-    struct shared_ring *shared = status == STATUS_OK ? shared_ring_new(ring) : NULL;
-    if (shared == NULL) {
-        refuse_ring(k, status == STATUS_OK ? STATUS_NO_MEMORY : status, changed, &why);
-        return false;
-    }
-    shared_ring_release(k->ring);
-    k->ring = shared;
-    k->ring_unread = false;
-    k->ring_why.text[0] = '\0';
-    remember(&k->ring_error, "");
-    ring_loss_note(&k->loss, RING_THERE, changed, ring->generation, clock_boot_time());
-    ring_copy_end(&k->copy);
-    log_line(LOG_INFO, "keyring generation %" PRIu64 " in force, key %d signs", ring->generation,
-             ring_active(ring, time(NULL)));
-    return true;
-}
 
 static bool look_at_pause(struct keeper *k)
 {
@@ -282,202 +164,13 @@ static bool look_at_clock(struct keeper *k, time_t now)
 
 /* ------------------------------------------------------------------ writing */
 
-/* With the lock held: changes the stored ring and takes it into force. False: it failed and is not
- * to be tried again for a while. */
-static bool change_ring(struct keeper *k, ring_change_fn *change, void *context, const char *what)
-{
-    struct reason why;
-    if (clock_boot_time() < k->retry_at || k->loss.kind != RING_THERE) {
-        return false;
-    }
-    /* Without the lock: a worker in doubt must wait neither for the disk nor for another writer.
-     * What change looks at is altered by this thread only. */
-    pthread_mutex_unlock(&k->lock);
-    enum status status = ring_change(k->source, change, context, &why);
-    pthread_mutex_lock(&k->lock);
-    if (status != STATUS_OK) {
-        log_line(LOG_ERR, "%s: %s", what, why.text);
-        k->retry_at = clock_boot_time() + RETRY_GAP;
-        return false;
-    }
-    if (look_at_ring(k)) {
-        publish(k);
-    }
-    return true;
-}
-
-/* With the lock held, which is let go meanwhile. */
-static void write_back(struct keeper *k, time_t now)
-{
-    char aside[RING_ASIDE];
-    struct reason why = {""};
-    const struct reason lost = k->ring_why;
-    struct shared_snapshot *snapshot = current_acquire(&k->current);
-    const struct ring *ring = shared_snapshot_get(snapshot)->ring;
-    enum status status = STATUS_CONFLICT; /* with the snapshot that is not published yet */
-    if (ring->generation == ring_of(k)->generation) {
-        const struct file_stamp seen = k->stamp;
-        pthread_mutex_unlock(&k->lock);
-        status = ring_restore(k->source, ring, &seen, k->folder, now, aside, &why);
-        pthread_mutex_lock(&k->lock);
-    }
-    if (status == STATUS_OK) {
-        log_line(LOG_ERR,
-                 "the keyring was lost (%s), and is mended: batvd has written back generation "
-                 "%" PRIu64 "%s%s; find out what has become of it",
-                 lost.text, ring->generation, aside[0] != '\0' ? ", the damaged file is now " : "",
-                 aside);
-    } else if (status != STATUS_CONFLICT) {
-        k->loss.why = why;
-        k->loss.retry_at = clock_boot_time() + RETRY_GAP;
-    }
-    shared_snapshot_release(snapshot);
-    if (look_at_ring(k)) {
-        publish(k);
-    }
-}
-
-/* With the lock held. */
-static void mend_ring(struct keeper *k, time_t now)
-{
-    if (k->loss.kind != RING_THERE && judge_loss(k) == RING_BACK_DUE) {
-        write_back(k, now);
-    }
-    if (k->loss.kind != RING_THERE) {
-        tell_loss(k);
-    }
-}
-
-struct first_signed {
-    struct ring *ring;
-    time_t now;
-    bool added;
-    enum status status;
-};
-
-static void add_domain(void *context, const char *domain)
-{
-    struct first_signed *first = context;
-    bool changed = false;
-    enum status status = ring_domain_add(first->ring, domain, first->now, &changed);
-    first->added = first->added || changed;
-    first->status = first->status == STATUS_OK ? status : first->status;
-}
-
-static void add_tag(void *context, const char *domain)
-{
-    struct first_signed *first = context;
-    first->added = ring_domain_tag_seen(first->ring, domain, first->now) || first->added;
-}
-
-struct keys_change {
-    struct keeper *keeper;
-    time_t now;
-};
-
-static enum status change_first(void *context, struct ring *ring, bool *changed, struct reason *why)
-{
-    struct keys_change *c = context;
-    struct first_signed first = {ring, c->now, false, STATUS_OK};
-    tally_first_signed(c->keeper->tally, add_domain, &first);
-    tally_first_tags(c->keeper->tally, add_tag, &first);
-    *changed = first.added;
-    return first.status == STATUS_OK ? STATUS_OK : reason_set(why, first.status, "out of memory");
-}
-
-static bool is_signing_domain(void *context, const char *name)
-{
-    const struct keys_change *c = context;
-    const struct settings *settings = config_of(c->keeper)->settings;
-    const struct rules *rules = settings_rules_named(settings, name);
-    return rules != NULL && rules->sign;
-}
-
-/* What a ring gathers that is no longer so: a shorter lifetime than is signed with, domains that
- * sign no more (they start their waiting time anew), keys that are gone. */
-static enum status change_tidy(void *context, struct ring *ring, bool *changed, struct reason *why)
-{
-    (void)why;
-    struct keys_change *c = context;
-    const struct settings *settings = config_of(c->keeper)->settings;
-    bool raised = ring_raise_lifetime(ring, settings->keys.lifetime_days, c->now);
-    bool filtered = ring_domain_filter(ring, is_signing_domain, c);
-    bool settled = clock_is_settled(&c->keeper->clock);
-    bool pruned = settled && ring_prune(ring, c->now);
-    *changed = raised || filtered || pruned;
-    return STATUS_OK;
-}
-
-static enum status change_rotate(void *context, struct ring *ring, bool *changed,
-                                 struct reason *why)
-{
-    struct keys_change *c = context;
-    const struct key_policy *policy = &config_of(c->keeper)->settings->keys;
-    time_t due = ring_rotation_due(ring, policy, c->now);
-    if (due == RING_OPEN || c->now < due) {
-        *changed = false; /* somebody was faster */
-        return STATUS_OK;
-    }
-    uint8_t octets[SECRET_SIZE];
-    enum status status = random_octets(octets, sizeof octets, why);
-    if (status == STATUS_OK) {
-        status = ring_rotate(ring, policy, policy->algorithm, c->now, policy->publish_seconds,
-                             octets, why);
-    }
-    secret_wipe_memory(octets, sizeof octets);
-    return status;
-}
-
-/* With the lock held. True: the slot that is next is still taken, which is told once. */
-static bool is_put_off(struct keeper *k, time_t now)
-{
-    int64_t day = ring_free_day(ring_of(k), ring_next_slot(ring_of(k)));
-    if (day == 0 || (day > 0 && day <= day_of(now))) {
-        return false;
-    }
-    if (k->put_off_until != day) {
-        char text[DAY_TEXT] = "";
-        if (day > 0) {
-            day_format(day, text);
-        }
-        log_line(LOG_WARNING, "key rotation is put off %s%s: tags by key %u may still come back",
-                 day > 0 ? "until " : "while a key in its slot has no end", text,
-                 ring_next_slot(ring_of(k)));
-        k->put_off_until = day;
-    }
-    return true;
-}
-
-static void rotate_when_due(struct keeper *k, time_t now)
-{
-    const struct key_policy *policy = &config_of(k)->settings->keys;
-    time_t due = ring_rotation_due(ring_of(k), policy, now);
-    bool too_soon = k->rotated && clock_boot_time() - k->rotated_at < ROTATION_GAP;
-    if (due == RING_OPEN || now < due || too_soon || is_put_off(k, now)) {
-        return;
-    }
-    struct keys_change context = {k, now};
-    if (change_ring(k, change_rotate, &context, "key rotation")) {
-        k->rotated = true;
-        k->rotated_at = clock_boot_time();
-        k->put_off_until = 0;
-    }
-}
-
 static void job_keys(void *self, time_t now)
 {
     struct keeper *k = self;
     pthread_mutex_lock(&k->lock);
-    if (look_at_clock(k, now)) {
-        publish(k);
-    }
+    publish(k, look_at_clock(k, now));
     if (clock_is_trusted(&k->clock)) {
-        struct keys_change context = {k, now};
-        if (tally_has_first(k->tally) &&
-            change_ring(k, change_first, &context, "record of the first signed message")) {
-            tally_forget_first(k->tally);
-        }
-        rotate_when_due(k, now);
+        publish(k, rotation_run(&k->rotation, config_of(k)->settings, now));
     }
     pthread_mutex_unlock(&k->lock);
 }
@@ -485,9 +178,9 @@ static void job_keys(void *self, time_t now)
 /* With the lock held. */
 static void tidy(struct keeper *k, time_t now)
 {
-    struct keys_change context = {k, now};
     if (clock_is_trusted(&k->clock)) {
-        change_ring(k, change_tidy, &context, "keyring");
+        bool settled = clock_is_settled(&k->clock);
+        publish(k, rotation_tidy(&k->rotation, config_of(k)->settings, settled, now));
     }
 }
 
@@ -622,8 +315,8 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     }
     report->loaded = k->loaded;
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
-    report->ring_error = strdup(k->ring_error != NULL ? k->ring_error : "");
-    report->ring_back = strdup(ring_back_name(k->loss.kind, judge_loss(k)));
+    report->ring_error = strdup(ring_watch_error(k->ring));
+    report->ring_back = strdup(ring_watch_back(k->ring));
     return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
            report->ring_error != NULL && report->ring_back != NULL && fill_journal(k, report) &&
            fill_log(report) && fill_domains(k, snapshot, now, report) &&
@@ -699,15 +392,13 @@ static void job_look(void *self, time_t now)
 {
     struct keeper *k = self;
     pthread_mutex_lock(&k->lock);
-    bool changed = look_at_ring(k);
+    bool changed = ring_watch_look(k->ring);
     changed = look_at_pause(k) || changed;
     changed = look_at_clock(k, now) || changed;
     changed = observations_look(&k->observations, config_of(k)->settings) || changed;
-    if (changed || k->unpublished) {
-        publish(k);
-    }
-    mend_ring(k, now);
-    bool report_due = k->report_due;
+    publish(k, changed);
+    publish(k, ring_watch_mend(k->ring, now));
+    bool report_due = ring_watch_has_news(k->ring) || k->report_due;
     pthread_mutex_unlock(&k->lock);
     if (log_target_look() || report_due) {
         job_status(k, now);
@@ -820,8 +511,9 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
     k->loaded = now;
     remember(&k->reload_error, "");
     log_open(config->log_target, config->log_facility, config->log_level);
-    publish(k);
+    publish(k, true);
     hasten_domains(k);
+    ring_watch_retain(k->ring, config->settings->keys.retain_days);
     log_line(LOG_NOTICE, "configuration %s reloaded", config->path);
     tidy(k, now);
 }
@@ -854,10 +546,40 @@ static const struct job jobs[] = {
     {"tidy", TIDY_MS, job_tidy}, {"status", STATUS_MS, job_status},
 };
 
+/* False: no memory. Takes config over. */
+static bool make_parts(struct keeper *k, struct config *config)
+{
+    k->config = shared_config_new(config);
+    k->tally = tally_new();
+    k->sample = sample_new();
+    k->exclusions = exclusions_new();
+    k->status_error = strdup("");
+    k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
+    k->listen = k->config != NULL ? strdup(config->listen) : NULL;
+    k->observations = (struct observations){.tally = k->tally, .sample = k->sample};
+    return k->tally != NULL && k->sample != NULL && k->exclusions != NULL &&
+           k->status_error != NULL && k->state_dir != NULL && k->listen != NULL;
+}
+
+/* The first snapshot. False: no memory. */
+static bool make_first(struct keeper *k)
+{
+    k->rotation = (struct rotation){.watch = k->ring, .tally = k->tally};
+    ring_watch_guard(k->ring, &k->lock);
+    ring_watch_retain(k->ring, config_of(k)->settings->keys.retain_days);
+    load_observed(k);
+    load_awaited(k);
+    look_at_clock(k, k->started);
+    look_at_pause(k);
+    if (observations_begin(&k->observations, config_of(k)->settings)) {
+        k->current.snapshot = make_snapshot(k);
+    }
+    return k->current.snapshot != NULL;
+}
+
 enum status keeper_new(struct config *config, time_t journal_birth, struct keeper **out,
                        struct reason *why)
 {
-    struct ring *ring = NULL;
     struct keeper *k = calloc(1, sizeof *k);
     *out = NULL;
     if (k == NULL) {
@@ -868,39 +590,18 @@ enum status keeper_new(struct config *config, time_t journal_birth, struct keepe
     current_init(&k->current, NULL);
     k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
-    k->copy.fd = -1;
     k->told.due = true;
     clock_begin(&k->clock, k->started);
-    k->config = shared_config_new(config);
-    k->tally = tally_new();
-    k->sample = sample_new();
-    k->exclusions = exclusions_new();
-    remember(&k->status_error, "");
-    k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
-    k->listen = k->config != NULL ? strdup(config->listen) : NULL;
-    k->source = k->config != NULL ? ring_source_new(config->state_dir) : NULL;
-    k->observations = (struct observations){.tally = k->tally, .sample = k->sample};
     enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    if (k->state_dir != NULL && k->listen != NULL && k->source != NULL && k->tally != NULL &&
-        k->sample != NULL && k->exclusions != NULL) {
-        k->folder = file_id_of(k->state_dir);
-        ring_source_changed(k->source, &k->stamp);
-        status = ring_load(k->source, &ring, why);
+    if (make_parts(k, config)) {
+        status = ring_watch_new(k->state_dir, &k->ring, why);
     }
-    k->ring = status == STATUS_OK ? shared_ring_new(ring) : NULL;
-    if (k->ring != NULL) {
-        ring_loss_note(&k->loss, RING_THERE, true, ring->generation, clock_boot_time());
-        load_observed(k);
-        load_awaited(k);
-        look_at_clock(k, k->started);
-        look_at_pause(k);
+    if (status == STATUS_OK && !make_first(k)) {
+        status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
-    if (k->ring != NULL && observations_begin(&k->observations, config_of(k)->settings)) {
-        k->current.snapshot = make_snapshot(k);
-    }
-    if (k->current.snapshot == NULL) {
+    if (status != STATUS_OK) {
         keeper_free(k);
-        return status == STATUS_OK ? reason_set(why, STATUS_NO_MEMORY, "out of memory") : status;
+        return status;
     }
     *out = k;
     return STATUS_OK;
@@ -913,9 +614,7 @@ void keeper_free(struct keeper *k)
     }
     current_destroy(&k->current);
     shared_config_release(k->config);
-    shared_ring_release(k->ring);
-    ring_copy_end(&k->copy);
-    ring_source_free(k->source);
+    ring_watch_free(k->ring);
     observations_end(&k->observations);
     tally_free(k->tally);
     sample_free(k->sample);
@@ -923,7 +622,6 @@ void keeper_free(struct keeper *k)
     free(k->state_dir);
     free(k->listen);
     free(k->reload_error);
-    free(k->ring_error);
     awaited_clear(&k->awaited);
     free(k->status_error);
     pthread_mutex_destroy(&k->lock);
@@ -970,10 +668,8 @@ struct shared_snapshot *keeper_acquire(struct keeper *k)
 struct shared_snapshot *keeper_newest(struct keeper *k)
 {
     pthread_mutex_lock(&k->lock);
-    if (look_at_ring(k) || k->unpublished) {
-        publish(k);
-    }
-    bool unknown = k->ring_unread || k->unpublished;
+    publish(k, ring_watch_look(k->ring));
+    bool unknown = ring_watch_is_unread(k->ring) || k->unpublished;
     pthread_mutex_unlock(&k->lock);
     return unknown ? NULL : current_acquire(&k->current);
 }

@@ -71,6 +71,12 @@ const struct ring *shared_ring_get(const struct shared_ring *shared)
     return shared->ring;
 }
 
+struct shared_ring *shared_ring_share(struct shared_ring *shared)
+{
+    take_reference(&shared->references);
+    return shared;
+}
+
 void shared_config_release(struct shared_config *shared)
 {
     if (shared != NULL && drop_reference(&shared->references)) {

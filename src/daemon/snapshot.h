@@ -20,6 +20,8 @@ struct shared_config *shared_config_new(struct config *config);
 struct shared_ring *shared_ring_new(struct ring *ring);
 const struct config *shared_config_get(const struct shared_config *shared);
 const struct ring *shared_ring_get(const struct shared_ring *shared);
+/* A further reference; release it too. */
+struct shared_ring *shared_ring_share(struct shared_ring *shared);
 void shared_config_release(struct shared_config *shared);
 void shared_ring_release(struct shared_ring *shared);
 

@@ -1,0 +1,33 @@
+/*
+ * The rotation of the keys, and what else the daemon changes in the keyring by itself: it records
+ * which domain has signed its first mail and which has got its first valid tag back, and clears out
+ * what is over. Only while the clock is trusted: all of it bears a date.
+ */
+#ifndef DAEMON_ROTATION_H
+#define DAEMON_ROTATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "batv/rules.h"
+#include "daemon/ring_watch.h"
+#include "daemon/tally.h"
+
+struct rotation {
+    struct ring_watch *watch;
+    struct tally *tally;
+
+    bool rotated;          /* by itself, since the start */
+    time_t rotated_at;     /* boot time */
+    int64_t put_off_until; /* the day that was logged; 0: none */
+};
+
+/* The caller holds the watch's lock, which is released while the disk is waited for: settings must
+ * stay. Failures are logged. True: another ring is in force. */
+bool rotation_run(struct rotation *rotation, const struct settings *settings, time_t now);
+/* settled: the clock has been right for so long that what is over can be dropped. */
+bool rotation_tidy(struct rotation *rotation, const struct settings *settings, bool settled,
+                   time_t now);
+
+#endif
