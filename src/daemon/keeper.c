@@ -24,6 +24,7 @@
 #include "daemon/exclusions.h"
 #include "daemon/maintenance.h"
 #include "daemon/observations.h"
+#include "daemon/reload.h"
 #include "daemon/ring_watch.h"
 #include "daemon/rotation.h"
 #include "daemon/tally.h"
@@ -433,72 +434,9 @@ static void load_awaited(struct keeper *k)
 
 /* ------------------------------------------------------------------- reload */
 
-/* Only a start can change these; the running ones stay in force whatever the file says. */
-static void warn_of_restart(const struct config *former, const struct config *next)
-{
-    const struct {
-        const char *name, *former, *next;
-    } fixed[] = {
-        {"listen", former->listen, next->listen},
-        {"listen_group", former->listen_group, next->listen_group},
-        {"user", former->user, next->user},
-        {"state_dir", former->state_dir, next->state_dir},
-    };
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
-        const char *a = fixed[i].former != NULL ? fixed[i].former : "";
-        const char *b = fixed[i].next != NULL ? fixed[i].next : "";
-        if (strcmp(a, b) != 0) {
-            log_line(LOG_WARNING,
-                     "reload: %s has changed from \"%s\" to \"%s\": restart batvd for that",
-                     fixed[i].name, a, b);
-        }
-    }
-    const struct {
-        const char *name;
-        bool changed;
-    } others[] = {
-        {"listen_mode", former->listen_mode != next->listen_mode},
-        {"journal.enabled", former->settings->evidence.journal != next->settings->evidence.journal},
-        {"journal.max_size", former->journal_max_size != next->journal_max_size},
-        {"evidence.max_memory", former->evidence_max_memory != next->evidence_max_memory},
-        {"evidence.parsers", former->evidence_parsers != next->evidence_parsers},
-    };
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        if (others[i].changed) {
-            log_line(LOG_WARNING, "reload: %s has changed: restart batvd for that", others[i].name);
-        }
-    }
-}
-
-static void log_messages(const struct config_messages *messages)
-{
-    for (size_t i = 0; i < messages->count; i++) {
-        char *text = config_message_format(&messages->items[i]);
-        int priority = messages->items[i].level == CONFIG_ERROR ? LOG_ERR : LOG_WARNING;
-        log_line(priority, "reload: %s", text != NULL ? text : "out of memory");
-        free(text);
-    }
-    if (messages->left_out > 0) {
-        log_line(LOG_ERR, "reload: and %zu more", messages->left_out);
-    }
-}
-
-static void remember_reload_error(struct keeper *k, const struct config_messages *messages)
-{
-    char *text = NULL;
-    for (size_t i = 0; i < messages->count && text == NULL; i++) {
-        if (messages->items[i].level == CONFIG_ERROR) {
-            text = config_message_format(&messages->items[i]);
-        }
-    }
-    remember(&k->reload_error, text != NULL ? text : "out of memory");
-    free(text);
-}
-
 /* With the lock held; takes config over. */
 static void adopt_config(struct keeper *k, struct config *config, time_t now)
 {
-    warn_of_restart(config_of(k), config);
     struct shared_config *shared = shared_config_new(config);
     if (shared == NULL || !observations_begin(&k->observations, config->settings)) {
         shared_config_release(shared);
@@ -521,20 +459,18 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
 static void job_reload(void *self, time_t now)
 {
     struct keeper *k = self;
-    struct config_messages messages = {0};
     struct config *config = NULL;
+    char *error = NULL;
     systemd_reloading();
-    enum status status = config_load(config_of(k)->path, &config, &messages);
-    log_messages(&messages);
+    enum status status = reload_config(config_of(k), &config, &error);
     pthread_mutex_lock(&k->lock);
     if (status == STATUS_OK) {
         adopt_config(k, config, now);
     } else {
-        remember_reload_error(k, &messages);
-        log_line(LOG_ERR, "reload: the new configuration is refused, the former stays in force");
+        remember(&k->reload_error, error != NULL ? error : "out of memory");
     }
     pthread_mutex_unlock(&k->lock);
-    config_messages_free(&messages);
+    free(error);
     job_status(self, now);
     systemd_ready();
 }
