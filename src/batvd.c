@@ -25,6 +25,7 @@
 #include "daemon/listeners.h"
 #include "daemon/maintenance.h"
 #include "daemon/privileges.h"
+#include "daemon/ring_watch.h"
 #include "daemon/start.h"
 #include "dns/oracle_network.h"
 #include "milter/adapter.h"
@@ -110,9 +111,11 @@ static enum status open_journal(const struct config *config, struct journal **ou
     return journal_open(folder, config->journal_max_size, out, why);
 }
 
-/* Everything that the owner of state_dir does before the socket is there. Takes config over. */
-static enum status open_state(struct config *config, const struct identity *identity,
-                              struct state *state, struct reason *why)
+/* Everything that the owner of state_dir does before the socket is there. Takes config and ring
+ * over. */
+static enum status open_state(struct config *config, struct ring_watch *ring,
+                              const struct identity *identity, struct state *state,
+                              struct reason *why)
 {
     time_t birth = 0;
     struct reason ignored;
@@ -126,12 +129,15 @@ static enum status open_state(struct config *config, const struct identity *iden
     }
     if (status == STATUS_OK) {
         bool written = config->settings->evidence.journal;
-        status = keeper_new(config, birth, &state->keeper, why);
-        if (status == STATUS_OK && written) {
+        state->keeper = keeper_new(config, ring, birth);
+        if (state->keeper == NULL) {
+            status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+        } else if (written) {
             keeper_tell_journal(state->keeper, state->journal);
         }
     } else {
         config_free(config);
+        ring_watch_free(ring);
     }
     enum status returned = identity_return(status == STATUS_OK ? why : &ignored);
     return status == STATUS_OK ? returned : status;
@@ -227,6 +233,7 @@ static int check_only(const char *config_path)
 {
     struct systemd_unit unit = {.user = ""};
     struct config *config = NULL;
+    struct ring_watch *ring = NULL;
     struct identity identity;
     struct reason why;
     enum status status = STATUS_OK;
@@ -240,7 +247,7 @@ static int check_only(const char *config_path)
         status = identity_find(config, &identity, &why);
     }
     if (status == STATUS_OK) {
-        status = start_try(config, &identity, &unit, &why);
+        status = start_try(config, &identity, &unit, &ring, &why);
         /* systemd asks so before it has the running daemon reload, which touches none of that. */
         if (status != STATUS_OK && getenv("MAINPID") != NULL) {
             log_line(LOG_WARNING,
@@ -251,6 +258,7 @@ static int check_only(const char *config_path)
         }
     }
     config_free(config);
+    ring_watch_free(ring);
     if (status != STATUS_OK) {
         log_line(LOG_ERR, "%s", why.text);
     }
@@ -262,6 +270,7 @@ int main(int argc, char **argv)
     struct options options;
     struct reason why;
     struct config *config = NULL;
+    struct ring_watch *ring = NULL;
     struct identity identity;
     struct state state = {.lock = -1};
 
@@ -290,12 +299,13 @@ int main(int argc, char **argv)
 
     enum status status = identity_find(config, &identity, &why);
     if (status == STATUS_OK) {
-        status = start_try(config, &identity, NULL, &why);
+        status = start_try(config, &identity, NULL, &ring, &why);
     }
     if (status == STATUS_OK) {
-        status = open_state(config, &identity, &state, &why);
+        status = open_state(config, ring, &identity, &state, &why);
     } else {
         config_free(config);
+        ring_watch_free(ring);
     }
     if (status == STATUS_OK) {
         status = serve_by_first(&state, &identity, &why);

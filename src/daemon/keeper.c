@@ -25,7 +25,6 @@
 #include "daemon/maintenance.h"
 #include "daemon/observations.h"
 #include "daemon/reload.h"
-#include "daemon/ring_watch.h"
 #include "daemon/rotation.h"
 #include "daemon/tally.h"
 #include "store/journal.h"
@@ -503,6 +502,7 @@ static bool make_first(struct keeper *k)
     k->rotation = (struct rotation){.watch = k->ring, .tally = k->tally};
     ring_watch_guard(k->ring, &k->lock);
     ring_watch_retain(k->ring, config_of(k)->settings->keys.retain_days);
+    ring_watch_look(k->ring); /* it was loaded a while ago */
     load_observed(k);
     load_awaited(k);
     look_at_clock(k, k->started);
@@ -513,34 +513,26 @@ static bool make_first(struct keeper *k)
     return k->current.snapshot != NULL;
 }
 
-enum status keeper_new(struct config *config, time_t journal_birth, struct keeper **out,
-                       struct reason *why)
+struct keeper *keeper_new(struct config *config, struct ring_watch *ring, time_t journal_birth)
 {
     struct keeper *k = calloc(1, sizeof *k);
-    *out = NULL;
     if (k == NULL) {
         config_free(config);
-        return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+        ring_watch_free(ring);
+        return NULL;
     }
     pthread_mutex_init(&k->lock, NULL);
     current_init(&k->current, NULL);
+    k->ring = ring;
     k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
     k->told.due = true;
     clock_begin(&k->clock, k->started);
-    enum status status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    if (make_parts(k, config)) {
-        status = ring_watch_new(k->state_dir, &k->ring, why);
-    }
-    if (status == STATUS_OK && !make_first(k)) {
-        status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    }
-    if (status != STATUS_OK) {
+    if (!make_parts(k, config) || !make_first(k)) {
         keeper_free(k);
-        return status;
+        return NULL;
     }
-    *out = k;
-    return STATUS_OK;
+    return k;
 }
 
 void keeper_free(struct keeper *k)

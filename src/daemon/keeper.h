@@ -8,17 +8,15 @@
 
 #include "batv/decision.h"
 #include "config/config.h"
+#include "daemon/ring_watch.h"
 #include "daemon/sample.h"
 #include "daemon/snapshot.h"
 
 struct keeper;
 
-/*
- * Takes config over, also on failure. The process must be state_dir's owner by now. journal_birth
- * as by journal_birth(). Fails where the ring cannot be loaded.
- */
-enum status keeper_new(struct config *config, time_t journal_birth, struct keeper **out,
-                       struct reason *why);
+/* Takes config and ring over, also on failure. The process must be state_dir's owner by now.
+ * journal_birth as by journal_birth(). NULL: no memory. */
+struct keeper *keeper_new(struct config *config, struct ring_watch *ring, time_t journal_birth);
 /* After keeper_stop. */
 void keeper_free(struct keeper *keeper);
 

@@ -17,7 +17,6 @@
 
 #include "base/log.h"
 #include "daemon/listener.h"
-#include "store/ring_file.h"
 #include "store/ring_loss.h"
 
 enum { GROUPS_MAX = 256 };
@@ -43,14 +42,13 @@ static void advise_ring(const struct config *config, enum status status, struct 
     }
 }
 
-static enum status try_ring(const struct config *config, struct reason *why)
+static enum status load_ring(const struct config *config, struct ring_watch **ring,
+                             struct reason *why)
 {
-    struct ring *ring = NULL;
-    enum status status = ring_load_from(config->state_dir, &ring, why);
+    enum status status = ring_watch_new(config->state_dir, ring, why);
     if (status == STATUS_NOT_FOUND || status == STATUS_INVALID) {
         advise_ring(config, status, why);
     }
-    ring_free(ring);
     return status;
 }
 
@@ -129,22 +127,30 @@ static bool folder_comes(const struct config *config, const struct systemd_unit 
     return false;
 }
 
-enum status start_try(const struct config *config, const struct identity *identity,
-                      const struct systemd_unit *unit, struct reason *why)
+/* All that the identity can try: the state folder, the keyring. */
+static enum status try_state(const struct config *config, const struct identity *identity,
+                             struct ring_watch **ring, struct reason *why)
 {
     struct reason ignored;
-    struct listener_rights rights = {unit != NULL && unit->keeps_groups,
-                                     unit != NULL && unit->any_port};
     enum status status = identity_borrow(identity, why);
     if (status == STATUS_OK) {
         warn_of_unreadable(config->path);
         status = state_dir_try(config->state_dir, why);
     }
     if (status == STATUS_OK) {
-        status = try_ring(config, why);
+        status = load_ring(config, ring, why);
     }
     enum status returned = identity_return(status == STATUS_OK ? why : &ignored);
-    status = status == STATUS_OK ? returned : status;
+    return status == STATUS_OK ? returned : status;
+}
+
+enum status start_try(const struct config *config, const struct identity *identity,
+                      const struct systemd_unit *unit, struct ring_watch **ring, struct reason *why)
+{
+    struct listener_rights rights = {unit != NULL && unit->keeps_groups,
+                                     unit != NULL && unit->any_port};
+    *ring = NULL;
+    enum status status = try_state(config, identity, ring, why);
     if (status != STATUS_OK || (unit != NULL && folder_comes(config, unit))) {
         return status;
     }

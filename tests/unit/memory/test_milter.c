@@ -274,7 +274,10 @@ static void open_all(void)
     ck_assert_int_eq(config_load(in_folder("batvd.conf", path), &config, &messages), STATUS_OK);
     config_messages_free(&messages);
     ck_assert_int_eq(journal_open(NULL, 0, &adapter_of_run.journal, &why), STATUS_OK);
-    ck_assert_msg(keeper_new(config, 0, &adapter_of_run.keeper, &why) == STATUS_OK, "%s", why.text);
+    struct ring_watch *ring;
+    ck_assert_msg(ring_watch_new(config->state_dir, &ring, &why) == STATUS_OK, "%s", why.text);
+    adapter_of_run.keeper = keeper_new(config, ring, 0);
+    ck_assert_ptr_nonnull(adapter_of_run.keeper);
     adapter_of_run.pool = content_pool_new(64 * MIB, 4);
     adapter_of_run.uses = uses_new(adapter_of_run.journal);
     returned = (struct evidence_returned){adapter_of_run.journal};

@@ -387,20 +387,26 @@ static enum memory_run make_keeper(void *context)
     char path[PATH];
     struct config *config = NULL;
     struct config_messages messages = {0};
-    struct keeper *keeper = NULL;
+    struct ring_watch *ring = NULL;
     struct reason why = {""};
     (void)context;
     memory_hold();
     MEMORY_REQUIRE(config_load(in_folder("batvd.conf", path), &config, &messages) == STATUS_OK);
     config_messages_free(&messages);
     memory_go_on();
-    enum status status = keeper_new(config, moment, &keeper, &why);
-    MEMORY_REQUIRE((status == STATUS_OK) == (keeper != NULL));
+    enum status status = ring_watch_new(config->state_dir, &ring, &why);
+    MEMORY_REQUIRE((status == STATUS_OK) == (ring != NULL));
+    if (ring == NULL) {
+        config_free(config);
+        return told(status);
+    }
+    struct keeper *keeper = keeper_new(config, ring, moment);
     if (keeper != NULL) {
         struct shared_snapshot *snapshot = keeper_newest(keeper);
         MEMORY_REQUIRE(snapshot != NULL);
         shared_snapshot_release(snapshot);
     }
+    status = keeper != NULL ? STATUS_OK : STATUS_NO_MEMORY;
     keeper_free(keeper);
     return told(status);
 }
