@@ -15,20 +15,24 @@
 #include "config/config_file.h"
 #include "config/config_resolve.h"
 #include "config/config_scan.h"
+#include "config/config_token.h"
 #include "config/option_advice.h"
 #include "config/options.h"
 
 enum {
     CONFIG_SIZE_MAX = 1 << 20, /* of the file itself: what is long belongs into a list's file */
     LIST_SIZE_MAX = 1 << 26,
-    PATH_TEXT = 160
+    PATH_TEXT = 160,
+    SHOWN_MAX = 80
 };
 
 struct loader {
     const char *path; /* the raw_config's own copy */
     struct raw_config *raw;
     struct config_messages *messages;
-    bool defaults; /* values come from the table, not from the file */
+    const char *text; /* the file's, for what config_scan has kept from libconfig */
+    bool cut;         /* it has been read to a fault in its structure only */
+    bool defaults;    /* values come from the table, not from the file */
 };
 
 /* Where the value that is being stored comes from. */
@@ -51,17 +55,36 @@ static void report(struct loader *loader, struct source source, const char *path
                         "%s: found %s, expected %s", path, found, expected);
 }
 
+/* The word or number in place of which config_scan has put a float. */
+static struct token odd_token(const struct loader *loader, const config_setting_t *setting)
+{
+    struct token token = {.end = loader->text + (size_t)config_setting_get_float(setting)};
+    token_next(&token);
+    token_as_value(&token);
+    return token;
+}
+
+static bool is_odd(const config_setting_t *setting)
+{
+    return config_setting_type(setting) == CONFIG_TYPE_FLOAT;
+}
+
 /* A value as it stands in the file, or what it is. */
-static const char *describe(const config_setting_t *setting, char out[static CONFIG_QUOTED])
+static const char *describe(const struct loader *loader, const config_setting_t *setting,
+                            char out[static CONFIG_QUOTED])
 {
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
         snprintf(out, CONFIG_QUOTED, "%lld", config_setting_get_int64(setting));
         return out;
-    case CONFIG_TYPE_FLOAT:
-        snprintf(out, CONFIG_QUOTED, "%g", config_setting_get_float(setting));
+    case CONFIG_TYPE_FLOAT: {
+        struct token token = odd_token(loader, setting);
+        ptrdiff_t length = token.end - token.start;
+        snprintf(out, CONFIG_QUOTED, "%.*s", (int)(length > SHOWN_MAX ? SHOWN_MAX : length),
+                 token.start);
         return out;
+    }
     case CONFIG_TYPE_BOOL:
         return config_setting_get_bool(setting) ? "true" : "false";
     case CONFIG_TYPE_STRING: {
@@ -87,6 +110,34 @@ static bool is_integer(const config_setting_t *setting)
 static bool is_string(const config_setting_t *setting)
 {
     return config_setting_type(setting) == CONFIG_TYPE_STRING;
+}
+
+/* A value that the option does not take, or an entry of its list. option NULL: it is a group. */
+static void report_value(struct loader *loader, const char *path,
+                         const struct config_option *option, const config_setting_t *setting,
+                         bool entry)
+{
+    char found[CONFIG_QUOTED];
+    char *advice = NULL;
+    if (is_odd(setting)) {
+        struct token token = odd_token(loader, setting);
+        advice = option_advice_bare(option, token.start, (size_t)(token.end - token.start), entry);
+    } else if (option == NULL) {
+        advice = strdup("expected a group { }");
+    } else if (entry) {
+        advice = asprintf(&advice, "expected %s", option->expected) < 0 ? NULL : advice;
+    } else {
+        advice = option_advice_value(option, is_string(setting) ? config_setting_get_string(setting)
+                                                                : NULL);
+    }
+    if (advice == NULL) {
+        no_memory(loader);
+        return;
+    }
+    config_messages_add(loader->messages, CONFIG_ERROR, loader->path,
+                        config_setting_source_line(setting), "%s: found %s, %s", path,
+                        describe(loader, setting, found), advice);
+    free(advice);
 }
 
 static bool store_bool(const config_setting_t *setting, bool *place)
@@ -306,6 +357,27 @@ static void string_add(struct loader *loader, const struct config_option *option
 static void read_group(struct loader *loader, const config_setting_t *group, const char *prefix,
                        void *base);
 
+/* Octets of a setting's name, without the number that config_scan has put behind it. */
+static int name_length(const config_setting_t *setting)
+{
+    const char *name = config_setting_name(setting);
+    return (int)(strrchr(name, '*') - name);
+}
+
+/* The first member of that name among the first count of a group. NULL: there is none. */
+static const config_setting_t *find_member(const config_setting_t *group, int count,
+                                           const char *name, int length)
+{
+    for (int i = 0; i < count; i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        if (name_length(setting) == length &&
+            strncmp(config_setting_name(setting), name, (size_t)length) == 0) {
+            return setting;
+        }
+    }
+    return NULL;
+}
+
 /* A domain with settings of its own. */
 static void domain_group(struct loader *loader, const config_setting_t *group, struct source source)
 {
@@ -313,7 +385,7 @@ static void domain_group(struct loader *loader, const config_setting_t *group, s
     if (domain == NULL) {
         return;
     }
-    if (config_setting_get_member(group, "name") == NULL) {
+    if (!loader->cut && find_member(group, config_setting_length(group), "name", 4) == NULL) {
         report(loader, source, "domains", "a group without name", "name = \"example.com\"");
     }
     read_group(loader, group, "domains", domain);
@@ -328,7 +400,6 @@ static bool store_list(struct loader *loader, const struct config_option *option
                        const config_setting_t *setting, void *base)
 {
     int type = config_setting_type(setting);
-    char found[CONFIG_QUOTED];
     if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
         return false;
     }
@@ -340,7 +411,7 @@ static bool store_list(struct loader *loader, const struct config_option *option
         } else if (option->type == OPTION_DOMAINS && config_setting_is_group(entry)) {
             domain_group(loader, entry, source);
         } else {
-            report(loader, source, option->path, describe(entry, found), option->expected);
+            report_value(loader, option->path, option, entry, true);
         }
     }
     return true;
@@ -371,22 +442,6 @@ static bool store(struct loader *loader, const struct config_option *option,
     return false;
 }
 
-/* A value that the option does not take. */
-static void report_value(struct loader *loader, struct source source,
-                         const struct config_option *option, const config_setting_t *setting)
-{
-    char found[CONFIG_QUOTED];
-    char *advice =
-        option_advice_value(option, is_string(setting) ? config_setting_get_string(setting) : NULL);
-    if (advice == NULL) {
-        no_memory(loader);
-        return;
-    }
-    config_messages_add(loader->messages, CONFIG_ERROR, source.file, source.line,
-                        "%s: found %s, %s", option->path, describe(setting, found), advice);
-    free(advice);
-}
-
 static void read_option(struct loader *loader, const struct config_option *option,
                         const config_setting_t *setting, void *base)
 {
@@ -402,14 +457,14 @@ static void read_option(struct loader *loader, const struct config_option *optio
     }
     if (!store(loader, option, setting, base)) {
         loader->raw->given[index].bad = true;
-        report_value(loader, source, option, setting);
+        report_value(loader, option->path, option, setting, false);
     }
 }
 
 static void report_unknown(struct loader *loader, const config_setting_t *setting,
                            const char *prefix, const char *path)
 {
-    char *advice = option_advice_name(prefix, config_setting_name(setting));
+    char *advice = option_advice_name(prefix, path + strlen(prefix) + (prefix[0] != '\0'));
     if (advice == NULL) {
         no_memory(loader);
         return;
@@ -419,27 +474,40 @@ static void report_unknown(struct loader *loader, const config_setting_t *settin
     free(advice);
 }
 
+/* A setting whose name is new to its group. */
+static void read_setting(struct loader *loader, const config_setting_t *setting, const char *prefix,
+                         const char *path, void *base)
+{
+    const struct config_option *option = option_find(path);
+    if (option != NULL) {
+        read_option(loader, option, setting, base);
+    } else if (!option_is_group(path)) {
+        report_unknown(loader, setting, prefix, path);
+    } else if (!config_setting_is_group(setting)) {
+        report_value(loader, path, NULL, setting, false);
+    } else {
+        read_group(loader, setting, path, base);
+    }
+}
+
 /* The members of a group, prefix being its path. As deep as the table's paths, no more. */
 static void read_group(struct loader *loader, const config_setting_t *group, const char *prefix,
                        void *base)
 {
     char path[PATH_TEXT];
-    char found[CONFIG_QUOTED];
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-        struct source source = {loader->path, config_setting_source_line(setting)};
-        snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".",
-                 config_setting_name(setting));
-        const struct config_option *option = option_find(path);
-        if (option != NULL) {
-            read_option(loader, option, setting, base);
-        } else if (!option_is_group(path)) {
-            report_unknown(loader, setting, prefix, path);
-        } else if (!config_setting_is_group(setting)) {
-            report(loader, source, path, describe(setting, found), "a group { }");
-        } else {
-            read_group(loader, setting, path, base);
+        const char *name = config_setting_name(setting);
+        int length = name_length(setting);
+        const config_setting_t *former = find_member(group, i, name, length);
+        snprintf(path, sizeof path, "%s%s%.*s", prefix, prefix[0] == '\0' ? "" : ".", length, name);
+        if (former == NULL) {
+            read_setting(loader, setting, prefix, path, base);
+            continue;
         }
+        config_messages_add(
+            loader->messages, CONFIG_ERROR, loader->path, config_setting_source_line(setting),
+            "%s: given twice, first in line %u", path, config_setting_source_line(former));
     }
 }
 
@@ -476,18 +544,31 @@ static void read_defaults(struct loader *loader)
     loader->defaults = false;
 }
 
-/* text is what the scan has let through. */
-static void read_text(struct loader *loader, const char *text)
+/* Reads the file's text into raw values. */
+static enum status read_text(struct loader *loader, const char *text)
 {
+    char *plain = NULL;
     config_t parsed;
+    enum status status = config_scan(text, loader->path, loader->messages, &plain);
+    if (status == STATUS_NO_MEMORY) {
+        return status;
+    }
+    loader->text = text;
+    loader->cut = status != STATUS_OK;
+    read_defaults(loader);
     config_init(&parsed);
-    if (config_read_string(&parsed, text) == CONFIG_TRUE) {
+    if (config_read_string(&parsed, plain) == CONFIG_TRUE) {
         read_group(loader, config_root_setting(&parsed), "", loader->raw);
     } else {
         config_messages_add(loader->messages, CONFIG_ERROR, loader->path,
                             (unsigned)config_error_line(&parsed), "%s", config_error_text(&parsed));
     }
     config_destroy(&parsed);
+    free(plain);
+    if (!loader->cut) {
+        config_cross_check(loader->raw, loader->path, loader->messages);
+    }
+    return STATUS_OK;
 }
 
 enum status config_load(const char *path, struct config **out, struct config_messages *messages)
@@ -507,12 +588,9 @@ enum status config_load(const char *path, struct config **out, struct config_mes
         status = config_file_read(path, CONFIG_SIZE_MAX, itself, messages, &text, &length);
     }
     if (status == STATUS_OK) {
-        status = config_scan(text, loader.path, messages);
+        status = read_text(&loader, text);
     }
     if (status == STATUS_OK) {
-        read_defaults(&loader);
-        read_text(&loader, text);
-        config_cross_check(loader.raw, loader.path, messages);
         status = messages->errors > errors ? STATUS_INVALID : STATUS_OK;
         status = messages->no_memory ? STATUS_NO_MEMORY : status;
     }

@@ -176,7 +176,7 @@ static char *advise_quotes(const char *text)
     return asprintf(&out, "expected double quotes: \"%s\"", text) < 0 ? NULL : out;
 }
 
-char *option_advice_bare(const struct config_option *option, const char *text, bool entry)
+static char *advise_bare(const struct config_option *option, const char *text, bool entry)
 {
     if (entry) {
         return advise_quotes(text);
@@ -200,4 +200,34 @@ char *option_advice_bare(const struct config_option *option, const char *text, b
         break;
     }
     return option_advice_value(option, NULL);
+}
+
+/* Why a number is not taken although it looks like one of the option's. */
+static const char *number_note(const struct config_option *option, const char *text)
+{
+    const char *digits = text + (*text == '+' || *text == '-');
+    size_t length = strspn(digits, "0123456789");
+    char *after = NULL;
+    if (digits[0] == '0' && length > 1 && digits[length + strspn(digits + length, "L")] == '\0') {
+        return "; a number with a leading zero is octal to some versions of libconfig";
+    }
+    (void)strtoull(text, &after, 0);
+    return option != NULL && option->type == OPTION_SIZE && *after == '\0'
+               ? "; one that does not fit 32 bits needs an L behind it"
+               : "";
+}
+
+char *option_advice_bare(const struct config_option *option, const char *word, size_t length,
+                         bool entry)
+{
+    bool quotes = length > 1 && word[0] == '\'' && word[length - 1] == '\'';
+    char *text = strndup(word + quotes, length - (quotes ? 2 : 0));
+    char *advice = text != NULL ? advise_bare(option, text, entry) : NULL;
+    char *out = NULL;
+    if (advice != NULL && asprintf(&out, "%s%s", advice, number_note(option, text)) < 0) {
+        out = NULL;
+    }
+    free(advice);
+    free(text);
+    return out;
 }

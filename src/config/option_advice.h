@@ -14,8 +14,10 @@ char *option_advice_name(const char *group, const char *name);
  * value if it was a text, else NULL. NULL: no memory. The caller frees. */
 char *option_advice_value(const struct config_option *option, const char *text);
 
-/* For text without double quotes where the option's value should be or, with entry, an entry of a
- * list. option NULL: the value of a group. NULL: no memory. The caller frees. */
-char *option_advice_bare(const struct config_option *option, const char *text, bool entry);
+/* For a word without double quotes, or an odd number, where the option's value should be or, with
+ * entry, an entry of a list. option NULL: the value of a group. NULL: no memory. The caller frees.
+ */
+char *option_advice_bare(const struct config_option *option, const char *word, size_t length,
+                         bool entry);
 
 #endif
