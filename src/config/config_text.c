@@ -11,104 +11,52 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/config_token.h"
+
 /* Octets of a text; start is NULL where there are none. */
 struct span {
     const char *start;
     const char *end;
 };
 
-static const char *skip_string(const char *at)
+static bool is_there(const struct token *token)
 {
-    for (at++; *at != '\0' && *at != '"'; at++) {
-        if (*at == '\\' && at[1] != '\0') {
-            at++;
-        }
-    }
-    return at + (*at == '"');
+    return token->kind != TOKEN_END && token->kind != TOKEN_BAD;
 }
 
-static bool is_comment(const char *at)
+static bool is_name(const struct token *token, const char *name)
 {
-    return *at == '#' || (*at == '/' && (at[1] == '/' || at[1] == '*'));
+    size_t length = (size_t)(token->end - token->start);
+    return token->kind == TOKEN_NAME && length == strlen(name) &&
+           strncmp(token->start, name, length) == 0;
 }
 
-static const char *skip_comment(const char *at)
+static bool is_equals(const struct token *token)
 {
-    if (at[0] == '/' && at[1] == '*') {
-        const char *end = strstr(at + 2, "*/");
-        return end != NULL ? end + 2 : at + strlen(at);
-    }
-    return at + strcspn(at, "\n");
+    return token_is_sign(token, '=') || token_is_sign(token, ':');
 }
 
-static const char *skip_blank(const char *at)
+/* Moves from the beginning of a value to what stands behind it; answers the value's end. */
+static const char *skip_value(struct token *token)
 {
-    while (isspace((unsigned char)*at) || is_comment(at)) {
-        at = is_comment(at) ? skip_comment(at) : at + 1;
-    }
-    return at;
-}
-
-static size_t name_length(const char *at)
-{
-    size_t length = 0;
-    while (isalnum((unsigned char)at[length]) ||
-           (at[length] != '\0' && strchr("-_*", at[length]) != NULL)) {
-        length++;
-    }
-    return length;
-}
-
-/* The end of what begins with an opening bracket. */
-static const char *skip_brackets(const char *at)
-{
-    size_t depth = 0;
+    bool string = token->kind == TOKEN_STRING;
+    unsigned depth = 0;
+    const char *end;
     do {
-        at = skip_blank(at);
-        if (*at == '"') {
-            at = skip_string(at);
-            continue;
-        }
-        depth += *at != '\0' && strchr("([{", *at) != NULL;
-        depth -= *at != '\0' && strchr(")]}", *at) != NULL;
-        at += *at != '\0';
-    } while (depth > 0 && *at != '\0');
-    return at;
+        token_as_value(token);
+        depth += token_opens(token);
+        depth -= token_closes(token) && depth > 0;
+        end = token->end;
+        token_next(token);
+    } while (is_there(token) && (depth > 0 || (string && token->kind == TOKEN_STRING)));
+    return end;
 }
 
-/* The end of a value alone. */
-static const char *value_end(const char *at)
-{
-    if (*at == '"') {
-        const char *end;
-        do {
-            end = skip_string(at);
-            at = skip_blank(end);
-        } while (*at == '"');
-        return end;
-    }
-    return *at == '(' || *at == '[' || *at == '{' ? skip_brackets(at)
-                                                  : at + strcspn(at, " \t\r\n;,#/)]}");
-}
-
-/* The same with the ; or , behind it if there is one. */
-static const char *skip_value(const char *at)
-{
-    const char *end = value_end(at);
-    at = skip_blank(end);
-    return *at == ';' || *at == ',' ? at + 1 : end;
-}
-
-/* True for "#name = ...;" on a line of its own. */
-static bool shows_default(const char *text, const char *at, const char *name)
+/* True for "#name = ...;" in a line of its own, after its white space. */
+static bool shows_default(const char *at, const char *name)
 {
     size_t length = strlen(name);
-    const char *before = at;
-    while (before > text && (before[-1] == ' ' || before[-1] == '\t')) {
-        before--;
-    }
-    if (*at != '#' || (before > text && before[-1] != '\n') || name_length(at + 1) != length ||
-        strncmp(at + 1, name, length) != 0) {
+    if (*at != '#' || strncmp(at + 1, name, length) != 0) {
         return false;
     }
     const char *equals = at + 1 + length + strspn(at + 1 + length, " \t");
@@ -119,27 +67,45 @@ static bool shows_default(const char *text, const char *at, const char *name)
     return *equals == '=' && end[-1] == ';';
 }
 
+/* The comment that shows the setting's default between two tokens. */
+static struct span find_shown(const char *text, const char *at, const char *end, const char *name)
+{
+    for (; at < end; at += strcspn(at, "\n"), at += at < end) {
+        bool begins = at == text || at[-1] == '\n';
+        at += strspn(at, " \t");
+        if (begins && at < end && shows_default(at, name)) {
+            return (struct span){at, at + strcspn(at, "\n")};
+        }
+    }
+    return (struct span){NULL, NULL};
+}
+
 /* The setting, and the line that shows its default. */
 static void find(const char *text, const char *name, struct span *set, struct span *shown)
 {
-    const char *at = text;
+    struct token token = {.end = text};
+    bool more = true;
     *set = *shown = (struct span){NULL, NULL};
-    while (*at != '\0' && set->start == NULL) {
-        const char *start = at;
-        size_t length = name_length(at);
-        if (is_comment(at)) {
-            at = skip_comment(at);
-            if (shown->start == NULL && shows_default(text, start, name)) {
-                *shown = (struct span){start, at};
-            }
-        } else if (length > 0) {
-            at = skip_blank(at + length);
-            at = *at == '=' || *at == ':' ? skip_value(skip_blank(at + 1)) : at;
-            if (length == strlen(name) && strncmp(start, name, length) == 0) {
-                *set = (struct span){start, at};
-            }
-        } else {
-            at++;
+    while (more && set->start == NULL) {
+        const char *before = token.end;
+        token_next(&token);
+        const struct token start = token;
+        if (shown->start == NULL) {
+            *shown = find_shown(text, before, start.start, name);
+        }
+        more = is_there(&token);
+        struct token behind = token;
+        token_next(&behind);
+        if (start.kind != TOKEN_NAME || !is_equals(&behind)) {
+            continue;
+        }
+        token_next(&behind);
+        token.end = skip_value(&behind);
+        if (token_is_sign(&behind, ';') || token_is_sign(&behind, ',')) {
+            token.end = behind.end;
+        }
+        if (is_name(&start, name)) {
+            *set = (struct span){start.start, token.end};
         }
     }
 }
@@ -185,10 +151,12 @@ static struct span find_inside(const char *text, const char *name)
     struct span inside = {NULL, NULL};
     find(text, name, &set, &shown);
     if (set.start != NULL) {
-        const char *at = skip_blank(set.start + strlen(name));
-        at = skip_blank(at + 1); /* its = or : */
-        if (*at == '(' || *at == '[' || *at == '{') {
-            inside = (struct span){at + 1, skip_brackets(at) - 1};
+        struct token token = {.end = set.start + strlen(name)};
+        token_next(&token); /* its = or : */
+        token_next(&token);
+        if (token_opens(&token)) {
+            inside.start = token.end;
+            inside.end = skip_value(&token) - 1;
         }
     }
     return inside;
@@ -225,27 +193,21 @@ char *config_text_set_member(const char *text, const char *group, const char *na
     return out;
 }
 
-/* The beginning of a value of that name behind at, before end, at whatever depth; NULL: none. */
-static const char *find_value(const char *at, const char *end, const char *name)
+/* The first value of that name behind at, at whatever depth; false: there is none before end. */
+static bool find_value(const char *at, const char *end, const char *name, struct span *value)
 {
-    while (at < end) {
-        size_t length = name_length(at);
-        if (is_comment(at)) {
-            at = skip_comment(at);
-        } else if (*at == '"') {
-            at = skip_string(at);
-        } else if (length > 0) {
-            const char *behind = skip_blank(at + length);
-            bool named = length == strlen(name) && strncmp(at, name, length) == 0;
-            if (named && (*behind == '=' || *behind == ':')) {
-                return skip_blank(behind + 1);
-            }
-            at += length;
-        } else {
-            at++;
+    struct token token = {.end = at};
+    for (token_next(&token); is_there(&token) && token.start < end;) {
+        bool named = is_name(&token, name);
+        token_next(&token);
+        if (named && is_equals(&token)) {
+            token_next(&token);
+            value->start = token.start;
+            value->end = skip_value(&token);
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 char *config_text_set_within(const char *text, const char *list, const char *name,
@@ -255,13 +217,12 @@ char *config_text_set_within(const char *text, const char *list, const char *nam
     size_t done = 0; /* of the list, so far */
     while (out != NULL) {
         struct span inside = find_inside(out, list);
-        const char *at =
-            inside.start != NULL ? find_value(inside.start + done, inside.end, name) : NULL;
-        if (at == NULL) {
+        struct span former;
+        if (inside.start == NULL || !find_value(inside.start + done, inside.end, name, &former)) {
             return out;
         }
-        char *changed = splice(out, (struct span){at, value_end(at)}, value);
-        done = (size_t)(at - inside.start) + strlen(value);
+        char *changed = splice(out, former, value);
+        done = (size_t)(former.start - inside.start) + strlen(value);
         free(out);
         out = changed;
     }
@@ -272,14 +233,18 @@ char *config_text_set_within(const char *text, const char *list, const char *nam
  * NULL where it has none. False: there is no more. */
 static bool next_item(struct span *left, struct span *item, const char **comma)
 {
-    const char *at = left->start != NULL ? skip_blank(left->start) : left->end;
-    if (at >= left->end) {
+    struct token token = {.end = left->start};
+    if (left->start == NULL) {
         return false;
     }
-    *item = (struct span){at, value_end(at)};
-    at = skip_blank(item->end);
-    *comma = *at == ',' ? at : NULL;
-    left->start = *comma != NULL ? at + 1 : left->end;
+    token_next(&token);
+    if (!is_there(&token) || token.start >= left->end) {
+        return false;
+    }
+    item->start = token.start;
+    item->end = skip_value(&token);
+    *comma = token_is_sign(&token, ',') ? token.start : NULL;
+    left->start = *comma != NULL ? token.end : NULL;
     return true;
 }
 
