@@ -33,6 +33,7 @@ struct config {
     size_t journal_max_size;    /* octets of the journal's file */
     char *internal_networks;    /* the list's items as written, each in quotes: for advice */
     struct settings *settings;  /* owned, never NULL */
+    char **at_start; /* by option: a value that only a start can change; NULL: a reload can */
 };
 
 /*

@@ -386,7 +386,7 @@ static enum status resolve_settings(struct raw_config *raw, struct settings *set
         .enabled = raw->evidence_enabled,
         .header = raw->evidence_header,
         .tag_in_body = raw->evidence_tag_in_body,
-        .journal = raw->evidence_enabled && raw->journal_enabled,
+        .journal = raw->journal_enabled,
         .max_body = raw->evidence_max_body,
         .retain_days = (unsigned)raw->journal_retain_days,
     };
@@ -429,13 +429,28 @@ static char *list_as_written(const struct raw_list *list, const char *path)
     return text;
 }
 
+/* Keeps the values that only a start can change. False: no memory. */
+static bool keep_at_start(struct raw_config *raw, struct config *config)
+{
+    config->at_start = calloc(config_option_count, sizeof *config->at_start);
+    bool ok = config->at_start != NULL;
+    raw->journal_enabled = raw->journal_enabled && raw->evidence_enabled;
+    for (size_t i = 0; ok && i < config_option_count; i++) {
+        if (config_options[i].at_start) {
+            config->at_start[i] = option_print(&config_options[i], raw);
+            ok = config->at_start[i] != NULL;
+        }
+    }
+    return ok;
+}
+
 enum status config_resolve(struct raw_config *raw, const char *path, struct config **out)
 {
     enum status status = STATUS_NO_MEMORY;
     struct config *config = calloc(1, sizeof *config);
     *out = NULL;
     if (config != NULL && (config->settings = calloc(1, sizeof *config->settings)) != NULL &&
-        (config->path = strdup(path)) != NULL) {
+        (config->path = strdup(path)) != NULL && keep_at_start(raw, config)) {
         config->listen = take(&raw->listen);
         config->listen_mode = raw->listen_mode;
         config->listen_group = take_name(&raw->listen_group);
@@ -472,6 +487,10 @@ void config_free(struct config *config)
     free(config->user);
     free(config->state_dir);
     free(config->internal_networks);
+    for (size_t i = 0; config->at_start != NULL && i < config_option_count; i++) {
+        free(config->at_start[i]);
+    }
+    free(config->at_start);
     settings_free(config->settings);
     free(config);
 }

@@ -5,6 +5,7 @@
  */
 #include "config/options.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,32 +238,21 @@ static enum status check_domain(const char *value)
 #define PLACE(member)  offsetof(struct raw_config, member)
 #define MEMBER(member) offsetof(struct raw_domain, member)
 
-#define BOOL(path, standard, place)                                                                \
-    {                                                                                              \
-        path, OPTION_BOOL, standard, place, 0, 0, NULL, NULL, NULL                                 \
-    }
-#define INT(path, standard, place, from, to)                                                       \
-    {                                                                                              \
-        path, OPTION_INT, standard, place, from, to, NULL, NULL, NULL                              \
-    }
-#define SIZE(path, standard, place, from, to)                                                      \
-    {                                                                                              \
-        path, OPTION_SIZE, standard, place, from, to, NULL, NULL, NULL                             \
-    }
-#define WORD(path, standard, place, words)                                                         \
-    {                                                                                              \
-        path, OPTION_WORD, standard, place, 0, 0, words, NULL, NULL                                \
-    }
+#define OPTION(name, kind, text, place)                                                            \
+    .path = (name), .type = OPTION_##kind, .standard = (text), .offset = (place)
+#define BOOL(path, standard, place)            OPTION(path, BOOL, standard, place)
+#define WORD(path, standard, place, list)      OPTION(path, WORD, standard, place), .words = (list)
+#define INT(path, standard, place, from, to)   OPTION(path, INT, standard, place), RANGE(from, to)
+#define SIZE(path, standard, place, from, to)  OPTION(path, SIZE, standard, place), RANGE(from, to)
+#define MODE(path, standard, place, from, to)  OPTION(path, MODE, standard, place), RANGE(from, to)
+#define RANGE(from, to)                        .min = (from), .max = (to)
+#define CHECK(function, text)                  .check = (function), .expected = (text)
+#define TEXT(path, standard, place, how, text) OPTION(path, TEXT, standard, place), CHECK(how, text)
+#define LIST(path, standard, place, kind)                                                          \
+    OPTION(path, LIST, standard, place), CHECK(check_##kind, expected_##kind)
 #define CLASS(name, standard, class)                                                               \
     WORD("verify.class." name, standard, PLACE(classes) + (class) * sizeof(int), class_actions)
-#define TEXT(path, standard, place, check, expected)                                               \
-    {                                                                                              \
-        path, OPTION_TEXT, standard, place, 0, 0, NULL, check, expected                            \
-    }
-#define LIST(path, standard, place, kind)                                                          \
-    {                                                                                              \
-        path, OPTION_LIST, standard, place, 0, 0, NULL, check_##kind, expected_##kind              \
-    }
+#define AT_START .at_start = true
 
 static const char expected_pattern[] = "an address without < and >, in which * stands for anything";
 static const char expected_network[] =
@@ -279,92 +269,98 @@ static const char expected_expression[] =
 static const char expected_domain[] = "a domain such as example.com or .example.com";
 
 const struct config_option config_options[] = {
-    TEXT("listen", "\"unix:/var/spool/postfix/batvd/milter.sock\"", PLACE(listen), check_listen,
-         "unix:/PATH (at most 103 characters), inet:PORT@HOST or inet6:PORT@HOST"),
-    {"listen_mode", OPTION_MODE, "\"0660\"", PLACE(listen_mode), 0, 0777, NULL, NULL, NULL},
-    TEXT("listen_group", "\"postfix\"", PLACE(listen_group), check_account, "the name of a group"),
-    TEXT("user", "\"\"", PLACE(user), check_account, "the name of a user"),
-    TEXT("state_dir", "\"/var/lib/batvd\"", PLACE(state_dir), check_absolute, "an absolute path"),
+    {TEXT("listen", "\"unix:/var/spool/postfix/batvd/milter.sock\"", PLACE(listen), check_listen,
+          "unix:/PATH (at most 103 characters), inet:PORT@HOST or inet6:PORT@HOST"),
+     AT_START},
+    {MODE("listen_mode", "\"0660\"", PLACE(listen_mode), 0, 0777), AT_START},
+    {TEXT("listen_group", "\"postfix\"", PLACE(listen_group), check_account, "the name of a group"),
+     AT_START},
+    {TEXT("user", "\"\"", PLACE(user), check_account, "the name of a user"), AT_START},
+    {TEXT("state_dir", "\"/var/lib/batvd\"", PLACE(state_dir), check_absolute, "an absolute path"),
+     AT_START},
 
-    {"domains", OPTION_DOMAINS, "( )", PLACE(domains), 0, 0, NULL, check_domain, expected_domain},
-    TEXT("domains.name", NULL, MEMBER(name), check_domain, expected_domain),
-    WORD("domains.verify_action", "\"\"", MEMBER(verify_action), domain_actions),
-    WORD("domains.syntax", "\"\"", MEMBER(syntax), domain_syntaxes),
-    BOOL("domains.sign", "true", MEMBER(sign)),
-    LIST("domains.message_id_patterns", "[ ]", MEMBER(message_id_patterns), expression),
+    {OPTION("domains", DOMAINS, "( )", PLACE(domains)), CHECK(check_domain, expected_domain)},
+    {TEXT("domains.name", NULL, MEMBER(name), check_domain, expected_domain)},
+    {WORD("domains.verify_action", "\"\"", MEMBER(verify_action), domain_actions)},
+    {WORD("domains.syntax", "\"\"", MEMBER(syntax), domain_syntaxes)},
+    {BOOL("domains.sign", "true", MEMBER(sign))},
+    {LIST("domains.message_id_patterns", "[ ]", MEMBER(message_id_patterns), expression)},
 
-    LIST("internal_networks", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(internal_networks),
-         network),
-    LIST("mail_servers", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(mail_servers), network),
-    LIST("relays", "[ ]", PLACE(relays), relay),
-    LIST("own_names", "[ ]", PLACE(own_names), host),
-    LIST("bounce_senders", "[ \"mailer-daemon\", \"mailer-daemon@*\" ]", PLACE(bounce_senders),
-         pattern),
-    WORD("on_error", "\"tempfail\"", PLACE(on_error), error_actions),
+    {LIST("internal_networks", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(internal_networks),
+          network)},
+    {LIST("mail_servers", "[ \"127.0.0.0/8\", \"::1/128\" ]", PLACE(mail_servers), network)},
+    {LIST("relays", "[ ]", PLACE(relays), relay)},
+    {LIST("own_names", "[ ]", PLACE(own_names), host)},
+    {LIST("bounce_senders", "[ \"mailer-daemon\", \"mailer-daemon@*\" ]", PLACE(bounce_senders),
+          pattern)},
+    {WORD("on_error", "\"tempfail\"", PLACE(on_error), error_actions)},
 
-    INT("keys.rotate_days", "7", PLACE(rotate_days), 0, 365),
-    INT("keys.retain_days", "7", PLACE(retain_days), 0, 3650),
-    WORD("keys.algorithm", "\"hmac-sha256\"", PLACE(algorithm), algorithms),
-    INT("keys.publish_seconds", "0", PLACE(publish_seconds), 0, 86400),
+    {INT("keys.rotate_days", "7", PLACE(rotate_days), 0, 365)},
+    {INT("keys.retain_days", "7", PLACE(retain_days), 0, 3650)},
+    {WORD("keys.algorithm", "\"hmac-sha256\"", PLACE(algorithm), algorithms)},
+    {INT("keys.publish_seconds", "0", PLACE(publish_seconds), 0, 86400)},
 
-    BOOL("sign.enabled", "true", PLACE(sign_enabled)),
-    INT("sign.lifetime_days", "7", PLACE(lifetime_days), 1, RING_LIFETIME_MAX),
-    WORD("sign.syntax", "\"prefix\"", PLACE(syntax), syntaxes),
-    BOOL("sign.add_message_id", "true", PLACE(add_message_id)),
+    {BOOL("sign.enabled", "true", PLACE(sign_enabled))},
+    {INT("sign.lifetime_days", "7", PLACE(lifetime_days), 1, RING_LIFETIME_MAX)},
+    {WORD("sign.syntax", "\"prefix\"", PLACE(syntax), syntaxes)},
+    {BOOL("sign.add_message_id", "true", PLACE(add_message_id))},
 
-    WORD("verify.action", "\"auto\"", PLACE(verify_action), actions),
-    WORD("verify.expired", "\"\"", PLACE(verify_expired), expired_actions),
-    WORD("verify.forged", "\"auto\"", PLACE(verify_forged), forged_actions),
-    WORD("verify.forged_sender", "\"accept\"", PLACE(verify_forged_sender), sender_actions),
-    WORD("verify.reject_at", "\"eom\"", PLACE(reject_at_rcpt), moments),
-    BOOL("verify.restore", "true", PLACE(restore)),
-    TEXT("verify.mark_header", "\"X-Batv-Result\"", PLACE(mark_header), check_header,
-         "the name of a header field, at most 76 characters"),
-    TEXT("verify.text",
-         "\"This bounce does not show that it returns a message which this site sent; "
-         "the sender address of that message was probably forged.\"",
-         PLACE(text), check_refusal, "1 to 400 printable ASCII characters"),
-    CLASS("mdn", "\"auto\"", BOUNCE_MDN),
-    CLASS("calendar", "\"auto\"", BOUNCE_CALENDAR),
-    CLASS("report", "\"\"", BOUNCE_REPORT),
-    CLASS("autoreply", "\"\"", BOUNCE_AUTOREPLY),
-    CLASS("dsn", "\"\"", BOUNCE_DSN),
-    CLASS("other", "\"\"", BOUNCE_OTHER),
+    {WORD("verify.action", "\"auto\"", PLACE(verify_action), actions)},
+    {WORD("verify.expired", "\"\"", PLACE(verify_expired), expired_actions)},
+    {WORD("verify.forged", "\"auto\"", PLACE(verify_forged), forged_actions)},
+    {WORD("verify.forged_sender", "\"accept\"", PLACE(verify_forged_sender), sender_actions)},
+    {WORD("verify.reject_at", "\"eom\"", PLACE(reject_at_rcpt), moments)},
+    {BOOL("verify.restore", "true", PLACE(restore))},
+    {TEXT("verify.mark_header", "\"X-Batv-Result\"", PLACE(mark_header), check_header,
+          "the name of a header field, at most 76 characters")},
+    {TEXT("verify.text",
+          "\"This bounce does not show that it returns a message which this site sent; "
+          "the sender address of that message was probably forged.\"",
+          PLACE(text), check_refusal, "1 to 400 printable ASCII characters")},
+    {CLASS("mdn", "\"auto\"", BOUNCE_MDN)},
+    {CLASS("calendar", "\"auto\"", BOUNCE_CALENDAR)},
+    {CLASS("report", "\"\"", BOUNCE_REPORT)},
+    {CLASS("autoreply", "\"\"", BOUNCE_AUTOREPLY)},
+    {CLASS("dsn", "\"\"", BOUNCE_DSN)},
+    {CLASS("other", "\"\"", BOUNCE_OTHER)},
 
-    BOOL("exclude.authenticated", "true", PLACE(exclude_authenticated)),
-    BOOL("exclude.mail_servers", "true", PLACE(exclude_mail_servers)),
-    LIST("exclude.networks", "[ ]", PLACE(exclude_networks), network),
-    LIST("exclude.hosts", "[ ]", PLACE(exclude_hosts), host),
-    LIST("exclude.recipients",
-         "[ \"postmaster@*\", \"abuse@*\", \"SRS0=*@*\", \"SRS0+*@*\", \"SRS0-*@*\", "
-         "\"SRS1=*@*\", \"SRS1+*@*\", \"SRS1-*@*\" ]",
-         PLACE(exclude_recipients), pattern),
+    {BOOL("exclude.authenticated", "true", PLACE(exclude_authenticated))},
+    {BOOL("exclude.mail_servers", "true", PLACE(exclude_mail_servers))},
+    {LIST("exclude.networks", "[ ]", PLACE(exclude_networks), network)},
+    {LIST("exclude.hosts", "[ ]", PLACE(exclude_hosts), host)},
+    {LIST("exclude.recipients",
+          "[ \"postmaster@*\", \"abuse@*\", \"SRS0=*@*\", \"SRS0+*@*\", \"SRS0-*@*\", "
+          "\"SRS1=*@*\", \"SRS1+*@*\", \"SRS1-*@*\" ]",
+          PLACE(exclude_recipients), pattern)},
 
-    LIST("exclude_sign.senders", "[ ]", PLACE(exclude_sign_senders), pattern),
-    LIST("exclude_sign.recipients", "[ ]", PLACE(exclude_sign_recipients), pattern),
-    LIST("exclude_sign.recipient_networks", "[ ]", PLACE(exclude_sign_recipient_networks), network),
-    LIST("exclude_sign.clients", "[ ]", PLACE(exclude_sign_clients), client),
+    {LIST("exclude_sign.senders", "[ ]", PLACE(exclude_sign_senders), pattern)},
+    {LIST("exclude_sign.recipients", "[ ]", PLACE(exclude_sign_recipients), pattern)},
+    {LIST("exclude_sign.recipient_networks", "[ ]", PLACE(exclude_sign_recipient_networks),
+          network)},
+    {LIST("exclude_sign.clients", "[ ]", PLACE(exclude_sign_clients), client)},
 
-    INT("dns.timeout_ms", "2000", PLACE(dns_timeout_ms), 100, 30000),
+    {INT("dns.timeout_ms", "2000", PLACE(dns_timeout_ms), 100, 30000)},
 
-    BOOL("evidence.enabled", "true", PLACE(evidence_enabled)),
-    BOOL("evidence.header", "true", PLACE(evidence_header)),
-    BOOL("evidence.tag_in_body", "true", PLACE(evidence_tag_in_body)),
-    LIST("evidence.envelope_only", "[ \"www-data@*\", \"apache@*\", \"nobody@*\" ]",
-         PLACE(evidence_envelope_only), pattern),
-    SIZE("evidence.max_body", "1048576", PLACE(evidence_max_body), 64 * KIB, 64 * MIB),
-    SIZE("evidence.max_memory", "67108864", PLACE(evidence_max_memory), MIB, 8192 * MIB),
-    INT("evidence.parsers", "4", PLACE(evidence_parsers), 1, 64),
+    {BOOL("evidence.enabled", "true", PLACE(evidence_enabled))},
+    {BOOL("evidence.header", "true", PLACE(evidence_header))},
+    {BOOL("evidence.tag_in_body", "true", PLACE(evidence_tag_in_body))},
+    {LIST("evidence.envelope_only", "[ \"www-data@*\", \"apache@*\", \"nobody@*\" ]",
+          PLACE(evidence_envelope_only), pattern)},
+    {SIZE("evidence.max_body", "1048576", PLACE(evidence_max_body), 64 * KIB, 64 * MIB)},
+    {SIZE("evidence.max_memory", "67108864", PLACE(evidence_max_memory), MIB, 8192 * MIB),
+     AT_START},
+    {INT("evidence.parsers", "4", PLACE(evidence_parsers), 1, 64), AT_START},
 
-    BOOL("journal.enabled", "true", PLACE(journal_enabled)),
-    INT("journal.retain_days", "30", PLACE(journal_retain_days), 1, 365),
-    SIZE("journal.max_size", "1073741824L", PLACE(journal_max_size), 16 * MIB, 1048576 * MIB),
+    {BOOL("journal.enabled", "true", PLACE(journal_enabled)), AT_START},
+    {INT("journal.retain_days", "30", PLACE(journal_retain_days), 1, 365)},
+    {SIZE("journal.max_size", "1073741824L", PLACE(journal_max_size), 16 * MIB, 1048576 * MIB),
+     AT_START},
 
-    INT("limits.connections", "0", PLACE(connections), 0, 1000000),
+    {INT("limits.connections", "0", PLACE(connections), 0, 1000000)},
 
-    WORD("log.target", "\"syslog\"", PLACE(log_target), targets),
-    WORD("log.facility", "\"mail\"", PLACE(log_facility), facilities),
-    WORD("log.level", "\"info\"", PLACE(log_level), levels),
+    {WORD("log.target", "\"syslog\"", PLACE(log_target), targets)},
+    {WORD("log.facility", "\"mail\"", PLACE(log_facility), facilities)},
+    {WORD("log.level", "\"info\"", PLACE(log_level), levels)},
 };
 const size_t config_option_count = sizeof config_options / sizeof *config_options;
 _Static_assert(sizeof config_options / sizeof *config_options <= OPTIONS_MAX,
@@ -378,6 +374,36 @@ const struct config_option *option_find(const char *path)
         }
     }
     return NULL;
+}
+
+char *option_print(const struct config_option *option, const struct raw_config *raw)
+{
+    const void *place = (const char *)raw + option->offset;
+    char *out = NULL;
+    int length = -1;
+    switch (option->type) {
+    case OPTION_BOOL:
+        length = asprintf(&out, "%s", *(const bool *)place ? "true" : "false");
+        break;
+    case OPTION_INT:
+        length = asprintf(&out, "%d", *(const int *)place);
+        break;
+    case OPTION_SIZE:
+        length = asprintf(&out, "%zu", *(const size_t *)place);
+        break;
+    case OPTION_MODE:
+        length = asprintf(&out, "\"%04o\"", *(const unsigned *)place);
+        break;
+    case OPTION_TEXT:
+        length = asprintf(&out, "\"%s\"", *(char *const *)place);
+        break;
+    case OPTION_WORD:
+    case OPTION_LIST:
+    case OPTION_DOMAINS:
+        assert(!option->at_start);
+        break;
+    }
+    return length < 0 ? NULL : out;
 }
 
 bool option_is_member(const struct config_option *option)

@@ -138,6 +138,7 @@ struct config_option {
     const struct option_word *words;
     enum status (*check)(const char *value); /* of a text or of each entry; NULL: anything */
     const char *expected;                    /* what check wants, for a message; NULL: none */
+    bool at_start;                           /* a change needs a restart; no word, no list */
 };
 
 extern const struct config_option config_options[];
@@ -145,6 +146,8 @@ extern const size_t config_option_count;
 
 /* NULL: there is none of that path. */
 const struct config_option *option_find(const char *path);
+/* The value of an option that is read at the start alone. NULL: no memory. The caller frees. */
+char *option_print(const struct config_option *option, const struct raw_config *raw);
 /* True for the member of an entry of `domains`. */
 bool option_is_member(const struct config_option *option);
 /* True for what stands before a dot in options' paths and is a group. */

@@ -7,44 +7,16 @@
 
 #include "base/log.h"
 #include "config/config_messages.h"
+#include "config/options.h"
 
-static void warn_of_texts(const struct config *former, const struct config *next)
+/* Only a start can change these; the running ones stay in force. */
+static void warn_of_restart(const struct config *former, const struct config *next)
 {
-    const struct {
-        const char *name, *former, *next;
-    } texts[] = {
-        {"listen", former->listen, next->listen},
-        {"listen_group", former->listen_group, next->listen_group},
-        {"user", former->user, next->user},
-        {"state_dir", former->state_dir, next->state_dir},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        const char *a = texts[i].former != NULL ? texts[i].former : "";
-        const char *b = texts[i].next != NULL ? texts[i].next : "";
-        if (strcmp(a, b) != 0) {
-            log_line(LOG_WARNING,
-                     "reload: %s has changed from \"%s\" to \"%s\": restart batvd for that",
-                     texts[i].name, a, b);
-        }
-    }
-}
-
-static void warn_of_numbers(const struct config *former, const struct config *next)
-{
-    const struct {
-        const char *name;
-        bool changed;
-    } numbers[] = {
-        {"listen_mode", former->listen_mode != next->listen_mode},
-        {"journal.enabled", former->settings->evidence.journal != next->settings->evidence.journal},
-        {"journal.max_size", former->journal_max_size != next->journal_max_size},
-        {"evidence.max_memory", former->evidence_max_memory != next->evidence_max_memory},
-        {"evidence.parsers", former->evidence_parsers != next->evidence_parsers},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (numbers[i].changed) {
-            log_line(LOG_WARNING, "reload: %s has changed: restart batvd for that",
-                     numbers[i].name);
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        if (option->at_start && strcmp(former->at_start[i], next->at_start[i]) != 0) {
+            log_line(LOG_WARNING, "reload: %s has changed from %s to %s: restart batvd for that",
+                     option->path, former->at_start[i], next->at_start[i]);
         }
     }
 }
@@ -80,9 +52,7 @@ enum status reload_config(const struct config *in_force, struct config **out, ch
     *error = NULL;
     log_messages(&messages);
     if (status == STATUS_OK) {
-        /* only a start can change these; the running ones stay in force */
-        warn_of_texts(in_force, *out);
-        warn_of_numbers(in_force, *out);
+        warn_of_restart(in_force, *out);
     } else {
         *error = first_error(&messages);
         log_line(LOG_ERR, "reload: the new configuration is refused, the former stays in force");

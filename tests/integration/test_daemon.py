@@ -502,8 +502,11 @@ def test_a_broken_reload_keeps_the_old_configuration_and_says_so(batvd):
 def test_what_a_reload_cannot_change_is_named(batvd):
     instance = batvd(REJECT).start()
     mark = instance.mark()
-    instance.reload({**REJECT, "listen": f"unix:{instance.run}/other.sock"})
-    instance.wait_text("listen has changed.*restart", since=mark)
+    other = f"unix:{instance.run}/other.sock"
+    instance.reload({**REJECT, "listen": other, "journal": {"max_size": 16777216}})
+    instance.wait_text(f'listen has changed from ".*" to "{other}": restart', since=mark)
+    instance.wait_text("journal.max_size has changed from 1073741824 to 16777216: restart",
+                       since=mark)
     assert sign(instance)
 
 

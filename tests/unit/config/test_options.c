@@ -286,6 +286,34 @@ START_TEST(test_manual_has_every_rule)
 }
 END_TEST
 
+/* The manual's list of options whose change needs a restart. */
+START_TEST(test_manual_has_what_needs_a_restart)
+{
+    char *manual = read_file("man/batvd.8");
+    char *list = strstr(manual, "\nA change of\n");
+    ck_assert_ptr_nonnull(list);
+    char *end = strstr(list, "\nneeds a restart.\n");
+    ck_assert_ptr_nonnull(end);
+    *end = '\0';
+    size_t listed = 0;
+    size_t expected = 0;
+    list += strlen("\nA change of\n");
+    for (char *word = strtok(list, " ,\n"); word != NULL; word = strtok(NULL, " ,\n")) {
+        if (strcmp(word, ".Ic") != 0 && strcmp(word, "or") != 0) {
+            const struct config_option *option = option_find(word);
+            ck_assert_msg(option != NULL && option->at_start,
+                          "a reload changes %s, but the manual says that only a start does", word);
+            listed++;
+        }
+    }
+    for (size_t i = 0; i < config_option_count; i++) {
+        expected += config_options[i].at_start;
+    }
+    ck_assert_uint_eq(listed, expected);
+    free(manual);
+}
+END_TEST
+
 /* ----------------------------------------------------------------- table */
 
 static const char *const class_names[BOUNCE_CLASS_COUNT] = {
@@ -296,6 +324,37 @@ static const char *const class_names[BOUNCE_CLASS_COUNT] = {
     [BOUNCE_AUTOREPLY] = "autoreply",
     [BOUNCE_OTHER] = "other",
 };
+
+/* These are the types that option_print has to know. */
+START_TEST(test_values_at_the_start)
+{
+    char *listen = strdup("unix:/a");
+    struct raw_config raw = {.listen = listen,
+                             .listen_mode = 0600,
+                             .journal_enabled = true,
+                             .evidence_parsers = 7,
+                             .journal_max_size = 8589934592};
+    static const struct {
+        const char *path, *text;
+    } values[] = {
+        {"listen", "\"unix:/a\""}, {"listen_mode", "\"0600\""},        {"journal.enabled", "true"},
+        {"evidence.parsers", "7"}, {"journal.max_size", "8589934592"},
+    };
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        char *text = option_print(option_find(values[i].path), &raw);
+        ck_assert_str_eq(text, values[i].text);
+        free(text);
+    }
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        ck_assert(!option->at_start ||
+                  (option->type != OPTION_WORD && option->type != OPTION_LIST &&
+                   option->type != OPTION_DOMAINS));
+        ck_assert(!option->at_start || !option_is_member(option));
+    }
+    free(listen);
+}
+END_TEST
 
 START_TEST(test_table)
 {
@@ -429,9 +488,11 @@ int main(void)
     tcase_add_test(documents, test_manual_has_every_option);
     tcase_add_test(documents, test_manual_has_nothing_else);
     tcase_add_test(documents, test_manual_has_every_rule);
+    tcase_add_test(documents, test_manual_has_what_needs_a_restart);
     suite_add_tcase(suite, documents);
     TCase *table = tcase_create("table");
     tcase_add_test(table, test_table);
+    tcase_add_test(table, test_values_at_the_start);
     tcase_add_test(table, test_classes_are_in_their_places);
     suite_add_tcase(suite, table);
     TCase *advice = tcase_create("advice");
