@@ -133,7 +133,7 @@ static enum status open_state(struct config *config, struct ring_watch *ring,
         if (state->keeper == NULL) {
             status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
         } else if (written) {
-            keeper_tell_journal(state->keeper, state->journal);
+            keeper_report_journal(state->keeper, state->journal);
         }
     } else {
         config_free(config);
@@ -159,14 +159,14 @@ static enum status run_filter(const struct state *state, const struct config *co
         evidence_returned_oracles(&returned, &oracles);
         oracle_network_oracle(network, &oracles);
         guessing_oracle(guessing, &oracles);
-        keeper_tell_guessing(state->keeper, guessing);
+        keeper_report_guessing(state->keeper, guessing);
         struct adapter adapter = {state->keeper, &oracles, pool, state->journal, uses, network};
         status = adapter_run(&adapter, fd, why);
     } else {
         reason_write(why, "out of memory");
     }
     oracle_network_free(network);
-    keeper_tell_guessing(state->keeper, NULL);
+    keeper_report_guessing(state->keeper, NULL);
     guessing_free(guessing);
     uses_free(uses);
     content_pool_free(pool);

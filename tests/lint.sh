@@ -73,6 +73,9 @@ check_layers() {
                 bad("not for the core, or not for this file of it")
             next
         }
+        $1 ~ /^src\/base\// && $3 ~ /^"batv\// && $3 !~ /^"batv\/(day|match|secret|status)\.h$/ {
+            bad("the base knows nothing of deciding")
+        }
         {
             split($1, from, "/")
             split(substr($3, 2), to, "/")

@@ -1,13 +1,13 @@
 /*
- * One mutex guards everything here that changes. It is held while a file is looked at or written,
- * by the maintenance thread and, seldom, by a worker that doubts a tag; it is never held while
- * another worker only wants the snapshot in force, which has a lock of its own.
+ * One mutex guards everything here that changes. The maintenance thread and, seldom, a worker that
+ * doubts a tag hold it while they look at a file, but not while they write one. Only the maintenance
+ * thread changes the configuration, so it may read that without the lock. The snapshot in force has
+ * a lock of its own: a worker that only wants it never waits for a file.
  *
  * While the clock is not trusted (daemon/clock_trust.h) nothing that bears a date is written, and
  * `auto` rejects nothing.
  */
 #include "daemon/keeper.h"
-#include "daemon/guessing.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@
 #include "daemon/clock.h"
 #include "daemon/decision_log.h"
 #include "daemon/exclusions.h"
+#include "daemon/guessing.h"
 #include "daemon/maintenance.h"
 #include "daemon/observations.h"
 #include "daemon/reload.h"
@@ -564,14 +565,14 @@ enum status keeper_start(struct keeper *k, struct reason *why)
                : reason_set(why, STATUS_NO_MEMORY, "the maintenance thread cannot be started");
 }
 
-void keeper_tell_guessing(struct keeper *k, struct guessing *guessing)
+void keeper_report_guessing(struct keeper *k, struct guessing *guessing)
 {
     pthread_mutex_lock(&k->lock);
     k->guessing = guessing;
     pthread_mutex_unlock(&k->lock);
 }
 
-void keeper_tell_journal(struct keeper *k, struct journal *journal)
+void keeper_report_journal(struct keeper *k, struct journal *journal)
 {
     pthread_mutex_lock(&k->lock);
     k->journal = journal;

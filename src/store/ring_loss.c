@@ -1,8 +1,7 @@
 /*
- * When to write a lost keyring file back, and what to say of it. A struct ring_loss is the keeper's
- * and guarded by its lock. The copy is a memfd: it needs no disk, is no file that could be
- * forgotten somewhere, and ends with the process; only root can open it, since the process is not
- * dumpable.
+ * When to write a lost keyring file back, and what to say of it. Whoever has a struct ring_loss
+ * guards it. The copy is a memfd: it needs no disk, is no file that could be forgotten somewhere,
+ * and ends with the process; only root can open it, since the process is not dumpable.
  */
 #include "store/ring_loss.h"
 
