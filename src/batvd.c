@@ -61,7 +61,7 @@ static int read_options(int argc, char **argv, struct options *out)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "batvd: %s: no such argument\n%s", argv[optind], usage);
+        fprintf(stderr, "batvd: %s: unexpected argument\n%s", argv[optind], usage);
         return EX_USAGE;
     }
     return -1;
@@ -293,8 +293,8 @@ int main(int argc, char **argv)
     }
 
     if (!locked) {
-        log_line(LOG_NOTICE, "the memory for keys cannot be locked, so it may be swapped out: the "
-                             "limit (RLIMIT_MEMLOCK) is too low");
+        log_line(LOG_NOTICE, "the keys cannot be locked in memory and may be swapped out: raise "
+                             "RLIMIT_MEMLOCK to 128 kB (LimitMEMLOCK=128K in the unit)");
     }
 
     enum status status = identity_find(config, &identity, &why);

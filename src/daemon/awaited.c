@@ -51,7 +51,9 @@ static void tell(const struct awaited *awaited, const struct status_domain *doma
         }
     }
     if (told > LINES_MAX) {
-        log_line(LOG_NOTICE, "they are rejected from now on for %zu more domains",
+        log_line(LOG_NOTICE,
+                 "bounces without a valid tag or another proof are rejected from now on for %zu "
+                 "more domains",
                  told - LINES_MAX);
     }
 }

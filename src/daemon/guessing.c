@@ -223,11 +223,10 @@ static void note_wrong(struct guessing *guessing, const struct tried *tried, tim
     for (size_t i = 1; i <= tried->count; i++) {
         const char *plain = tried->plain[i % tried->count];
         if (guessing_note(guessing, plain, tried->plain[0], tried->tag, now)) {
-            log_line(
-                LOG_WARNING,
-                "more than %d different wrong tags came for <%s> within an hour: until it is over, "
-                "bounces to that address need a proof beside their tag",
-                GUESSING_TAGS, plain);
+            log_line(LOG_WARNING,
+                     "more than %d different wrong tags for <%s> arrived within an hour: until "
+                     "that hour is over, a bounce to this address needs a proof besides its tag",
+                     GUESSING_TAGS, plain);
         }
     }
 }

@@ -26,7 +26,7 @@
 #include "daemon/socket_advice.h"
 
 _Static_assert(LISTEN_PATH_MAX == sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof ".new",
-               "what is longer than the configuration allows cannot be bound");
+               "a longer path than the configuration allows cannot be bound");
 
 /* libmilter calls listen() once more, with this same number by default. */
 enum { BACKLOG = 4096 };
@@ -92,7 +92,7 @@ static enum status failed(const struct placing *placing, const char *call, struc
     int error = errno;
     char user[USER_TEXT];
     return reason_set(why, STATUS_IO,
-                      "listen: %s: %s: %s (as user %s: folder and group must allow it)",
+                      "listen: %s: %s: %s (user %s needs access to the folder and the group)",
                       placing->wish.path, call, strerror(error), user_name(geteuid(), user));
 }
 
@@ -116,8 +116,8 @@ static enum status bind_unix(struct placing *placing, struct reason *why)
     const struct stat *st = &placing->st;
     if (!S_ISSOCK(st->st_mode) || st->st_uid != geteuid() || st->st_nlink != 1) {
         return reason_set(why, STATUS_REFUSED,
-                          "listen: %s: is not the socket just made: somebody "
-                          "else changes the folder",
+                          "listen: %s: not the socket that batvd has just made: another process "
+                          "changes the folder",
                           name);
     }
     snprintf(there, sizeof there, "/proc/self/fd/%d", placing->there);
@@ -303,7 +303,7 @@ static enum status open_inet(const char *listen_text, const struct listener_righ
     const char *colon = strchr(listen_text, ':');
     const char *at = colon != NULL ? strchr(colon, '@') : NULL;
     if (at == NULL) {
-        return reason_set(why, STATUS_INVALID, "listen: %s: not PORT@HOST", listen_text);
+        return reason_set(why, STATUS_INVALID, "listen: %s: expected PORT@HOST", listen_text);
     }
     char port[16];
     snprintf(port, sizeof port, "%.*s", (int)(at - colon - 1), colon + 1);

@@ -21,7 +21,7 @@ static bool refuse_missing(const char *state_dir, const char *user)
     int error = errno;
     print_error("state_dir %s: %s", state_dir, strerror(error));
     if (error == ENOENT) {
-        print_error("make it: install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
+        print_error("create it: install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
                     user != NULL ? user : "", state_dir);
     } else if (error == EACCES) {
         print_error("run this as root%s%s", user != NULL ? " or as user " : "",
@@ -72,7 +72,7 @@ enum status owner_borrow(const char *state_dir, struct reason *why)
         return file_failed(state_dir, "read", why);
     }
     if (!owner_find(state_dir, &folder, &owner)) {
-        return reason_set(why, STATUS_IO, "%s cannot be used", state_dir);
+        return reason_set(why, STATUS_IO, "cannot use %s", state_dir);
     }
     return identity_borrow(&owner, why);
 }

@@ -25,26 +25,24 @@ enum status identity_find(const struct config *config, struct identity *out, str
     *out = (struct identity){geteuid(), getegid()};
     if (config->user == NULL) {
         if (out->uid == 0) {
-            return reason_set(
-                why, STATUS_REFUSED,
-                "%s: user is not set and batvd was started as root, which it does not stay: "
-                "set user = \"batvd\", or user = \"root\" if that is really meant",
-                config->path);
+            return reason_set(why, STATUS_REFUSED,
+                              "%s: root started batvd, but user is not set: set user = \"batvd\", "
+                              "or user = \"root\" to run as root",
+                              config->path);
         }
         return STATUS_OK;
     }
     const struct passwd *entry = getpwnam(config->user);
     if (entry == NULL) {
-        return reason_set(why, STATUS_NOT_FOUND,
-                          "%s: user: there is no user \"%s\": set user = \"batvd\", or make that "
-                          "one",
-                          config->path, config->user);
+        return reason_set(
+            why, STATUS_NOT_FOUND,
+            "%s: user: there is no user \"%s\": set user = \"batvd\", or create that user",
+            config->path, config->user);
     }
     if (out->uid != 0 && out->uid != entry->pw_uid) {
-        return reason_set(
-            why, STATUS_REFUSED,
-            "%s: user: to become \"%s\", batvd must be started as root or as that user",
-            config->path, config->user);
+        return reason_set(why, STATUS_REFUSED,
+                          "%s: user: to become \"%s\", start batvd as root or as that user",
+                          config->path, config->user);
     }
     *out = (struct identity){entry->pw_uid, entry->pw_gid};
     return STATUS_OK;
@@ -79,12 +77,11 @@ enum status identity_of_folder(const char *path, struct identity *out, struct re
         *out = (struct identity){folder.st_uid, owner != NULL ? owner->pw_gid : folder.st_gid};
         return STATUS_OK;
     }
-    return find_others(way, &others)
-               ? reason_set(why, STATUS_REFUSED,
-                            "%s: root's folder, but the way to it is user id %ld's at %s: he could "
-                            "lead root anywhere",
-                            path, (long)others.st_uid, way)
-               : STATUS_OK;
+    return find_others(way, &others) ? reason_set(why, STATUS_REFUSED,
+                                                  "%s: root owns this folder, but user id %ld owns "
+                                                  "%s on the way to it and could redirect root",
+                                                  path, (long)others.st_uid, way)
+                                     : STATUS_OK;
 }
 
 uid_t identity_owner(const struct identity *identity)
@@ -168,7 +165,7 @@ enum status folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid, str
     if (status == STATUS_OK &&
         (fd < 0 || ((uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) != 0) ||
          fchmod(fd, mode) != 0)) {
-        status = reason_set(why, STATUS_IO, "%s: cannot be made: %s", path, strerror(errno));
+        status = reason_set(why, STATUS_IO, "%s: cannot create it: %s", path, strerror(errno));
     }
     if (fd >= 0) {
         close(fd);
@@ -210,13 +207,13 @@ static enum status lock_failed(const char *state_dir, struct reason *why)
     user_name(geteuid(), user);
     if (error == ENOENT) {
         return reason_set(why, STATUS_IO,
-                          "state_dir: %s: %s: make it, install -d -m 0700 -o %s %s, or set "
+                          "state_dir: %s: %s: create it, install -d -m 0700 -o %s %s, or set "
                           "state_dir to the folder that has the keyring",
                           state_dir, strerror(error), user, state_dir);
     }
     return reason_set(why, STATUS_IO,
-                      "state_dir: %s/lock: %s: user %s needs a folder of its own, as state_dir = "
-                      "\"/var/lib/batvd\" is",
+                      "state_dir: %s/lock: %s: user %s needs a folder of its own, such as "
+                      "state_dir = \"/var/lib/batvd\"",
                       state_dir, strerror(error), user);
 }
 
@@ -266,9 +263,9 @@ enum status state_dir_lock(const char *state_dir, int *fd, struct reason *why)
         int error = errno;
         close(*fd);
         *fd = -1;
-        return error == EWOULDBLOCK ? reason_set(why, STATUS_CONFLICT,
-                                                 "%s: another batvd runs with this state_dir", path)
-                                    : reason_set(why, STATUS_IO, "%s: %s", path, strerror(error));
+        return error == EWOULDBLOCK
+                   ? reason_set(why, STATUS_CONFLICT, "%s: another batvd uses this state_dir", path)
+                   : reason_set(why, STATUS_IO, "%s: %s", path, strerror(error));
     }
     /* A lock of the other kind tells batvctl which process it is. Where there are none, as on some
      * network file systems, nobody knows. */

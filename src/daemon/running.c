@@ -72,7 +72,7 @@ static enum status read_report(const char *state_dir, struct status_report *out,
         }
         status = status_file_read_brief(state_dir, out, why);
         if (status == STATUS_OK && kill((pid_t)out->pid, 0) != 0) {
-            status = reason_set(why, STATUS_NOT_FOUND, "it has not reported yet");
+            status = reason_set(why, STATUS_NOT_FOUND, "batvd has not reported yet");
             status_report_free(out);
         }
     }
@@ -99,7 +99,7 @@ static enum status signal_and_wait(const char *state_dir, struct reason *why)
         }
         pause_a_little();
     }
-    return reason_set(why, STATUS_IO, "process %ld does not say that it has", (long)pid);
+    return reason_set(why, STATUS_IO, "process %ld does not confirm it", (long)pid);
 }
 
 enum status daemon_reload(const struct config *config, struct reason *why)

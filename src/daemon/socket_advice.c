@@ -64,12 +64,12 @@ enum status socket_group_denied(const struct socket_wish *wish, int error, struc
                           "listen_group: user %s cannot give the socket to group \"%s\" (%s): set "
                           "listen_group = \"%s\", the group of %s%s%s",
                           user, wish->group, strerror(error), folder.group, folder.path,
-                          folder.setgid ? "" : ", and hand it down with chmod g+s ",
+                          folder.setgid ? "" : ", and let it pass on the group: chmod g+s ",
                           folder.setgid ? "" : folder.path);
     }
     return reason_set(why, STATUS_IO,
-                      "listen_group: user %s cannot give the socket to group \"%s\" (%s): have its "
-                      "folder hand that group down, chgrp %s %s && chmod g+xs %s",
+                      "listen_group: user %s cannot give the socket to group \"%s\" (%s): let its "
+                      "folder pass on that group: chgrp %s %s && chmod g+xs %s",
                       user, wish->group, strerror(error), wish->group, folder.path, folder.path);
 }
 
@@ -81,12 +81,12 @@ enum status socket_folder_denied(const struct socket_wish *wish, int error, stru
     user_name(wish->user, user);
     if (error == ENOENT) {
         return reason_set(
-            why, STATUS_IO, "listen: %s: %s: make its folder, install -d -m %s -o %s%s%s %s",
+            why, STATUS_IO, "listen: %s: %s: create its folder: install -d -m %s -o %s%s%s %s",
             wish->path, strerror(error), wish->group != NULL ? "2750" : "0755", user,
             wish->group != NULL ? " -g " : "", wish->group != NULL ? wish->group : "", folder.path);
     }
-    return reason_set(why, STATUS_IO,
-                      "listen: %s: %s: user %s needs a folder that it may write to, as that of "
-                      "listen = %s is",
-                      wish->path, strerror(error), user, option_find("listen")->standard);
+    return reason_set(
+        why, STATUS_IO,
+        "listen: %s: %s: user %s needs a folder that it can write to, such as that of listen = %s",
+        wish->path, strerror(error), user, option_find("listen")->standard);
 }

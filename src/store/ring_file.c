@@ -84,7 +84,7 @@ const char *ring_source_path(const struct ring_source *source)
 static enum status check_file(const char *path, const struct stat *info, struct reason *why)
 {
     if (!S_ISREG(info->st_mode)) {
-        return reason_set(why, STATUS_REFUSED, "%s: no regular file", path);
+        return reason_set(why, STATUS_REFUSED, "%s: not a regular file", path);
     }
     if (info->st_uid != geteuid()) {
         return reason_set(why, STATUS_REFUSED, "%s: owner is user %lu, expected user %lu", path,
@@ -127,7 +127,7 @@ static enum status read_ring(int fd, const char *path, struct ring **out, struct
     size_t size = (size_t)info.st_size + 1;
     char *text = malloc(size);
     if (text == NULL) {
-        return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
+        return reason_set(why, STATUS_NO_MEMORY, "%s: out of memory", path);
     }
     ssize_t length = file_read_all(fd, text, size);
     if (length < 0) {
@@ -209,7 +209,7 @@ static enum status check_absent(const struct ring_source *source, struct reason 
 {
     struct stat info;
     if (lstat(source->path, &info) == 0) {
-        return reason_set(why, STATUS_CONFLICT, "%s: exists already", source->path);
+        return reason_set(why, STATUS_CONFLICT, "%s: already exists", source->path);
     }
     return errno == ENOENT ? STATUS_OK : file_failed(source->path, "look at it", why);
 }
@@ -224,7 +224,7 @@ static enum status check_generation(struct ring_source *source, uint64_t expecte
     enum status status = ring_load(source, &stored, why);
     assert(status != STATUS_OK || stored != NULL);
     if (status == STATUS_OK && stored->generation != expected) {
-        status = reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
+        status = reason_set(why, STATUS_CONFLICT, "%s: another process changed it meanwhile",
                             source->path);
     }
     ring_free(stored);
@@ -238,14 +238,14 @@ static enum status verify_file(int fd, const char *path, const char *text, size_
     size_t size = length + 1;
     char *again = malloc(size);
     if (again == NULL) {
-        return reason_set(why, STATUS_NO_MEMORY, "%s: no memory", path);
+        return reason_set(why, STATUS_NO_MEMORY, "%s: out of memory", path);
     }
     enum status status = STATUS_OK;
     ssize_t got = lseek(fd, 0, SEEK_SET) < 0 ? -1 : file_read_all(fd, again, size);
     if (got < 0) {
         status = file_failed(path, "read back", why);
     } else if ((size_t)got != length || memcmp(again, text, length) != 0) {
-        status = reason_set(why, STATUS_IO, "%s: does not read back as it was written", path);
+        status = reason_set(why, STATUS_IO, "%s: reads back differently than written", path);
     }
     ring_text_free(again, size);
     return status;
@@ -309,14 +309,15 @@ static enum status format_next(const struct ring *next, uint64_t generation, cha
     stamped.generation = generation;
     enum status status = ring_format(&stamped, text, length);
     secret_wipe_memory(&stamped, sizeof stamped);
-    return status == STATUS_OK ? status : reason_set(why, status, "the ring cannot be written out");
+    return status == STATUS_OK ? status : reason_set(why, status, "cannot format the keyring");
 }
 
 enum status ring_commit(struct ring_source *source, uint64_t expected, const struct ring *next,
                         struct reason *why)
 {
     if (expected == UINT64_MAX) {
-        return reason_set(why, STATUS_REFUSED, "%s: no generation is left", source->path);
+        return reason_set(why, STATUS_REFUSED, "%s: the generation cannot grow any more",
+                          source->path);
     }
     char *text = NULL;
     size_t length = 0;
@@ -328,7 +329,7 @@ enum status ring_commit(struct ring_source *source, uint64_t expected, const str
     int lock = lock_take(source, why);
     status = lock < 0 ? STATUS_IO : check_generation(source, expected, why);
     if (status == STATUS_OK && length > FILE_MAX) {
-        status = reason_set(why, STATUS_REFUSED, "%s: would have %zu octets, at most %d are read",
+        status = reason_set(why, STATUS_REFUSED, "%s: would have %zu octets, the limit is %d",
                             source->path, length, FILE_MAX);
     }
     if (status == STATUS_OK) {
@@ -358,7 +359,7 @@ uint64_t ring_source_claim(const struct ring_source *source)
 
 static enum status conflict(const struct ring_source *source, struct reason *why)
 {
-    return reason_set(why, STATUS_CONFLICT, "%s: somebody else has changed it meanwhile",
+    return reason_set(why, STATUS_CONFLICT, "%s: another process changed it meanwhile",
                       source->path);
 }
 
@@ -462,7 +463,7 @@ static enum status check_lost(struct ring_source *source, uint64_t generation,
     }
     return ring_source_claim(source) <= generation
                ? STATUS_OK
-               : reason_set(why, STATUS_REFUSED, "%s: of a later generation", source->path);
+               : reason_set(why, STATUS_REFUSED, "%s: has a later generation", source->path);
 }
 
 static enum status restore_text(struct ring_source *source, const char *text, size_t length,
@@ -491,8 +492,7 @@ enum status ring_restore(struct ring_source *source, const struct ring *ring,
     bool missing = false;
     aside[0] = '\0';
     if (!file_id_equal(file_id_of(source->folder), folder)) {
-        return reason_set(why, STATUS_REFUSED, "%s: another folder than at the start",
-                          source->folder);
+        return reason_set(why, STATUS_REFUSED, "%s: not the folder of the start", source->folder);
     }
     enum status status = format_next(ring, ring->generation, &text, &length, why);
     int lock = status == STATUS_OK ? lock_take(source, why) : -1;

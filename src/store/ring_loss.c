@@ -142,33 +142,31 @@ char *ring_plight_text(const struct ring_plight *plight)
         length = asprintf(&text,
                           "batvd still has the keys, and writes the file back when nothing has "
                           "changed there for %d seconds: until then do not restart it, and make no "
-                          "new keys, by which bounces to all present tags would be rejected",
+                          "new keys, or bounces to all present tags are rejected",
                           RING_LOSS_WAIT);
         break;
     case RING_BACK_FORGET:
-        length = asprintf(&text, "do not restart batvd if its keys are still needed: it has them, "
-                                 "but does not write them back, because keys.retain_days is 0. To "
-                                 "forget them, stop it and make new ones: batvctl key init");
+        length = asprintf(&text, "do not restart batvd if you still need its keys: it does not "
+                                 "write them back, because keys.retain_days is 0. To forget them, "
+                                 "stop batvd and make new ones: batvctl key init");
         break;
     case RING_BACK_FOLDER:
         length = asprintf(&text,
-                          "do not restart batvd before its keys are copied: it still has them, but "
-                          "does not write them back, because %s is not the folder that it started "
-                          "with",
+                          "do not restart batvd before you have copied its keys: it does not write "
+                          "them back, because %s is not the folder that it started with",
                           plight->state_dir);
         break;
     case RING_BACK_NEWER:
-        length = asprintf(&text, "do not restart batvd: it has keys, but does not write them back, "
-                                 "because a newer keyring was there, which should come back from a "
-                                 "backup; where there is none, copy what batvd has");
+        length = asprintf(
+            &text, "do not restart batvd: it does not write its keys back, because it has lost a "
+                   "newer keyring. Restore that from a backup; without one, copy batvd's keys");
         break;
     case RING_BACK_FAILED:
-        length =
-            asprintf(&text,
-                     "do not restart batvd: it still has the keys, but cannot mend the file "
-                     "(%s). Once that cause is gone it does so within two minutes; until then, "
-                     "save a copy",
-                     plight->why);
+        length = asprintf(
+            &text,
+            "do not restart batvd: it still has the keys, but cannot write the file (%s). After "
+            "you correct that, it does so within two minutes; until then, save a copy",
+            plight->why);
         break;
     }
     return length < 0 ? NULL : text;
@@ -251,20 +249,20 @@ const char *ring_lost_advice(const char *state_dir, enum status status, bool run
     }
     if (running && retain_days == 0) {
         return "batvd is running and still has the keys, but does not write them back, because "
-               "keys.retain_days is 0. To forget them, stop it first, then make new ones with "
-               "`batvctl key init`. To keep them, do not restart it: `batvctl check`, run as root, "
-               "tells how to copy them";
+               "keys.retain_days is 0. To forget them, stop it first, then make new ones: `batvctl "
+               "key init`. To keep them, do not restart it, and run `batvctl check` as root, which "
+               "prints the command that copies them";
     }
     if (running) {
         return "batvd is running and still has the keys: it writes the file back within two "
-               "minutes. Do not restart it, and make no new keys, by which bounces to all present "
-               "tags would be rejected. Where the file does not come back, `batvctl check`, run as "
-               "root, tells why";
+               "minutes. Do not restart it, and make no new keys, or bounces to all present tags "
+               "are rejected. If the file does not come back, run `batvctl check` as root, which "
+               "prints the reason";
     }
     if (status == STATUS_INVALID || ring_was_there(state_dir)) {
-        return "put a copy from a backup in its place. Where there is none, move away what is left "
-               "of it, and `batvctl key init` makes new keys: bounces to all tags made before are "
-               "rejected then";
+        return "put a copy from a backup in its place. Without one, move the rest of the file away "
+               "and make new keys with `batvctl key init`: bounces to all earlier tags are then "
+               "rejected";
     }
-    return "`batvctl key init` makes one";
+    return "make one: batvctl key init";
 }

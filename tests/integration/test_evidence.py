@@ -513,7 +513,7 @@ def test_an_address_under_guessing_needs_a_proof(batvd, sender):
     guess(instance, [*guesses[:100], *guesses[:100]], sender)
     assert judge(instance, NOT_OURS, alice).verdict == "accept"
     guess(instance, guesses[100:], sender)
-    instance.wait_text("more than 100 different wrong tags came for <alice@example.com>")
+    instance.wait_text("more than 100 different wrong tags for <alice@example.com> arrived")
     for rcpt in (alice, guesses[0], ALICE):
         mark = instance.mark()
         out = judge(instance, NOT_OURS, rcpt)

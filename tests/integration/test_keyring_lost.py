@@ -202,7 +202,7 @@ def test_only_to_be_put_right(host):
         one.keyring.mkdir()
     for spoil, complaint in ((mode(0o644), "0644"), (mode(0o000), "Permission denied"),
                              (lambda: os.chown(one.keyring, 0, 0), "owner"),
-                             (link, "symbolic link"), (folder, "no regular file")):
+                             (link, "symbolic link"), (folder, "not a regular file")):
         mark = one.mark()
         spoil()
         assert complaint in one.wait_text(LOST, since=mark)
@@ -268,7 +268,7 @@ def test_keys_that_are_to_be_forgotten(host):
     """As the log says it: new keys after a stop."""
     one = host({**REJECT, "keys": {"retain_days": 0}}).begin()
     one.keyring.unlink()
-    assert "stop it and make new ones: batvctl key init" in one.wait_text(LOST)
+    assert "stop batvd and make new ones: batvctl key init" in one.wait_text(LOST)
     one.stop()
     one.ctl("key", "init", rc=0)
     one.start()
@@ -339,7 +339,7 @@ def test_a_folder_that_cannot_be_written(host, tmp_path, may_copy):
     one.state.chmod(0o500)
     one.wait_text(LOST, since=mark)
     one.passes(WAIT + 5)
-    line = one.wait_text(LOST + ".*cannot mend the file .*; as root: ", since=mark)
+    line = one.wait_text(LOST + ".*cannot write the file .*; as root: ", since=mark)
     assert "Permission denied" in line
     command = commands(one, line)
     refused_by(one)
@@ -347,7 +347,7 @@ def test_a_folder_that_cannot_be_written(host, tmp_path, may_copy):
     run(command, cwd=tmp_path)
     [copy] = tmp_path.iterdir()
     assert copy.read_bytes() == good and copy.stat().st_mode & 0o7777 == 0o600
-    assert one.log_text()[mark:].count("cannot mend the file") == 1
+    assert one.log_text()[mark:].count("cannot write the file") == 1
     one.state.chmod(0o700)
     one.passes(WAIT + 5)
     one.wait_text(MENDED, since=mark)

@@ -283,7 +283,7 @@ def test_one_host_after_the_other(batvd, administrator):
     admin.type(share)
     admin.type(share.replace("batvctl", "ssh mx2 batvctl"))
     today = hosts[""].today()
-    assert "exists already" in hosts[""].ctl("key", "init", rc=1).err
+    assert "already exists" in hosts[""].ctl("key", "init", rc=1).err
     for host in hosts.values():
         tagged = host.ctl("sign", ALICE, rc=0).lines[0]
         assert tagged == theirs.sign(ALICE, today) and theirs.check(tagged, today) == ALICE

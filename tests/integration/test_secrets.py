@@ -222,7 +222,7 @@ def test_the_secure_arena_is_left_out_where_locking_is_not_allowed(batvd):
     instance.configure({**CONFIG, "user": None, "listen_group": None})
     instance.start()
     use(instance)
-    assert "cannot be locked" in instance.log_text()
+    assert "cannot be locked in memory" in instance.log_text()
 
 
 def test_an_imported_key_leaves_no_trace(batvd, may_look):

@@ -126,7 +126,7 @@ BROKEN = [
     (change("listen_group", "no-such-group"), None, 'set listen_group = "'),
     (unknown_group_in_a_folder_of_one, "nobody", 'set listen_group = "mail", the group of '),
     (of_group, "nobody", 'cannot give the socket to group "adm".*: set listen_group = "mail", '),
-    (group_not_handed_down, "nobody", 'set listen_group = "mail", .* and hand it down with chmod g'),
+    (group_not_handed_down, "nobody", 'set listen_group = "mail", .* and let it pass on the group: chmod g'),
     (no_group_for_the_folder, "nobody", r"chgrp mail \S+/run && chmod g\+xs \S+/run"),
     (no_folder, None, r"listen: .*No such file.*install -d -m 2750 -o nobody -g \w+ \S+/none$"),
     (no_folder, "nobody", r"install -d -m 2750 -o nobody -g \w+ \S+/none$"),
@@ -139,7 +139,7 @@ BROKEN = [
     (change("listen", "inet:8891@192.0.2.1"), "nobody", "listen: .*Cannot assign requested address"),
     (change("listen", "inet:8891@no-such-host.invalid"), "nobody", "listen: inet:8891@no-such"),
     (change("user", "no-such-user"), None, 'there is no user "no-such-user": set user = "batvd"'),
-    (change("user", "daemon"), "nobody", 'user: to become "daemon", batvd must be started as root'),
+    (change("user", "daemon"), "nobody", 'user: to become "daemon", start batvd as root'),
     (change("user", None), None, 'set user = "batvd", or user = "root"'),
     (no_state_dir, None, r"state_dir: .*No such file.*install -d -m 0700 -o nobody \S+/none"),
     (no_state_dir, "nobody", r"state_dir: .*No such file.*install -d -m 0700 -o nobody \S+/none"),
@@ -255,7 +255,7 @@ def test_only_the_start_knows_of_others(batvd):
     instance = batvd().start()
     assert batvd_says(instance, "-n")[0] == 0
     status, said = batvd_says(instance)
-    assert status == 75 and "another batvd runs with this state_dir" in said
+    assert status == 75 and "another batvd uses this state_dir" in said
 
 
 @pytest.mark.parametrize("spoil, option, value", [

@@ -153,7 +153,7 @@ START_TEST(test_no_text_says_key_init_where_it_forgets_keys)
     ck_assert_ptr_null(strstr(ring_lost_advice("/nowhere", STATUS_NOT_FOUND, true, 9), "key init"));
     ck_assert_ptr_null(ring_lost_advice("/nowhere", STATUS_REFUSED, true, 9));
     ck_assert_str_eq(ring_lost_advice("/nowhere", STATUS_NOT_FOUND, false, 9),
-                     "`batvctl key init` makes one");
+                     "make one: batvctl key init");
     ck_assert_ptr_nonnull(strstr(ring_lost_advice("/nowhere", STATUS_INVALID, false, 9), "backup"));
 }
 END_TEST
