@@ -45,7 +45,7 @@ static const struct command commands[] = {
      0},
     {"health", "[--ready]", "tell in a line whether the daemon serves; --ready: and could restart",
      cmd_health, CTL_KEYS},
-    {"status", "[--watch]", "show what the daemon is doing", cmd_status, ROUGH},
+    {"status", "[--watch]", "show what the daemon is doing", cmd_status, ROUGH | CTL_KEYS},
     {"journal", "stat", "show what the journal of sent messages holds", cmd_journal, KEYS},
     {"journal", "lookup ADDRESS MESSAGE-ID",
      "tell whether it was sent; what was in the last second may not be seen", cmd_journal, KEYS},

@@ -137,6 +137,8 @@ enum auto_state {
     AUTO_NO_TAG,       /* the time is over, but no valid tag has come back from outside yet */
     AUTO_CLOCK
 };
+/* As `status` names it: "enforcing", "not-signing", "never-signed", "waiting" ... */
+const char *auto_state_name(enum auto_state state);
 /* until may be NULL; set for WAITING and RELAYED. */
 enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
                               time_t now, time_t *until);

@@ -18,7 +18,7 @@
 
 /* What a check cannot do without. Where it is not there an earlier check has told, and this one is
  * passed over. */
-enum subject { NOTHING, POSTFIX, SENDMAIL, RING, DAEMON, STATUS };
+enum subject { NOTHING, POSTFIX, SENDMAIL, RING, DAEMON, STATUS, STATES };
 
 static const struct {
     const char *name;
@@ -44,7 +44,7 @@ static const struct {
     {"relayed-unsigned", check_relayed, STATUS, true, STAGE_ANY},
     {"clients", check_clients, STATUS, true, STAGE_ANY},
     {"guessing", check_guessing, STATUS, true, STAGE_ANY},
-    {"warm-up", check_warm_up, STATUS, true, STAGE_ANY},
+    {"warm-up", check_warm_up, STATES, true, STAGE_ANY},
     {"journal", check_journal, NOTHING, true, STAGE_ANY},
     {"journal.written", check_journal_written, NOTHING, true, STAGE_ANY},
     {"postfix", check_postfix, NOTHING, false, STAGE_ANY},
@@ -244,6 +244,8 @@ static bool is_there(const struct check *check, enum subject subject)
         return check->look.running;
     case STATUS:
         return check->status != NULL;
+    case STATES: /* of domains */
+        return check->status != NULL && check->ring != NULL;
     default:
         return true;
     }

@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "batv/day.h"
 #include "check/check.h"
+#include "daemon/file_snapshot.h"
 #include "mta/milter_address.h"
 #include "mta/postfix_trust.h"
 #include "mta/strangers.h"
@@ -259,12 +260,6 @@ void check_daemon(struct check *check)
     }
 }
 
-static bool config_is_newer(const struct check *check)
-{
-    struct stat file;
-    return stat(check->config->path, &file) == 0 && file.st_mtime > check->status->loaded;
-}
-
 void check_reload(struct check *check)
 {
     const struct status_report *status = check->status;
@@ -274,7 +269,7 @@ void check_reload(struct check *check)
         check_add(check, CHECK_FAIL, reload,
                   "batvd could not take in its configuration and works by the former one: %s",
                   status->reload_error);
-    } else if (config_is_newer(check)) {
+    } else if (report_is_outdated(status, check->config->path)) {
         check_add(check, CHECK_WARN, reload, "%s was changed after batvd had read it", path);
     } else {
         free(reload);
@@ -413,17 +408,20 @@ void check_guessing(struct check *check)
     }
 }
 
-/* The domains in a state of `auto`; *until becomes the latest end. */
-static bool list_domains(const struct status_report *status, const char *state,
-                         struct listing *listing, time_t *until)
+/* The domains for which `auto` is in that state; *until becomes the latest end. */
+static bool list_domains(const struct check *check, const struct snapshot *snapshot,
+                         enum auto_state state, struct listing *listing, time_t *until)
 {
+    const struct settings *settings = snapshot->settings;
     *listing = (struct listing){.count = 0};
     *until = 0;
-    for (size_t i = 0; i < status->domain_count; i++) {
-        const struct status_domain *domain = &status->domains[i];
-        if (strcmp(domain->state, state) == 0) {
-            listing_add(listing, domain->name);
-            *until = domain->until > *until ? domain->until : *until;
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        const struct rules *rules = &settings->rules[i];
+        time_t end;
+        if (rules->action == ACTION_AUTO &&
+            snapshot_auto(snapshot, rules, check->now, &end) == state) {
+            listing_add(listing, rules->name);
+            *until = end > *until ? end : *until;
         }
     }
     return listing->count > 0;
@@ -436,7 +434,7 @@ static bool tell_hasty(struct check *check)
     const struct settings *settings = check->config->settings;
     struct listing listing = {.count = 0};
     time_t first;
-    for (size_t i = 0; i < settings->rules_count && check->ring != NULL; i++) {
+    for (size_t i = 0; i < settings->rules_count; i++) {
         const struct rules *rules = &settings->rules[i];
         bool rejects = rules->action == ACTION_REJECT || rules->action == ACTION_DISCARD;
         if (rules->sign && rejects && !ring_first_signed(check->ring, rules->name, &first)) {
@@ -452,13 +450,13 @@ static bool tell_hasty(struct check *check)
     return listing.count > 0;
 }
 
-void check_warm_up(struct check *check)
+/* True: there was something to say. */
+static bool tell_waiting(struct check *check, const struct snapshot *snapshot)
 {
-    const struct status_report *status = check->status;
     struct listing listing;
     time_t until;
-    bool told = tell_hasty(check);
-    if (list_domains(status, "never-signed", &listing, &until)) {
+    bool told = false;
+    if (list_domains(check, snapshot, AUTO_NEVER_SIGNED, &listing, &until)) {
         check_add(
             check, CHECK_WARN,
             mend_text("send a message from one of its addresses and look for `sign` in the log: %s",
@@ -467,14 +465,14 @@ void check_warm_up(struct check *check)
             listing_end(&listing));
         told = true;
     }
-    if (list_domains(status, "waiting", &listing, &until)) {
+    if (list_domains(check, snapshot, AUTO_WAITING, &listing, &until)) {
         char when[PRINT_TIME];
         format_moment(until, when);
         check_ok(check, "forged bounces are logged only, until %s at the latest: %s", when,
                  listing_end(&listing));
         told = true;
     }
-    if (list_domains(status, "no-tag-seen", &listing, &until)) {
+    if (list_domains(check, snapshot, AUTO_NO_TAG, &listing, &until)) {
         check_add(check, CHECK_WARN,
                   mend_text("send a message from each of them to an address elsewhere that does "
                             "not exist, and look for `result=valid` in the log: %s",
@@ -484,8 +482,25 @@ void check_warm_up(struct check *check)
                   listing_end(&listing));
         told = true;
     }
-    if (list_domains(status, "enforcing", &listing, &until) || !told) {
+    return told;
+}
+
+void check_warm_up(struct check *check)
+{
+    struct file_snapshot files;
+    struct listing listing;
+    time_t until;
+    if (file_snapshot_make(check->config, check->ring, &check->look, check->now, &files) !=
+        STATUS_OK) {
+        check->no_memory = true;
+        return;
+    }
+    bool hasty = tell_hasty(check);
+    bool waits = tell_waiting(check, &files.snapshot);
+    if (list_domains(check, &files.snapshot, AUTO_ENFORCES, &listing, &until) ||
+        (!hasty && !waits)) {
         check_ok(check, "no domain waits%s%s", listing.count > 0 ? "; enforcing: " : "",
                  listing_end(&listing));
     }
+    file_snapshot_clear(&files);
 }

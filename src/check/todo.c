@@ -101,7 +101,7 @@ static bool daemon_is_unused(const struct check *check, bool *ran)
     if (check->status != NULL) {
         return !has_counted(check->status);
     }
-    enum status status = status_file_read_brief(check->config->state_dir, &report, &why);
+    enum status status = status_file_read(check->config->state_dir, &report, &why);
     if (status == STATUS_NOT_FOUND) {
         *ran = check->look.running || !is_missing(check, "journal");
         return true;

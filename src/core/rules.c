@@ -148,6 +148,20 @@ static enum auto_state domain_state(const struct snapshot *snapshot, const struc
     return ring_tag_seen(snapshot->ring, rules->name) ? AUTO_ENFORCES : AUTO_NO_TAG;
 }
 
+const char *auto_state_name(enum auto_state state)
+{
+    static const char *const names[] = {
+        [AUTO_ENFORCES] = "enforcing",
+        [AUTO_NOT_SIGNING] = "not-signing",
+        [AUTO_NEVER_SIGNED] = "never-signed",
+        [AUTO_WAITING] = "waiting",
+        [AUTO_RELAYED] = "relayed",
+        [AUTO_NO_TAG] = "no-tag-seen",
+        [AUTO_CLOCK] = "clock",
+    };
+    return names[state];
+}
+
 enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
                               time_t now, time_t *until)
 {

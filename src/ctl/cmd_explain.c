@@ -19,11 +19,9 @@
 #include "ctl/json.h"
 #include "ctl/message_file.h"
 #include "ctl/witnesses.h"
-#include "daemon/running.h"
+#include "daemon/file_snapshot.h"
 #include "mta/postfix.h"
 #include "store/journal.h"
-#include "store/pause.h"
-#include "store/status_file.h"
 
 /* A way through the rules. The pointers in recipients are into transaction. */
 struct passage {
@@ -207,86 +205,6 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
     return status;
 }
 
-/* What the daemon has observed of mail, by its last report. */
-struct observations {
-    struct status_report report;
-    time_t *relayed;
-    bool *ids_rewritten;
-    struct network_list *proven;
-    bool clock_wrong;
-};
-
-static void observations_free(struct observations *o)
-{
-    status_report_free(&o->report);
-    network_list_free(o->proven);
-    free(o->relayed);
-    free(o->ids_rewritten);
-}
-
-static void take_relayed(const struct settings *settings, struct observations *o)
-{
-    for (size_t i = 0; i < o->report.relayed_count; i++) {
-        const struct status_relayed *seen = &o->report.relayed[i];
-        const struct rules *rules = settings_rules_named(settings, seen->domain);
-        if (rules != NULL && o->relayed[rules - settings->rules] < seen->held) {
-            o->relayed[rules - settings->rules] = seen->held;
-        }
-    }
-}
-
-/* A daemon that is gone has taken its sample along. */
-static void take_returned(const struct settings *settings, struct observations *o)
-{
-    for (size_t i = 0; i < o->report.returned_count; i++) {
-        const struct status_returned *seen = &o->report.returned[i];
-        const struct rules *rules = settings_rules_named(settings, seen->domain);
-        if (rules != NULL) {
-            o->ids_rewritten[rules - settings->rules] =
-                counts_tell_rewriting(seen->named, seen->known);
-        }
-    }
-}
-
-/* A damaged line proves nothing. */
-static void take_proven(struct observations *o)
-{
-    size_t count = o->report.relay_count;
-    const char **clients = calloc(count + 1, sizeof *clients);
-    size_t bad;
-    for (size_t i = 0; clients != NULL && i < count; i++) {
-        clients[i] = o->report.relays[i].client;
-    }
-    if (clients == NULL || network_list_new(clients, count, &o->proven, &bad) != STATUS_OK) {
-        o->proven = NULL;
-    }
-    free(clients);
-}
-
-/* No report is no error: then nothing was seen. */
-static void read_observations(const struct ctl *ctl, struct observations *o)
-{
-    const struct settings *settings = ctl->config->settings;
-    struct reason why;
-    bool running = daemon_is_running(ctl->config->state_dir);
-    *o = (struct observations){
-        .relayed = calloc(settings->rules_count + 1, sizeof *o->relayed),
-        .ids_rewritten = calloc(settings->rules_count + 1, sizeof *o->ids_rewritten),
-    };
-    enum status status = status_file_read_brief(ctl->config->state_dir, &o->report, &why);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        print_error("%s", why.text);
-    }
-    if (status == STATUS_OK && o->relayed != NULL && o->ids_rewritten != NULL) {
-        o->clock_wrong = o->report.clock_wrong && running;
-        take_relayed(settings, o);
-        take_proven(o);
-        if (running) {
-            take_returned(settings, o);
-        }
-    }
-}
-
 static int explain_by_files(const struct ctl *ctl, const struct explain_request *request)
 {
     struct ring *ring;
@@ -300,23 +218,24 @@ static int explain_by_files(const struct ctl *ctl, const struct explain_request 
         ring_free(ring);
         return CTL_UNABLE;
     }
+    int status = CTL_UNABLE;
     time_t now = time(NULL);
-    struct observations observed;
-    read_observations(ctl, &observed);
-    struct snapshot snapshot = {
-        .settings = ctl->config->settings,
-        .ring = ring,
-        .journal_birth =
-            witnesses.returned.journal != NULL ? journal_birth(witnesses.returned.journal) : 0,
-        .relayed = observed.relayed,
-        .ids_rewritten = observed.ids_rewritten,
-        .proven = observed.proven,
-        .paused = pause_is_on(ctl->config->state_dir),
-        .clock_wrong = observed.clock_wrong || now < ring_newest_time(ring) - DAY_SECONDS,
-    };
-    int status = explain(ctl, request, &snapshot, &witnesses, now);
+    struct report_look look;
+    struct file_snapshot files;
+    report_look(ctl->config->state_dir, &look);
+    if (look.kind == REPORT_BROKEN) {
+        print_error("%s", look.why.text);
+    }
+    if (file_snapshot_make(ctl->config, ring, &look, now, &files) == STATUS_OK) {
+        struct journal *journal = witnesses.returned.journal;
+        files.snapshot.journal_birth = journal != NULL ? journal_birth(journal) : 0;
+        status = explain(ctl, request, &files.snapshot, &witnesses, now);
+        file_snapshot_clear(&files);
+    } else {
+        print_error("out of memory");
+    }
     witnesses_dismiss(&witnesses);
-    observations_free(&observed);
+    status_report_free(&look.report);
     ring_free(ring);
     return status;
 }

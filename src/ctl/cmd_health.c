@@ -55,7 +55,7 @@ static bool read_config(struct ctl *ctl, struct health *health)
 static void read_report(struct health *health)
 {
     struct reason *why = &health->report_why;
-    if (status_file_read_brief(health->state_dir, &health->report, why) == STATUS_OK) {
+    if (status_file_read(health->state_dir, &health->report, why) == STATUS_OK) {
         why->text[0] = '\0';
         if (!daemon_is_running(health->state_dir)) {
             reason_write(why, "no batvd is running on %s", health->state_dir);

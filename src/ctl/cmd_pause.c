@@ -58,7 +58,7 @@ static bool is_taken_up(const char *state_dir, bool paused)
     struct status_report report = {0};
     struct reason ignored;
     long process = daemon_process(state_dir);
-    bool known = status_file_read_brief(state_dir, &report, &ignored) == STATUS_OK &&
+    bool known = status_file_read(state_dir, &report, &ignored) == STATUS_OK &&
                  (process == 0 || report.pid == process);
     bool taken = known && report.paused == paused && labs(time(NULL) - report.written) <= FRESH;
     status_report_free(&report);

@@ -1,7 +1,8 @@
 /*
- * batvctl status: the daemon's last report, whether there is a daemon, and the pause. For somebody
- * who has been woken up: what is wrong stands first, in red where that is a terminal, with what
- * mends it.
+ * batvctl status: the daemon's last report, whether there is a daemon, and the pause; and what
+ * becomes of each domain's bounces, by the function that decides it, from configuration, keyring
+ * and report. For somebody who has been woken up: what is wrong stands first, in red where that is
+ * a terminal, with what mends it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "ctl/commands.h"
 #include "ctl/json.h"
 #include "ctl/phrases.h"
+#include "daemon/file_snapshot.h"
 #include "daemon/report.h"
 #include "mta/postfix.h"
 #include "mta/postfix_trust.h"
@@ -22,9 +24,10 @@
 enum { WATCH_SECONDS = 2, FORGED_SHOWN = 10 };
 
 struct view {
-    const struct settings *settings;
-    const char *internal_networks; /* as written */
-    struct postfix_trust *trust;   /* NULL: no Postfix here, or it does not matter */
+    const struct config *config;
+    bool rough;                     /* which has faults, and so no domains */
+    const struct snapshot *domains; /* to judge them by; NULL: there is no keyring, or no report */
+    struct postfix_trust *trust;    /* NULL: no Postfix here, or it does not matter */
     bool paused;
     time_t paused_since;
     struct report_look look;
@@ -213,37 +216,44 @@ static void print_keys(const struct view *v)
     }
 }
 
-static bool find_auto(const char *name, enum auto_state *out)
+/* What the daemon says of all together, where it cannot be told apart. */
+static void print_domain_counts(const struct view *v)
 {
-    static const char *const names[] = {
-        [AUTO_ENFORCES] = "enforcing",
-        [AUTO_NOT_SIGNING] = "not-signing",
-        [AUTO_NEVER_SIGNED] = "never-signed",
-        [AUTO_WAITING] = "waiting",
-        [AUTO_RELAYED] = "relayed",
-        [AUTO_NO_TAG] = "no-tag-seen",
-        [AUTO_CLOCK] = "clock",
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *out = (enum auto_state)i;
-            return true;
-        }
-    }
-    return false;
+    const struct status_report *r = &v->look.report;
+    printf("%" PRIu64 " domain%s, %" PRIu64
+           " of them only logging; which, batvctl can tell once %s\n",
+           r->domains_all, r->domains_all == 1 ? "" : "s", r->domains_logging,
+           v->rough ? "the configuration has no faults" : "the keyring can be read");
 }
 
-static void print_domain(const struct view *v, const struct status_domain *domain)
+static void print_domain(const struct view *v, const struct rules *rules)
 {
-    enum auto_state state;
-    print_text(stdout, domain->name);
+    time_t until;
+    print_text(stdout, rules->name);
     fputs(": ", stdout);
-    if (find_auto(domain->state, &state)) {
-        print_auto(stdout, state, domain->until, settings_wait(v->settings));
+    if (rules->action == ACTION_AUTO) {
+        enum auto_state state = snapshot_auto(v->domains, rules, v->now, &until);
+        print_auto(stdout, state, until, settings_wait(v->config->settings));
         putchar('\n');
     } else {
-        print_text(stdout, domain->state[0] != '\0' ? domain->state : domain->action);
-        puts(domain->state[0] != '\0' ? "" : ", as configured");
+        printf("%s, as configured\n", action_name(rules->action));
+    }
+}
+
+static void print_domains(const struct view *v)
+{
+    const struct settings *settings = v->config->settings;
+    if (!v->rough && settings->rules_count == 0) {
+        puts("\nno domains: nothing is signed or judged");
+        return;
+    }
+    puts("\n");
+    if (v->domains == NULL) {
+        print_domain_counts(v);
+        return;
+    }
+    for (size_t i = 0; i < settings->rules_count; i++) {
+        print_domain(v, &settings->rules[i]);
     }
 }
 
@@ -269,8 +279,8 @@ static void print_remedy(const struct view *v)
         struct ip ip;
         const char *client = r->relayed[i].client;
         if (is_listed_before(r, i) || !ip_parse(client, &ip) ||
-            network_list_match(v->settings->relays, &ip) != NULL ||
-            network_list_match(v->settings->internal_networks, &ip) != NULL ||
+            network_list_match(v->config->settings->relays, &ip) != NULL ||
+            network_list_match(v->config->settings->internal_networks, &ip) != NULL ||
             !postfix_trusts(v->trust, client)) {
             continue;
         }
@@ -279,7 +289,7 @@ static void print_remedy(const struct view *v)
                 stdout,
                 "  if, and only if, each of these hosts is yours (else take the others out):\n"
                 "    internal_networks = [ %s%s",
-                v->internal_networks, v->internal_networks[0] != '\0' ? ", " : "");
+                v->config->internal_networks, v->config->internal_networks[0] != '\0' ? ", " : "");
         }
         printf("%s\"%s/%d\"", any ? ", " : "", client, strchr(client, ':') != NULL ? 128 : 32);
         any = true;
@@ -303,7 +313,7 @@ static void print_relayed(const struct view *v)
     printf(
         "\nmail in our name that was let out unsigned; where `auto` does not reject yet, it waits "
         "for %lld days more:\n",
-        (long long)settings_wait(v->settings) / DAY_SECONDS);
+        (long long)settings_wait(v->config->settings) / DAY_SECONDS);
     for (size_t i = 0; i < r->relayed_count; i++) {
         const struct status_relayed *relayed = &r->relayed[i];
         fputs("  ", stdout);
@@ -472,18 +482,14 @@ static void print_view(const struct view *v)
     print_log(r);
     print_keys(v);
     print_moment("configuration loaded ", r->loaded);
+    if (is_present(v) && report_is_outdated(r, v->config->path)) {
+        fputs("; the file was changed since, and batvd reads it at the next reload", stdout);
+    }
     if (r->journal_waits != 0) {
         print_moment("\njournal is young: `auto` refuses no bounce that names a Message-ID until ",
                      r->journal_waits);
     }
-    puts(r->domain_count > 0 ? "\n" : "\nno domains: nothing is signed or judged");
-    if (r->domains_behind != 0) {
-        print_moment("the domains are told as they were until ", r->domains_behind);
-        puts(", the change follows");
-    }
-    for (size_t i = 0; i < r->domain_count; i++) {
-        print_domain(v, &r->domains[i]);
-    }
+    print_domains(v);
     print_relayed(v);
     print_returned(r);
     print_excluded(r);
@@ -519,15 +525,25 @@ static void json_text_or_null(struct json *json, const char *name, const char *t
     json_text(json, name, text != NULL && text[0] != '\0' ? text : NULL);
 }
 
-static void json_domains(struct json *json, const struct status_report *r)
+static void json_domains(struct json *json, const struct view *v)
 {
+    const struct settings *settings = v->config->settings;
+    if (v->domains == NULL && is_known(v)) {
+        json_null(json, "domains");
+        return;
+    }
     json_open_array(json, "domains");
-    for (size_t i = 0; i < r->domain_count; i++) {
+    for (size_t i = 0; v->domains != NULL && i < settings->rules_count; i++) {
+        const struct rules *rules = &settings->rules[i];
+        time_t until = 0;
+        const char *state = rules->action == ACTION_AUTO
+                                ? auto_state_name(snapshot_auto(v->domains, rules, v->now, &until))
+                                : NULL;
         json_open_object(json, NULL);
-        json_text(json, "name", r->domains[i].name);
-        json_text(json, "action", r->domains[i].action);
-        json_text_or_null(json, "state", r->domains[i].state);
-        json_time_or_null(json, "until", r->domains[i].until);
+        json_text(json, "name", rules->name);
+        json_text(json, "action", action_name(rules->action));
+        json_text(json, "state", state);
+        json_time_or_null(json, "until", until);
         json_close(json);
     }
     json_close(json);
@@ -671,8 +687,7 @@ static void json_report(struct json *json, const struct view *v)
     json_text_or_null(json, "journal_error", r->journal_error);
     json_number_if(json, "journal_pending", (int64_t)r->journal_pending, known);
     json_log(json, v);
-    json_time_or_null(json, "domains_behind", r->domains_behind);
-    json_domains(json, r);
+    json_domains(json, v);
     json_relayed(json, r);
     json_returned(json, r);
     json_bounces(json, v);
@@ -723,16 +738,35 @@ static struct postfix_trust *find_trust(void)
     return trust;
 }
 
+/* For the domains' states: the ring, and what the daemon has seen. The caller frees both. */
+static void look_at_domains(const struct ctl *ctl, struct view *v, struct ring **ring,
+                            struct file_snapshot *files)
+{
+    *ring = NULL;
+    *files = (struct file_snapshot){.observed = {.relayed = NULL}};
+    if (v->rough || !is_known(v)) {
+        return;
+    }
+    if (!ctl_load_ring(ctl, ring)) {
+        *ring = NULL;
+    } else if (file_snapshot_make(v->config, *ring, &v->look, v->now, files) != STATUS_OK) {
+        print_error("out of memory");
+    } else {
+        v->domains = &files->snapshot;
+    }
+}
+
 /* Looks once and prints. True: a daemon is running. */
 static bool show(const struct ctl *ctl)
 {
-    const char *state_dir = ctl->config->state_dir;
-    struct view v = {.settings = ctl->config->settings,
-                     .internal_networks = ctl->config->internal_networks};
+    struct ring *ring;
+    struct file_snapshot files;
+    struct view v = {.config = ctl->config, .rough = ctl->rough};
     struct status_report *r = &v.look.report;
-    v.paused = pause_since(state_dir, &v.paused_since);
-    report_look(state_dir, &v.look);
+    v.paused = pause_since(v.config->state_dir, &v.paused_since);
+    report_look(v.config->state_dir, &v.look);
     v.now = time(NULL);
+    look_at_domains(ctl, &v, &ring, &files);
     if (r->forged_count > 1) { /* there may be no array to sort */
         qsort(r->forged, r->forged_count, sizeof *r->forged, compare_forged);
     }
@@ -745,6 +779,8 @@ static bool show(const struct ctl *ctl)
         print_error("%s", v.look.why.text);
     }
     postfix_trust_free(v.trust);
+    file_snapshot_clear(&files);
+    ring_free(ring);
     status_report_free(r);
     return v.look.running;
 }

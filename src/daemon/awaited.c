@@ -1,11 +1,11 @@
 /*
- * The names of domains that wait, taken from reports: the former daemon's, so that a restart
- * neither repeats the line nor loses it, and then this one's. A domain whose state the clock hides
- * stays as it was. Names are copies.
+ * The names of the domains that wait, as of the last look. States are not kept: they follow from
+ * configuration, ring and time. Names are kept because a reload may change the waiting time, and a
+ * clock that is set right the state of every domain; a domain whose state the clock hides stays as
+ * it was.
  */
 #include "daemon/awaited.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -16,78 +16,122 @@ enum { LINES_MAX = 20 }; /* at a time: a site may have very many domains */
 
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool is_awaited(const struct awaited *awaited, char *name)
+static bool is_awaited(const struct awaited *awaited, const char *name)
 {
     return awaited->count > 0 && bsearch(&name, awaited->names, awaited->count,
                                          sizeof *awaited->names, compare_names) != NULL;
 }
 
-static bool waits(const char *state)
+static bool waits(const struct awaited *former, const struct rules *rules, enum auto_state state)
 {
-    static const char *const states[] = {"never-signed", "waiting", "relayed", "no-tag-seen"};
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        if (strcmp(state, states[i]) == 0) {
-            return true;
-        }
+    switch (state) {
+    case AUTO_NEVER_SIGNED:
+    case AUTO_WAITING:
+    case AUTO_RELAYED:
+    case AUTO_NO_TAG:
+        return true;
+    case AUTO_CLOCK:
+        return is_awaited(former, rules->name);
+    case AUTO_ENFORCES:
+    case AUTO_NOT_SIGNING:
+        break;
     }
     return false;
 }
 
-static void tell(const struct awaited *awaited, const struct status_domain *domains, size_t count)
+static void log_rejecting(const char *name, size_t before)
 {
-    size_t told = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(domains[i].state, "enforcing") != 0 || !is_awaited(awaited, domains[i].name)) {
-            continue;
-        }
-        if (told++ < LINES_MAX) {
-            log_line(LOG_NOTICE,
-                     "%s: bounces without a valid tag or another proof are rejected from now on "
-                     "(verify.action = \"auto\")",
-                     domains[i].name);
-        }
-    }
-    if (told > LINES_MAX) {
+    if (before < LINES_MAX) {
         log_line(LOG_NOTICE,
-                 "bounces without a valid tag or another proof are rejected from now on for %zu "
-                 "more domains",
-                 told - LINES_MAX);
+                 "%s: bounces without a valid tag or another proof are rejected from now on "
+                 "(verify.action = \"auto\")",
+                 name);
     }
 }
 
-void awaited_update(struct awaited *awaited, const struct status_domain *domains, size_t count)
+/* False: no memory. */
+static bool note(struct awaited *next, const char *name)
 {
-    struct awaited next = {calloc(count + 1, sizeof *next.names), 0};
-    bool done = next.names != NULL;
-    for (size_t i = 0; done && i < count; i++) {
-        const struct status_domain *domain = &domains[i];
-        bool hidden = strcmp(domain->state, "clock") == 0;
-        if (waits(domain->state) || (hidden && is_awaited(awaited, domain->name))) {
-            next.names[next.count] = strdup(domain->name);
-            done = next.names[next.count] != NULL;
-            next.count += done;
+    const char *copy = text_pool_add(&next->pool, name);
+    if (copy != NULL) {
+        next->names[next->count++] = copy;
+    }
+    return copy != NULL;
+}
+
+/* Fills next, whose names have room for all. False: no memory. */
+static bool look(struct awaited *next, const struct awaited *former,
+                 const struct snapshot *snapshot)
+{
+    const struct settings *settings = snapshot->settings;
+    bool done = true;
+    for (size_t i = 0; done && i < settings->rules_count; i++) {
+        const struct rules *rules = &settings->rules[i];
+        time_t end;
+        enum auto_state state = snapshot_auto(snapshot, rules, next->at, &end);
+        bool by_itself = rules->action == ACTION_AUTO;
+        next->all++;
+        next->logging += by_itself ? state != AUTO_ENFORCES : rules->action == ACTION_LOG;
+        if (end != 0 && (next->until == 0 || end < next->until)) {
+            next->until = end;
+        }
+        done = !by_itself || !waits(former, rules, state) || note(next, rules->name);
+    }
+    return done;
+}
+
+/* Logs what rejects now and did not before. */
+static void log_changes(const struct awaited *former, const struct snapshot *snapshot, time_t now)
+{
+    const struct settings *settings = snapshot->settings;
+    size_t count = 0;
+    for (size_t i = 0; former->count > 0 && i < settings->rules_count; i++) {
+        const struct rules *rules = &settings->rules[i];
+        if (rules->action == ACTION_AUTO && is_awaited(former, rules->name) &&
+            snapshot_auto(snapshot, rules, now, NULL) == AUTO_ENFORCES) {
+            log_rejecting(rules->name, count++);
         }
     }
-    if (!done) {
+    if (count > LINES_MAX) {
+        log_line(LOG_NOTICE,
+                 "bounces without a valid tag or another proof are rejected from now on for %zu "
+                 "more domains",
+                 count - LINES_MAX);
+    }
+}
+
+static bool is_current(const struct awaited *awaited, uint64_t number, time_t now)
+{
+    return awaited->names != NULL && awaited->number == number && now >= awaited->at &&
+           (awaited->until == 0 || now < awaited->until);
+}
+
+void awaited_update(struct awaited *awaited, const struct snapshot *snapshot, uint64_t number,
+                    time_t now)
+{
+    if (is_current(awaited, number, now)) {
+        return;
+    }
+    struct awaited next = {.number = number, .at = now};
+    next.names = calloc(snapshot->settings->rules_count + 1, sizeof *next.names);
+    if (next.names == NULL || !look(&next, awaited, snapshot)) {
         awaited_clear(&next);
         return;
     }
     if (next.count > 1) {
         qsort(next.names, next.count, sizeof *next.names, compare_names);
     }
-    tell(awaited, domains, count);
+    log_changes(awaited, snapshot, now);
     awaited_clear(awaited);
     *awaited = next;
 }
 
 void awaited_clear(struct awaited *awaited)
 {
-    for (size_t i = 0; i < awaited->count; i++) {
-        free(awaited->names[i]);
-    }
     free(awaited->names);
-    *awaited = (struct awaited){NULL, 0};
+    text_pool_free(&awaited->pool);
+    *awaited = (struct awaited){.names = NULL};
 }

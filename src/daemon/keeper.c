@@ -1,8 +1,8 @@
 /*
  * One mutex guards everything here that changes. The maintenance thread and, seldom, a worker that
- * doubts a tag hold it while they look at a file, but not while they write one. Only the maintenance
- * thread changes the configuration, so it may read that without the lock. The snapshot in force has
- * a lock of its own: a worker that only wants it never waits for a file.
+ * doubts a tag hold it while they look at a file, but not while they write one. Only the
+ * maintenance thread changes the configuration, so it may read that without the lock. The snapshot
+ * in force has a lock of its own: a worker that only wants it never waits for a file.
  *
  * While the clock is not trusted (daemon/clock_trust.h) nothing that bears a date is written, and
  * `auto` rejects nothing.
@@ -33,25 +33,7 @@
 #include "store/status_file.h"
 #include "store/status_line.h"
 
-enum {
-    LOOK_MS = 500,
-    KEYS_MS = 1000,
-    STATUS_MS = 10000,
-    TIDY_MS = 3600000,
-    DOMAINS_RATE = 65536 /* octets a second to which the file of domains is held down */
-};
-
-/* What the file of domains says. It depends on nothing but the snapshot and the time, so it need
- * not be written, nor even be put together, before one of these moves on. */
-struct domains_told {
-    bool due;      /* not as it ought to be */
-    time_t at;     /* when its states were looked up */
-    time_t until;  /* when the first of them ends by itself; 0: none does */
-    time_t next;   /* boot time before which it is left alone, due or not */
-    time_t behind; /* since when it has been due and not written; 0: it is as it ought to be */
-    uint64_t all, logging;
-    struct file_stamp stamp;
-};
+enum { LOOK_MS = 500, KEYS_MS = 1000, STATUS_MS = 10000, TIDY_MS = 3600000 };
 
 struct keeper {
     struct current current;
@@ -71,9 +53,9 @@ struct keeper {
     char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
     struct clock clock;
-    bool report_due;  /* something happened that the status file does not know yet */
-    bool unpublished; /* there was no memory for a snapshot of what is here */
-    struct domains_told told;
+    bool report_due;    /* something happened that the status file does not know yet */
+    bool unpublished;   /* there was no memory for a snapshot of what is here */
+    uint64_t published; /* snapshots, with the one in force */
 
     time_t started, loaded;
     char *reload_error;
@@ -128,15 +110,8 @@ static void publish(struct keeper *k, bool changed)
         return;
     }
     current_publish(&k->current, snapshot);
+    k->published++;
     k->report_due = true;
-    k->told.due = true;
-}
-
-/* With the lock held: what somebody has done, and looks for, is told without delay. */
-static void hasten_domains(struct keeper *k)
-{
-    k->told.due = true;
-    k->told.next = 0;
 }
 
 /* ------------------------------------------------------------------ looking */
@@ -159,7 +134,6 @@ static bool look_at_clock(struct keeper *k, time_t now)
     if (!clock_look(&k->clock, now, ring_newest_time(ring_of(k)))) {
         return false;
     }
-    hasten_domains(k);
     return true;
 }
 
@@ -194,82 +168,6 @@ static void job_tidy(void *self, time_t now)
 }
 
 /* ------------------------------------------------------------------- status */
-
-static const char *auto_name(enum auto_state state)
-{
-    static const char *const names[] = {
-        [AUTO_ENFORCES] = "enforcing",
-        [AUTO_NOT_SIGNING] = "not-signing",
-        [AUTO_NEVER_SIGNED] = "never-signed",
-        [AUTO_WAITING] = "waiting",
-        [AUTO_RELAYED] = "relayed",
-        [AUTO_NO_TAG] = "no-tag-seen",
-        [AUTO_CLOCK] = "clock",
-    };
-    return names[state];
-}
-
-/* Whether the file of domains is to be written now. */
-static bool domains_are_due(struct keeper *k, time_t now)
-{
-    struct domains_told *told = &k->told;
-    if (!status_domains_kept(k->state_dir, &told->stamp)) {
-        hasten_domains(k);
-    }
-    if (now < told->at || (told->until != 0 && now >= told->until)) {
-        told->due = true;
-    }
-    return told->due && clock_boot_time() >= told->next;
-}
-
-/* A domain whose forged bounces are only logged, for whatever reason. */
-static bool only_logs(const struct rules *rules, enum auto_state state)
-{
-    return rules->action == ACTION_AUTO ? state != AUTO_ENFORCES : rules->action == ACTION_LOG;
-}
-
-static bool report_domains(const struct snapshot *snapshot, time_t now, struct domains_told *told,
-                           struct status_report *report)
-{
-    *told = (struct domains_told){.at = now, .behind = told->behind, .stamp = told->stamp};
-    const struct settings *settings = snapshot->settings;
-    report->domains = calloc(settings->rules_count + 1, sizeof *report->domains);
-    bool done = report->domains != NULL;
-    for (size_t i = 0; done && i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
-        struct status_domain *domain = &report->domains[report->domain_count++];
-        enum auto_state state = snapshot_auto(snapshot, rules, now, &domain->until);
-        domain->name = strdup(rules->name);
-        domain->state = strdup(rules->action == ACTION_AUTO ? auto_name(state) : "");
-        domain->action = strdup(action_name(rules->action));
-        done = domain->name != NULL && domain->state != NULL && domain->action != NULL;
-        told->all++;
-        told->logging += only_logs(rules, state);
-        if (domain->until != 0 && (told->until == 0 || domain->until < told->until)) {
-            told->until = domain->until;
-        }
-    }
-    return done;
-}
-
-/* The domains themselves only where their file is to be written. */
-static bool fill_domains(struct keeper *k, const struct snapshot *snapshot, time_t now,
-                         struct status_report *report)
-{
-    struct domains_told *told = &k->told;
-    bool done = true;
-    bool write = domains_are_due(k, now);
-    if (told->due && told->behind == 0) {
-        told->behind = now; /* until they have been written, which may fail */
-    }
-    if (write) {
-        done = report_domains(snapshot, now, told, report);
-    }
-    report->domains_all = told->all;
-    report->domains_logging = told->logging;
-    report->domains_behind = told->behind;
-    return done;
-}
 
 static bool fill_log(struct status_report *report)
 {
@@ -318,10 +216,11 @@ static bool fill_report(struct keeper *k, time_t now, struct status_report *repo
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
     report->ring_error = strdup(ring_watch_error(k->ring));
     report->ring_back = strdup(ring_watch_back(k->ring));
+    report->domains_all = k->awaited.all;
+    report->domains_logging = k->awaited.logging;
     return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
            report->ring_error != NULL && report->ring_back != NULL && fill_journal(k, report) &&
-           fill_log(report) && fill_domains(k, snapshot, now, report) &&
-           tally_report(k->tally, report) && sample_report(k->sample, report) &&
+           fill_log(report) && tally_report(k->tally, report) && sample_report(k->sample, report) &&
            exclusions_report(k->exclusions, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
 }
@@ -337,49 +236,33 @@ static void tell_status(struct keeper *k, const struct status_report *report)
     }
 }
 
-/* Without the lock: a worker may wait for it, but not for the disk. Where the domains cannot be
- * written the rest is nevertheless: it tells what was relayed, and that the daemon lives. */
-static enum status write_report(struct keeper *k, struct status_report *report, struct reason *why)
+/* Before the report, which has the counts. */
+static void look_at_domains(struct keeper *k, time_t now)
 {
-    enum status status = STATUS_OK;
-    if (report->domains != NULL) {
-        struct file_stamp stamp = {0};
-        status = status_domains_write(k->state_dir, report, &stamp, why);
-        pthread_mutex_lock(&k->lock);
-        k->told.stamp = stamp;
-        k->told.next = clock_boot_time() + stamp.size / DOMAINS_RATE;
-        if (status == STATUS_OK) {
-            k->told.behind = report->domains_behind = 0;
-        } else {
-            hasten_domains(k);
-        }
-        pthread_mutex_unlock(&k->lock);
-    }
-    /* the first failure is the one that is told */
-    enum status rest = status_file_write(k->state_dir, report, status == STATUS_OK ? why : NULL);
-    return status == STATUS_OK ? rest : status;
+    pthread_mutex_lock(&k->lock);
+    struct shared_snapshot *snapshot = current_acquire(&k->current);
+    uint64_t number = k->published;
+    pthread_mutex_unlock(&k->lock);
+    awaited_update(&k->awaited, shared_snapshot_get(snapshot), number, now);
+    shared_snapshot_release(snapshot);
 }
 
 static void job_status(void *self, time_t now)
 {
     struct keeper *k = self;
     struct status_report report = {0};
-    struct reason why;
+    struct reason why = {"out of memory"};
+    look_at_domains(k, now);
     pthread_mutex_lock(&k->lock);
     bool filled = fill_report(k, now, &report);
     k->report_due = false;
-    k->told.due = k->told.due || !filled;
     pthread_mutex_unlock(&k->lock);
+    /* Without the lock: a worker may wait for it, but not for the disk. */
     if (filled) {
         tell_status(k, &report);
-    }
-    if (filled && report.domains != NULL) {
-        awaited_update(&k->awaited, report.domains, report.domain_count);
-    }
-    if (!filled) {
-        reason_write(&why, "out of memory");
-    } else if (write_report(k, &report, &why) == STATUS_OK) {
-        why.text[0] = '\0';
+        if (status_file_write(k->state_dir, &report, &why) == STATUS_OK) {
+            why.text[0] = '\0';
+        }
     }
     /* a full disk is told once, not every ten seconds */
     if (k->status_error != NULL && why.text[0] != '\0' && strcmp(why.text, k->status_error) != 0) {
@@ -406,30 +289,32 @@ static void job_look(void *self, time_t now)
     }
 }
 
-/* What the daemon before us had seen holds `auto` back still, or no more. */
-static void load_observed(struct keeper *k)
+/* What the daemon before us had seen holds `auto` back still, or no more. Returns when it last
+ * looked at its domains, by a clock that it trusted; 0: not known. */
+static time_t load_observed(struct keeper *k)
 {
     struct status_report report = {0};
     struct reason why;
-    enum status status = status_file_read_brief(config_of(k)->state_dir, &report, &why);
+    time_t looked = 0;
+    enum status status = status_file_read(config_of(k)->state_dir, &report, &why);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         log_line(LOG_WARNING, "status file: %s", why.text);
     }
     if (status == STATUS_OK) {
+        looked = report.clock_wrong ? 0 : report.written;
         tally_restore(k->tally, &report);
         exclusions_restore(k->exclusions, &report);
     }
     status_report_free(&report);
+    return looked;
 }
 
-/* For which domains `auto` had not rejected yet. */
-static void load_awaited(struct keeper *k)
+/* For which domains `auto` had not rejected then. */
+static void load_awaited(struct keeper *k, time_t looked)
 {
-    struct status_report report = {0};
-    if (status_file_read(config_of(k)->state_dir, &report, NULL) == STATUS_OK) {
-        awaited_update(&k->awaited, report.domains, report.domain_count);
-    }
-    status_report_free(&report);
+    struct snapshot then = *shared_snapshot_get(k->current.snapshot);
+    then.clock_wrong = looked == 0;
+    awaited_update(&k->awaited, &then, k->published++, looked);
 }
 
 /* ------------------------------------------------------------------- reload */
@@ -450,7 +335,6 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
     remember(&k->reload_error, "");
     log_open(config->log_target, config->log_facility, config->log_level);
     publish(k, true);
-    hasten_domains(k);
     ring_watch_retain(k->ring, config->settings->keys.retain_days);
     log_line(LOG_NOTICE, "configuration %s reloaded", config->path);
     tidy(k, now);
@@ -504,14 +388,17 @@ static bool make_first(struct keeper *k)
     ring_watch_guard(k->ring, &k->lock);
     ring_watch_retain(k->ring, config_of(k)->settings->keys.retain_days);
     ring_watch_look(k->ring); /* it was loaded a while ago */
-    load_observed(k);
-    load_awaited(k);
+    time_t looked = load_observed(k);
     look_at_clock(k, k->started);
     look_at_pause(k);
     if (observations_begin(&k->observations, config_of(k)->settings)) {
         k->current.snapshot = make_snapshot(k);
     }
-    return k->current.snapshot != NULL;
+    if (k->current.snapshot == NULL) {
+        return false;
+    }
+    load_awaited(k, looked);
+    return true;
 }
 
 struct keeper *keeper_new(struct config *config, struct ring_watch *ring, time_t journal_birth)
@@ -527,7 +414,6 @@ struct keeper *keeper_new(struct config *config, struct ring_watch *ring, time_t
     k->ring = ring;
     k->journal_birth = journal_birth;
     k->started = k->loaded = time(NULL);
-    k->told.due = true;
     clock_begin(&k->clock, k->started);
     if (!make_parts(k, config) || !make_first(k)) {
         keeper_free(k);
@@ -584,7 +470,6 @@ void keeper_stop(struct keeper *k)
     if (k->maintenance != NULL) {
         maintenance_stop(k->maintenance);
         k->maintenance = NULL;
-        k->told.next = 0;
         job_status(k, time(NULL));
     }
 }

@@ -4,6 +4,8 @@
  */
 #include "daemon/report.h"
 
+#include <sys/stat.h>
+
 #include "daemon/running.h"
 
 enum { LOOKS = 30, PAUSE_MS = 100 };
@@ -46,4 +48,10 @@ void report_look(const char *state_dir, struct report_look *look)
         nanosleep(&pause, NULL);
         look_once(state_dir, look);
     }
+}
+
+bool report_is_outdated(const struct status_report *report, const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && file.st_mtime > report->loaded;
 }

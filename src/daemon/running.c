@@ -40,7 +40,7 @@ static bool is_reloaded(const char *state_dir, time_t from, bool *refused, struc
     struct reason broken;
     bool done = false;
     *refused = false;
-    if (status_file_read_brief(state_dir, &report, &broken) == STATUS_OK) {
+    if (status_file_read(state_dir, &report, &broken) == STATUS_OK) {
         *refused = report.written >= from && report.reload_error[0] != '\0';
         done = report.loaded >= from || *refused;
         if (*refused) {
@@ -70,7 +70,7 @@ static enum status read_report(const char *state_dir, struct status_report *out,
         if (i > 0) {
             pause_a_little();
         }
-        status = status_file_read_brief(state_dir, out, why);
+        status = status_file_read(state_dir, out, why);
         if (status == STATUS_OK && kill((pid_t)out->pid, 0) != 0) {
             status = reason_set(why, STATUS_NOT_FOUND, "batvd has not reported yet");
             status_report_free(out);

@@ -61,7 +61,7 @@ struct service service_find(const struct config *config)
     bool running = daemon_is_running(config->state_dir);
     service.pid = running ? daemon_process(config->state_dir) : 0;
     if (running && service.pid == 0 &&
-        status_file_read_brief(config->state_dir, &report, &why) == STATUS_OK) {
+        status_file_read(config->state_dir, &report, &why) == STATUS_OK) {
         service.pid = report.pid;
         status_report_free(&report);
     }

@@ -1,8 +1,7 @@
 /*
- * The files `status` and `status.domains`: each replaced by rename, so that a reader sees a whole
- * one or the one before. One writer, the daemon; they are flushed to the disk, because what they
- * tell of unsigned mail keeps `auto` from refusing after a power cut as well. The words are
- * status_text.c's.
+ * The file is replaced by rename, so that a reader sees a whole one or the one before. One writer,
+ * the daemon; it is flushed to the disk, because what it says of unsigned mail keeps `auto` from
+ * rejecting after a power cut as well. The words are status_text.c's.
  */
 #include "store/status_file.h"
 
@@ -16,31 +15,30 @@
 #include "base/file.h"
 #include "store/status_text.h"
 
-#define MOMENT  "status"
-#define DOMAINS "status.domains"
+#define NAME "status"
 
-enum { STATUS_MAX = 1 << 26 }; /* half a million domains */
+enum { STATUS_MAX = 1 << 26 }; /* octets */
 
 static enum status io_failed(const char *path, struct reason *why)
 {
     return reason_set(why, STATUS_IO, "%s: %s", path, strerror(errno));
 }
 
-/* name.new is the file while it is written. */
-static enum status write_part(const char *state_dir, const char *name, enum status_part part,
-                              const struct status_report *report, struct reason *why)
+/* status.new is the file while it is written. */
+enum status status_file_write(const char *state_dir, const struct status_report *report,
+                              struct reason *why)
 {
     char *path = NULL;
     char *fresh = NULL;
     char *text = NULL;
     size_t length = 0;
     enum status status = STATUS_NO_MEMORY;
-    if (asprintf(&path, "%s/%s", state_dir, name) < 0) {
+    if (asprintf(&path, "%s/" NAME, state_dir) < 0) {
         path = NULL;
     } else if (asprintf(&fresh, "%s.new", path) < 0) {
         fresh = NULL;
     } else {
-        status = status_format(report, part, &text, &length);
+        status = status_format(report, &text, &length);
     }
     if (status == STATUS_OK) {
         const char *failed = file_replace(path, fresh, text, length);
@@ -52,36 +50,6 @@ static enum status write_part(const char *state_dir, const char *name, enum stat
     free(fresh);
     free(text);
     return status;
-}
-
-bool status_domains_kept(const char *state_dir, const struct file_stamp *stamp)
-{
-    char *path;
-    struct file_stamp seen = *stamp;
-    if (asprintf(&path, "%s/" DOMAINS, state_dir) < 0) {
-        return true; /* there is no memory to write it either */
-    }
-    bool changed = file_stamp_renew(&seen, path, AT_SYMLINK_NOFOLLOW);
-    free(path);
-    return !changed;
-}
-
-enum status status_domains_write(const char *state_dir, const struct status_report *report,
-                                 struct file_stamp *stamp, struct reason *why)
-{
-    char *path;
-    enum status status = write_part(state_dir, DOMAINS, STATUS_PART_DOMAINS, report, why);
-    if (status == STATUS_OK && asprintf(&path, "%s/" DOMAINS, state_dir) >= 0) {
-        file_stamp_renew(stamp, path, AT_SYMLINK_NOFOLLOW);
-        free(path);
-    }
-    return status;
-}
-
-enum status status_file_write(const char *state_dir, const struct status_report *report,
-                              struct reason *why)
-{
-    return write_part(state_dir, MOMENT, STATUS_PART_MOMENT, report, why);
 }
 
 /* The whole of a stream, at most STATUS_MAX octets. The caller frees *text. */
@@ -133,12 +101,11 @@ static enum status read_file(const char *path, char **text, size_t *length, stru
     return status;
 }
 
-static enum status read_part(const char *state_dir, const char *name, struct status_report *out,
-                             struct reason *why)
+enum status status_file_read(const char *state_dir, struct status_report *out, struct reason *why)
 {
     *out = (struct status_report){.active_key = -1};
     char *path;
-    if (asprintf(&path, "%s/%s", state_dir, name) < 0) {
+    if (asprintf(&path, "%s/" NAME, state_dir) < 0) {
         return reason_set(why, STATUS_NO_MEMORY, "out of memory");
     }
     char *text = NULL;
@@ -153,34 +120,5 @@ static enum status read_part(const char *state_dir, const char *name, struct sta
     }
     free(text);
     free(path);
-    return status;
-}
-
-enum status status_file_read_brief(const char *state_dir, struct status_report *out,
-                                   struct reason *why)
-{
-    return read_part(state_dir, MOMENT, out, why);
-}
-
-enum status status_file_read(const char *state_dir, struct status_report *out, struct reason *why)
-{
-    struct status_report part;
-    enum status status = read_part(state_dir, MOMENT, out, why);
-    if (status != STATUS_OK || out->domains_all == 0) {
-        return status; /* an earlier version has the domains in `status`, and does not count them */
-    }
-    status = read_part(state_dir, DOMAINS, &part, why);
-    if (status == STATUS_OK) {
-        /* exchanged, so that what is freed is all that is not handed out */
-        const struct status_report former = *out;
-        out->domains = part.domains;
-        out->domain_count = part.domain_count;
-        part.domains = former.domains;
-        part.domain_count = former.domain_count;
-    } else {
-        status_report_free(out);
-        status = status == STATUS_NOT_FOUND ? STATUS_INVALID : status;
-    }
-    status_report_free(&part);
     return status;
 }

@@ -1,12 +1,9 @@
 /*
- * The files `status` and `status.domains` in the state folder: what the running daemon tells about
- * itself, read by batvctl. `status` is written every ten seconds and at events, and so tells that
- * the daemon lives; `status.domains` has a line for each domain, which may be megabytes, and is
- * written only where one of them has changed. Text, a line an item, each replaced as a whole. The
- * daemon reads its predecessor's at start, for the unsigned mail that was relayed.
- *
- * A writer writes the domains first, a reader reads them last: they are never older than what
- * stands in `status`, unless that says since when they are.
+ * The file `status` in the state folder: what the running daemon tells about itself, and what it
+ * has seen of mail. batvctl reads it, and so does the next daemon at its start. Text, a line an
+ * item, replaced as a whole every ten seconds and at events, and so a sign that the daemon lives.
+ * The states of domains are not in it: they follow from configuration, keyring and this file
+ * (daemon/file_snapshot.h).
  */
 #ifndef STORE_STATUS_FILE_H
 #define STORE_STATUS_FILE_H
@@ -16,17 +13,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "base/file_stamp.h"
 #include "batv/status.h"
-
-/* A signing domain's waiting time. */
-struct status_domain {
-    char *name;   /* as in the configuration */
-    char *state;  /* "enforcing" or why `auto` holds back: "never-signed", "waiting", "relayed",
-                     "no-tag-seen", "not-signing", "clock"; "" for an explicit action */
-    char *action; /* verify_action */
-    time_t until; /* of waiting and relayed; 0: no end is known */
-};
 
 /* Mail in a domain's name that passed unsigned: one line a domain, client and recipient domain. */
 struct status_relayed {
@@ -107,9 +94,6 @@ struct status_report {
     char *log_error;          /* why lines do not go to the target, or vanish; "" otherwise */
     uint64_t domains_all;     /* in the configuration */
     uint64_t domains_logging; /* whose forged bounces are only logged, for whatever reason */
-    time_t domains_behind;    /* since then the domains are no longer as told; 0: they are so */
-    struct status_domain *domains; /* NULL in a daemon's report that leaves them as they are */
-    size_t domain_count;
     struct status_relayed *relayed;
     size_t relayed_count;
     struct status_hosted *hosted;
@@ -135,20 +119,10 @@ struct status_report {
     size_t counter_count;
 };
 
-/* Writes `status.domains`, and fills *stamp for status_domains_kept. */
-enum status status_domains_write(const char *state_dir, const struct status_report *report,
-                                 struct file_stamp *stamp, struct reason *why);
-/* True while the file is the one that was written. */
-bool status_domains_kept(const char *state_dir, const struct file_stamp *stamp);
-/* Writes `status`: all but the domains. */
 enum status status_file_write(const char *state_dir, const struct status_report *report,
                               struct reason *why);
-/* STATUS_NOT_FOUND where there is none; STATUS_INVALID where it is damaged, or has lost its
- * domains. */
+/* STATUS_NOT_FOUND where there is none; STATUS_INVALID where it is damaged. */
 enum status status_file_read(const char *state_dir, struct status_report *out, struct reason *why);
-/* The same without the domains. */
-enum status status_file_read_brief(const char *state_dir, struct status_report *out,
-                                   struct reason *why);
 /* Makes one line a domain and client of what was relayed: recipient is the latest's. */
 void status_relayed_merge(struct status_report *report);
 /* Frees what a read report holds. */

@@ -71,17 +71,9 @@ static const struct item items[] = {
      0,
      0,
      0,
-     3,
+     2,
      {{TYPE_COUNT, OF(status_report, domains_all)},
-      {TYPE_COUNT, OF(status_report, domains_logging)},
-      {TYPE_TIME, OF(status_report, domains_behind)}}},
-    {"domain",
-     ARRAY(status_domain, domains, domain_count),
-     4,
-     {{TYPE_TEXT, OF(status_domain, name)},
-      {TYPE_TEXT, OF(status_domain, state)},
-      {TYPE_TEXT, OF(status_domain, action)},
-      {TYPE_TIME, OF(status_domain, until)}}},
+      {TYPE_COUNT, OF(status_report, domains_logging)}}},
     {"relayed-to",
      ARRAY(status_relayed, relayed, relayed_count),
      6,
@@ -252,20 +244,11 @@ static void put_line(FILE *out, const struct item *item, const void *base)
     fputc('\n', out);
 }
 
-static enum status_part part_of(const struct item *item)
-{
-    bool domains = item->size != 0 && item->array == OF(status_report, domains);
-    return domains ? STATUS_PART_DOMAINS : STATUS_PART_MOMENT;
-}
-
-static void put_report(FILE *out, const struct status_report *report, enum status_part part)
+static void put_report(FILE *out, const struct status_report *report)
 {
     fprintf(out, "format %d\n", FORMAT);
     for (size_t i = 0; i < ITEMS; i++) {
         const struct item *item = &items[i];
-        if (part_of(item) != part) {
-            continue;
-        }
         if (item->size == 0) {
             put_line(out, item, report);
             continue;
@@ -278,15 +261,14 @@ static void put_report(FILE *out, const struct status_report *report, enum statu
     fputs("end\n", out);
 }
 
-enum status status_format(const struct status_report *report, enum status_part part, char **text,
-                          size_t *length)
+enum status status_format(const struct status_report *report, char **text, size_t *length)
 {
     *text = NULL;
     FILE *out = open_memstream(text, length);
     if (out == NULL) {
         return STATUS_NO_MEMORY;
     }
-    put_report(out, report, part);
+    put_report(out, report);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(*text);

@@ -1,8 +1,7 @@
 /*
  * The daemon's report as text, a line an item: `format` first, `end` last, so that a file cut short
  * is noticed. Strings that are not plain printable ASCII stand in double quotes with \", \\ and
- * \xHH. Pure, and with both
- * parts together inverses of each other, but for items of a later version, which are passed over.
+ * \xHH. Pure, and inverses of each other, but for items of a later version, which are passed over.
  */
 #ifndef STORE_STATUS_TEXT_H
 #define STORE_STATUS_TEXT_H
@@ -11,14 +10,10 @@
 
 #include "store/status_file.h"
 
-/* What stands in a file of its own. */
-enum status_part { STATUS_PART_MOMENT, STATUS_PART_DOMAINS };
-
 /* The caller frees *text. STATUS_NO_MEMORY. */
-enum status status_format(const struct status_report *report, enum status_part part, char **text,
-                          size_t *length);
+enum status status_format(const struct status_report *report, char **text, size_t *length);
 
-/* Either part. text need not be NUL-terminated. STATUS_INVALID: why names the line; *out is then
+/* text need not be NUL-terminated. STATUS_INVALID: why names the line; *out is then
  * empty, as it is with STATUS_NO_MEMORY. */
 enum status status_parse(const char *text, size_t length, struct status_report *out,
                          struct reason *why);

@@ -141,36 +141,6 @@ def test_a_read_only_state_folder(small_disk):
     util.wait_for(lambda: int(sign(instance)[5]) == 1, 10)
 
 
-def test_a_report_whose_domains_cannot_be_written(batvd):
-    """What else it has is written nevertheless: above all what keeps `auto` from refusing, and that
-    the daemon lives. Its domains are told as they were, and since when, until they can be."""
-    instance = batvd()
-    way = instance.state / "status.domains.new"
-    instance.start()
-    util.wait_for((instance.state / "status").exists, 15)
-    way.mkdir()
-    with MilterSession(instance.milter, client=("app.example.com", "192.0.2.77", 4711),
-                       macros=LEAVING) as s:
-        s.message(f"<{ALICE}>", ["<far@other.test>"])
-
-    def report():
-        return instance.ctl("status", json=True)
-    util.wait_for(lambda: [client["client"] for client in report()["relayed"]] == ["192.0.2.77"], 10)
-    behind = report()["domains_behind"]
-    assert behind and [domain["name"] for domain in report()["domains"]] == ["example.com"]
-    for command, paused in (("pause", True), ("resume", False)):    # each of which writes it anew
-        instance.ctl(command, rc=0)
-        util.wait_for(lambda paused=paused: report()["paused"] == paused, 10)
-    assert report()["domains_behind"] == behind
-    assert instance.log_text().count(f"status file: {way}: ") == 1
-    # without the former file there is nothing to be told
-    (instance.state / "status.domains").unlink()
-    assert f"{instance.state}/status.domains: No such file" in instance.ctl("status", rc=0).out
-    way.rmdir()
-    util.wait_for((instance.state / "status.domains").exists, 15)
-    util.wait_for(lambda: not report()["domains_behind"], 10)
-
-
 def test_a_start_on_a_read_only_state_folder(batvd, may_mount):
     instance = batvd(REJECT)
     script = SMALL_DISK[-2].replace("; shift", '; mount -o remount,ro "$1"; shift')

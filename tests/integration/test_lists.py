@@ -386,60 +386,42 @@ def written(instance):
     return int(next(line for line in text.splitlines() if line.startswith("wchar")).split()[1])
 
 
-def identity(path):
-    """By which one sees that nobody has replaced it; reading it changes nothing of that."""
-    seen = path.stat()
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size
-
-
 def report_of(instance):
     return instance.ctl("status", json=True)
 
 
 def test_the_report_of_very_many_domains(batvd, lists):
-    """What is said of them is written where it changes, not every ten seconds; it is right
-    nevertheless, of a daemon that was killed as well."""
+    """It says nothing of those of which there is nothing to say, so that it stays small; what
+    `status` tells of each is right nevertheless, of a daemon that was killed as well."""
     names = (lists / "domains").read_text("ascii").splitlines(keepends=True)[:10_000]
     instance = batvd(REJECT)
     path = of_file(instance, "".join(names))
     config = {"verify": {"action": "auto"}, "domains": ("example.com", f"file:{path}")}
     instance.configure(config)
     instance.start()
-    domains = instance.state / "status.domains"
-    util.wait_for((instance.state / "status").exists, 15)
-    assert len(report_of(instance)["domains"]) == 10_001 and domains.stat().st_size > 400_000
+    status = instance.state / "status"
+    util.wait_for(status.exists, 15)
+    assert len(report_of(instance)["domains"]) == 10_001 and status.stat().st_size < 4096
     # an idle one, then one with traffic
-    former = identity(domains)
     before = written(instance)
     report = report_of(instance)
     util.wait_for(lambda: report_of(instance)["written"] != report["written"], 15)
-    assert written(instance) - before < 10_000 and identity(domains) == former
+    assert written(instance) - before < 10_000
     before = written(instance)
     for _ in range(50):
         bounce(instance, "prvs=0000000000=alice@example.com")
     util.wait_for(lambda: report_of(instance)["counters"]["result.bad-signature"] == 50, 15)
-    assert written(instance) - before < 100_000 and identity(domains) == former
+    assert written(instance) - before < 100_000
     # what changes is told, at once where somebody did it
     of_file(instance, "".join([*names, "later.example\n"]))
     instance.reload()
     util.wait_for(lambda: report_of(instance)["domains"][-1]["name"] == "later.example", 5)
     with MilterSession(instance.milter, client=("inside.example.com", "127.0.0.2", 4711)) as s:
         s.message("<alice@example.com>", ["<far@other.test>"])
-    reports = [report_of(instance)]
-    util.wait_for(lambda: reports.append(report_of(instance))
-                  or reports[-1]["domains"][0]["state"] == "waiting", 25)
-    assert all(report["domains_behind"] or report["generation"] == reports[0]["generation"]
-               or report["domains"][0]["state"] == "waiting" for report in reports)
+    util.wait_for(lambda: report_of(instance)["domains"][0]["state"] == "waiting", 10)
     seen = report_of(instance)
-    assert seen["domains_behind"] is None and seen["domains"][1]["state"] == "never-signed"
-    # a file that got lost comes back
-    instance.signal(signal.SIGSTOP)
-    domains.unlink()
-    assert str(domains) in instance.ctl("status", rc=0).out
-    instance.signal(signal.SIGCONT)
-    instance.ctl("pause", rc=0)
-    util.wait_for(domains.exists, 5)
-    assert report_of(instance)["domains"] == seen["domains"]
+    assert seen["domains"][1]["state"] == "never-signed"
+    assert status.stat().st_size < 4096 and "never-signed" not in status.read_text("ascii")
     instance.kill9()
     assert "batvd is not running" in instance.ctl("status", rc=1).out
     assert report_of(instance)["domains"] == seen["domains"]

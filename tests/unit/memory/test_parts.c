@@ -568,8 +568,7 @@ static enum memory_run tell_status(void *context)
     struct returned returned = {0, &rules, "alice@example.com", 1};
     bool taken = sample != NULL && sample_take(sample, &returned, moment);
     bool filled = tally_report(tally, &report) && taken && sample_report(sample, &report);
-    enum status status =
-        filled ? status_format(&report, STATUS_PART_MOMENT, &text, &length) : STATUS_NO_MEMORY;
+    enum status status = filled ? status_format(&report, &text, &length) : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         MEMORY_REQUIRE(length > 0 && strncmp(text, status_sample, 6) == 0);
         status = status_parse(text, length, &again, &why);
@@ -582,50 +581,33 @@ static enum memory_run tell_status(void *context)
     return told(status);
 }
 
-static bool write_status(const struct status_report *report, struct file_stamp *stamp,
-                         enum status *status)
-{
-    struct reason why;
-    *status = status_domains_write(folder, report, stamp, &why);
-    if (*status == STATUS_OK) {
-        *status = status_file_write(folder, report, &why);
-    }
-    return *status == STATUS_OK;
-}
-
-/* Whatever was refused, either file is whole: the domains are the former one or the new two. */
+/* Whatever was refused, the file is whole: the former one or the new. */
 static void look_at_status(size_t least)
 {
     struct status_report seen;
     struct reason why;
     char path[PATH];
     MEMORY_REQUIRE(status_file_read(folder, &seen, &why) == STATUS_OK);
-    MEMORY_REQUIRE(seen.domain_count >= least && seen.domain_count <= 2);
-    MEMORY_REQUIRE(strcmp(seen.domains[0].name, "example.com") == 0);
+    MEMORY_REQUIRE(seen.hosted_count >= least && seen.hosted_count <= 2);
+    MEMORY_REQUIRE(strcmp(seen.hosted[0].name, "example.com") == 0);
     MEMORY_REQUIRE(access(in_folder("status.new", path), F_OK) != 0);
-    MEMORY_REQUIRE(access(in_folder("status.domains.new", path), F_OK) != 0);
     status_report_free(&seen);
 }
 
-/* Both files, written and read again. */
-static enum memory_run tell_domains(void *context)
+/* The file, written and read again. */
+static enum memory_run keep_status(void *context)
 {
-    struct status_domain domains[] = {
-        {(char[]){"example.com"}, (char[]){"waiting"}, (char[]){"auto"}, moment},
-        {(char[]){"example.org"}, (char[]){""}, (char[]){"reject"}, 0},
-    };
-    struct status_report report = {.domains_all = 1, .domains = domains, .domain_count = 1};
+    struct status_hosted hosted[] = {{(char[]){"example.com"}}, {(char[]){"example.org"}}};
+    struct status_report report = {.hosted = hosted, .hosted_count = 1};
     struct status_report again;
-    struct file_stamp stamp = {0};
     struct reason why;
-    enum status status;
     (void)context;
     memory_hold();
-    MEMORY_REQUIRE(write_status(&report, &stamp, &status));
+    MEMORY_REQUIRE(status_file_write(folder, &report, &why) == STATUS_OK);
     memory_go_on();
-    report.domains_all = report.domain_count = COUNT_OF(domains);
-    stamp = (struct file_stamp){0};
-    bool written = write_status(&report, &stamp, &status);
+    report.hosted_count = COUNT_OF(hosted);
+    enum status status = status_file_write(folder, &report, &why);
+    bool written = status == STATUS_OK;
     if (written) {
         status = status_file_read(folder, &again, &why);
     }
@@ -634,16 +616,14 @@ static enum memory_run tell_domains(void *context)
         MEMORY_REQUIRE(strstr(why.text, strerror(ENOMEM)) != NULL);
         status = STATUS_NO_MEMORY;
     }
-    /* where the stamp could not be had, they are but written once more */
-    bool stamped = written && status_domains_kept(folder, &stamp);
-    look_at_status(written ? COUNT_OF(domains) : 1);
+    look_at_status(written ? COUNT_OF(hosted) : 1);
     if (status == STATUS_OK) {
-        MEMORY_REQUIRE(again.domain_count == COUNT_OF(domains));
-        MEMORY_REQUIRE(strcmp(again.domains[1].action, "reject") == 0);
+        MEMORY_REQUIRE(again.hosted_count == COUNT_OF(hosted));
+        MEMORY_REQUIRE(strcmp(again.hosted[1].name, "example.org") == 0);
         status_report_free(&again);
     }
     memory_go_on();
-    return told(status) == MEMORY_DONE && stamped ? MEMORY_DONE : MEMORY_REFUSED;
+    return told(status);
 }
 
 static enum memory_run name_rule(void *context)
@@ -686,7 +666,7 @@ static const struct {
     {"patterns", make_patterns, 3},  {"networks", make_networks, 3},
     {"hosts", make_hosts, 3},        {"expressions", make_regexes, 6},
     {"domains", make_domains, 3},    {"addresses", settle_addresses, 8},
-    {"status", tell_status, 8},      {"both status files", tell_domains, 30},
+    {"status", tell_status, 8},      {"both status files", keep_status, 30},
     {"a rule's name", name_rule, 1},
 };
 

@@ -20,7 +20,6 @@ static char hostile[256];
 static char address[] = "2001:db8::1";
 static char quotes[] = "a\"b\\c d";
 
-static struct status_domain domains[3];
 static struct status_relayed relayed[3];
 static struct status_hosted hosted[2];
 static struct status_relay relays[1];
@@ -34,16 +33,12 @@ static void setup(void)
     for (int i = 1; i < 256; i++) {
         hostile[i - 1] = (char)i;
     }
-    static char signed_name[] = "signed", waiting[] = "waiting", action[] = "auto";
-    static char end[] = "end";
-    domains[0] = (struct status_domain){plain, waiting, action, 1796299200};
-    domains[1] = (struct status_domain){hostile, empty, quotes, 0};
-    domains[2] = (struct status_domain){end, end, end, 1};
+    static char signed_name[] = "signed", end[] = "end";
     relayed[0] = (struct status_relayed){plain, address, plain, 1, 1796299200, 1796299100};
     relayed[1] = (struct status_relayed){quotes, hostile, hostile, UINT64_MAX, 0, 0};
     relayed[2] = (struct status_relayed){empty, empty, empty, 0, -1, -1};
     hosted[0] = (struct status_hosted){plain};
-    hosted[1] = (struct status_hosted){hostile};
+    hosted[1] = (struct status_hosted){end};
     relays[0] = (struct status_relay){address};
     returned[0] = (struct status_returned){plain, 100, 12};
     returned[1] = (struct status_returned){hostile, UINT64_MAX, 0};
@@ -85,9 +80,6 @@ static struct status_report full_report(void)
         .log_error = hostile,
         .domains_all = 3,
         .domains_logging = 1,
-        .domains_behind = 1795694405,
-        .domains = domains,
-        .domain_count = 3,
         .relayed = relayed,
         .relayed_count = 3,
         .hosted = hosted,
@@ -114,13 +106,6 @@ static struct status_report full_report(void)
 
 static void assert_lists_equal(const struct status_report *a, const struct status_report *b)
 {
-    ck_assert_uint_eq(a->domain_count, b->domain_count);
-    for (size_t i = 0; i < a->domain_count; i++) {
-        ck_assert_str_eq(a->domains[i].name, b->domains[i].name);
-        ck_assert_str_eq(a->domains[i].state, b->domains[i].state);
-        ck_assert_str_eq(a->domains[i].action, b->domains[i].action);
-        ck_assert_int_eq(a->domains[i].until, b->domains[i].until);
-    }
     ck_assert_uint_eq(a->relayed_count, b->relayed_count);
     for (size_t i = 0; i < a->relayed_count; i++) {
         ck_assert_str_eq(a->relayed[i].domain, b->relayed[i].domain);
@@ -196,32 +181,10 @@ static void assert_equal(const struct status_report *a, const struct status_repo
     ck_assert_str_eq(a->log_error, b->log_error);
     ck_assert_uint_eq(a->domains_all, b->domains_all);
     ck_assert_uint_eq(a->domains_logging, b->domains_logging);
-    ck_assert_int_eq(a->domains_behind, b->domains_behind);
     assert_lists_equal(a, b);
 }
 
 /* ------------------------------------------------------------------- as text */
-
-/* Both parts as one text, which is how an earlier version wrote them. */
-static enum status format_whole(const struct status_report *report, char **text, size_t *length)
-{
-    char *domain_lines;
-    size_t domain_length;
-    ck_assert_int_eq(status_format(report, STATUS_PART_DOMAINS, &domain_lines, &domain_length),
-                     STATUS_OK);
-    ck_assert_int_eq(status_format(report, STATUS_PART_MOMENT, text, length), STATUS_OK);
-    char *body = strchr(domain_lines, '\n') + 1; /* "format" goes, and so does the other's "end" */
-    char *end = *text + *length - strlen("end\n");
-    *end = '\0';
-    ck_assert_ptr_null(strstr(*text, "\ndomain "));
-    char *whole;
-    ck_assert_int_gt(asprintf(&whole, "%s%s", *text, body), 0);
-    free(*text);
-    free(domain_lines);
-    *text = whole;
-    *length = strlen(whole);
-    return STATUS_OK;
-}
 
 START_TEST(test_any_octets_come_back)
 {
@@ -230,7 +193,7 @@ START_TEST(test_any_octets_come_back)
     struct reason why;
     char *text;
     size_t length;
-    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
     for (size_t i = 0; i < length; i++) {
         ck_assert(text[i] == '\n' || (text[i] >= 0x20 && text[i] <= 0x7e));
     }
@@ -248,12 +211,12 @@ START_TEST(test_a_report_of_nothing_comes_back)
     struct reason why;
     char *text;
     size_t length;
-    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
     ck_assert_int_eq(status_parse(text, length, &again, &why), STATUS_OK);
     ck_assert_str_eq(again.version, ""); /* no string is NULL, whatever was written */
     ck_assert_int_eq(again.active_key, -1);
     ck_assert_int_eq(again.next_rotation, 0);
-    ck_assert_uint_eq(again.domain_count + again.relayed_count, 0);
+    ck_assert_uint_eq(again.relayed_count, 0);
     ck_assert_uint_eq(again.forged_count + again.counter_count, 0);
     status_report_free(&again);
     free(text);
@@ -267,7 +230,7 @@ START_TEST(test_cut_short_anywhere_is_refused)
     struct reason why;
     char *text;
     size_t length;
-    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
     for (size_t i = 0; i < length; i++) {
         ck_assert_int_eq(status_parse(text, i, &again, &why), STATUS_INVALID);
         ck_assert_ptr_null(again.version);
@@ -283,7 +246,7 @@ START_TEST(test_every_damaged_octet_is_survived)
     struct status_report report = full_report();
     char *text;
     size_t length;
-    ck_assert_int_eq(format_whole(&report, &text, &length), STATUS_OK);
+    ck_assert_int_eq(status_format(&report, &text, &length), STATUS_OK);
     for (size_t i = 0; i < length; i++) {
         char kept = text[i];
         for (size_t n = 0; n < sizeof damage; n++) {
@@ -362,8 +325,7 @@ static void path_in_folder(const char *name, char out[static 128])
 
 static void remove_folder(void)
 {
-    static const char *const names[] = {"status", "status.new", "status.domains",
-                                        "status.domains.new"};
+    static const char *const names[] = {"status", "status.new"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[128];
         path_in_folder(names[i], path);
@@ -381,10 +343,8 @@ START_TEST(test_the_file_is_replaced_as_a_whole)
     char path[128];
     struct stat before;
     struct stat after;
-    struct file_stamp stamp = {0};
     path_in_folder("status", path);
     ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_NOT_FOUND);
-    ck_assert_int_eq(status_domains_write(folder, &report, &stamp, &why), STATUS_OK);
     ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
     ck_assert_int_eq(stat(path, &before), 0);
     ck_assert_int_eq(before.st_mode & 07777, 0600);
@@ -397,33 +357,6 @@ START_TEST(test_the_file_is_replaced_as_a_whole)
     status_report_free(&again);
     path_in_folder("status.new", path);
     ck_assert_int_ne(access(path, F_OK), 0);
-}
-END_TEST
-
-START_TEST(test_the_domains_are_apart)
-{
-    struct status_report report = full_report();
-    struct status_report again;
-    struct file_stamp stamp = {0};
-    struct reason why;
-    char path[128];
-    path_in_folder("status.domains", path);
-    ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_OK);
-    ck_assert_int_ne(access(path, F_OK), 0);
-    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_INVALID);
-    ck_assert_ptr_nonnull(strstr(why.text, path));
-    ck_assert_ptr_null(again.version);
-    ck_assert_int_eq(status_file_read_brief(folder, &again, &why), STATUS_OK);
-    ck_assert_uint_eq(again.domain_count, 0);
-    ck_assert_uint_eq(again.domains_all, 3);
-    status_report_free(&again);
-    ck_assert_int_eq(status_domains_write(folder, &report, &stamp, &why), STATUS_OK);
-    ck_assert(status_domains_kept(folder, &stamp));
-    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_OK);
-    assert_equal(&report, &again);
-    status_report_free(&again);
-    ck_assert_int_eq(unlink(path), 0);
-    ck_assert(!status_domains_kept(folder, &stamp));
 }
 END_TEST
 
@@ -456,7 +389,7 @@ START_TEST(test_what_cannot_be_written_leaves_the_old_one)
     report.pid = 1;
     ck_assert_int_eq(status_file_write(folder, &report, &why), STATUS_IO);
     ck_assert_ptr_nonnull(strstr(why.text, path));
-    ck_assert_int_eq(status_file_read_brief(folder, &again, &why), STATUS_OK);
+    ck_assert_int_eq(status_file_read(folder, &again, &why), STATUS_OK);
     ck_assert_int_eq(again.pid, 4711);
     status_report_free(&again);
 }
@@ -488,7 +421,6 @@ int main(void)
     TCase *files = tcase_create("file");
     tcase_add_checked_fixture(files, make_folder, remove_folder);
     tcase_add_test(files, test_the_file_is_replaced_as_a_whole);
-    tcase_add_test(files, test_the_domains_are_apart);
     tcase_add_test(files, test_a_damaged_file_is_named);
     tcase_add_test(files, test_what_cannot_be_written_leaves_the_old_one);
     tcase_add_test(files, test_a_folder_that_is_not_there);
