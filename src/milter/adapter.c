@@ -54,7 +54,6 @@ static const struct adapter *adapter; /* set before libmilter starts its threads
 
 struct session {
     LIST_ENTRY(session) others;
-    atomic_uint turn;    /* see enter */
     bool shows_messages; /* headers and bodies, by what was agreed upon for this connection */
     bool skips;          /* the rest of a body on request */
     bool answers_header; /* the MTA waits for an answer to the end of a header */
@@ -71,25 +70,6 @@ struct session {
     bool sampled;            /* it is read for the sample */
     size_t told;             /* of the transaction's decisions */
 };
-
-/* libmilter hands a session from one thread to another over a socket; enter and leave say the same
- * in the language's own terms: what was written in one callback is seen in the next. */
-static struct session *enter(SMFICTX *ctx)
-{
-    struct session *s = smfi_getpriv(ctx);
-    if (s != NULL) {
-        atomic_load_explicit(&s->turn, memory_order_acquire);
-    }
-    return s;
-}
-
-static sfsistat leave(struct session *s, sfsistat status)
-{
-    if (s != NULL) {
-        atomic_fetch_add_explicit(&s->turn, 1, memory_order_release);
-    }
-    return status;
-}
 
 static void message_end(struct session *s)
 {
@@ -178,7 +158,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
         *steps_out &= s->surplus ? ~(unsigned long)SMFIP_NR_CONN : ~0UL;
     }
     smfi_setpriv(ctx, s);
-    return leave(s, SMFIS_CONTINUE);
+    return SMFIS_CONTINUE;
 }
 
 /* ------------------------------------------------------------------- macros */
@@ -329,7 +309,7 @@ static unsigned set_address(struct session *s, const _SOCK_ADDR *address)
 
 static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s != NULL) {
         unsigned port = set_address(s, address);
         set_name(s, name);
@@ -341,14 +321,14 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
     }
     if (s != NULL && s->surplus) {
         tell_surplus();
-        return leave(s, turn_away(ctx));
+        return turn_away(ctx);
     }
-    return leave(s, SMFIS_NOREPLY);
+    return SMFIS_NOREPLY;
 }
 
 static sfsistat on_close(SMFICTX *ctx)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s != NULL) {
         session_free(s);
         smfi_setpriv(ctx, NULL);
@@ -381,7 +361,7 @@ static void tell_failure(SMFICTX *ctx, const struct session *s)
 static sfsistat without_transaction(SMFICTX *ctx, struct session *s)
 {
     if (s != NULL && s->surplus) {
-        return leave(s, turn_away(ctx));
+        return turn_away(ctx);
     }
     struct shared_snapshot *snapshot = keeper_acquire(adapter->keeper);
     struct reply reply;
@@ -402,13 +382,13 @@ static bool is_unreadable(const struct session *s, const char *raw, const char *
 
 static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s == NULL) {
         return SMFIS_NOREPLY;
     }
     message_end(s);
     if (s->surplus) {
-        return leave(s, SMFIS_NOREPLY);
+        return SMFIS_NOREPLY;
     }
     s->snapshot = keeper_acquire(adapter->keeper);
     s->transaction = transaction_new(shared_snapshot_get(s->snapshot), &s->client);
@@ -420,7 +400,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
         stages_mail(&s->stages, is_unreadable(s, arguments[0], address));
         transaction_mail(s->transaction, arguments[0], address, user);
     }
-    return leave(s, SMFIS_NOREPLY);
+    return SMFIS_NOREPLY;
 }
 
 /* A tag that we do not know may be by a key that was made a moment ago. */
@@ -456,7 +436,7 @@ static sfsistat defer_unread(SMFICTX *ctx, const struct session *s, const char *
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx, s);
     }
@@ -466,10 +446,10 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     const char *host = symbol(ctx, next_hop_symbol);
     macro_watch_rcpt(&s->client, address, host, symbol(ctx, mailer_symbol));
     if (s->stages.sender_unread) {
-        return leave(s, defer_unread(ctx, s, arguments[0], sender_symbol));
+        return defer_unread(ctx, s, arguments[0], sender_symbol);
     }
     if (is_unreadable(s, arguments[0], address)) {
-        return leave(s, defer_unread(ctx, s, arguments[0], recipient_symbol));
+        return defer_unread(ctx, s, arguments[0], recipient_symbol);
     }
     transaction_next_hop(s->transaction, host, macro(ctx, mailer_symbol));
     transaction_rcpt(s->transaction, arguments[0], address, (const char *const *)(arguments + 1),
@@ -479,51 +459,71 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     }
     oracle_decide_rcpt(adapter->oracles, s->transaction, now, &reply);
     tell(ctx, s);
-    return leave(s, reply_status(ctx, &reply));
+    return reply_status(ctx, &reply);
+}
+
+/* libmilter takes no constant strings. */
+struct effect_copy {
+    char *name, *value, *arguments;
+};
+
+/* False: no memory. What copy then holds is to be freed all the same. */
+static bool effect_copy(const struct effect *effect, struct effect_copy *copy)
+{
+    copy->name = effect->name != NULL ? strdup(effect->name) : NULL;
+    copy->value = effect->value != NULL ? strdup(effect->value) : NULL;
+    copy->arguments = effect->arguments != NULL ? strdup(effect->arguments) : NULL;
+    return (copy->name != NULL || effect->name == NULL) &&
+           (copy->value != NULL || effect->value == NULL) &&
+           (copy->arguments != NULL || effect->arguments == NULL);
+}
+
+static void effect_copy_free(struct effect_copy *copy)
+{
+    free(copy->name);
+    free(copy->value);
+    free(copy->arguments);
+}
+
+/* An MTA too old for arguments gets the recipient without. */
+static int add_recipient(SMFICTX *ctx, char *recipient, char *arguments)
+{
+    if (arguments != NULL && smfi_addrcpt_par(ctx, recipient, arguments) == MI_SUCCESS) {
+        return MI_SUCCESS;
+    }
+    return smfi_addrcpt(ctx, recipient);
+}
+
+static int apply_copy(SMFICTX *ctx, const struct effect *effect, const struct effect_copy *copy)
+{
+    switch (effect->kind) {
+    case EFFECT_CHANGE_SENDER:
+        return smfi_chgfrom(ctx, copy->value, NULL);
+    case EFFECT_REMOVE_RECIPIENT:
+        return smfi_delrcpt(ctx, copy->value);
+    case EFFECT_ADD_RECIPIENT:
+        return add_recipient(ctx, copy->value, copy->arguments);
+    case EFFECT_REMOVE_HEADER:
+        return smfi_chgheader(ctx, copy->name, (int)effect->index, NULL);
+    case EFFECT_ADD_HEADER:
+        /* On top: DKIM counts fields of one name from the bottom, so that a signature over an
+         * earlier copy still holds (RFC 6376 section 5.4.2). */
+        return smfi_insheader(ctx, 0, copy->name, copy->value);
+    case EFFECT_APPEND_HEADER:
+        /* Sendmail then takes it for the one that it would itself have added. */
+        return smfi_addheader(ctx, copy->name, copy->value);
+    case EFFECT_QUARANTINE:
+        return smfi_quarantine(ctx, copy->value);
+    }
+    return MI_FAILURE;
 }
 
 static bool apply(SMFICTX *ctx, const struct effect *effect)
 {
-    char *name = effect->name != NULL ? strdup(effect->name) : NULL;
-    char *value = effect->value != NULL ? strdup(effect->value) : NULL;
-    char *arguments = effect->arguments != NULL ? strdup(effect->arguments) : NULL;
-    int result = MI_FAILURE;
-    bool copied = (name != NULL || effect->name == NULL) &&
-                  (value != NULL || effect->value == NULL) &&
-                  (arguments != NULL || effect->arguments == NULL);
-    switch (copied ? effect->kind : (enum effect_kind) - 1) {
-    case EFFECT_CHANGE_SENDER:
-        result = smfi_chgfrom(ctx, value, NULL);
-        break;
-    case EFFECT_REMOVE_RECIPIENT:
-        result = smfi_delrcpt(ctx, value);
-        break;
-    case EFFECT_ADD_RECIPIENT:
-        result = arguments != NULL ? smfi_addrcpt_par(ctx, value, arguments) : MI_FAILURE;
-        if (result != MI_SUCCESS) { /* an MTA too old for arguments */
-            result = smfi_addrcpt(ctx, value);
-        }
-        break;
-    case EFFECT_REMOVE_HEADER:
-        result = smfi_chgheader(ctx, name, (int)effect->index, NULL);
-        break;
-    case EFFECT_ADD_HEADER:
-        /* On top: DKIM counts fields of one name from the bottom, so that a signature over an
-         * earlier copy still holds (RFC 6376 section 5.4.2). */
-        result = smfi_insheader(ctx, 0, name, value);
-        break;
-    case EFFECT_APPEND_HEADER:
-        /* Sendmail then takes it for the one that it would itself have added. */
-        result = smfi_addheader(ctx, name, value);
-        break;
-    case EFFECT_QUARANTINE:
-        result = smfi_quarantine(ctx, value);
-        break;
-    }
-    free(name);
-    free(value);
-    free(arguments);
-    return result == MI_SUCCESS;
+    struct effect_copy copy;
+    bool applied = effect_copy(effect, &copy) && apply_copy(ctx, effect, &copy) == MI_SUCCESS;
+    effect_copy_free(&copy);
+    return applied;
 }
 
 static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
@@ -603,7 +603,7 @@ static sfsistat finish(SMFICTX *ctx, struct session *s)
                     now);
     }
     message_end(s);
-    return leave(s, reply_status(ctx, &reply));
+    return reply_status(ctx, &reply);
 }
 
 /* What of the message is still of interest, and room for it. Done at DATA; at the first that comes
@@ -624,12 +624,12 @@ static unsigned begin_content(struct session *s)
 
 static sfsistat on_data(SMFICTX *ctx)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx, s);
     }
     stages_data(&s->stages);
-    return begin_content(s) != 0 ? leave(s, SMFIS_CONTINUE) : finish(ctx, s);
+    return begin_content(s) != 0 ? SMFIS_CONTINUE : finish(ctx, s);
 }
 
 /* Before the first header field, or the end of a header that has none. */
@@ -642,7 +642,7 @@ static void begin_header(struct session *s)
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s != NULL && s->transaction != NULL) {
         begin_header(s);
         transaction_header(s->transaction, name, value);
@@ -653,15 +653,15 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
             evidence_sent_header(s->transaction, name, value);
         }
     }
-    return leave(s, SMFIS_NOREPLY);
+    return SMFIS_NOREPLY;
 }
 
 /* The body of all but bounces is of no interest: one piece of it comes before that can be said. */
 static sfsistat on_body(SMFICTX *ctx, unsigned char *octets, size_t length)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     bool more = s != NULL && s->content != NULL && content_body(s->content, octets, length);
-    return leave(s, !more && s != NULL && s->skips ? SMFIS_SKIP : SMFIS_CONTINUE);
+    return !more && s != NULL && s->skips ? SMFIS_SKIP : SMFIS_CONTINUE;
 }
 
 /* A message that was not shown as agreed is not judged. */
@@ -673,15 +673,15 @@ static sfsistat defer_part(SMFICTX *ctx, struct session *s, const char *stage)
              id_or_none(ctx), stage, s->client.name != NULL ? s->client.name : "unknown",
              s->client.address != NULL ? s->client.address : "");
     message_end(s);
-    return leave(s, defer(ctx, "4.3.5",
-                          "the mail filter did not receive all of this message, try again later"));
+    return defer(ctx, "4.3.5",
+                 "the mail filter did not receive all of this message, try again later");
 }
 
 /* Where the end of a header was made up and the MTA waits for no answer to it, the end of the
  * message is answered. */
 static sfsistat on_header_end(SMFICTX *ctx)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     bool shown = !guard_made_up();
     if (s != NULL && s->transaction != NULL && shown) {
         begin_header(s);
@@ -690,12 +690,12 @@ static sfsistat on_header_end(SMFICTX *ctx)
         s->stages.header_agreed) {
         return defer_part(ctx, s, "header");
     }
-    return leave(s, s != NULL && s->answers_header ? SMFIS_CONTINUE : SMFIS_NOREPLY);
+    return s != NULL && s->answers_header ? SMFIS_CONTINUE : SMFIS_NOREPLY;
 }
 
 static sfsistat on_message_end(SMFICTX *ctx)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx, s);
     }
@@ -705,18 +705,23 @@ static sfsistat on_message_end(SMFICTX *ctx)
 
 static sfsistat on_abort(SMFICTX *ctx)
 {
-    struct session *s = enter(ctx);
+    struct session *s = smfi_getpriv(ctx);
     if (s != NULL) {
         message_end(s);
     }
-    return leave(s, SMFIS_CONTINUE);
+    return SMFIS_CONTINUE;
 }
 
 /* ---------------------------------------------------------------------- run */
 
-/* When smfi_main returns, libmilter's threads are still there, and may be in a callback or come to
- * one, while all that callbacks use is about to be freed. So each passes a gate: once it is closed
- * nobody gets in, and it is closed only when all are out. */
+/*
+ * Each callback runs between gate_enter and gate_leave. When smfi_main returns, libmilter's threads
+ * are still there, and may be in a callback or come to one, while all that callbacks use is about
+ * to be freed: the gate closes only when all are out, and lets nobody in then.
+ *
+ * libmilter hands a session from one thread to another over a socket. The counter says so in the
+ * language's own terms: whoever enters sees what those wrote who left before.
+ */
 static atomic_uint inside;
 static atomic_bool closed;
 
