@@ -156,7 +156,7 @@ static enum status run_filter(const struct state *state, const struct config *co
     enum status status = STATUS_NO_MEMORY;
     if (pool != NULL && uses != NULL && network != NULL && guessing != NULL) {
         mime_init();
-        evidence_returned_oracles(&returned, &oracles);
+        evidence_returned_oracles(&returned, true, &oracles);
         oracle_network_oracle(network, &oracles);
         guessing_oracle(guessing, &oracles);
         keeper_report_guessing(state->keeper, guessing);

@@ -48,6 +48,9 @@ char *address_format(const char *local, const char *domain);
 /* Octets of the local part as address_format writes it. */
 size_t address_local_length(const char *local);
 
+/* raw as it came, less its angle brackets. NULL: no memory. The caller frees. */
+char *address_text(const char *raw);
+
 /* local@ascii without quoting, in the case in which it came (address_fold.h: for comparing). NULL:
  * no memory. The caller frees. */
 char *address_plain(const char *local, const char *ascii);

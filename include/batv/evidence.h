@@ -37,7 +37,10 @@ struct evidence_names {
     size_t count;
 };
 
+/* Answers go to the address behind a tag, whoever made that: local may have one. */
 enum status evidence_names_new(const char *local, const char *ascii, struct evidence_names **out);
+/* The first of these names alone. NULL: no memory. The caller frees. */
+char *evidence_address(const char *local, const char *ascii);
 /* names may be NULL. */
 void evidence_names_free(struct evidence_names *names);
 bool evidence_names_have(const struct evidence_names *names, const char *address);

@@ -1,6 +1,6 @@
 /*
- * Everything that a decision may depend on. transaction.c fills these in; policy.c decides by them
- * and looks up nothing itself. What costs I/O is a fact, asked for by name.
+ * Everything that a decision may depend on. transaction.c and recipient.c fill these in; policy.c
+ * decides by them and looks up nothing itself. What costs I/O is a fact, asked for by name.
  */
 #ifndef BATV_FACTS_H
 #define BATV_FACTS_H
@@ -8,15 +8,12 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "batv/address.h"
 #include "batv/match.h"
 #include "batv/rules.h"
 #include "batv/tag.h"
 
-/* Facts that cost I/O: the proofs that a returned message was ours, in the order of asking; the
- * bounce's class (whose value stands in message_facts once the answer is yes); whether the mailbox
- * has sent mail that was too long to tag; and of a message that is to be signed, whether it goes to
- * one of exclude_sign.recipient_networks. Of each recipient, asked when it is given: whether its
- * plain address is under guessing. */
+/* Facts that cost I/O; what each is says the table in facts.c. */
 enum fact {
     FACT_TAG_IN_BODY,
     FACT_HEADER,
@@ -28,6 +25,21 @@ enum fact {
     FACT_GUESSING,
     FACT_COUNT
 };
+
+struct fact_row {
+    const char *proof; /* its name as a proof that the message which a bounce returns was ours: as
+                          in the log, and behind "evidence." in its rule; NULL: it is none */
+    bool reads;        /* the content of a bounce: not asked at RCPT */
+    bool of_message;   /* asked once for the message, and kept there; else for each recipient */
+    bool (*is_on)(const struct settings *settings); /* by the configuration */
+};
+const struct fact_row *fact_row(enum fact fact);
+/* The words behind proof= in the log, by number: those of the facts, then "exhausted" and "none";
+ * NULL: there are no more. */
+enum { PROOF_NAMES_MAX = FACT_COUNT + 2 };
+const char *proof_name(size_t index);
+/* False where the rules of a recipient's domain leave the fact nothing to say. */
+bool fact_concerns(enum fact fact, const struct rules *rules);
 
 enum answer {
     ANSWER_UNASKED,
@@ -62,15 +74,16 @@ struct message_facts {
     bool logged_in;      /* by an authenticated client */
     bool authenticated;  /* the same, and exclude.authenticated is on */
     bool paused;
-    bool on_error_accepts;        /* on_error = "accept" */
-    enum action forged_sender;    /* verify.forged_sender, where the sender bears a tag of a domain
-                                     of ours that no key made and nobody submits it; else
-                                     ACTION_ACCEPT */
-    bool sender_waits;            /* `auto` waits for that domain */
-    bool at_rcpt;                 /* judged before the content: no evidence */
-    bool asks[FACT_COUNT];        /* by the configuration */
-    enum bounce_class class;      /* BOUNCE_UNREAD until the content has been read */
-    bool guesses;                 /* a bounce that tries several tags: see rule guessing */
+    bool on_error_accepts;     /* on_error = "accept" */
+    enum action forged_sender; /* verify.forged_sender, where the sender bears a tag of a domain
+                                  of ours that no key made and nobody submits it; else
+                                  ACTION_ACCEPT */
+    bool sender_waits;         /* `auto` waits for that domain */
+    bool at_rcpt;              /* judged before the content: no evidence */
+    bool asks[FACT_COUNT];     /* by the configuration */
+    enum answer answers[FACT_COUNT]; /* of those that are of the message */
+    enum bounce_class class;         /* BOUNCE_UNREAD until the content has been read */
+    bool guesses;                    /* a bounce that tries several tags: see rule guessing */
     bool names_message_id;        /* the content names a Message-ID that is not the bounce's own */
     const char *mail_server;      /* the entries that match the client; NULL: none */
     const char *excluded_network; /* exclude.networks */
@@ -91,7 +104,16 @@ struct recipient_facts {
     bool ids_rewritten;  /* the domain's Message-IDs do not come back as they went out */
     enum auto_state auto_state;
     unsigned lifetime_days;
-    enum answer answers[FACT_COUNT];
+    enum answer answers[FACT_COUNT]; /* of those that are of a recipient */
 };
+
+/* Fills in all that follows from the client, for a message whose sender says whether it is a
+ * bounce. user: the authenticated one, NULL: none. */
+void facts_of_client(struct message_facts *facts, const struct snapshot *snapshot,
+                     const struct client *client, const char *user);
+/* A name that every host has for its own mailboxes (localhost, an address literal, {j}, none); one
+ * that stands in `domains` is like others. */
+bool facts_is_own_name(const struct settings *settings, const struct client *client,
+                       const struct address *address);
 
 #endif

@@ -59,58 +59,62 @@ enum journal_answer evidence_look(struct journal *journal, const struct ring *ri
     return uses == JOURNAL_EXHAUSTED ? uses : JOURNAL_YES;
 }
 
-/* ANSWER_YES with *out, or why it was not read. */
-static enum answer read_content(const struct question *q, const struct bounce **out)
+/* What is asked, and the content in which the answer stands. */
+struct reading {
+    const struct evidence_returned *self;
+    const struct question *q;
+    const struct exhibits *exhibits;
+    const struct bounce *bounce;
+};
+
+/* ANSWER_YES with the bounce, or why it was not read. */
+static struct finding read_content(struct reading *reading)
 {
-    if (q->content == NULL) {
-        return ANSWER_UNAVAILABLE; /* the MTA has not shown it to us */
+    struct finding finding = {.answer = ANSWER_UNAVAILABLE};
+    if (reading->exhibits->content == NULL) {
+        return finding; /* the MTA has not shown it to us */
     }
-    switch (content_read(q->content, out)) {
+    switch (content_read(reading->exhibits->content, &reading->bounce)) {
     case CONTENT_READ:
-        transaction_read(q->transaction, (*out)->class, (*out)->named_count > 0);
-        return ANSWER_YES;
+        return (struct finding){.answer = ANSWER_YES,
+                                .read = true,
+                                .class = reading->bounce->class,
+                                .names_message_id = reading->bounce->named_count > 0};
     case CONTENT_OVERLOADED:
-        return ANSWER_OVERLOADED;
+        finding.answer = ANSWER_OVERLOADED;
+        break;
     case CONTENT_FAILED:
         break;
     }
-    return ANSWER_UNAVAILABLE;
+    return finding;
 }
 
-/* The same, with what is asked about. */
-static enum answer take_up(const struct question *q, struct asked *asked,
-                           const struct bounce **bounce)
+/* The class is known once the content is read. */
+static enum answer ask_class(const struct reading *reading)
 {
-    transaction_asked(q->transaction, q->recipient, asked);
-    return read_content(q, bounce);
-}
-
-static enum answer ask_class(void *self, const struct question *q)
-{
-    (void)self;
-    const struct bounce *bounce;
-    return read_content(q, &bounce);
+    (void)reading;
+    return ANSWER_YES;
 }
 
 /* -------------------------------------------------------------- tag in body */
 
 /* Whether a tag on text, valid and for plain, is one for the recipient asked about. An MTA may have
  * appended a VERP extension to either. */
-static enum answer tag_is_for(const struct asked *asked, const struct address *address,
+static enum answer tag_is_for(const struct question *q, const struct address *address,
                               const struct tag_check *check, char *plain)
 {
     plain[strlen(plain) - check->extension] = '\0';
     char *made_for = address_fold(plain, address->ascii);
     enum answer answer = ANSWER_UNAVAILABLE;
     if (made_for != NULL) {
-        answer = evidence_names_have(asked->names, made_for) ? ANSWER_YES : ANSWER_NO;
+        answer = evidence_names_have(q->names, made_for) ? ANSWER_YES : ANSWER_NO;
     }
     free(made_for);
     return answer;
 }
 
 /* Whether the address has a valid tag of ours for the recipient asked about. */
-static enum answer tag_proves(const struct asked *asked, const char *text, time_t now)
+static enum answer tag_proves(const struct question *q, const char *text)
 {
     struct address address;
     struct tag_check check;
@@ -119,30 +123,25 @@ static enum answer tag_proves(const struct asked *asked, const char *text, time_
     if (address_parse(text, &address) != STATUS_OK) {
         return answer;
     }
-    if (tag_verify(asked->ring, &address, asked->settings->keys.lifetime_days, now, &check,
-                   &plain) == STATUS_OK &&
+    if (tag_verify(q->ring, &address, q->settings->keys.lifetime_days, q->now, &check, &plain) ==
+            STATUS_OK &&
         !check.internal_error) {
         bool valid = check.result == RESULT_VALID;
-        answer = valid ? tag_is_for(asked, &address, &check, plain) : ANSWER_NO;
+        answer = valid ? tag_is_for(q, &address, &check, plain) : ANSWER_NO;
     }
     free(plain);
     address_free(&address);
     return answer;
 }
 
-static enum answer ask_tag(void *self, const struct question *q)
+static enum answer ask_tag(const struct reading *reading)
 {
-    (void)self;
-    struct asked asked;
-    const struct bounce *bounce;
-    enum answer answer = take_up(q, &asked, &bounce);
-    if (answer != ANSWER_YES) {
-        return answer;
-    }
-    answer = ANSWER_NO;
-    for (size_t i = 0;
-         i < bounce->tag_count && answer != ANSWER_YES && content_may_look_up(q->content); i++) {
-        enum answer one = tag_proves(&asked, bounce->tags[i].address, q->now);
+    const struct bounce *bounce = reading->bounce;
+    enum answer answer = ANSWER_NO;
+    for (size_t i = 0; i < bounce->tag_count && answer != ANSWER_YES &&
+                       content_may_look_up(reading->exhibits->content);
+         i++) {
+        enum answer one = tag_proves(reading->q, bounce->tags[i].address);
         answer = one != ANSWER_NO ? one : answer;
     }
     return answer;
@@ -151,14 +150,15 @@ static enum answer ask_tag(void *self, const struct question *q)
 /* ------------------------------------------------------------------ journal */
 
 /* Whether a use is left; nothing is claimed where it is only explained. */
-static enum answer weigh(const struct evidence_returned *self, const struct question *q,
-                         const struct proof *proof)
+static enum answer weigh(const struct reading *reading, const struct proof *proof)
 {
-    if (q->claims != NULL) {
-        return claims_add(q->claims, proof, content_digest(q->content), q->now);
+    const struct exhibits *exhibits = reading->exhibits;
+    time_t now = reading->q->now;
+    if (exhibits->claims != NULL) {
+        return claims_add(exhibits->claims, proof, content_digest(exhibits->content), now);
     }
-    enum journal_answer answer =
-        journal_note_look(self->journal, proof->ring, proof->address, proof->name, q->now, NULL);
+    enum journal_answer answer = journal_note_look(reading->self->journal, proof->ring,
+                                                   proof->address, proof->name, now, NULL);
     return answer == JOURNAL_NO ? ANSWER_YES : uses_answer(answer);
 }
 
@@ -169,52 +169,48 @@ static enum answer better(enum answer one, enum answer other)
 }
 
 /* Whether a message with this Message-ID was sent by address, and a use of it is left. */
-static enum answer ask_id(const struct evidence_returned *self, const struct question *q,
-                          const struct ring *ring, const char *address, const char *message_id)
+static enum answer ask_id(const struct reading *reading, const char *address,
+                          const char *message_id)
 {
+    const struct question *q = reading->q;
     struct message_use use;
     enum journal_answer there =
-        evidence_look(self->journal, ring, address, message_id, q->now, &use);
+        evidence_look(reading->self->journal, q->ring, address, message_id, q->now, &use);
     if (there == JOURNAL_NO || there == JOURNAL_UNAVAILABLE) {
         return uses_answer(there);
     }
     const struct proof proof = {
-        .ring = ring,
+        .ring = q->ring,
         .address = address,
         .name = use.name,
         .allowed = use.entry.allowed,
         .expires = use.entry.expires,
     };
-    return weigh(self, q, &proof);
+    return weigh(reading, &proof);
 }
 
 /* The journal on the bounce's Message-IDs as sent by address, until one of them proves it. */
-static enum answer ask_ids(const struct evidence_returned *self, const struct question *q,
-                           const struct ring *ring, const char *address,
-                           const struct bounce *bounce)
+static enum answer ask_ids(const struct reading *reading, const char *address)
 {
+    const struct bounce *bounce = reading->bounce;
     enum answer best = ANSWER_NO;
-    if (self->journal == NULL) {
+    if (reading->self->journal == NULL) {
         return ANSWER_UNAVAILABLE;
     }
-    for (size_t i = 0;
-         i < bounce->id_count && best != ANSWER_YES && content_may_look_up(q->content); i++) {
-        best = better(ask_id(self, q, ring, address, bounce->ids[i].text), best);
+    for (size_t i = 0; i < bounce->id_count && best != ANSWER_YES &&
+                       content_may_look_up(reading->exhibits->content);
+         i++) {
+        best = better(ask_id(reading, address, bounce->ids[i].text), best);
     }
     return best;
 }
 
-static enum answer ask_journal(void *self, const struct question *q)
+static enum answer ask_journal(const struct reading *reading)
 {
-    struct asked asked;
-    const struct bounce *bounce;
-    enum answer answer = take_up(q, &asked, &bounce);
-    if (answer != ANSWER_YES) {
-        return answer;
-    }
-    answer = ANSWER_NO;
-    for (size_t i = 0; i < asked.names->count && answer != ANSWER_YES; i++) {
-        answer = better(ask_ids(self, q, asked.ring, asked.names->texts[i], bounce), answer);
+    const struct evidence_names *names = reading->q->names;
+    enum answer answer = ANSWER_NO;
+    for (size_t i = 0; i < names->count && answer != ANSWER_YES; i++) {
+        answer = better(ask_ids(reading, names->texts[i]), answer);
     }
     return answer;
 }
@@ -222,64 +218,61 @@ static enum answer ask_journal(void *self, const struct question *q)
 /* ------------------------------------------------------------------- header */
 
 /* True where the message was sent without a Message-ID that the journal knows. */
-static bool is_known_by_header(const struct evidence_returned *self, const struct ring *ring,
-                               const char *address, const char *name, time_t now)
+static bool is_known_by_header(const struct reading *reading, const char *address, const char *name)
 {
-    enum journal_answer answer = journal_note_look(self->journal, ring, address, name, now, NULL);
+    const struct question *q = reading->q;
+    enum journal_answer answer =
+        journal_note_look(reading->self->journal, q->ring, address, name, q->now, NULL);
     return answer == JOURNAL_YES || answer == JOURNAL_EXHAUSTED;
 }
 
 /* A header that is authentic for address. How many recipients its message had is not known where no
  * note says so. */
-static enum answer use_header(const struct evidence_returned *self, const struct question *q,
-                              const struct asked *asked, const char *address, const char *nonce)
+static enum answer use_header(const struct reading *reading, const char *address, const char *nonce)
 {
+    const struct question *q = reading->q;
     char name[EVIDENCE_USE_NAME];
-    if (self->journal == NULL) {
+    if (reading->self->journal == NULL) {
         return ANSWER_YES;
     }
     evidence_use_name(nonce, false, name);
-    if (!is_known_by_header(self, asked->ring, address, name, q->now)) {
+    if (!is_known_by_header(reading, address, name)) {
         evidence_use_name(nonce, true, name);
     }
     const struct proof proof = {
-        .ring = asked->ring,
+        .ring = q->ring,
         .address = address,
         .name = name,
         .allowed = journal_allowance(1),
-        .expires = day_of(q->now) + asked->settings->evidence.retain_days + 1,
+        .expires = day_of(q->now) + q->settings->evidence.retain_days + 1,
     };
-    enum answer answer = weigh(self, q, &proof);
+    enum answer answer = weigh(reading, &proof);
     return answer == ANSWER_UNAVAILABLE ? ANSWER_YES : answer; /* authentic, if uncounted */
 }
 
 /* What a header proves for one of the recipient's names. */
-static enum answer header_proves(const struct evidence_returned *self, const struct question *q,
-                                 const struct asked *asked, const char *address, const char *value)
+static enum answer header_proves(const struct reading *reading, const char *address,
+                                 const char *value)
 {
+    const struct question *q = reading->q;
     char nonce[EVIDENCE_NONCE_HEX];
     bool proves = false;
-    enum status status = evidence_check(
-        asked->ring, value, address, asked->settings->evidence.retain_days, q->now, &proves, nonce);
+    enum status status = evidence_check(q->ring, value, address, q->settings->evidence.retain_days,
+                                        q->now, &proves, nonce);
     if (status != STATUS_OK) {
         return ANSWER_UNAVAILABLE;
     }
-    return proves ? use_header(self, q, asked, address, nonce) : ANSWER_NO;
+    return proves ? use_header(reading, address, nonce) : ANSWER_NO;
 }
 
-static enum answer ask_header(void *self, const struct question *q)
+static enum answer ask_header(const struct reading *reading)
 {
-    struct asked asked;
-    const struct bounce *bounce;
-    enum answer answer = take_up(q, &asked, &bounce);
-    if (answer != ANSWER_YES) {
-        return answer;
-    }
-    answer = ANSWER_NO;
+    const struct evidence_names *names = reading->q->names;
+    const struct bounce *bounce = reading->bounce;
+    enum answer answer = ANSWER_NO;
     for (size_t i = 0; i < bounce->evidence_count; i++) {
-        for (size_t k = 0; k < asked.names->count && answer != ANSWER_YES; k++) {
-            answer = better(
-                header_proves(self, q, &asked, asked.names->texts[k], bounce->evidence[i]), answer);
+        for (size_t k = 0; k < names->count && answer != ANSWER_YES; k++) {
+            answer = better(header_proves(reading, names->texts[k], bounce->evidence[i]), answer);
         }
     }
     return answer;
@@ -287,56 +280,62 @@ static enum answer ask_header(void *self, const struct question *q)
 
 /* ------------------------------------------------------------------ pattern */
 
-static enum answer ask_pattern(void *self, const struct question *q)
+static enum answer ask_pattern(const struct reading *reading)
 {
-    (void)self;
-    struct asked asked;
-    const struct bounce *bounce;
-    enum answer answer = take_up(q, &asked, &bounce);
-    if (answer != ANSWER_YES) {
-        return answer;
-    }
     static const enum answer answers[] = {
         [CONTENT_MATCH_NO] = ANSWER_NO,
         [CONTENT_MATCH_YES] = ANSWER_YES,
         [CONTENT_MATCH_OVERLOADED] = ANSWER_OVERLOADED,
         [CONTENT_MATCH_FAILED] = ANSWER_UNAVAILABLE,
     };
-    return answers[content_match(q->content, asked.rules->message_ids)];
+    return answers[content_match(reading->exhibits->content, reading->q->rules->message_ids)];
 }
 
 /* --------------------------------------------------------------- untaggable */
 
 /* A journal that cannot be read could have said so of an address that never gets a tag; of others
  * it says nothing. */
-static enum answer ask_untaggable(void *context, const struct question *q)
+static enum answer ask_untaggable(const struct reading *reading)
 {
-    const struct evidence_returned *self = context;
-    struct asked asked;
-    bool knows = self->journal != NULL;
-    transaction_asked(q->transaction, q->recipient, &asked);
-    for (size_t i = 0; i < asked.names->count && self->journal != NULL; i++) {
-        enum journal_answer answer = journal_note_look(
-            self->journal, asked.ring, asked.names->texts[i], EVIDENCE_UNTAGGABLE, q->now, NULL);
+    const struct question *q = reading->q;
+    struct journal *journal = reading->self->journal;
+    bool knows = journal != NULL;
+    for (size_t i = 0; i < q->names->count && journal != NULL; i++) {
+        enum journal_answer answer = journal_note_look(journal, q->ring, q->names->texts[i],
+                                                       EVIDENCE_UNTAGGABLE, q->now, NULL);
         if (answer == JOURNAL_YES) {
             return ANSWER_YES;
         }
         knows = knows && answer == JOURNAL_NO;
     }
-    return asked.too_long && !knows ? ANSWER_UNAVAILABLE : ANSWER_NO;
+    return q->too_long && !knows ? ANSWER_UNAVAILABLE : ANSWER_NO;
 }
 
-void evidence_returned_oracles_at_rcpt(struct evidence_returned *self, struct oracle_set *out)
+/* ---------------------------------------------------------------- the table */
+
+static enum answer (*const asks[FACT_COUNT])(const struct reading *reading) = {
+    [FACT_TAG_IN_BODY] = ask_tag, [FACT_HEADER] = ask_header, [FACT_JOURNAL] = ask_journal,
+    [FACT_PATTERN] = ask_pattern, [FACT_CLASS] = ask_class,   [FACT_UNTAGGABLE] = ask_untaggable,
+};
+
+static struct finding ask(void *self, const struct question *q, const struct exhibits *exhibits)
 {
-    out->by_fact[FACT_UNTAGGABLE] = (struct oracle){ask_untaggable, self};
+    struct reading reading = {self, q, exhibits, NULL};
+    struct finding finding = {.answer = ANSWER_YES};
+    if (fact_row(q->fact)->reads) {
+        finding = read_content(&reading);
+    }
+    if (finding.answer == ANSWER_YES) {
+        finding.answer = asks[q->fact](&reading);
+    }
+    return finding;
 }
 
-void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out)
+void evidence_returned_oracles(struct evidence_returned *self, bool content, struct oracle_set *out)
 {
-    evidence_returned_oracles_at_rcpt(self, out);
-    out->by_fact[FACT_TAG_IN_BODY] = (struct oracle){ask_tag, self};
-    out->by_fact[FACT_HEADER] = (struct oracle){ask_header, self};
-    out->by_fact[FACT_JOURNAL] = (struct oracle){ask_journal, self};
-    out->by_fact[FACT_PATTERN] = (struct oracle){ask_pattern, self};
-    out->by_fact[FACT_CLASS] = (struct oracle){ask_class, self};
+    for (enum fact fact = 0; fact < FACT_COUNT; fact++) {
+        if (asks[fact] != NULL && (content || !fact_row(fact)->reads)) {
+            out->by_fact[fact] = (struct oracle){ask, self};
+        }
+    }
 }

@@ -9,10 +9,10 @@ struct evidence_returned {
     struct journal *journal; /* NULL: cannot be asked */
 };
 
-/* Fills in the rows that self answers; self must outlive the set. */
-void evidence_returned_oracles(struct evidence_returned *self, struct oracle_set *out);
-/* Only the rows that need no content. */
-void evidence_returned_oracles_at_rcpt(struct evidence_returned *self, struct oracle_set *out);
+/* Fills in the rows that self answers, without content only those that read none; self must outlive
+ * the set. */
+void evidence_returned_oracles(struct evidence_returned *self, bool content,
+                               struct oracle_set *out);
 
 /* The name of the note that an address has sent mail that was too long to tag. */
 #define EVIDENCE_UNTAGGABLE "untaggable"

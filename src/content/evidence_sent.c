@@ -9,52 +9,63 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/words.h"
 #include "batv/address.h"
 #include "batv/day.h"
 #include "content/evidence_returned.h"
 #include "content/mime.h"
 
-static bool take_author(void *context, const char *address)
+static bool names_answer_addresses(const char *field)
 {
-    struct transaction *transaction = context;
-    transaction_header_address(transaction, true, address);
-    return !transaction_failed(transaction);
+    static const char *const fields[] = {"From", "Sender", "Reply-To",
+                                         "Disposition-Notification-To", "Return-Receipt-To"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (ascii_equal(field, fields[i])) {
+            return true;
+        }
+    }
+    return false;
 }
+
+struct taken {
+    struct words addresses;
+    bool failed;
+};
 
 static bool take_address(void *context, const char *address)
 {
-    struct transaction *transaction = context;
-    transaction_header_address(transaction, false, address);
-    return !transaction_failed(transaction);
+    struct taken *taken = context;
+    taken->failed = taken->failed || !words_add(&taken->addresses, address);
+    return !taken->failed;
 }
 
 void evidence_sent_header(struct transaction *transaction, const char *name, const char *value)
 {
-    static const char *const fields[] = {"Sender", "Reply-To", "Disposition-Notification-To",
-                                         "Return-Receipt-To"};
-    if (ascii_equal(name, "From")) {
-        mime_addresses(value, take_author, transaction);
+    struct taken taken = {.failed = false};
+    if (transaction_reads_header(transaction) && names_answer_addresses(name)) {
+        mime_addresses(value, take_address, &taken);
     }
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (ascii_equal(name, fields[i])) {
-            mime_addresses(value, take_address, transaction);
-        }
+    const struct header_event event = {name, value, (const char *const *)taken.addresses.items,
+                                       taken.addresses.count};
+    transaction_header(transaction, &event);
+    if (taken.failed) {
+        transaction_fail(transaction);
     }
+    words_free(&taken.addresses);
 }
 
-void evidence_sent_prepare(struct transaction *transaction)
+const struct nonces *evidence_sent_nonces(const struct transaction *transaction,
+                                          struct nonces *nonces)
 {
-    struct {
-        uint8_t header[EVIDENCE_NONCE];
-        uint8_t id[MESSAGE_ID_NONCE]; /* its own: the header's is shown to more people */
-    } nonce;
     struct reason why;
-    if (random_octets(&nonce, sizeof nonce, &why) != STATUS_OK) {
-        log_line(LOG_ERR, "neither evidence header nor Message-ID is added: %s", why.text);
-        return;
+    if (!transaction_goes_out(transaction)) {
+        return NULL;
     }
-    transaction_nonce(transaction, nonce.header);
-    transaction_id_nonce(transaction, nonce.id);
+    if (random_octets(nonces, sizeof *nonces, &why) != STATUS_OK) {
+        log_line(LOG_ERR, "neither evidence header nor Message-ID is added: %s", why.text);
+        return NULL;
+    }
+    return nonces;
 }
 
 /* Its bounces will have no tag: its sender is noted down, and that alone. */

@@ -1,37 +1,29 @@
 /* The loop between the question machine and whoever knows. No state; a row brings its own. */
 #include "content/oracle.h"
 
-enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
-                       const struct question *question)
+struct finding oracle_ask(const struct oracle_set *oracles, const struct question *question,
+                          const struct exhibits *exhibits)
 {
-    const struct oracle *oracle = &oracles->by_fact[fact];
-    enum answer answer = oracle->ask != NULL ? oracle->ask(oracle->self, question) : ANSWER_NO;
-    bool lacks = fact == FACT_CLASS || answer == ANSWER_NO || answer == ANSWER_EXHAUSTED;
+    const struct oracle *oracle = &oracles->by_fact[question->fact];
+    struct finding finding = {.answer = ANSWER_NO};
+    if (oracle->ask != NULL) {
+        finding = oracle->ask(oracle->self, question, exhibits);
+    }
+    bool lacks = question->fact == FACT_CLASS || finding.answer == ANSWER_NO ||
+                 finding.answer == ANSWER_EXHAUSTED;
     /* What was not searched to its end may hold what the answer lacks. */
-    return lacks && question->content != NULL && !content_searched(question->content)
-               ? ANSWER_OVERLOADED
-               : answer;
+    if (lacks && exhibits->content != NULL && !content_searched(exhibits->content)) {
+        finding.answer = ANSWER_OVERLOADED;
+    }
+    return finding;
 }
 
 void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
-                   struct content *content, struct claims *claims, time_t now)
+                   const struct exhibits *exhibits)
 {
-    enum fact need;
-    struct question question = {transaction, 0, content, claims, now};
-    while (transaction_end(transaction, now, &need, &question.recipient) == POLICY_NEEDS) {
-        transaction_answer(transaction, question.recipient, need,
-                           oracle_ask(oracles, need, &question));
+    struct question question;
+    while (transaction_asks(transaction, &question)) {
+        struct finding finding = oracle_ask(oracles, &question, exhibits);
+        transaction_answer(transaction, &question, &finding);
     }
-}
-
-void oracle_decide_rcpt(const struct oracle_set *oracles, struct transaction *transaction,
-                        time_t now, struct reply *reply)
-{
-    enum fact need;
-    struct question question = {transaction, 0, NULL, NULL, now};
-    while (transaction_rcpt_needs(transaction, &need, &question.recipient)) {
-        transaction_answer(transaction, question.recipient, need,
-                           oracle_ask(oracles, need, &question));
-    }
-    transaction_rcpt_reply(transaction, reply);
 }

@@ -1,29 +1,25 @@
 /*
  * The only place where a decision costs I/O: one row for each fact that the question machine can
- * ask for. A row that is absent answers no, so that the machine runs with an empty table.
+ * ask for. A row that is absent answers no, so that the machine runs with an empty table. A row
+ * sees the question and the message's content, and never the transaction.
  */
 #ifndef CONTENT_ORACLE_H
 #define CONTENT_ORACLE_H
 
-#include <stddef.h>
-#include <time.h>
-
-#include "batv/facts.h"
+#include "batv/question.h"
 #include "batv/transaction.h"
 #include "content/content.h"
 #include "store/uses.h"
 
-/* What is asked about: a recipient of a message that has come to its end. */
-struct question {
-    struct transaction *transaction;
-    size_t recipient;
-    struct content *content; /* NULL: the MTA does not show it */
+/* What a row may look at beside the question. */
+struct exhibits {
+    struct content *content; /* NULL: the MTA has not shown it */
     struct claims *claims;   /* NULL: it is only explained, so nothing is used up */
-    time_t now;
 };
 
 struct oracle {
-    enum answer (*ask)(void *self, const struct question *question);
+    struct finding (*ask)(void *self, const struct question *question,
+                          const struct exhibits *exhibits);
     void *self;
 };
 
@@ -31,15 +27,11 @@ struct oracle_set {
     struct oracle by_fact[FACT_COUNT];
 };
 
-enum answer oracle_ask(const struct oracle_set *oracles, enum fact fact,
-                       const struct question *question);
+struct finding oracle_ask(const struct oracle_set *oracles, const struct question *question,
+                          const struct exhibits *exhibits);
 
-/* Runs the question machine to its decision: asks each fact that it needs. content and claims may
- * be NULL. */
+/* After RCPT or the end: answers all that the transaction asks, up to its reply. */
 void oracle_decide(const struct oracle_set *oracles, struct transaction *transaction,
-                   struct content *content, struct claims *claims, time_t now);
-/* The same for the recipient just given, to the reply to it. */
-void oracle_decide_rcpt(const struct oracle_set *oracles, struct transaction *transaction,
-                        time_t now, struct reply *reply);
+                   const struct exhibits *exhibits);
 
 #endif

@@ -267,6 +267,13 @@ char *address_format(const char *local, const char *domain)
     return out;
 }
 
+char *address_text(const char *raw)
+{
+    size_t length = strlen(raw);
+    bool brackets = length >= 2 && raw[0] == '<' && raw[length - 1] == '>';
+    return brackets ? strndup(raw + 1, length - 2) : strdup(raw);
+}
+
 char *address_plain(const char *local, const char *ascii)
 {
     size_t local_length = strlen(local);

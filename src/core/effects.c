@@ -11,12 +11,6 @@
 #include "batv/address.h"
 #include "transaction_parts.h"
 
-bool recipient_is_restorable(const struct recipient *r)
-{
-    return r->rules != NULL && !r->facts.own_name && !r->stripped &&
-           (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
-}
-
 static void effect_add(struct transaction *t, enum effect_kind kind, const char *name,
                        const char *value)
 {
@@ -45,12 +39,21 @@ static void mailbox_add(struct mailbox *mailbox, const struct recipient *r)
     }
 }
 
+static bool is_one_mailbox(const struct recipient *a, const struct recipient *b)
+{
+    return strcmp(a->address.ascii, b->address.ascii) == 0 &&
+           strcmp(recipient_local(a), recipient_local(b)) == 0;
+}
+
 /* Those of one mailbox together, in the order in which they came. */
 static int mailbox_order(const void *a, const void *b)
 {
     const struct recipient *const *x = a;
     const struct recipient *const *y = b;
-    int order = strcmp((*x)->mailbox, (*y)->mailbox);
+    int order = strcmp((*x)->address.ascii, (*y)->address.ascii);
+    if (order == 0) {
+        order = strcmp(recipient_local(*x), recipient_local(*y));
+    }
     return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
@@ -71,7 +74,7 @@ static struct mailbox *mailboxes_find(const struct transaction *t)
     qsort(order, t->count, sizeof(struct recipient *), mailbox_order);
     for (size_t first = 0, end = 0; first < t->count; first = end) {
         struct mailbox mailbox = {NULL, NULL};
-        for (; end < t->count && strcmp(order[end]->mailbox, order[first]->mailbox) == 0; end++) {
+        for (; end < t->count && is_one_mailbox(order[end], order[first]); end++) {
             mailbox_add(&mailbox, order[end]);
         }
         for (size_t i = first; i < end; i++) {
@@ -84,12 +87,8 @@ static struct mailbox *mailboxes_find(const struct transaction *t)
 
 static void remove_recipient(struct transaction *t, const struct recipient *r)
 {
-    effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->raw);
-    if (r->other != NULL) {
-        effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->other);
-    }
-    if (r->written != NULL) {
-        effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->written);
+    for (size_t i = 0; i < RECIPIENT_REMOVALS && r->removals[i] != NULL; i++) {
+        effect_add(t, EFFECT_REMOVE_RECIPIENT, NULL, r->removals[i]);
     }
 }
 

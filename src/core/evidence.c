@@ -30,6 +30,7 @@
 #include "batv/address_fold.h"
 #include "batv/day.h"
 #include "batv/journal_entry.h"
+#include "batv/tag.h"
 
 enum {
     CODE = 12, /* octets of a MAC */
@@ -69,15 +70,32 @@ static bool names_add(struct evidence_names *names, const char *local, size_t le
     return true;
 }
 
+static char *without_tag(const char *local)
+{
+    struct tag tag;
+    tag_split(local, &tag);
+    return tag_plain(&tag);
+}
+
+char *evidence_address(const char *local, const char *ascii)
+{
+    char *plain = without_tag(local);
+    char *folded = plain != NULL ? address_fold(plain, ascii) : NULL;
+    free(plain);
+    return folded;
+}
+
 enum status evidence_names_new(const char *local, const char *ascii, struct evidence_names **out)
 {
     size_t cuts[VERP_CUTS];
-    size_t count = verp_cuts(local, cuts);
+    char *plain = without_tag(local);
+    size_t count = plain != NULL ? verp_cuts(plain, cuts) : 0;
     struct evidence_names *names = calloc(1, sizeof *names);
-    bool done = names != NULL && names_add(names, local, strlen(local), ascii);
+    bool done = plain != NULL && names != NULL && names_add(names, plain, strlen(plain), ascii);
     for (size_t i = 0; i < count && done; i++) {
-        done = names_add(names, local, cuts[i], ascii);
+        done = names_add(names, plain, cuts[i], ascii);
     }
+    free(plain);
     if (!done) {
         evidence_names_free(names);
         names = NULL;

@@ -92,14 +92,15 @@ static enum status add_form(struct transaction *t, const struct form *form, cons
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
-        size_t length =
-            recipient_is_kept(r) && r->rules != NULL ? name_length(r->local, form->delimiter) : 0;
+        size_t length = recipient_is_kept(r) && r->rules != NULL
+                            ? name_length(recipient_local(r), form->delimiter)
+                            : 0;
         if (outgoing->owner_count == OUTGOING_OWNERS) {
             break;
         }
         if (length > 0) {
             const char *domain = form->at_host ? host : recipient_domain(r);
-            status = add_owner(outgoing, r->local, length, form, domain);
+            status = add_owner(outgoing, recipient_local(r), length, form, domain);
         }
     }
     return status;

@@ -60,41 +60,16 @@ static void outgoing_add(struct outgoing *outgoing, char *address)
 /* The domain by which evidence knows an address; NULL: it is not ours. */
 static const char *evidence_domain(const struct transaction *t, const struct address *address)
 {
-    if (transaction_is_own_name(t, address)) {
+    if (facts_is_own_name(t->snapshot->settings, t->client, address)) {
         return settings_first(t->snapshot->settings)->name;
     }
     bool ours = settings_rules(t->snapshot->settings, address->ascii) != NULL;
     return ours ? address->ascii : NULL;
 }
 
-/* Answers go to the address behind a tag, whoever made that. */
-static char *answer_local(const char *local)
-{
-    struct tag tag;
-    tag_split(local, &tag);
-    return tag_plain(&tag);
-}
-
-char *outgoing_answer_form(const char *local, const char *domain)
-{
-    char *plain = answer_local(local);
-    char *folded = plain != NULL ? address_fold(plain, domain) : NULL;
-    free(plain);
-    return folded;
-}
-
-enum status outgoing_answer_names(const char *local, const char *domain,
-                                  struct evidence_names **out)
-{
-    char *plain = answer_local(local);
-    enum status status = plain != NULL ? evidence_names_new(plain, domain, out) : STATUS_NO_MEMORY;
-    free(plain);
-    return status;
-}
-
 enum status outgoing_add_sender(struct transaction *t)
 {
-    char *folded = outgoing_answer_form(t->sender.local, evidence_domain(t, &t->sender));
+    char *folded = evidence_address(t->sender.local, evidence_domain(t, &t->sender));
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -110,7 +85,7 @@ static enum status take_address(struct transaction *t, bool from, const struct a
     if (domain == NULL) {
         return STATUS_OK;
     }
-    char *folded = outgoing_answer_form(address->local, domain);
+    char *folded = evidence_address(address->local, domain);
     if (folded == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -119,17 +94,15 @@ static enum status take_address(struct transaction *t, bool from, const struct a
     return STATUS_OK;
 }
 
-void transaction_header_address(struct transaction *t, bool from, const char *text)
+static enum status take_text(struct transaction *t, bool from, const char *text)
 {
     struct address address;
-    if (address_settle(text, NULL, t->client->server, &address) != STATUS_OK) {
-        t->failed = true;
-        return;
+    enum status status = address_settle(text, NULL, t->client->server, &address);
+    if (status == STATUS_OK) {
+        status = take_address(t, from, &address);
+        address_free(&address);
     }
-    if (take_address(t, from, &address) != STATUS_OK) {
-        t->failed = true;
-    }
-    address_free(&address);
+    return status;
 }
 
 /* fetchmail calls its host localhost, unless it is told better. */
@@ -182,16 +155,12 @@ const struct received *transaction_handed_in(const struct transaction *t)
     return t->handed_in ? &t->hop : NULL;
 }
 
-void transaction_nonce(struct transaction *t, const uint8_t nonce[static EVIDENCE_NONCE])
+void outgoing_take_nonces(struct outgoing *outgoing, const struct nonces *nonces)
 {
-    memcpy(t->outgoing.nonce, nonce, EVIDENCE_NONCE);
-    t->outgoing.has_nonce = true;
-}
-
-void transaction_id_nonce(struct transaction *t, const uint8_t nonce[static MESSAGE_ID_NONCE])
-{
-    memcpy(t->outgoing.id_nonce, nonce, MESSAGE_ID_NONCE);
-    t->outgoing.has_id_nonce = true;
+    memcpy(outgoing->nonce, nonces->evidence, EVIDENCE_NONCE);
+    memcpy(outgoing->id_nonce, nonces->id, MESSAGE_ID_NONCE);
+    outgoing->has_nonce = true;
+    outgoing->has_id_nonce = true;
 }
 
 /* Copies of the header that came with the message: of each, whether it is ours is known only at the
@@ -234,24 +203,35 @@ static bool is_signature(const char *name)
     return ascii_equal(name, "DKIM-Signature") || ascii_equal(name, "ARC-Message-Signature");
 }
 
-void outgoing_header(struct transaction *t, const char *name, const char *value)
+/* What stands in a message that goes out. */
+static enum status take_field(struct outgoing *outgoing, const char *name, const char *value)
 {
-    struct outgoing *outgoing = &t->outgoing;
-    enum status status = STATUS_OK;
-    if (ascii_equal(name, "Received")) {
-        take_hop(t, value);
-    }
-    if (!transaction_goes_out(t)) {
-        return;
-    }
     if (ascii_equal(name, EVIDENCE_NAME)) {
-        status = keep_copy(outgoing, value);
-    } else if (ascii_equal(name, MESSAGE_ID_NAME)) {
-        status = keep_id(outgoing, value);
-    } else if (is_signature(name)) {
+        return keep_copy(outgoing, value);
+    }
+    if (ascii_equal(name, MESSAGE_ID_NAME)) {
+        return keep_id(outgoing, value);
+    }
+    if (is_signature(name)) {
         outgoing->id_signed = outgoing->id_signed || signature_names(value, MESSAGE_ID_NAME);
     }
+    return STATUS_OK;
+}
+
+void outgoing_header(struct transaction *t, const struct header_event *field)
+{
+    bool from = ascii_equal(field->name, "From");
+    enum status status = STATUS_OK;
+    if (ascii_equal(field->name, "Received")) {
+        take_hop(t, field->value);
+    }
+    if (transaction_goes_out(t)) {
+        status = take_field(&t->outgoing, field->name, field->value);
+    }
     t->failed = t->failed || status == STATUS_NO_MEMORY;
+    for (size_t i = 0; !t->failed && i < field->address_count; i++) {
+        t->failed = take_text(t, from, field->addresses[i]) != STATUS_OK;
+    }
 }
 
 static enum status is_authentic(const struct transaction *t, const char *copy, time_t now,
@@ -339,9 +319,10 @@ static enum status add_id(struct transaction *t)
     return status;
 }
 
-enum status outgoing_decide(struct transaction *t, time_t now)
+enum status outgoing_decide(struct transaction *t)
 {
     struct outgoing *outgoing = &t->outgoing;
+    time_t now = t->now;
     if (!transaction_goes_out(t)) {
         return STATUS_OK;
     }

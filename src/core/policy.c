@@ -125,11 +125,9 @@ static enum rule_answer rule_key_gone(const struct question *q)
     return applies ? decide(q, ACTION_LOG, NULL) : RULE_PASSES;
 }
 
-/* Patterns are weak, so they are for domains that have nothing better. */
 static bool is_asked(const struct question *q, enum fact fact)
 {
-    bool has_pattern = q->rules->message_ids != NULL && !q->rules->sign;
-    return !q->message->at_rcpt && q->message->asks[fact] && (fact != FACT_PATTERN || has_pattern);
+    return !q->message->at_rcpt && q->message->asks[fact] && fact_concerns(fact, q->rules);
 }
 
 static enum rule_answer rule_evidence(const struct question *q, enum fact fact, const char *proof)

@@ -134,27 +134,29 @@ static enum status consider(const struct transaction *t, time_t now, struct skip
     return STATUS_OK;
 }
 
-/* It stands with the first recipient. */
-static enum answer network_answer(const struct transaction *t)
+static enum status collect_destinations(struct transaction *t)
 {
-    return t->count > 0 ? t->recipients[0].facts.answers[FACT_RCPT_NETWORK] : ANSWER_NO;
+    t->destinations = calloc(t->count, sizeof *t->destinations);
+    for (size_t i = 0; t->destinations != NULL && i < t->count; i++) {
+        t->destinations[i] = recipient_destination(&t->recipients[i]);
+    }
+    return t->destinations != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-enum status signing_asks(const struct transaction *t, time_t now, bool *asks)
+enum status signing_asks(struct transaction *t, bool *asks)
 {
-    const struct settings *settings = t->snapshot->settings;
     struct skip skip;
     struct signature signature;
     *asks = false;
-    if (t->null_sender || t->sender_rules == NULL || !t->sender_rules->sign ||
-        network_list_is_empty(settings->exclude_sign_recipient_networks) ||
-        network_answer(t) != ANSWER_UNASKED) {
+    if (t->null_sender || t->sender_rules == NULL || !t->sender_rules->sign || t->count == 0 ||
+        !t->facts.asks[FACT_RCPT_NETWORK] ||
+        t->facts.answers[FACT_RCPT_NETWORK] != ANSWER_UNASKED) {
         return STATUS_OK;
     }
-    enum status status = consider(t, now, &skip, &signature);
-    *asks = status == STATUS_OK && skip.reason == NULL;
+    enum status status = consider(t, t->now, &skip, &signature);
     free(signature.tagged);
-    return status;
+    *asks = status == STATUS_OK && skip.reason == NULL;
+    return *asks ? collect_destinations(t) : status;
 }
 
 static void record_signed(struct transaction *t, const struct signature *signature)
@@ -168,7 +170,7 @@ static void record_signed(struct transaction *t, const struct signature *signatu
         d->key = signature->key;
         d->expires = signature->expires;
         d->first_signed = !ring_first_signed(t->snapshot->ring, t->sender_rules->name, &first);
-        d->unanswered = network_answer(t) == ANSWER_UNAVAILABLE;
+        d->unanswered = t->facts.answers[FACT_RCPT_NETWORK] == ANSWER_UNAVAILABLE;
     }
 }
 
@@ -184,7 +186,7 @@ static void record_skip(struct transaction *t, const struct skip *skip)
     }
 }
 
-enum status signing_decide(struct transaction *t, time_t now)
+enum status signing_decide(struct transaction *t)
 {
     struct skip skip = {.reason = "null-sender", .debug = !t->facts.submission};
     struct signature signature = {NULL, RING_NO_SLOT, 0};
@@ -193,7 +195,7 @@ enum status signing_decide(struct transaction *t, time_t now)
         if (t->sender_rules == NULL || !t->sender_rules->sign) {
             return STATUS_OK;
         }
-        status = consider(t, now, &skip, &signature);
+        status = consider(t, t->now, &skip, &signature);
     }
     if (skip.reason == NULL && t->network != NULL) {
         skip.reason = "exclude_sign.recipient_networks";
@@ -209,7 +211,7 @@ enum status signing_decide(struct transaction *t, time_t now)
         record_skip(t, &skip);
     }
     if (skip.too_long) {
-        t->untaggable = outgoing_answer_form(t->sender.local, t->sender.ascii);
+        t->untaggable = evidence_address(t->sender.local, t->sender.ascii);
         status = t->untaggable != NULL ? status : STATUS_NO_MEMORY;
     }
     return status;
@@ -242,7 +244,7 @@ const char *signing_hosted(const struct transaction *t, const struct recipient *
  * unsigned, so its bounces will come untagged. Not what a filter hands in again that we signed, and
  * not what a stranger can send: the MTA takes his mail only for domains of its own, and for those
  * that mail in other names comes for as well. */
-void signing_note_relayed(struct transaction *t, time_t now)
+void signing_note_relayed(struct transaction *t)
 {
     const struct snapshot *snapshot = t->snapshot;
     bool ours_unsigned = t->sender_rules != NULL && t->sender_rules->sign && !t->facts.submission &&
@@ -257,8 +259,8 @@ void signing_note_relayed(struct transaction *t, time_t now)
             d->rules = t->sender_rules;
             d->recipient = r->text;
             d->elsewhere = r->address.ascii;
-            d->holds =
-                !snapshot->clock_wrong && !snapshot_auto_in_force(snapshot, t->sender_rules, now);
+            d->holds = !snapshot->clock_wrong &&
+                       !snapshot_auto_in_force(snapshot, t->sender_rules, t->now);
         }
         return;
     }

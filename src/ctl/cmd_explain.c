@@ -68,10 +68,7 @@ static void assign_verdicts(struct passage *passage, size_t count)
 static void take_field(void *context, const char *name, const char *value)
 {
     struct passage *passage = context;
-    transaction_header(passage->transaction, name, value);
-    if (transaction_reads_header(passage->transaction)) {
-        evidence_sent_header(passage->transaction, name, value);
-    }
+    evidence_sent_header(passage->transaction, name, value);
     if (passage->content != NULL) {
         content_header(passage->content, name, value);
     }
@@ -101,6 +98,16 @@ static bool passage_message(const struct explain_request *request, const struct 
     return status == STATUS_OK;
 }
 
+static void passage_rcpt(const struct rcpt_event *event, const struct witnesses *witnesses,
+                         struct passage *passage, struct reply *reply)
+{
+    const struct exhibits nothing = {NULL, NULL};
+    transaction_rcpt(passage->transaction, event);
+    oracle_decide(&witnesses->oracles, passage->transaction, &nothing);
+    *reply = *transaction_reply(passage->transaction);
+    passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
+}
+
 /* False: an error of our own. What passage then holds is to be freed all the same. */
 static bool passage_run(const struct explain_request *request, const struct snapshot *snapshot,
                         const struct witnesses *witnesses, time_t now, struct passage *passage)
@@ -110,21 +117,21 @@ static bool passage_run(const struct explain_request *request, const struct snap
     if (passage->transaction == NULL || passage->recipients == NULL) {
         return false;
     }
-    transaction_mail(passage->transaction, request->sender, NULL, request->user);
+    const struct mail_event mail = {.sender = request->sender, .user = request->user};
+    transaction_mail(passage->transaction, &mail);
     for (size_t i = 0; i < request->count; i++) {
-        struct reply *reply = &passage->recipients[i].refused;
-        transaction_rcpt(passage->transaction, request->recipients[i], NULL, NULL, now);
-        oracle_decide_rcpt(&witnesses->oracles, passage->transaction, now, reply);
-        passage->ended = passage->ended || reply->kind == REPLY_CONTINUE;
+        const struct rcpt_event rcpt = {.recipient = request->recipients[i], .now = now};
+        passage_rcpt(&rcpt, witnesses, passage, &passage->recipients[i].refused);
     }
     if (passage->ended && !passage_message(request, snapshot, witnesses, passage)) {
         return false;
     }
     if (passage->ended) {
-        if (transaction_goes_out(passage->transaction)) {
-            evidence_sent_prepare(passage->transaction);
-        }
-        oracle_decide(&witnesses->oracles, passage->transaction, passage->content, NULL, now);
+        struct nonces nonces;
+        const struct exhibits exhibits = {.content = passage->content};
+        const struct end_event end = {evidence_sent_nonces(passage->transaction, &nonces), now};
+        transaction_end(passage->transaction, &end);
+        oracle_decide(&witnesses->oracles, passage->transaction, &exhibits);
     }
     assign_verdicts(passage, request->count);
     return !transaction_failed(passage->transaction);

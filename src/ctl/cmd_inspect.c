@@ -10,7 +10,6 @@
 #include "batv/address.h"
 #include "batv/address_fold.h"
 #include "batv/message_split.h"
-#include "batv/policy.h"
 #include "content/mime.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
@@ -88,48 +87,27 @@ static void take_field(void *context, const char *name, const char *value)
 
 /* ------------------------------------------------------------------ proofs */
 
-/* By the configuration. A pattern is for domains that have it. */
-static bool is_on(const struct inspection *in, enum fact fact, size_t recipient)
-{
-    const struct evidence_policy *policy = &in->settings->evidence;
-    struct asked asked;
-    transaction_asked(in->transaction, recipient, &asked);
-    switch (fact) {
-    case FACT_TAG_IN_BODY:
-        return policy->enabled && policy->tag_in_body;
-    case FACT_HEADER:
-        return policy->enabled;
-    case FACT_JOURNAL:
-        return policy->journal;
-    case FACT_PATTERN:
-        return policy->enabled && asked.rules->message_ids != NULL;
-    case FACT_CLASS:
-    case FACT_UNTAGGABLE:
-    case FACT_RCPT_NETWORK:
-    case FACT_GUESSING:
-    case FACT_COUNT:
-        break;
-    }
-    return false;
-}
-
-/* Calls take with each proof that holds. The rules for evidence bear the proofs' names. */
+/* Calls take with each proof that holds. */
 static void each_proof(const struct inspection *in,
                        void (*take)(void *context, const char *recipient, const char *proof),
                        void *context)
 {
-    static const char prefix[] = "evidence.";
+    const struct exhibits exhibits = {.content = in->content};
     for (size_t r = 0; r < in->recipients.count; r++) {
-        struct question question = {in->transaction, r, in->content, NULL, in->now};
-        for (size_t i = 0; policy_rule(i) != NULL; i++) {
-            enum fact fact = policy_rule_fact(i);
-            enum answer answer = is_on(in, fact, r)
-                                     ? oracle_ask(&in->witnesses.oracles, fact, &question)
-                                     : ANSWER_NO;
-            if (answer == ANSWER_YES) {
-                take(context, in->recipients.items[r], policy_rule(i) + sizeof prefix - 1);
-            } else if (answer == ANSWER_EXHAUSTED) {
-                take(context, in->recipients.items[r], "exhausted");
+        for (enum fact fact = 0; fact < FACT_COUNT; fact++) {
+            const struct fact_row *row = fact_row(fact);
+            struct question question;
+            if (row->proof == NULL || !row->is_on(in->settings)) {
+                continue;
+            }
+            transaction_question(in->transaction, fact, r, &question);
+            enum answer answer =
+                fact_concerns(fact, question.rules)
+                    ? oracle_ask(&in->witnesses.oracles, &question, &exhibits).answer
+                    : ANSWER_NO;
+            if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED) {
+                take(context, in->recipients.items[r],
+                     answer == ANSWER_YES ? row->proof : "exhausted");
             }
         }
     }
@@ -263,9 +241,10 @@ static bool begin(struct inspection *in, const struct snapshot *snapshot,
         print_error("out of memory");
         return false;
     }
-    transaction_mail(in->transaction, "<>", NULL, NULL);
+    transaction_mail(in->transaction, &(struct mail_event){.sender = "<>"});
     for (size_t i = 0; i < in->recipients.count; i++) {
-        transaction_rcpt(in->transaction, in->recipients.items[i], NULL, NULL, in->now);
+        const struct rcpt_event rcpt = {.recipient = in->recipients.items[i], .now = in->now};
+        transaction_rcpt(in->transaction, &rcpt);
     }
     content_message(in->content, message.start, message.length);
     if (transaction_failed(in->transaction) ||

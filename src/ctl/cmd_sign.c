@@ -36,11 +36,13 @@ static const char *missing_reason(const struct settings *settings, const char *a
 static bool sign_one(const struct snapshot *snapshot, struct transaction *transaction,
                      const char *address, time_t now, struct signing *out)
 {
-    enum fact need;
-    size_t recipient;
+    const struct mail_event mail = {.sender = address};
+    const struct end_event end = {.now = now};
+    struct question none; /* no recipients: no questions */
     *out = (struct signing){NULL, NULL, NULL};
-    transaction_mail(transaction, address, NULL, NULL);
-    (void)transaction_end(transaction, now, &need, &recipient); /* no recipients: no questions */
+    transaction_mail(transaction, &mail);
+    transaction_end(transaction, &end);
+    (void)transaction_asks(transaction, &none);
     if (transaction_failed(transaction)) {
         return false;
     }

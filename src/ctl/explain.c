@@ -11,6 +11,7 @@
 #include "base/print.h"
 #include "batv/address.h"
 #include "batv/day.h"
+#include "batv/policy.h"
 #include "batv/tag.h"
 #include "ctl/limits.h"
 #include "ctl/phrases.h"
@@ -237,7 +238,7 @@ static void print_rules(const struct explanation *e, const struct explain_recipi
     size_t row = 1;
     for (size_t i = 0; policy_rule(i) != NULL && !is_row(policy_rule(i), deciding); i++) {
         enum fact fact = policy_rule_fact(i);
-        if (fact == FACT_COUNT || fact == FACT_UNTAGGABLE || e->request->message != NULL) {
+        if (fact == FACT_COUNT || !fact_row(fact)->reads || e->request->message != NULL) {
             print_row(row++, policy_rule(i));
             puts("no");
         }

@@ -20,7 +20,7 @@ bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses, bool con
     if (open_journal(ctl->config, &witnesses->returned.journal, &why) != STATUS_OK) {
         print_error("%s", why.text);
     }
-    evidence_returned_oracles_at_rcpt(&witnesses->returned, &witnesses->oracles);
+    evidence_returned_oracles(&witnesses->returned, content, &witnesses->oracles);
     if (!content) {
         return true;
     }
@@ -30,7 +30,6 @@ bool witnesses_call(const struct ctl *ctl, struct witnesses *witnesses, bool con
         return false;
     }
     mime_init();
-    evidence_returned_oracles(&witnesses->returned, &witnesses->oracles);
     return true;
 }
 

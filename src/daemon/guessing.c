@@ -231,20 +231,18 @@ static void note_wrong(struct guessing *guessing, const struct tried *tried, tim
     }
 }
 
-static enum answer ask(void *self, const struct question *q)
+static struct finding ask(void *self, const struct question *q, const struct exhibits *exhibits)
 {
-    struct tried tried;
+    const struct tried *tried = &q->tried;
     bool holds = false;
-    if (!transaction_tried(q->transaction, q->recipient, &tried)) {
-        return ANSWER_NO;
+    (void)exhibits;
+    if (tried->wrong) {
+        note_wrong(self, tried, q->now);
     }
-    if (tried.wrong) {
-        note_wrong(self, &tried, q->now);
+    for (size_t i = 0; i < tried->count; i++) {
+        holds = holds || guessing_holds(self, tried->plain[i], q->now);
     }
-    for (size_t i = 0; i < tried.count; i++) {
-        holds = holds || guessing_holds(self, tried.plain[i], q->now);
-    }
-    return holds ? ANSWER_YES : ANSWER_NO;
+    return (struct finding){.answer = holds ? ANSWER_YES : ANSWER_NO};
 }
 
 void guessing_oracle(struct guessing *guessing, struct oracle_set *out)

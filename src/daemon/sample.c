@@ -204,7 +204,7 @@ bool sample_report(struct sample *sample, struct status_report *report)
 
 /* Its Message-ID was not journalled, since strangers chose it or there was none: what stands in the
  * journal for it is the note of the header that we gave it. */
-static bool is_noted(struct journal *journal, const struct asked *asked, const char *address,
+static bool is_noted(struct journal *journal, const struct returned *returned,
                      const struct bounce *bounce, time_t now)
 {
     bool noted = false;
@@ -212,46 +212,43 @@ static bool is_noted(struct journal *journal, const struct asked *asked, const c
         char nonce[EVIDENCE_NONCE_HEX];
         char name[EVIDENCE_USE_NAME];
         bool proves = false;
-        if (evidence_check(asked->ring, bounce->evidence[i], address,
-                           asked->settings->evidence.retain_days, now, &proves,
+        if (evidence_check(returned->ring, bounce->evidence[i], returned->address,
+                           returned->settings->evidence.retain_days, now, &proves,
                            nonce) == STATUS_OK &&
             proves) {
             evidence_use_name(nonce, false, name);
-            noted = journal_note_look(journal, asked->ring, address, name, now, NULL) != JOURNAL_NO;
+            noted = journal_note_look(journal, returned->ring, returned->address, name, now,
+                                      NULL) != JOURNAL_NO;
         }
     }
     return noted;
 }
 
 /* JOURNAL_YES: one of its Message-IDs was sent. */
-static enum journal_answer look_up(struct journal *journal, const struct ring *ring,
-                                   const char *address, const struct bounce *bounce,
-                                   struct content *content, time_t now)
+static enum journal_answer look_up(struct journal *journal, const struct returned *returned,
+                                   const struct bounce *bounce, struct content *content, time_t now)
 {
     enum journal_answer answer = JOURNAL_NO;
     for (size_t i = 0; answer == JOURNAL_NO && i < bounce->id_count && content_may_look_up(content);
          i++) {
-        answer = journal_look(journal, ring, address, bounce->ids[i].text, now, NULL);
+        answer = journal_look(journal, returned->ring, returned->address, bounce->ids[i].text, now,
+                              NULL);
     }
     return answer;
 }
 
-void sample_read(struct sample *sample, struct journal *journal,
-                 const struct transaction *transaction, struct content *content, time_t now)
+void sample_read(struct sample *sample, struct journal *journal, const struct returned *returned,
+                 struct content *content, time_t now)
 {
-    struct returned returned;
-    struct asked asked;
     const struct bounce *bounce;
-    if (content == NULL || !transaction_returned(transaction, &returned) ||
-        content_read(content, &bounce) != CONTENT_READ || bounce->named_count == 0) {
+    if (content == NULL || content_read(content, &bounce) != CONTENT_READ ||
+        bounce->named_count == 0) {
         return;
     }
-    transaction_asked(transaction, returned.recipient, &asked);
-    enum journal_answer answer =
-        look_up(journal, asked.ring, returned.address, bounce, content, now);
+    enum journal_answer answer = look_up(journal, returned, bounce, content, now);
     bool unknown = answer == JOURNAL_NO && content_searched(content) &&
-                   !is_noted(journal, &asked, returned.address, bounce, now);
+                   !is_noted(journal, returned, bounce, now);
     if (answer == JOURNAL_YES || unknown) {
-        sample_put(sample, &returned, answer == JOURNAL_YES);
+        sample_put(sample, returned, answer == JOURNAL_YES);
     }
 }

@@ -38,8 +38,8 @@ void sample_put(struct sample *sample, const struct returned *returned, bool kno
 /* After a bounce that was taken has been accepted: reads content (NULL: there is none), looks its
  * Message-IDs up without counting a use, and puts the answer. What cannot be read or looked up now
  * is left out. */
-void sample_read(struct sample *sample, struct journal *journal,
-                 const struct transaction *transaction, struct content *content, time_t now);
+void sample_read(struct sample *sample, struct journal *journal, const struct returned *returned,
+                 struct content *content, time_t now);
 
 /* How often the answer for any domain (counts_tell_rewriting) has changed. */
 uint64_t sample_changes(struct sample *sample);

@@ -83,16 +83,16 @@ static bool places_add(struct places *places, const struct next_hop *hop, size_t
 }
 
 /* False: no memory. */
-static bool places_collect(const struct transaction *transaction, struct places *places)
+static bool places_collect(const struct question *q, struct places *places)
 {
-    struct destination to;
     struct next_hop hop;
     bool done = true;
-    for (size_t i = 0; done && transaction_destination(transaction, i, &to); i++) {
-        if (next_hop_of_domain(to.domain, &hop)) {
+    for (size_t i = 0; done && i < q->destination_count; i++) {
+        const struct destination *to = &q->destinations[i];
+        if (next_hop_of_domain(to->domain, &hop)) {
             done = places_add(places, &hop, i);
         }
-        const char *rest = to.next_hop != NULL ? to.next_hop : "";
+        const char *rest = to->next_hop != NULL ? to->next_hop : "";
         for (int n = 0; done && n < HOPS_MAX && next_hop_take(&rest, &hop); n++) {
             done = places_add(places, &hop, i);
         }
@@ -133,12 +133,7 @@ static void places_unite(struct places *places)
 
 /* ------------------------------------------------------------------ finding */
 
-/* The entry that was found, of the first recipient for which there is one. */
-struct finding {
-    const char *entry; /* NULL: none */
-    size_t recipient;
-};
-
+/* Of the entries that fit, the one of the first recipient. */
 static void finding_try(struct finding *finding, const struct network_list *list,
                         const struct ip *ip, size_t recipient)
 {
@@ -146,7 +141,8 @@ static void finding_try(struct finding *finding, const struct network_list *list
                             ? network_list_match(list, ip)
                             : NULL;
     if (entry != NULL) {
-        *finding = (struct finding){entry, recipient};
+        finding->entry = entry;
+        finding->recipient = recipient;
     }
 }
 
@@ -224,27 +220,24 @@ static enum answer look_up(struct oracle_network *network, const struct settings
     return asked && failed == NULL ? ANSWER_NO : ANSWER_UNAVAILABLE;
 }
 
-static enum answer ask(void *self, const struct question *q)
+static struct finding ask(void *self, const struct question *q, const struct exhibits *exhibits)
 {
     struct oracle_network *network = self;
-    const struct settings *settings = transaction_settings(q->transaction);
+    const struct settings *settings = q->settings;
     struct places places = {NULL, 0, 0};
-    struct finding finding = {NULL, 0};
-    enum answer answer = ANSWER_NO;
-    if (!places_collect(q->transaction, &places)) {
-        answer = ANSWER_UNAVAILABLE;
+    struct finding finding = {.answer = ANSWER_NO};
+    (void)exhibits;
+    if (!places_collect(q, &places)) {
+        finding.answer = ANSWER_UNAVAILABLE;
     }
     compare_literals(settings->exclude_sign_recipient_networks, &places, &finding);
     places_unite(&places);
-    if (finding.entry == NULL && answer == ANSWER_NO && places.count > 0) {
-        answer = look_up(network, settings, &places, &finding);
+    if (finding.entry == NULL && finding.answer == ANSWER_NO && places.count > 0) {
+        finding.answer = look_up(network, settings, &places, &finding);
     }
     free(places.items);
-    if (finding.entry == NULL) {
-        return answer;
-    }
-    transaction_found_network(q->transaction, finding.recipient, finding.entry);
-    return ANSWER_YES;
+    finding.answer = finding.entry != NULL ? ANSWER_YES : finding.answer;
+    return finding;
 }
 
 void oracle_network_oracle(struct oracle_network *network, struct oracle_set *out)

@@ -1,10 +1,6 @@
 /*
- * libmilter's callbacks, each a few lines around a transaction: they turn what libmilter says into
- * plain events, and the transaction's reply and effects into what libmilter wants to hear.
- *
- * A session belongs to one connection and is used by one thread at a time, though by different
- * ones. Its transaction, and the snapshots that this one reads, live from MAIL to the end of the
- * message.
+ * libmilter's callbacks, each a few lines: they turn what libmilter says into one plain event for
+ * the session, and the reply and the effects into what libmilter wants to hear.
  *
  * CONNECT, MAIL and headers get no reply, which saves a packet each; where the MTA has no such
  * agreement libmilter answers "continue" for us. So an error at MAIL is told at the first RCPT.
@@ -14,27 +10,22 @@
  */
 #include "milter/adapter.h"
 
-#include <arpa/inet.h>
 #include <libmilter/mfapi.h>
 #include <malloc.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/queue.h>
 #include <syslog.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/stack.h"
 #include "batv/address_meaning.h"
-#include "content/evidence_sent.h"
 #include "milter/guard.h"
 #include "milter/macro_watch.h"
-#include "milter/stages.h"
+#include "milter/session.h"
 
 /* What the MTA must be able to do for us. The rest (headers, quarantine) is asked for where
  * offered. */
@@ -51,70 +42,6 @@ static const unsigned long useful = SMFIF_CHGFROM | SMFIF_ADDRCPT | SMFIF_DELRCP
                                     SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_ADDRCPT_PAR;
 
 static const struct adapter *adapter; /* set before libmilter starts its threads */
-
-struct session {
-    LIST_ENTRY(session) others;
-    bool shows_messages; /* headers and bodies, by what was agreed upon for this connection */
-    bool skips;          /* the rest of a body on request */
-    bool answers_header; /* the MTA waits for an answer to the end of a header */
-    bool surplus;        /* beyond limits.connections: it gets no service */
-    struct stages stages;
-    struct client client;
-    char name[256];
-    char address[INET6_ADDRSTRLEN];
-    char server[256];
-    struct shared_snapshot *snapshot; /* of the message */
-    struct shared_snapshot *newer;    /* asked for when a tag is in doubt, or NULL */
-    struct transaction *transaction;
-    struct content *content; /* of a bounce that has to be read */
-    bool sampled;            /* it is read for the sample */
-    size_t told;             /* of the transaction's decisions */
-};
-
-static void message_end(struct session *s)
-{
-    transaction_free(s->transaction);
-    content_free(s->content);
-    shared_snapshot_release(s->newer);
-    shared_snapshot_release(s->snapshot);
-    s->transaction = NULL;
-    s->content = NULL;
-    s->newer = NULL;
-    s->snapshot = NULL;
-    s->told = 0;
-    s->sampled = false;
-    stages_begin(&s->stages);
-}
-
-/* libmilter tells of no end for connections that are open when it ends itself. */
-static LIST_HEAD(session_list, session) sessions = LIST_HEAD_INITIALIZER(sessions);
-static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static unsigned served; /* how many of them are no surplus */
-
-/* At most so many are served, 0: any number. */
-static struct session *session_new(unsigned most)
-{
-    struct session *s = calloc(1, sizeof *s);
-    if (s != NULL) {
-        pthread_mutex_lock(&sessions_lock);
-        LIST_INSERT_HEAD(&sessions, s, others);
-        s->surplus = most > 0 && served >= most;
-        served += !s->surplus;
-        pthread_mutex_unlock(&sessions_lock);
-    }
-    return s;
-}
-
-static void session_free(struct session *s)
-{
-    pthread_mutex_lock(&sessions_lock);
-    LIST_REMOVE(s, others);
-    served -= !s->surplus;
-    pthread_mutex_unlock(&sessions_lock);
-    message_end(s);
-    free(s);
-}
 
 /* ------------------------------------------------------------- negotiation */
 
@@ -148,7 +75,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     *unused2_out = 0;
     *unused3_out = 0;
 
-    struct session *s = session_new(most);
+    struct session *s = session_new(adapter, most);
     if (s != NULL) {
         s->shows_messages = bodies;
         s->skips = (steps & SMFIP_SKIP) != 0;
@@ -251,76 +178,16 @@ static sfsistat turn_away(SMFICTX *ctx)
     return defer(ctx, "4.3.2", "too many connections to the mail filter, try again later");
 }
 
-static void tell_surplus(void)
-{
-    static struct log_notice notice;
-    enum { MINUTE = 60 };
-    pthread_mutex_lock(&sessions_lock);
-    bool due = log_notice_due(&notice, MINUTE);
-    unsigned now = served;
-    pthread_mutex_unlock(&sessions_lock);
-    if (due) {
-        log_line(LOG_WARNING,
-                 "the limit of %u connections (limits.connections) is reached: deferring mail of "
-                 "further ones",
-                 now);
-    }
-}
-
-/* The name only where the MTA has verified it: Postfix says "unknown", Sendmail "[address]". */
-static void set_name(struct session *s, const char *name)
-{
-    if (name != NULL && name[0] != '[' && strcasecmp(name, "unknown") != 0) {
-        snprintf(s->name, sizeof s->name, "%s", name);
-        s->client.name = s->name;
-    }
-}
-
-static void set_server(struct session *s, const char *name)
-{
-    if (name != NULL) {
-        snprintf(s->server, sizeof s->server, "%s", name);
-        s->client.server = s->server;
-    }
-}
-
-/* Returns the port; 0 where there is none. */
-static unsigned set_address(struct session *s, const _SOCK_ADDR *address)
-{
-    const struct sockaddr *any = (const struct sockaddr *)address;
-    const void *octets = NULL;
-    unsigned port = 0;
-    if (any != NULL && any->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)address;
-        octets = &in->sin_addr;
-        port = ntohs(in->sin_port);
-    } else if (any != NULL && any->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)address;
-        octets = &in6->sin6_addr;
-        port = ntohs(in6->sin6_port);
-    }
-    if (octets != NULL &&
-        inet_ntop(any->sa_family, octets, s->address, sizeof s->address) != NULL &&
-        ip_parse(s->address, &s->client.ip)) {
-        s->client.address = s->address;
-    }
-    return port;
-}
-
 static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
 {
     struct session *s = smfi_getpriv(ctx);
     if (s != NULL) {
-        unsigned port = set_address(s, address);
-        set_name(s, name);
-        set_server(s, macro(ctx, host_symbol));
-        s->client.sendmail = macro(ctx, interface_symbol) != NULL;
-        s->client.local =
-            client_is_local(s->client.name, s->client.address != NULL ? &s->client.ip : NULL, port);
+        session_connect(s, name, (const struct sockaddr *)address, macro(ctx, host_symbol),
+                        macro(ctx, interface_symbol) != NULL);
         macro_watch_connect(&s->client, s->client.server);
     }
     if (s != NULL && s->surplus) {
-        tell_surplus();
+        session_tell_surplus();
         return turn_away(ctx);
     }
     return SMFIS_NOREPLY;
@@ -334,26 +201,6 @@ static sfsistat on_close(SMFICTX *ctx)
         smfi_setpriv(ctx, NULL);
     }
     return SMFIS_CONTINUE;
-}
-
-/* ------------------------------------------------------------------ telling */
-
-/* Logs what has been decided since the last time. */
-static void tell(SMFICTX *ctx, struct session *s)
-{
-    size_t count = 0;
-    const struct decision *decisions = transaction_decisions(s->transaction, &count);
-    for (; s->told < count; s->told++) {
-        struct decision decision = decisions[s->told];
-        decision.queue_id = macro(ctx, queue_id_symbol);
-        keeper_decide(adapter->keeper, &decision);
-    }
-}
-
-static void tell_failure(SMFICTX *ctx, const struct session *s)
-{
-    log_line(LOG_ERR, "%s: internal error (memory, crypto or keyring): applying on_error=%s",
-             id_or_none(ctx), action_name(shared_snapshot_get(s->snapshot)->settings->on_error));
 }
 
 /* A session too many has none. Else, or without a session, there was no memory: nothing is let pass
@@ -386,39 +233,21 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
     if (s == NULL) {
         return SMFIS_NOREPLY;
     }
-    message_end(s);
+    session_message_end(s);
     if (s->surplus) {
         return SMFIS_NOREPLY;
     }
-    s->snapshot = keeper_acquire(adapter->keeper);
-    s->transaction = transaction_new(shared_snapshot_get(s->snapshot), &s->client);
-    if (s->transaction != NULL) {
-        const char *address = symbol(ctx, sender_symbol);
-        const char *user = macro(ctx, user_symbol);
-        user = user != NULL ? user : macro(ctx, mechanism_symbol);
-        macro_watch_mail(&s->client, arguments[0], address, user);
-        stages_mail(&s->stages, is_unreadable(s, arguments[0], address));
-        transaction_mail(s->transaction, arguments[0], address, user);
+    const char *user = macro(ctx, user_symbol);
+    const struct mail_event event = {
+        .sender = arguments[0],
+        .resolved = symbol(ctx, sender_symbol),
+        .user = user != NULL ? user : macro(ctx, mechanism_symbol),
+    };
+    if (session_mail(s, &event)) {
+        macro_watch_mail(&s->client, event.sender, event.resolved, event.user);
+        stages_mail(&s->stages, is_unreadable(s, event.sender, event.resolved));
     }
     return SMFIS_NOREPLY;
-}
-
-/* A tag that we do not know may be by a key that was made a moment ago. */
-static void settle_doubts(struct session *s, time_t now)
-{
-    if (!transaction_doubtful(s->transaction)) {
-        return;
-    }
-    shared_snapshot_release(s->newer);
-    s->newer = keeper_newest(adapter->keeper);
-    if (s->newer == NULL) {
-        transaction_fail(s->transaction);
-        return;
-    }
-    const struct ring *newest = shared_snapshot_get(s->newer)->ring;
-    if (newest != shared_snapshot_get(s->snapshot)->ring) {
-        transaction_renew(s->transaction, newest, now);
-    }
 }
 
 /* Says why this recipient is deferred, which the transaction never sees. */
@@ -440,27 +269,25 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
     if (s == NULL || s->transaction == NULL) {
         return without_transaction(ctx, s);
     }
-    time_t now = time(NULL);
-    struct reply reply;
-    const char *address = symbol(ctx, recipient_symbol);
-    const char *host = symbol(ctx, next_hop_symbol);
-    macro_watch_rcpt(&s->client, address, host, symbol(ctx, mailer_symbol));
+    const struct rcpt_event event = {
+        .recipient = arguments[0],
+        .resolved = symbol(ctx, recipient_symbol),
+        .host = symbol(ctx, next_hop_symbol),
+        .mailer = symbol(ctx, mailer_symbol),
+        .arguments = (const char *const *)(arguments + 1),
+        .now = time(NULL),
+    };
+    macro_watch_rcpt(&s->client, event.resolved, event.host, event.mailer);
     if (s->stages.sender_unread) {
-        return defer_unread(ctx, s, arguments[0], sender_symbol);
+        return defer_unread(ctx, s, event.recipient, sender_symbol);
     }
-    if (is_unreadable(s, arguments[0], address)) {
-        return defer_unread(ctx, s, arguments[0], recipient_symbol);
+    if (is_unreadable(s, event.recipient, event.resolved)) {
+        return defer_unread(ctx, s, event.recipient, recipient_symbol);
     }
-    transaction_next_hop(s->transaction, host, macro(ctx, mailer_symbol));
-    transaction_rcpt(s->transaction, arguments[0], address, (const char *const *)(arguments + 1),
-                     now);
-    if (transaction_judges_at_rcpt(s->transaction)) {
-        settle_doubts(s, now);
-    }
-    oracle_decide_rcpt(adapter->oracles, s->transaction, now, &reply);
-    tell(ctx, s);
-    return reply_status(ctx, &reply);
+    return reply_status(ctx, session_rcpt(s, &event, macro(ctx, queue_id_symbol)));
 }
+
+/* ------------------------------------------------------------------- effects */
 
 /* libmilter takes no constant strings. */
 struct effect_copy {
@@ -542,84 +369,20 @@ static bool apply_all(SMFICTX *ctx, const struct transaction *transaction)
     return true;
 }
 
-/* A genuine bounce of a domain for which the journal knows all that can come back. */
-static bool is_to_be_sampled(const struct session *s, time_t now)
-{
-    const struct snapshot *snapshot = shared_snapshot_get(s->snapshot);
-    struct returned returned;
-    return s->shows_messages && snapshot->settings->evidence.enabled &&
-           snapshot->settings->evidence.journal && !snapshot->clock_wrong &&
-           snapshot_journal_is_old(snapshot, now) &&
-           transaction_returned(s->transaction, &returned) &&
-           sample_take(keeper_sample(adapter->keeper), &returned, now);
-}
+/* ------------------------------------------------------------------- content */
 
-/* A bounce that no later try can mend: it has more than is read. */
-static void tell_limit(SMFICTX *ctx, const struct session *s)
-{
-    if (content_searched(s->content)) {
-        return;
-    }
-    for (enum bounce_limit i = 0; i < BOUNCE_LIMIT_COUNT; i++) {
-        if (content_reached(s->content, i)) {
-            log_line(
-                LOG_INFO,
-                "%s: the bounce was not read to its end (limit: %s): a proof may be in the rest",
-                id_or_none(ctx), bounce_limit_name(i));
-        }
-    }
-}
-
-/* The last event that the message needs: judges, applies, tells. */
+/* The last event that the message needs: decides, applies, records. */
 static sfsistat finish(SMFICTX *ctx, struct session *s)
 {
     time_t now = time(NULL);
-    struct reply reply;
-    struct claims claims = {.uses = adapter->uses};
-    macro_watch_data(&s->client, macro(ctx, queue_id_symbol));
-    settle_doubts(s, now);
-    if (transaction_goes_out(s->transaction)) {
-        evidence_sent_prepare(s->transaction);
-    }
-    oracle_decide(adapter->oracles, s->transaction, s->content, &claims, now);
-    reply = *transaction_reply(s->transaction);
-    if (transaction_failed(s->transaction)) {
-        tell_failure(ctx, s);
-    }
-    tell(ctx, s);
-    if (reply.kind == REPLY_TEMPFAIL && s->content != NULL) {
-        tell_limit(ctx, s);
-    }
+    const char *queue_id = macro(ctx, queue_id_symbol);
+    macro_watch_data(&s->client, queue_id);
+    struct reply reply = *session_decide(s, queue_id, now);
     if (!apply_all(ctx, s->transaction)) {
         reply_on_error(shared_snapshot_get(s->snapshot)->settings, &reply);
     }
-    if (reply.kind == REPLY_ACCEPT) {
-        evidence_sent_record(adapter->journal, s->transaction, shared_snapshot_get(s->snapshot),
-                             now);
-    }
-    claims_settle(&claims, reply.kind == REPLY_ACCEPT, now);
-    if (s->sampled && reply.kind == REPLY_ACCEPT) {
-        sample_read(keeper_sample(adapter->keeper), adapter->journal, s->transaction, s->content,
-                    now);
-    }
-    message_end(s);
+    session_settle(s, &reply, now);
     return reply_status(ctx, &reply);
-}
-
-/* What of the message is still of interest, and room for it. Done at DATA; at the first that comes
- * behind it where the MTA does not know DATA. */
-static unsigned begin_content(struct session *s)
-{
-    unsigned wants = transaction_wants(s->transaction);
-    s->sampled = s->sampled || is_to_be_sampled(s, time(NULL));
-    wants |= s->sampled ? WANT_HEADERS | WANT_BODY : 0;
-    if ((wants & WANT_BODY) != 0 && s->shows_messages) {
-        content_free(s->content); /* libmilter lets a peer say DATA twice */
-        s->content = content_new(adapter->pool,
-                                 shared_snapshot_get(s->snapshot)->settings->evidence.max_body,
-                                 &s->client.ip);
-    }
-    return wants;
 }
 
 static sfsistat on_data(SMFICTX *ctx)
@@ -629,14 +392,14 @@ static sfsistat on_data(SMFICTX *ctx)
         return without_transaction(ctx, s);
     }
     stages_data(&s->stages);
-    return begin_content(s) != 0 ? SMFIS_CONTINUE : finish(ctx, s);
+    return session_begin_content(s) != 0 ? SMFIS_CONTINUE : finish(ctx, s);
 }
 
 /* Before the first header field, or the end of a header that has none. */
 static void begin_header(struct session *s)
 {
     if (stages_header(&s->stages)) {
-        (void)begin_content(s);
+        (void)session_begin_content(s);
     }
 }
 
@@ -645,13 +408,7 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
     struct session *s = smfi_getpriv(ctx);
     if (s != NULL && s->transaction != NULL) {
         begin_header(s);
-        transaction_header(s->transaction, name, value);
-        if (s->content != NULL) {
-            content_header(s->content, name, value);
-        }
-        if (transaction_reads_header(s->transaction)) {
-            evidence_sent_header(s->transaction, name, value);
-        }
+        session_header(s, name, value);
     }
     return SMFIS_NOREPLY;
 }
@@ -660,7 +417,7 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 static sfsistat on_body(SMFICTX *ctx, unsigned char *octets, size_t length)
 {
     struct session *s = smfi_getpriv(ctx);
-    bool more = s != NULL && s->content != NULL && content_body(s->content, octets, length);
+    bool more = s != NULL && session_body(s, octets, length);
     return !more && s != NULL && s->skips ? SMFIS_SKIP : SMFIS_CONTINUE;
 }
 
@@ -672,7 +429,7 @@ static sfsistat defer_part(SMFICTX *ctx, struct session *s, const char *stage)
              "did not: message deferred",
              id_or_none(ctx), stage, s->client.name != NULL ? s->client.name : "unknown",
              s->client.address != NULL ? s->client.address : "");
-    message_end(s);
+    session_message_end(s);
     return defer(ctx, "4.3.5",
                  "the mail filter did not receive all of this message, try again later");
 }
@@ -707,7 +464,7 @@ static sfsistat on_abort(SMFICTX *ctx)
 {
     struct session *s = smfi_getpriv(ctx);
     if (s != NULL) {
-        message_end(s);
+        session_message_end(s);
     }
     return SMFIS_CONTINUE;
 }
@@ -817,10 +574,7 @@ enum status adapter_run(const struct adapter *with, int fd, struct reason *why)
     int result = smfi_main();
     oracle_network_stop(with->network);
     gate_close();
-    for (struct session *s = LIST_FIRST(&sessions), *next; s != NULL; s = next) {
-        next = LIST_NEXT(s, others);
-        session_free(s);
-    }
+    sessions_end();
     return result == MI_SUCCESS ? STATUS_OK
                                 : reason_set(why, STATUS_IO, "libmilter ended with an error");
 }

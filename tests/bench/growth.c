@@ -156,16 +156,23 @@ static void make_recipients(void)
 
 /* --------------------------------------------------------------- a message */
 
+static void answer_all(struct transaction *t)
+{
+    struct question question;
+    while (transaction_asks(t, &question)) {
+        struct finding finding = {.answer = ANSWER_NO};
+        if (question.fact == FACT_CLASS) {
+            finding = (struct finding){ANSWER_YES, true, BOUNCE_DSN, true, NULL, 0};
+        }
+        transaction_answer(t, &question, &finding);
+    }
+}
+
 static void end_message(struct transaction *t)
 {
-    enum fact need;
-    size_t recipient;
-    while (transaction_end(t, noon, &need, &recipient) == POLICY_NEEDS) {
-        if (need == FACT_CLASS) {
-            transaction_read(t, BOUNCE_DSN, true);
-        }
-        transaction_answer(t, recipient, need, need == FACT_CLASS ? ANSWER_YES : ANSWER_NO);
-    }
+    const struct end_event end = {.now = noon};
+    transaction_end(t, &end);
+    answer_all(t);
     size_t effects;
     transaction_effects(t, &effects);
     const struct reply *reply = transaction_reply(t);
@@ -185,12 +192,13 @@ static void pass_message(void)
     if (!kind->bounce) {
         snprintf(from, sizeof from, "<%s>", kind->outgoing ? sender : "bob@other.test");
     }
-    transaction_mail(t, from, NULL, kind->outgoing ? "alice" : NULL);
+    const struct mail_event mail = {.sender = from, .user = kind->outgoing ? "alice" : NULL};
+    transaction_mail(t, &mail);
     for (size_t i = 0; i < recipient_count; i++) {
-        struct reply reply;
-        transaction_rcpt(t, recipients[i], NULL, NULL, noon);
-        transaction_rcpt_reply(t, &reply);
-        if (reply.kind != REPLY_CONTINUE) {
+        const struct rcpt_event rcpt = {.recipient = recipients[i], .now = noon};
+        transaction_rcpt(t, &rcpt);
+        answer_all(t);
+        if (transaction_reply(t)->kind != REPLY_CONTINUE) {
             errx(1, "%s: refused", recipients[i]);
         }
     }

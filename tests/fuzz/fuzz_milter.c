@@ -215,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     site_configure(0, &input);
     site_begin(&state);
     returned = (struct evidence_returned){site.journal};
-    evidence_returned_oracles(&returned, &oracles);
+    evidence_returned_oracles(&returned, true, &oracles);
     the_adapter.journal = site.journal;
     the_adapter.uses = site.uses;
     write_input(&input, &out);

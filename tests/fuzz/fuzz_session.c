@@ -317,25 +317,24 @@ int smfi_main(void)
 
 /* ---------------------------------------------------------------- the oracles */
 
-static enum answer ask(void *self, const struct question *q)
+static struct finding ask(void *self, const struct question *q, const struct exhibits *exhibits)
 {
-    enum fact fact = (enum fact)((const struct oracle *)self - script.real.by_fact);
-    enum answer answer;
-    if (script.scripted) {
-        answer = script.answers[fact][q->recipient % RECIPIENTS];
-        bool reads = fact != FACT_UNTAGGABLE;
-        if (reads && answer != ANSWER_UNAVAILABLE && answer != ANSWER_OVERLOADED) {
-            transaction_read(q->transaction, script.class, script.names_id);
-        }
-    } else {
-        answer = oracle_ask(&script.real, fact, q);
+    const struct fact_row *row = fact_row(q->fact);
+    struct finding finding = {.answer = ANSWER_NO};
+    (void)self;
+    if (!script.scripted) {
+        finding = oracle_ask(&script.real, q, exhibits);
+    } else if (!row->of_message) {
+        enum answer answer = script.answers[q->fact][q->recipient % RECIPIENTS];
+        bool reads = row->reads && answer != ANSWER_UNAVAILABLE && answer != ANSWER_OVERLOADED;
+        finding = (struct finding){answer, reads, script.class, script.names_id, NULL, 0};
     }
-    if (fact != FACT_RCPT_NETWORK) { /* of a bounce's recipient */
+    if (!row->of_message) {
         struct message *m = &now_heard->message;
         require(q->recipient < m->count);
-        m->recipients[q->recipient].unavailable |= answer == ANSWER_UNAVAILABLE;
+        m->recipients[q->recipient].unavailable |= finding.answer == ANSWER_UNAVAILABLE;
     }
-    return answer;
+    return finding;
 }
 
 static struct oracle_set oracles;
@@ -343,7 +342,7 @@ static struct oracle_set oracles;
 static void make_oracles(void)
 {
     for (size_t i = 0; i < FACT_COUNT; i++) {
-        oracles.by_fact[i] = (struct oracle){ask, &script.real.by_fact[i]};
+        oracles.by_fact[i] = (struct oracle){ask, NULL};
     }
 }
 
@@ -1389,7 +1388,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take_state(&input, &state);
     site_begin(&state);
     script.returned = (struct evidence_returned){site.journal};
-    evidence_returned_oracles(&script.returned, &script.real);
+    evidence_returned_oracles(&script.returned, true, &script.real);
     the_adapter.journal = site.journal;
     the_adapter.uses = site.uses;
     for (unsigned i = 0; i < EVENTS_IN_ALL && !input_over(&input); i++) {

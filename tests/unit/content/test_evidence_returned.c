@@ -46,7 +46,7 @@ static void setup(void)
     desk.uses = uses_new(desk.journal);
     ck_assert_ptr_nonnull(desk.uses);
     desk.evidence = (struct evidence_returned){.journal = desk.journal};
-    evidence_returned_oracles(&desk.evidence, &desk.oracles);
+    evidence_returned_oracles(&desk.evidence, true, &desk.oracles);
 }
 
 static void teardown(void)
@@ -81,16 +81,17 @@ static void judge(const char *const recipients[], struct content *content, struc
     struct client client = client_of(OUTSIDE);
     struct text refusals = {.used = 0};
     struct transaction *t = transaction_new(&desk.site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     for (size_t i = 0; recipients[i] != NULL; i++) {
         give_recipient(t, desk.site, recipients[i], &refusals);
     }
     if (desk.site->renews) {
-        transaction_renew(t, desk.site->newer, now_of_site());
+        transaction_renew(t, desk.site->newer);
     }
     struct claims claims = {.uses = desk.uses};
     time_t now = noon_of(TODAY + desk.days);
-    oracle_decide(&desk.oracles, t, content, desk.explains ? NULL : &claims, now);
+    transaction_end(t, &(struct end_event){.now = now});
+    oracle_decide(&desk.oracles, t, &(struct exhibits){content, desk.explains ? NULL : &claims});
     add_verdicts(text, t);
     claims_settle(&claims, transaction_reply(t)->kind == REPLY_ACCEPT, now);
     transaction_free(t);
@@ -1051,13 +1052,21 @@ START_TEST(test_class_oracle)
         desk.site->settings->rules[i].classes[BOUNCE_MDN] = ACTION_LOG;
     }
     struct transaction *t = transaction_new(&desk.site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
-    struct question question = {t, 0, content, NULL, now_of_site()};
-    ck_assert_int_eq(oracle_ask(&desk.oracles, FACT_CLASS, &question), ANSWER_YES);
-    question.content = NULL;
-    ck_assert_int_eq(oracle_ask(&desk.oracles, FACT_CLASS, &question), ANSWER_UNAVAILABLE);
-    oracle_decide(&desk.oracles, t, content, NULL, now_of_site());
+    give_mail(t, "<>", NULL);
+    give_rcpt(t, "<" ALICE ">");
+    struct question question;
+    struct exhibits exhibits = {NULL, NULL};
+    transaction_question(t, FACT_CLASS, 0, &question);
+    struct finding finding = oracle_ask(&desk.oracles, &question, &exhibits);
+    ck_assert_int_eq(finding.answer, ANSWER_UNAVAILABLE);
+    ck_assert(!finding.read);
+    exhibits.content = content;
+    finding = oracle_ask(&desk.oracles, &question, &exhibits);
+    ck_assert_int_eq(finding.answer, ANSWER_YES);
+    ck_assert(finding.read);
+    ck_assert_int_eq(finding.class, BOUNCE_MDN);
+    give_end(t);
+    oracle_decide(&desk.oracles, t, &exhibits);
     struct text text = {.used = 0};
     add_verdicts(&text, t);
     ck_assert_str_eq(text.out, "mdn none log verify.class.mdn\n");
@@ -1073,18 +1082,19 @@ static void send_from_alice(const char *const fields[][2], size_t recipients, st
 {
     struct client client = client_of(INSIDE);
     struct transaction *t = transaction_new(&desk.site->snapshot, &client);
-    transaction_mail(t, "<" ALICE ">", NULL, NULL);
+    give_mail(t, "<" ALICE ">", NULL);
     for (size_t i = 0; i < recipients; i++) {
         char raw[40];
         snprintf(raw, sizeof raw, "<r%zu@other.test>", i);
-        transaction_rcpt(t, raw, NULL, NULL, now_of_site());
+        give_rcpt(t, raw);
     }
     for (size_t i = 0; fields[i][0] != NULL; i++) {
-        transaction_header(t, fields[i][0], fields[i][1]);
         evidence_sent_header(t, fields[i][0], fields[i][1]);
     }
-    evidence_sent_prepare(t);
-    oracle_decide(&desk.oracles, t, NULL, NULL, now_of_site());
+    struct nonces nonces;
+    const struct end_event end = {evidence_sent_nonces(t, &nonces), now_of_site()};
+    transaction_end(t, &end);
+    oracle_decide(&desk.oracles, t, &(struct exhibits){NULL, NULL});
     ck_assert_ptr_nonnull(transaction_outgoing(t));
     evidence_sent_record(desk.journal, t, &desk.site->snapshot, now_of_site());
     text_add(value, "%s", transaction_outgoing(t)->value);

@@ -261,10 +261,10 @@ static inline void add_tagged(struct text *text, const struct site *site, const 
     address_free(&address);
 }
 
-/* The nonce of every message whose Message-ID is not journalled. */
-static const uint8_t site_nonce[EVIDENCE_NONCE] = {0x5a, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xff};
-/* And what its Message-ID is made of, where it gets one. */
-static const uint8_t site_id_nonce[MESSAGE_ID_NONCE] = {0xc0, [15] = 0x0d};
+/* The evidence header of every message whose Message-ID is not journalled has this nonce, and its
+ * Message-ID is made of the other, where it gets one. */
+static const struct nonces site_nonces = {
+    .evidence = {0x5a, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xff}, .id = {0xc0, [15] = 0x0d}};
 #define SITE_ID "c000000000000000000000000000000d"
 
 /* False: when is no word of evidence's. "evidence:ID" has the nonce of that Message-ID. */
@@ -281,7 +281,7 @@ static inline bool add_evidence(struct text *text, const struct site *site, cons
     }
     int days = ring == site->all ? (int)strtol(when + sizeof word - 1, NULL, 10) : 0;
     uint8_t nonce[EVIDENCE_NONCE];
-    memcpy(nonce, site_nonce, sizeof nonce);
+    memcpy(nonce, site_nonces.evidence, sizeof nonce);
     if (ring == site->all && when[sizeof word - 1] == ':') {
         ck_assert_int_eq(evidence_nonce(ring, 0, when + sizeof word, nonce), STATUS_OK);
     }
@@ -353,15 +353,48 @@ static inline void add_reply(struct text *text, const struct reply *reply)
     text_add(text, "\n");
 }
 
-/* The reply to the recipient just given: whatever is asked for is answered with no. */
-static inline void reply_to_recipient(struct transaction *t, struct reply *reply)
+/* MAIL, without more of what the MTA says. user: who has authenticated, or NULL. */
+static inline void give_mail(struct transaction *t, const char *sender, const char *user)
 {
-    enum fact need;
-    size_t recipient;
-    while (transaction_rcpt_needs(t, &need, &recipient)) {
-        transaction_answer(t, recipient, need, ANSWER_NO);
+    transaction_mail(t, &(struct mail_event){.sender = sender, .user = user});
+}
+
+/* RCPT, without more of what the MTA says. */
+static inline void give_rcpt(struct transaction *t, const char *recipient)
+{
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = recipient, .now = now_of_site()});
+}
+
+static inline void give_field(struct transaction *t, const char *name, const char *value)
+{
+    transaction_header(t, &(struct header_event){.name = name, .value = value});
+}
+
+/* A header field that is this address, to which answers go. */
+static inline void give_answer_field(struct transaction *t, const char *name, const char *address)
+{
+    transaction_header(t, &(struct header_event){name, address, &address, 1});
+}
+
+static inline void give_end(struct transaction *t)
+{
+    transaction_end(t, &(struct end_event){.now = now_of_site()});
+}
+
+static inline void give_answer(struct transaction *t, const struct question *question,
+                               enum answer answer)
+{
+    transaction_answer(t, question, &(struct finding){.answer = answer});
+}
+
+/* The reply to the recipient just given: whatever is asked for is answered with no. */
+static inline const struct reply *reply_to_recipient(struct transaction *t)
+{
+    struct question question;
+    while (transaction_asks(t, &question)) {
+        give_answer(t, &question, ANSWER_NO);
     }
-    transaction_rcpt_reply(t, reply);
+    return transaction_reply(t);
 }
 
 /* RCPT: "address|NOTIFY=NEVER|ORCPT=..." */
@@ -379,16 +412,17 @@ static inline void give_recipient(struct transaction *t, const struct site *site
         ck_assert_uint_lt(count, COUNT_OF(arguments) - 1);
         arguments[count++] = strsep(&rest, "|");
     }
-    transaction_next_hop(t, NULL, site->mailer);
-    transaction_rcpt(t, address, NULL, count > 0 ? arguments : NULL, now_of_site());
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = address,
+                                             .mailer = site->mailer,
+                                             .arguments = count > 0 ? arguments : NULL,
+                                             .now = now_of_site()});
     if (site->renews && site->settings->reject_at_rcpt && transaction_doubtful(t)) {
-        transaction_renew(t, site->newer, now_of_site());
+        transaction_renew(t, site->newer);
     }
-    struct reply reply;
-    reply_to_recipient(t, &reply);
-    if (reply.kind != REPLY_CONTINUE) {
+    const struct reply *reply = reply_to_recipient(t);
+    if (reply->kind != REPLY_CONTINUE) {
         text_add(text, "rcpt ");
-        add_reply(text, &reply);
+        add_reply(text, reply);
     }
 }
 
@@ -409,7 +443,7 @@ static inline void give_header(struct transaction *t, const struct site *site, c
     char *colon = strstr(expanded.out, ": ");
     ck_assert_ptr_nonnull(colon);
     *colon = '\0';
-    transaction_header(t, expanded.out, colon + 2);
+    give_field(t, expanded.out, colon + 2);
 }
 
 static inline void give_headers(struct transaction *t, const struct conversation *c,
@@ -418,11 +452,11 @@ static inline void give_headers(struct transaction *t, const struct conversation
     if ((transaction_wants(t) & WANT_HEADERS) == 0) {
         return;
     }
-    transaction_header(t, "Received", "");
+    give_field(t, "Received", "");
     for (unsigned i = 0; i < c->marks; i++) {
-        transaction_header(t, i % 2 == 0 ? "X-Batv-Result" : "x-batv-result", "");
-        transaction_header(t, "X-Batv-Results", "");
-        transaction_header(t, "Batv-Result", "");
+        give_field(t, i % 2 == 0 ? "X-Batv-Result" : "x-batv-result", "");
+        give_field(t, "X-Batv-Results", "");
+        give_field(t, "Batv-Result", "");
     }
     for (size_t i = 0; i < COUNT_OF(c->headers) && c->headers[i] != NULL; i++) {
         give_header(t, site, c->headers[i]);
@@ -432,50 +466,43 @@ static inline void give_headers(struct transaction *t, const struct conversation
         expand(&expanded, site, c->answers[i]);
         bool from = strncmp(expanded.out, "From ", 5) == 0;
         ck_assert(transaction_reads_header(t));
-        transaction_header_address(t, from, expanded.out + (from ? 5 : 0));
+        give_answer_field(t, from ? "From" : "Reply-To", expanded.out + (from ? 5 : 0));
     }
 }
 
 /* The content is read when the first of its facts is asked for. */
-static inline void answer(struct transaction *t, const struct site *site, size_t recipient,
-                          enum fact fact)
+static inline void answer(struct transaction *t, const struct site *site,
+                          const struct question *question)
 {
-    if (fact == FACT_RCPT_NETWORK) {
-        if (site->answers[fact] == ANSWER_YES) {
-            transaction_found_network(t, site->network_recipient, "192.0.2.0/24");
-        }
-        transaction_answer(t, recipient, fact, site->answers[fact]);
-        return;
+    struct finding finding = {.answer = site->answers[question->fact]};
+    bool searched = finding.answer != ANSWER_OVERLOADED && finding.answer != ANSWER_UNAVAILABLE;
+    if (fact_row(question->fact)->reads && searched) {
+        finding.read = true;
+        finding.class = site->class;
+        finding.names_message_id = site->names_message_id;
     }
-    if (fact == FACT_UNTAGGABLE) { /* asks no content */
-        transaction_answer(t, recipient, fact, site->answers[fact]);
-        return;
+    if (question->fact == FACT_RCPT_NETWORK && finding.answer == ANSWER_YES) {
+        finding.entry = "192.0.2.0/24";
+        finding.recipient = site->network_recipient;
     }
-    bool read =
-        site->answers[fact] != ANSWER_OVERLOADED && site->answers[fact] != ANSWER_UNAVAILABLE;
-    if (read) {
-        transaction_read(t, site->class, site->names_message_id);
-    }
-    transaction_answer(t, recipient, fact, site->answers[fact]);
+    transaction_answer(t, question, &finding);
 }
 
 /* The body is wanted just where something is asked that it answers. */
 static inline void decide(struct transaction *t, const struct site *site)
 {
-    enum fact need;
-    size_t recipient;
+    bool has_nonces = transaction_goes_out(t) && !site->no_nonce;
+    const struct end_event end = {has_nonces ? &site_nonces : NULL, now_of_site()};
+    struct question question;
     bool asks = false;
     bool wants_body = (transaction_wants(t) & WANT_BODY) != 0;
-    if (transaction_goes_out(t) && !site->no_nonce) {
-        transaction_nonce(t, site_nonce);
-        transaction_id_nonce(t, site_id_nonce);
-    }
+    transaction_end(t, &end);
     if (site->renews && transaction_doubtful(t)) {
-        transaction_renew(t, site->newer, now_of_site());
+        transaction_renew(t, site->newer);
     }
-    while (transaction_end(t, now_of_site(), &need, &recipient) == POLICY_NEEDS) {
-        answer(t, site, recipient, need);
-        asks = asks || (need != FACT_RCPT_NETWORK && need != FACT_UNTAGGABLE);
+    while (transaction_asks(t, &question)) {
+        answer(t, site, &question);
+        asks = asks || fact_row(question.fact)->reads;
     }
     ck_assert(asks == wants_body || site->renews || transaction_failed(t));
 }
@@ -559,7 +586,7 @@ static inline struct transaction *hold(const struct conversation *c, const struc
     struct transaction *t = transaction_new(&site->snapshot, client);
     ck_assert_ptr_nonnull(t);
     expand(&sender, site, c->sender);
-    transaction_mail(t, sender.out, NULL, c->user);
+    give_mail(t, sender.out, c->user);
     for (size_t i = 0; i < COUNT_OF(c->recipients) && c->recipients[i] != NULL; i++) {
         give_recipient(t, site, c->recipients[i], text);
     }

@@ -176,22 +176,22 @@ static struct transaction *send(const struct message *m, const struct site *site
     struct transaction *t = transaction_new(&site->snapshot, client);
     ck_assert_ptr_nonnull(t);
     expand(&sender, site, m->sender);
-    transaction_mail(t, sender.out, NULL, m->user);
-    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    give_mail(t, sender.out, m->user);
+    give_rcpt(t, "<" BOB ">");
     ck_assert(m->user != NULL || (transaction_wants(t) & WANT_HEADERS) != 0);
     bool reads = transaction_reads_header(t);
     if (reads && *author != '\0' && m->hops[0] != NULL && m->hops[0][0] == 'S') {
-        transaction_header_address(t, true, author);
+        give_answer_field(t, "From", author);
     }
     for (size_t i = 0; i < COUNT_OF(m->hops) && m->hops[i] != NULL; i++) {
         give_header(t, site, m->hops[i]);
     }
     if (reads && *author != '\0') {
-        transaction_header_address(t, true, author);
+        give_answer_field(t, "From", author);
     }
     if (reads) {
-        transaction_header_address(t, false, "reply@example.com");
-        transaction_header(t, "Message-ID", "<chosen@other.test>");
+        give_answer_field(t, "Reply-To", "reply@example.com");
+        give_field(t, "Message-ID", "<chosen@other.test>");
     }
     decide(t, site);
     return t;
@@ -327,16 +327,16 @@ START_TEST(test_local_relay)
         site_evidence(site);
         local_is_a_relay(site);
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, m.sender, NULL, NULL);
-        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+        give_mail(t, m.sender, NULL);
+        give_rcpt(t, "<" BOB ">");
         ck_assert(transaction_goes_out(t) == !local);
         decide(t, site);
         ck_assert((find_decision(t, DECISION_SIGN) != NULL) == !local);
         transaction_free(t);
 
         t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, "<>", NULL, NULL);
-        transaction_rcpt(t, "<alice@reject.example>", NULL, NULL, now_of_site());
+        give_mail(t, "<>", NULL);
+        give_rcpt(t, "<alice@reject.example>");
         decide(t, site);
         ck_assert_int_eq(transaction_reply(t)->kind, REPLY_ACCEPT);
         const struct decision *d = find_decision(t, DECISION_VERIFY);
@@ -372,7 +372,7 @@ START_TEST(test_reads_header)
         site_evidence(site);
         site->settings->evidence.enabled = cases[i].evidence;
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, cases[i].sender, NULL, cases[i].user);
+        give_mail(t, cases[i].sender, cases[i].user);
         ck_assert_msg(transaction_reads_header(t) == cases[i].reads, "%zu", i);
         transaction_free(t);
         site_free(site);

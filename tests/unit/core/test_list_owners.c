@@ -164,7 +164,7 @@ START_TEST(test_owners)
         c.headers[i] = post->headers[i];
     }
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, c.sender, NULL, NULL);
+    give_mail(t, c.sender, NULL);
     for (size_t i = 0; i < COUNT_OF(post->recipients) && post->recipients[i] != NULL; i++) {
         give_recipient(t, site, post->recipients[i], &text);
     }

@@ -619,8 +619,8 @@ static struct transaction *submission(const struct site *site, const struct clie
 {
     struct transaction *t = transaction_new(&site->snapshot, client);
     ck_assert_ptr_nonnull(t);
-    transaction_mail(t, "<" ALICE ">", NULL, NULL);
-    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    give_mail(t, "<" ALICE ">", NULL);
+    give_rcpt(t, "<" BOB ">");
     return t;
 }
 
@@ -638,12 +638,12 @@ START_TEST(test_own_names)
         size_t count;
         client.server = "mx.example.test";
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, own_names[_i], NULL, NULL);
-        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+        give_mail(t, own_names[_i], NULL);
+        give_rcpt(t, "<" BOB ">");
         ck_assert_int_eq(transaction_goes_out(t), inside != 0);
         if (inside != 0) {
-            transaction_header_address(t, true, "alice@localhost");
-            transaction_header_address(t, false, "root@example.com");
+            give_answer_field(t, "From", "alice@localhost");
+            give_answer_field(t, "Reply-To", "root@example.com");
             decide(t, site);
             const struct outgoing *outgoing = transaction_outgoing(t);
             ck_assert_uint_eq(outgoing->address_count, 2);
@@ -722,7 +722,7 @@ START_TEST(test_absurd_value)
             text_add(&value, " ");
         }
         struct transaction *t = submission(site, &client);
-        transaction_header(t, EVIDENCE_NAME, value.out);
+        give_field(t, EVIDENCE_NAME, value.out);
         decide(t, site);
         const struct effect *effects = transaction_effects(t, &count);
         ck_assert_uint_eq(transaction_outgoing(t)->copy_count, 1);
@@ -743,7 +743,7 @@ START_TEST(test_copy_before_address)
     site_evidence(site);
     struct transaction *t = submission(site, &client);
     give_header(t, site, "X-Batv-Evidence: {evidence news@example.com}");
-    transaction_header_address(t, false, "news@example.com");
+    give_answer_field(t, "Reply-To", "news@example.com");
     decide(t, site);
     size_t count;
     const struct effect *effects = transaction_effects(t, &count);
@@ -762,17 +762,17 @@ START_TEST(test_goes_out)
     site_evidence(site);
     struct transaction *t = transaction_new(&site->snapshot, &client);
     ck_assert(!transaction_goes_out(t));
-    transaction_mail(t, "<" ALICE ">", NULL, NULL);
+    give_mail(t, "<" ALICE ">", NULL);
     ck_assert(transaction_goes_out(t));
     ck_assert_uint_eq(transaction_wants(t), WANT_HEADERS | WANT_END);
     ck_assert_ptr_null(transaction_outgoing(t));
-    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    give_rcpt(t, "<" BOB ">");
     ck_assert_ptr_null(transaction_outgoing(t));
     decide(t, site);
     const struct outgoing *outgoing = transaction_outgoing(t);
     ck_assert_ptr_nonnull(outgoing);
     ck_assert(outgoing->has_nonce);
-    ck_assert_int_eq(memcmp(outgoing->nonce, site_nonce, sizeof site_nonce), 0);
+    ck_assert_int_eq(memcmp(outgoing->nonce, site_nonces.evidence, EVIDENCE_NONCE), 0);
     ck_assert_ptr_nonnull(outgoing->value);
     transaction_free(t);
 
@@ -820,9 +820,9 @@ START_TEST(test_aborted)
     struct transaction *t = submission(site, &client);
     give_header(t, site, "X-Batv-Evidence: {forged " ALICE "}");
     give_header(t, site, "Message-ID: <1@example.com>");
-    transaction_header_address(t, false, "news@example.com");
-    transaction_header_address(t, false, "NEWS@example.com");
-    transaction_nonce(t, site_nonce);
+    give_answer_field(t, "Reply-To", "news@example.com");
+    give_answer_field(t, "Reply-To", "NEWS@example.com");
+    transaction_end(t, &(struct end_event){&site_nonces, now_of_site()});
     transaction_free(t);
     site_free(site);
 }

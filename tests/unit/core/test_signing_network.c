@@ -24,31 +24,29 @@ static struct transaction *begin(const struct client *client, const char *sender
     ck_assert_ptr_nonnull(t);
     struct text expanded = {.used = 0};
     expand(&expanded, site, sender);
-    transaction_mail(t, expanded.out, NULL, NULL);
+    give_mail(t, expanded.out, NULL);
     return t;
 }
 
 static void add(struct transaction *t, const char *recipient, const char *host, const char *mailer)
 {
-    struct reply reply;
-    transaction_next_hop(t, host, mailer);
-    transaction_rcpt(t, recipient, NULL, NULL, now_of_site());
-    transaction_rcpt_reply(t, &reply);
+    transaction_rcpt(
+        t, &(struct rcpt_event){
+               .recipient = recipient, .host = host, .mailer = mailer, .now = now_of_site()});
+    reply_to_recipient(t);
 }
 
 /* The end, with this answer; how often it was asked for. */
 static size_t end_with(struct transaction *t, enum answer given)
 {
-    enum fact need;
-    size_t recipient;
+    struct question question;
     size_t asked = 0;
-    while (transaction_end(t, now_of_site(), &need, &recipient) == POLICY_NEEDS) {
+    site->answers[FACT_RCPT_NETWORK] = given;
+    transaction_end(t, &(struct end_event){&site_nonces, now_of_site()});
+    while (transaction_asks(t, &question)) {
         ck_assert_uint_lt(asked++, 2);
-        ck_assert_int_eq(need, FACT_RCPT_NETWORK);
-        if (given == ANSWER_YES) {
-            transaction_found_network(t, site->network_recipient, "192.0.2.0/24");
-        }
-        transaction_answer(t, recipient, need, given);
+        ck_assert_int_eq(question.fact, FACT_RCPT_NETWORK);
+        answer(t, site, &question);
     }
     return asked;
 }
@@ -120,18 +118,15 @@ START_TEST(test_when_it_is_asked)
 }
 END_TEST
 
-/* Without an entry nothing is asked, and no next hop is kept. */
+/* Without an entry nothing is asked. */
 START_TEST(test_empty_list)
 {
     struct client client = client_of(INSIDE);
-    struct destination to;
     network_list_free(site->settings->exclude_sign_recipient_networks);
     site->settings->exclude_sign_recipient_networks =
         _i == 0 ? NULL : networks_of((const char *const[]){NULL});
     struct transaction *t = begin(&client, "<" ALICE ">");
     add(t, "<bob@other.test>", "[192.0.2.1]", "smtp");
-    ck_assert(transaction_destination(t, 0, &to));
-    ck_assert_ptr_null(to.next_hop);
     ck_assert_uint_eq(end_with(t, ANSWER_YES), 0);
     ck_assert_int_eq(sender_decision(t)->kind, DECISION_SIGN);
     transaction_free(t);
@@ -175,7 +170,6 @@ START_TEST(test_evidence_is_made_all_the_same)
     struct client client = client_of(INSIDE);
     struct transaction *t = begin(&client, "<" ALICE ">");
     add(t, "<bob@other.test>", NULL, NULL);
-    transaction_nonce(t, site_nonce);
     end_with(t, ANSWER_YES);
     ck_assert_ptr_nonnull(transaction_outgoing(t));
     ck_assert_ptr_nonnull(transaction_outgoing(t)->value);
@@ -211,30 +205,14 @@ static const struct {
 START_TEST(test_destination)
 {
     struct client client = client_of(INSIDE);
-    struct destination to;
+    struct question question;
     struct transaction *t = begin(&client, "<" ALICE ">");
     add(t, destinations[_i].recipient, destinations[_i].host, destinations[_i].mailer);
-    ck_assert(transaction_destination(t, 0, &to));
-    ck_assert_str_eq(to.domain, destinations[_i].domain);
-    ck_assert_pstr_eq(to.next_hop, destinations[_i].next_hop);
-    ck_assert(!transaction_destination(t, 1, &to));
-    transaction_free(t);
-}
-END_TEST
-
-/* It is for what goes out only that next hops are kept. */
-START_TEST(test_others_keep_no_next_hop)
-{
-    static const struct {
-        enum who who;
-        const char *sender;
-    } others[] = {{OUTSIDE, "<bob@other.test>"}, {OUTSIDE, "<>"}, {INSIDE, "<bob@other.test>"}};
-    struct client client = client_of(others[_i].who);
-    struct destination to;
-    struct transaction *t = begin(&client, others[_i].sender);
-    add(t, "<" ALICE ">", "[192.0.2.1]", "smtp");
-    ck_assert(transaction_destination(t, 0, &to));
-    ck_assert_ptr_null(to.next_hop);
+    give_end(t);
+    ck_assert(transaction_asks(t, &question));
+    ck_assert_uint_eq(question.destination_count, 1);
+    ck_assert_str_eq(question.destinations[0].domain, destinations[_i].domain);
+    ck_assert_pstr_eq(question.destinations[0].next_hop, destinations[_i].next_hop);
     transaction_free(t);
 }
 END_TEST
@@ -249,7 +227,6 @@ int main(void)
     tcase_add_loop_test(tcase, test_answers, 0, 3);
     tcase_add_test(tcase, test_evidence_is_made_all_the_same);
     tcase_add_loop_test(tcase, test_destination, 0, COUNT_OF(destinations));
-    tcase_add_loop_test(tcase, test_others_keep_no_next_hop, 0, 3);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

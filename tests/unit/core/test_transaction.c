@@ -815,9 +815,10 @@ START_TEST(test_leaving)
     char sender[64], recipient[64];
     snprintf(sender, sizeof sender, "<%s>", leavings[_i].sender);
     snprintf(recipient, sizeof recipient, "<%s>", leavings[_i].recipient);
-    transaction_mail(t, sender, NULL, NULL);
-    transaction_next_hop(t, NULL, leavings[_i].mailer);
-    transaction_rcpt(t, recipient, NULL, NULL, now_of_site());
+    give_mail(t, sender, NULL);
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = recipient,
+                                             .mailer = leavings[_i].mailer,
+                                             .now = now_of_site()});
     decide(t, site);
     size_t count;
     const struct decision *decisions = transaction_decisions(t, &count);
@@ -857,11 +858,12 @@ START_TEST(test_relayed_holds_until_auto_rejects)
         site->snapshot.hosted_count = 1;
         site->snapshot.clock_wrong = rows[i].clock_wrong;
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, rows[i].sender, NULL, NULL);
-        transaction_next_hop(t, NULL, "smtp");
-        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
-        transaction_next_hop(t, NULL, "smtp");
-        transaction_rcpt(t, "<carol@Third.test>", NULL, NULL, now_of_site());
+        give_mail(t, rows[i].sender, NULL);
+        transaction_rcpt(t, &(struct rcpt_event){
+                                .recipient = "<" BOB ">", .mailer = "smtp", .now = now_of_site()});
+        transaction_rcpt(t, &(struct rcpt_event){.recipient = "<carol@Third.test>",
+                                                 .mailer = "smtp",
+                                                 .now = now_of_site()});
         decide(t, site);
         const struct decision *last = transaction_decisions(t, &count);
         last += count - 1;
@@ -906,8 +908,8 @@ START_TEST(test_tags_that_come_back)
         expand(&raw, site, rows[i].recipient);
         text_add(&raw, ">");
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, "<>", NULL, rows[i].user);
-        transaction_rcpt(t, raw.out, NULL, NULL, now_of_site());
+        give_mail(t, "<>", rows[i].user);
+        give_rcpt(t, raw.out);
         decide(t, site);
         const struct decision *decisions = transaction_decisions(t, &count);
         ck_assert_int_eq(decisions[0].kind, DECISION_VERIFY);
@@ -953,7 +955,7 @@ START_TEST(test_returned)
         ck_assert_int_eq(pattern_list_new(lists, 1, &site->settings->envelope_only, &bad),
                          STATUS_OK);
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, rows[i].sender, NULL, rows[i].user);
+        give_mail(t, rows[i].sender, rows[i].user);
         give_recipient(t, site, rows[i].first, &refusals);
         if (rows[i].second != NULL) {
             give_recipient(t, site, rows[i].second, &refusals);
@@ -963,7 +965,8 @@ START_TEST(test_returned)
         if (found) {
             ck_assert_str_eq(returned.address, rows[i].address);
             ck_assert_str_eq(returned.rules->name, "example.com");
-            ck_assert_uint_eq(returned.recipient, rows[i].second != NULL);
+            ck_assert_ptr_eq(returned.settings, site->settings);
+            ck_assert_ptr_eq(returned.ring, site->ring);
             transaction_fail(t);
             ck_assert(!transaction_returned(t, &returned));
         }
@@ -2182,21 +2185,26 @@ START_TEST(test_asked)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct text raw = {.used = 0};
-    struct asked asked;
+    struct question asked;
     site_evidence(site);
     expand(&raw, site, asked_about[_i].recipient);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
-    transaction_rcpt(t, raw.out, asked_about[_i].resolved, NULL, now_of_site());
-    transaction_asked(t, 1, &asked);
+    give_mail(t, "<>", NULL);
+    give_rcpt(t, "<" BOB ">");
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = raw.out,
+                                             .resolved = asked_about[_i].resolved,
+                                             .now = now_of_site()});
+    transaction_question(t, FACT_JOURNAL, 1, &asked);
     assert_names(asked.names, _i);
     ck_assert_ptr_eq(asked.settings, site->settings);
     ck_assert_ptr_eq(asked.rules,
                      settings_rules(site->settings, strchr(asked_about[_i].address, '@') + 1));
     ck_assert_ptr_eq(asked.ring, site->ring);
-    transaction_renew(t, site->newer, now_of_site());
-    transaction_asked(t, 1, &asked);
+    ck_assert_uint_eq(asked.recipient, 1);
+    ck_assert_int_eq(asked.fact, FACT_JOURNAL);
+    ck_assert_int_eq(asked.now, now_of_site());
+    transaction_renew(t, site->newer);
+    transaction_question(t, FACT_JOURNAL, 1, &asked);
     ck_assert_ptr_eq(asked.ring, site->newer);
     assert_names(asked.names, _i);
     transaction_free(t);
@@ -2798,10 +2806,10 @@ START_TEST(test_newer_ring_after_rcpt)
     struct text text = {.used = 0};
     site->settings->reject_at_rcpt = true;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, "<{next a@log.example}>", &text);
     ck_assert_str_eq(text.out, "");
-    transaction_renew(t, site->newer, now_of_site());
+    transaction_renew(t, site->newer);
     decide(t, site);
     size_t count;
     const struct decision *decisions = transaction_decisions(t, &count);
@@ -2820,18 +2828,18 @@ START_TEST(test_newer_ring_between_questions)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
-    enum fact need;
-    size_t recipient = 0;
+    struct question question = {.recipient = 0};
     site_evidence(site);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, "<{next a@log.example}>", &text);
     give_recipient(t, site, "<" ALICE ">", &text);
-    while (recipient == 0) {
-        ck_assert_int_eq(transaction_end(t, now_of_site(), &need, &recipient), POLICY_NEEDS);
-        transaction_answer(t, recipient, need, ANSWER_NO);
+    give_end(t);
+    while (question.recipient == 0) {
+        ck_assert(transaction_asks(t, &question));
+        give_answer(t, &question, ANSWER_NO);
     }
-    transaction_renew(t, site->newer, now_of_site());
+    transaction_renew(t, site->newer);
     decide(t, site);
     size_t count;
     const struct decision *decisions = transaction_decisions(t, &count);
@@ -2870,7 +2878,7 @@ START_TEST(test_doubtful)
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, doubts[_i].sender, NULL, NULL);
+    give_mail(t, doubts[_i].sender, NULL);
     ck_assert(!transaction_doubtful(t));
     give_recipient(t, site, doubts[_i].recipient, &text);
     ck_assert_msg(transaction_doubtful(t) == doubts[_i].doubtful, "%s", doubts[_i].name);
@@ -2910,8 +2918,9 @@ START_TEST(test_meaning_of_a_sender)
     struct text tagged = {.used = 0};
     size_t count;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, meanings[_i].raw, meanings[_i].resolved, NULL);
-    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    transaction_mail(
+        t, &(struct mail_event){.sender = meanings[_i].raw, .resolved = meanings[_i].resolved});
+    give_rcpt(t, "<" BOB ">");
     decide(t, site);
     const struct effect *effects = transaction_effects(t, &count);
     ck_assert_msg(count == (meanings[_i].plain != NULL), "%s: %zu", meanings[_i].name, count);
@@ -2931,8 +2940,10 @@ START_TEST(test_meaning_of_a_recipient)
     struct client client = client_of(OUTSIDE);
     size_t count;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", "", NULL);
-    transaction_rcpt(t, meanings[_i].raw, meanings[_i].resolved, NULL, now_of_site());
+    transaction_mail(t, &(struct mail_event){.sender = "<>", .resolved = ""});
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = meanings[_i].raw,
+                                             .resolved = meanings[_i].resolved,
+                                             .now = now_of_site()});
     decide(t, site);
     const struct decision *decisions = transaction_decisions(t, &count);
     ck_assert_msg(decisions[0].result ==
@@ -2969,8 +2980,8 @@ START_TEST(test_spelled_recipient)
         struct transaction *t = transaction_new(&site->snapshot, &client);
         snprintf(raw, sizeof raw, "%s%s%s", spelled[_i].before, tagged ? "prvs=1234abcdef=" : "",
                  spelled[_i].after);
-        transaction_mail(t, tagged ? "<" BOB ">" : "<>", NULL, NULL);
-        transaction_rcpt(t, raw, NULL, NULL, now_of_site());
+        give_mail(t, tagged ? "<" BOB ">" : "<>", NULL);
+        give_rcpt(t, raw);
         decide(t, site);
         const struct decision *d = transaction_decisions(t, &count);
         ck_assert_uint_ge(count, 1);
@@ -2992,8 +3003,8 @@ START_TEST(test_spelled_sender)
     size_t count;
     struct transaction *t = transaction_new(&site->snapshot, &client);
     snprintf(raw, sizeof raw, "%s%s", spelled[_i].before, spelled[_i].after);
-    transaction_mail(t, raw, NULL, NULL);
-    transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+    give_mail(t, raw, NULL);
+    give_rcpt(t, "<" BOB ">");
     decide(t, site);
     const struct effect *effects = transaction_effects(t, &count);
     add_tagged(&tagged, site, "0", ALICE);
@@ -3023,8 +3034,9 @@ START_TEST(test_spelled_mailer_daemon)
         struct transaction *t = transaction_new(&site->snapshot, &client);
         snprintf(raw, sizeof raw, "%s%s%s", daemons[_i][0], domain, daemons[_i][1]);
         snprintf(resolved, sizeof resolved, "mailer-daemon@%s", domain);
-        transaction_mail(t, raw, (i & 4) != 0 ? resolved : NULL, NULL);
-        transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
+        transaction_mail(
+            t, &(struct mail_event){.sender = raw, .resolved = (i & 4) != 0 ? resolved : NULL});
+        give_rcpt(t, "<" ALICE ">");
         decide(t, site);
         const struct decision *decisions = transaction_decisions(t, &count);
         ck_assert(decisions[0].bounce);
@@ -3067,9 +3079,11 @@ START_TEST(test_own_names)
     client.server = "mx.example.test";
     site->settings->exclude_mail_servers = false;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_next_hop(t, own_names[_i].host, own_names[_i].mailer);
-    transaction_rcpt(t, own_names[_i].raw, NULL, NULL, now_of_site());
+    give_mail(t, "<>", NULL);
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = own_names[_i].raw,
+                                             .host = own_names[_i].host,
+                                             .mailer = own_names[_i].mailer,
+                                             .now = now_of_site()});
     decide(t, site);
     const struct decision *d = transaction_decisions(t, &count);
     ck_assert_int_eq(transaction_reply(t)->kind, REPLY_ACCEPT);
@@ -3096,9 +3110,9 @@ START_TEST(test_own_name_keeps_its_tag)
     add_tagged(&tagged, site, "0", ALICE);
     snprintf(raw, sizeof raw, "<%.*s@localhost>", (int)strcspn(tagged.out, "@"), tagged.out);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<" BOB ">", NULL, NULL);
-    transaction_rcpt(t, raw, NULL, NULL, now_of_site());
-    transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
+    give_mail(t, "<" BOB ">", NULL);
+    give_rcpt(t, raw);
+    give_rcpt(t, "<" ALICE ">");
     decide(t, site);
     const struct decision *decisions = transaction_decisions(t, &count);
     ck_assert_int_eq(decisions[0].result, RESULT_VALID);
@@ -3129,8 +3143,9 @@ START_TEST(test_meaning_of_no_sender)
         struct client client = client_of(OUTSIDE);
         size_t count;
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, rows[i].raw, rows[i].resolved, NULL);
-        transaction_rcpt(t, "<" ALICE ">", NULL, NULL, now_of_site());
+        transaction_mail(t,
+                         &(struct mail_event){.sender = rows[i].raw, .resolved = rows[i].resolved});
+        give_rcpt(t, "<" ALICE ">");
         decide(t, site);
         const struct decision *decisions = transaction_decisions(t, &count);
         ck_assert_msg(decisions[0].bounce == rows[i].bounce, "%s", rows[i].raw);
@@ -3153,8 +3168,9 @@ START_TEST(test_tag_without_a_domain)
     add_tagged(&whole, site, "0", ALICE);
     snprintf(raw, sizeof raw, "<%.*s>", (int)strcspn(whole.out, "@"), whole.out);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_rcpt(t, raw, whole.out, NULL, now_of_site());
+    give_mail(t, "<>", NULL);
+    transaction_rcpt(
+        t, &(struct rcpt_event){.recipient = raw, .resolved = whole.out, .now = now_of_site()});
     decide(t, site);
     const struct effect *effects = transaction_effects(t, &count);
     ck_assert_uint_eq(count, 3);
@@ -3188,13 +3204,12 @@ START_TEST(test_odd_recipient_that_must_go)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct site *site = site_make();
         struct client client = client_of(OUTSIDE);
-        struct reply reply;
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, rows[i].sender, NULL, NULL);
-        transaction_rcpt(t, "<postmaster@example.com>", NULL, NULL, now_of_site());
-        transaction_rcpt(t, rows[i].rcpt, NULL, NULL, now_of_site());
-        reply_to_recipient(t, &reply);
-        ck_assert_msg(reply.kind == rows[i].at_once, "%s: %d", rows[i].rcpt, reply.kind);
+        give_mail(t, rows[i].sender, NULL);
+        give_rcpt(t, "<postmaster@example.com>");
+        give_rcpt(t, rows[i].rcpt);
+        enum reply_kind kind = reply_to_recipient(t)->kind;
+        ck_assert_msg(kind == rows[i].at_once, "%s: %d", rows[i].rcpt, kind);
         decide(t, site);
         ck_assert_msg(transaction_reply(t)->kind == rows[i].at_end, "%s: %d", rows[i].rcpt,
                       transaction_reply(t)->kind);
@@ -3222,9 +3237,11 @@ START_TEST(test_tag_that_the_mta_takes_off)
         const char *raw[] = {tagged.out, ALICE, "prvs=0785000000=" ALICE, "carol@example.com",
                              "alice@elsewhere.example"};
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, "<>", "MAILER-DAEMON", NULL);
+        transaction_mail(t, &(struct mail_event){.sender = "<>", .resolved = "MAILER-DAEMON"});
         for (const char *p = rows[i].who; *p != '\0'; p++) {
-            transaction_rcpt(t, raw[*p - '0'], *p == '3' ? "carol" : "alice", NULL, now_of_site());
+            transaction_rcpt(t, &(struct rcpt_event){.recipient = raw[*p - '0'],
+                                                     .resolved = *p == '3' ? "carol" : "alice",
+                                                     .now = now_of_site()});
         }
         decide(t, site);
         const struct effect *effects = transaction_effects(t, &count);
@@ -3275,7 +3292,7 @@ START_TEST(test_failure_from_outside)
     struct text text = {.used = 0};
     site->settings->reject_at_rcpt = true;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, "<" ALICE ">", &text);
     ck_assert_str_eq(text.out, "rcpt " REFUSED);
     give_recipient(t, site, "<{0 carol@example.com}>", &text);
@@ -3305,20 +3322,20 @@ START_TEST(test_failure_ends_all_else)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
-    enum fact need;
-    size_t recipient;
+    struct question question;
     site_evidence(site);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, "<" ALICE ">", &text);
     transaction_fail(t);
-    ck_assert_int_eq(transaction_end(t, now_of_site(), &need, &recipient), POLICY_DECIDED);
+    give_end(t);
+    ck_assert(!transaction_asks(t, &question));
     ck_assert_int_eq(transaction_reply(t)->kind, REPLY_TEMPFAIL);
     transaction_free(t);
 
     site->settings->reject_at_rcpt = true;
     t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, "<" ALICE ">", &text);
     ck_assert(!transaction_doubtful(t)); /* it is no recipient any more */
     transaction_fail(t);
@@ -3328,7 +3345,7 @@ START_TEST(test_failure_ends_all_else)
     transaction_free(t);
 
     t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<" BOB ">", NULL, NULL);
+    give_mail(t, "<" BOB ">", NULL);
     give_recipient(t, site, "<" ALICE ">", &text);
     ck_assert_uint_eq(transaction_wants(t), 0);
     transaction_fail(t);
@@ -3344,18 +3361,16 @@ START_TEST(test_failure_that_lets_in_lets_each_recipient_in)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
-    struct reply reply;
     size_t count;
     site->settings->reject_at_rcpt = true;
     site->settings->on_error = ACTION_ACCEPT;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     transaction_fail(t);
     give_recipient(t, site, "<" ALICE ">", &text);
     ck_assert_str_eq(text.out, "");
-    transaction_rcpt_reply(t, &reply);
-    ck_assert_int_eq(reply.kind, REPLY_CONTINUE);
-    ck_assert_ptr_null(reply.code);
+    ck_assert_int_eq(transaction_reply(t)->kind, REPLY_CONTINUE);
+    ck_assert_ptr_null(transaction_reply(t)->code);
     decide(t, site);
     ck_assert_int_eq(transaction_reply(t)->kind, REPLY_ACCEPT);
     transaction_effects(t, &count);
@@ -3389,11 +3404,11 @@ START_TEST(test_aborted_anywhere)
     transaction_free(NULL);
     transaction_free(transaction_new(&site->snapshot, &client));
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     ck_assert(!transaction_failed(t));
     transaction_free(t);
     t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, "<{0 " ALICE "}>", &text);
     transaction_free(t);
     site_free(site);
@@ -3419,8 +3434,8 @@ START_TEST(test_first_signed)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         size_t count;
         struct transaction *t = transaction_new(&site->snapshot, &client);
-        transaction_mail(t, rows[i].sender, NULL, NULL);
-        transaction_rcpt(t, "<" BOB ">", NULL, NULL, now_of_site());
+        give_mail(t, rows[i].sender, NULL);
+        give_rcpt(t, "<" BOB ">");
         decide(t, site);
         const struct decision *decisions = transaction_decisions(t, &count);
         ck_assert_uint_eq(count, 2);
@@ -3440,11 +3455,11 @@ START_TEST(test_very_many_recipients)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     for (int i = 0; i < MANY; i++) {
         char raw[400];
         snprintf(raw, sizeof raw, "<u%d.%040d@mark.example>", i, 0);
-        transaction_rcpt(t, raw, NULL, NULL, now_of_site());
+        give_rcpt(t, raw);
     }
     decide(t, site);
     size_t count;
@@ -3473,7 +3488,7 @@ START_TEST(test_very_many_mailboxes)
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<" BOB ">", NULL, NULL);
+    give_mail(t, "<" BOB ">", NULL);
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < BOXES; i++) {
             int box = i * STEP % BOXES;
@@ -3534,19 +3549,20 @@ START_TEST(test_questions)
                                         "exclude.recipients", "not-ours",
                                         "evidence.header",    "sign.enabled"};
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     for (size_t i = 0; i < COUNT_OF(recipients); i++) {
         give_recipient(t, site, recipients[i], &text);
     }
-    enum fact need;
-    size_t recipient;
+    struct question question;
+    give_end(t);
     for (size_t i = 0; i < COUNT_OF(questions); i++) {
-        ck_assert_int_eq(transaction_end(t, now_of_site(), &need, &recipient), POLICY_NEEDS);
-        ck_assert_uint_eq(recipient, questions[i].recipient);
-        ck_assert_int_eq(need, questions[i].fact);
-        transaction_answer(t, recipient, need, questions[i].answer);
+        ck_assert(transaction_asks(t, &question));
+        ck_assert_uint_eq(question.recipient, questions[i].recipient);
+        ck_assert_int_eq(question.fact, questions[i].fact);
+        give_answer(t, &question, questions[i].answer);
     }
-    ck_assert_int_eq(transaction_end(t, now_of_site(), &need, &recipient), POLICY_DECIDED);
+    ck_assert(!transaction_asks(t, &question));
+    ck_assert(!transaction_asks(t, &question)); /* it is decided once */
     size_t count;
     const struct decision *decisions = transaction_decisions(t, &count);
     ck_assert_uint_ge(count, COUNT_OF(rules));
@@ -3576,16 +3592,16 @@ static void guess(struct site *site, enum who who, const char *const recipients[
 {
     struct client client = client_of(who);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     for (size_t i = 0; recipients[i] != NULL; i++) {
         struct text rcpt = {.used = 0};
         expand(&rcpt, site, recipients[i]);
-        transaction_rcpt(t, rcpt.out, NULL, NULL, now_of_site());
+        give_rcpt(t, rcpt.out);
     }
     for (size_t i = 0; i < wrong; i++) {
         char rcpt[64];
         snprintf(rcpt, sizeof rcpt, "<prvs=2785%06zx=" ALICE ">", i);
-        transaction_rcpt(t, rcpt, NULL, NULL, now_of_site());
+        give_rcpt(t, rcpt);
     }
     decide(t, site);
     size_t count;
@@ -3754,17 +3770,18 @@ START_TEST(test_tried)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct text raw = {.used = 0};
-    struct tried tried;
+    struct question question;
     expand(&raw, site, tried_for[_i].recipient);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_rcpt(t, raw.out, NULL, NULL, now_of_site());
-    ck_assert(transaction_tried(t, 0, &tried));
-    ck_assert_int_eq(tried.wrong, tried_for[_i].wrong);
-    for (size_t i = 0; i < tried.count; i++) {
-        ck_assert_pstr_eq(tried.plain[i], tried_for[_i].plain[i]);
+    give_mail(t, "<>", NULL);
+    give_rcpt(t, raw.out);
+    ck_assert(transaction_asks(t, &question));
+    ck_assert_int_eq(question.fact, FACT_GUESSING);
+    ck_assert_int_eq(question.tried.wrong, tried_for[_i].wrong);
+    for (size_t i = 0; i < question.tried.count; i++) {
+        ck_assert_pstr_eq(question.tried.plain[i], tried_for[_i].plain[i]);
     }
-    ck_assert_ptr_null(tried_for[_i].plain[tried.count]);
+    ck_assert_ptr_null(tried_for[_i].plain[question.tried.count]);
     transaction_free(t);
     site_free(site);
 }
@@ -3777,10 +3794,10 @@ START_TEST(test_effects_of_very_many_marks)
     struct site *site = site_make();
     struct client client = client_of(OUTSIDE);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_rcpt(t, "<a@mark.example>", NULL, NULL, now_of_site());
+    give_mail(t, "<>", NULL);
+    give_rcpt(t, "<a@mark.example>");
     for (int i = 0; i < MANY; i++) {
-        transaction_header(t, "X-Batv-Result", "valid");
+        give_field(t, "X-Batv-Result", "valid");
     }
     decide(t, site);
     size_t count;

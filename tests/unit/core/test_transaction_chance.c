@@ -86,7 +86,7 @@ static void random_headers(struct chat *chat, struct chance *chance, const struc
         return;
     }
     for (unsigned i = 0; i < 3; i++) {
-        transaction_header(chat->t, "X-Batv-Result", "");
+        give_field(chat->t, "X-Batv-Result", "");
     }
     for (size_t i = chance_below(chance, 6); i > 0; i--) {
         give_header(chat->t, site, lines[chance_below(chance, COUNT_OF(lines))]);
@@ -94,7 +94,7 @@ static void random_headers(struct chat *chat, struct chance *chance, const struc
     for (size_t i = chance_below(chance, 4); transaction_goes_out(chat->t) && i > 0; i--) {
         char address[400];
         random_recipient(chance, site, address);
-        transaction_header_address(chat->t, chance_below(chance, 2) == 0, address);
+        give_answer_field(chat->t, chance_below(chance, 2) == 0 ? "From" : "Reply-To", address);
     }
 }
 
@@ -108,17 +108,15 @@ static void hold_chat(struct chat *chat, struct chance *chance, const struct sit
                                           "<mailer-daemon@other.test>",
                                           "<mailer-daemon@example.com>"};
     chat->t = transaction_new(&site->snapshot, client);
-    transaction_mail(chat->t, senders[chance_below(chance, COUNT_OF(senders))], NULL,
-                     chance_below(chance, 5) == 0 ? "user" : NULL);
+    give_mail(chat->t, senders[chance_below(chance, COUNT_OF(senders))],
+              chance_below(chance, 5) == 0 ? "user" : NULL);
     chat->count = 1 + chance_below(chance, MOST);
     for (size_t i = 0; i < chat->count; i++) {
-        struct reply reply;
         random_recipient(chance, site, chat->recipients[i]);
-        transaction_rcpt(chat->t, chat->recipients[i], NULL, NULL, now_of_site());
-        reply_to_recipient(chat->t, &reply);
-        chat->refused[i] = reply.kind != REPLY_CONTINUE;
-        ck_assert(reply.kind == REPLY_CONTINUE || reply.kind == REPLY_REJECT ||
-                  reply.kind == REPLY_TEMPFAIL);
+        give_rcpt(chat->t, chat->recipients[i]);
+        enum reply_kind kind = reply_to_recipient(chat->t)->kind;
+        chat->refused[i] = kind != REPLY_CONTINUE;
+        ck_assert(kind == REPLY_CONTINUE || kind == REPLY_REJECT || kind == REPLY_TEMPFAIL);
     }
     random_headers(chat, chance, site);
     decide(chat->t, site);
@@ -399,15 +397,17 @@ START_TEST(test_random_octets)
             snprintf(raw[k], sizeof raw[k], "%s%s", local,
                      chance_below(&chance, 2) == 0 ? "@example.com" : "@mark.example>");
         }
-        transaction_mail(t, chance_below(&chance, 2) == 0 ? "<>" : raw[0], NULL, raw[1]);
-        transaction_rcpt(t, raw[1], NULL, (const char *const[]){raw[0], raw[2], NULL},
-                         now_of_site());
-        transaction_rcpt(t, raw[2], NULL, NULL, now_of_site());
+        give_mail(t, chance_below(&chance, 2) == 0 ? "<>" : raw[0], raw[1]);
+        transaction_rcpt(
+            t, &(struct rcpt_event){.recipient = raw[1],
+                                    .arguments = (const char *const[]){raw[0], raw[2], NULL},
+                                    .now = now_of_site()});
+        give_rcpt(t, raw[2]);
         if (transaction_goes_out(t)) {
             for (size_t k = 0; k < COUNT_OF(raw); k++) {
-                transaction_header(t, "Message-ID", raw[k]);
-                transaction_header(t, EVIDENCE_NAME, raw[k]);
-                transaction_header_address(t, false, raw[k]);
+                give_field(t, "Message-ID", raw[k]);
+                give_field(t, EVIDENCE_NAME, raw[k]);
+                give_answer_field(t, "Reply-To", raw[k]);
             }
         }
         decide(t, site);

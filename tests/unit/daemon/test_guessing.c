@@ -99,17 +99,18 @@ static enum answer ask(struct site *site, struct guessing *guessing, const char 
     struct client client = client_of(OUTSIDE);
     struct oracle_set oracles = {.by_fact = {{NULL, NULL}}};
     struct text raw = {.used = 0};
-    struct reply reply;
+    const struct exhibits nothing = {NULL, NULL};
+    struct question question;
     guessing_oracle(guessing, &oracles);
     expand(&raw, site, recipient);
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
-    transaction_rcpt(t, raw.out, NULL, NULL, NOW);
-    const struct question question = {t, 0, NULL, NULL, NOW};
-    enum answer answer = oracle_ask(&oracles, FACT_GUESSING, &question);
-    oracle_decide_rcpt(&oracles, t, NOW, &reply);
+    give_mail(t, "<>", NULL);
+    transaction_rcpt(t, &(struct rcpt_event){.recipient = raw.out, .now = NOW});
+    transaction_question(t, FACT_GUESSING, 0, &question);
+    struct finding finding = oracle_ask(&oracles, &question, &nothing);
+    oracle_decide(&oracles, t, &nothing);
     transaction_free(t);
-    return answer;
+    return finding.answer;
 }
 
 /* A tag with a VERP extension may be meant for several mailboxes; it is one guess at each, though

@@ -31,7 +31,7 @@ static bool take(const struct rules *of, unsigned number, time_t when)
 {
     char address[40];
     snprintf(address, sizeof address, "user%u@example.com", number);
-    struct returned returned = {0, of, address, TODAY};
+    struct returned returned = {.rules = of, .address = address, .day = TODAY};
     return sample_take(sample, &returned, when);
 }
 
@@ -39,7 +39,7 @@ static void put(unsigned number, bool known)
 {
     char address[40];
     snprintf(address, sizeof address, "user%u@example.com", number);
-    struct returned returned = {0, &rules, address, TODAY};
+    struct returned returned = {.rules = &rules, .address = address, .day = TODAY};
     sample_put(sample, &returned, known);
 }
 
@@ -84,7 +84,7 @@ END_TEST
 START_TEST(test_a_tag_once)
 {
     time_t now = noon_of(TODAY);
-    struct returned other_day = {0, &rules, "user0@example.com", TODAY + 1};
+    struct returned other_day = {.rules = &rules, .address = "user0@example.com", .day = TODAY + 1};
     ck_assert(take(&rules, 0, now));
     ck_assert(!take(&rules, 0, now));
     ck_assert(!take(&rules, 0, now + 50 * HOUR));
@@ -204,7 +204,7 @@ START_TEST(test_what_a_bounce_shows)
     struct content *content = NULL;
     struct returned returned;
     struct transaction *t = transaction_new(&site->snapshot, &client);
-    transaction_mail(t, "<>", NULL, NULL);
+    give_mail(t, "<>", NULL);
     give_recipient(t, site, bounces[_i].recipient, &refusals);
     ck_assert(transaction_returned(t, &returned));
     ck_assert(sample_take(sample, &returned, now_of_site()));
@@ -213,7 +213,7 @@ START_TEST(test_what_a_bounce_shows)
         expand(&message, site, bounces[_i].message);
         content_message(content, message.out, message.used);
     }
-    sample_read(sample, journal, t, content, now_of_site());
+    sample_read(sample, journal, &returned, content, now_of_site());
     is_told(bounces[_i].told);
     struct journal_entry entry;
     ck_assert_int_eq(

@@ -281,7 +281,7 @@ static void open_all(void)
     adapter_of_run.pool = content_pool_new(64 * MIB, 4);
     adapter_of_run.uses = uses_new(adapter_of_run.journal);
     returned = (struct evidence_returned){adapter_of_run.journal};
-    evidence_returned_oracles(&returned, &oracles);
+    evidence_returned_oracles(&returned, true, &oracles);
     adapter_of_run.oracles = &oracles;
 }
 

@@ -565,7 +565,7 @@ static enum memory_run tell_status(void *context)
     tally_restore(tally, &former);
     struct sample *sample = sample_new();
     struct rules rules = {.name = (char[]){"example.com"}};
-    struct returned returned = {0, &rules, "alice@example.com", 1};
+    struct returned returned = {.rules = &rules, .address = "alice@example.com", .day = 1};
     bool taken = sample != NULL && sample_take(sample, &returned, moment);
     bool filled = tally_report(tally, &report) && taken && sample_report(sample, &report);
     enum status status = filled ? status_format(&report, &text, &length) : STATUS_NO_MEMORY;
