@@ -31,9 +31,9 @@ static const char *unfit(const struct stat *info, size_t limit)
         return "is a directory, expected a file";
     }
     if (!S_ISREG(info->st_mode)) {
-        return "is no regular file";
+        return "is not a regular file";
     }
-    return (uintmax_t)info->st_size > limit ? "is far too long for what it should hold" : NULL;
+    return (uintmax_t)info->st_size > limit ? "is far too large" : NULL;
 }
 
 static unsigned line_of(const char *text, const char *at)
@@ -87,9 +87,10 @@ static enum status check_text(const char *path, const struct stat *info, const c
         return STATUS_INVALID;
     }
     if ((info->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        config_messages_add(messages, CONFIG_WARNING, path, 0,
-                            "mode %04o lets others than its owner change it, expected 0644 or less",
-                            (unsigned)(info->st_mode & 07777));
+        config_messages_add(
+            messages, CONFIG_WARNING, path, 0,
+            "mode %04o lets users other than its owner change it, expected 0644 or less",
+            (unsigned)(info->st_mode & 07777));
     }
     return STATUS_OK;
 }

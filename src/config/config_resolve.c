@@ -56,7 +56,8 @@ static void check_keys(const struct raw_config *raw, const char *path,
         config_messages_add(
             messages, CONFIG_ERROR, path, line,
             "keys.rotate_days = %d, keys.retain_days = %d and sign.lifetime_days = %d need %d keys "
-            "at a time, expected at most %d: rotate at least every %d days or keep less long",
+            "at a time, expected at most %d: set keys.rotate_days to at least %d or keep keys for "
+            "less time",
             raw->rotate_days, raw->retain_days, raw->lifetime_days, slots, (int)RING_SLOTS,
             (kept + RING_SLOTS - 4) / (RING_SLOTS - 3));
     }

@@ -264,8 +264,7 @@ static const char expected_host[] = "a host name such as mx.example.org or *.exa
 static const char expected_client[] =
     "a network such as 192.0.2.0/24, with no bit set after its prefix, or a host name such as "
     "mx.example.org or *.example.org";
-static const char expected_expression[] =
-    "a regular expression as PCRE2 has them, of at most 1000 characters";
+static const char expected_expression[] = "a PCRE2 regular expression of at most 1000 characters";
 static const char expected_domain[] = "a domain such as example.com or .example.com";
 
 const struct config_option config_options[] = {

@@ -264,11 +264,11 @@ def test_what_does(batvd, text, complaint):
 @pytest.mark.parametrize("what, complaint", [
     ("nothing", "No such file or directory"),
     ("directory", "is a directory, expected a file"),
-    ("fifo", "is no regular file"),
+    ("fifo", "is not a regular file"),
     ("socket", "No such device or address"),
     ("loop", "Too many levels of symbolic links"),
     ("unreadable", "Permission denied"),
-    ("large", "is far too long for what it should hold"),
+    ("large", "is far too large"),
 ])
 def test_what_is_no_file_of_a_list(batvd, what, complaint):
     """Nor does any of these hang the daemon."""

@@ -769,13 +769,14 @@ static const struct {
      "= "
      "false; },\n{ name = \"b.test\"; message_id_patterns = ( \"\", 5, \"@b$\" ); } );",
      NULL,
-     {"conf:2: error: domains.message_id_patterns: found \"x(y\", expected a regular expression as "
-      "PCRE2 has them, of at most 1000 characters",
-      "conf:3: error: domains.message_id_patterns: found \"\", expected a regular",
-      "conf:3: error: domains.message_id_patterns: found 5, expected a regular"}},
+     {"conf:2: error: domains.message_id_patterns: found \"x(y\", expected a PCRE2 regular "
+      "expression of at most 1000 characters",
+      "conf:3: error: domains.message_id_patterns: found \"\", expected a PCRE2 regular",
+      "conf:3: error: domains.message_id_patterns: found 5, expected a PCRE2 regular"}},
     {"domains = ( { name = \"a.test\"; sign = false; message_id_patterns = [ \"file:LIST\" ]; } );",
      "# ours\n@a\\.test$\n\n[a-\n",
-     {"list:4: error: domains.message_id_patterns: found \"[a-\", expected a regular expression"}},
+     {"list:4: error: domains.message_id_patterns: found \"[a-\", expected a PCRE2 regular "
+      "expression"}},
     {"domains = ( { message_id_patterns = [ \"a\" ]; }, { name = \"a b\"; message_id_patterns = "
      "[ \"b\" ]; } );",
      NULL,
@@ -810,7 +811,7 @@ static const struct {
      {"conf:1: error: relays: /: is a directory, expected a file"}},
     {"relays = [ \"file:/dev/zero\" ];",
      NULL,
-     {"conf:1: error: relays: /dev/zero: is no regular file"}},
+     {"conf:1: error: relays: /dev/zero: is not a regular file"}},
     {"exclude: { recipients = [ \"file:LIST\" ]; };",
      "file:/etc/passwd\n",
      {"list:1: error: exclude.recipients: found \"file:/etc/passwd\", expected an entry itself"}},
@@ -831,12 +832,12 @@ static const struct {
     {"keys: {\nrotate_days = 1;\nretain_days = 8; };",
      NULL,
      {"conf:3: error: keys.rotate_days = 1, keys.retain_days = 8 and sign.lifetime_days = 7 need "
-      "11 keys at a time, expected at most 10: rotate at least every 2 days"}},
+      "11 keys at a time, expected at most 10: set keys.rotate_days to at least 2"}},
     {"sign: { lifetime_days = 60; };\nkeys: { rotate_days = 8; retain_days = 0; };",
      NULL,
      {"conf:2: error: keys.rotate_days = 8, keys.retain_days = 0 and sign.lifetime_days = 60 need "
       "11 keys",
-      "every 9 days"}},
+      "at least 9"}},
     {"keys: { rotate_days = 1;\nretain_days = 3651; };",
      NULL,
      {"conf:2: error: keys.retain_days: found 3651"}},
@@ -1221,7 +1222,7 @@ END_TEST
 START_TEST(test_file_that_is_a_fifo)
 {
     ck_assert_int_eq(mkfifo(conf, 0644), 0);
-    load_said(STATUS_IO, "conf: error: is no regular file\n");
+    load_said(STATUS_IO, "conf: error: is not a regular file\n");
 }
 END_TEST
 
@@ -1251,7 +1252,7 @@ START_TEST(test_file_of_garbage)
         octets[i] = (char)(state >> 56);
     }
     write_octets(conf, octets, SIZE);
-    load_said(STATUS_IO, "conf: error: is far too long for what it should hold\n");
+    load_said(STATUS_IO, "conf: error: is far too large\n");
     config_messages_free(&messages);
     write_octets(conf, octets, 1 << 20);
     load_said(STATUS_INVALID, "conf:");
@@ -1288,8 +1289,8 @@ START_TEST(test_file_that_others_can_change)
         write_text(conf, "");
         write_text(list_file, "");
         ck_assert_int_eq(chmod(conf, modes[i]), 0);
-        snprintf(expected, sizeof expected, "conf: warning: mode %04o lets others than its owner",
-                 (unsigned)modes[i]);
+        snprintf(expected, sizeof expected,
+                 "conf: warning: mode %04o lets users other than its owner", (unsigned)modes[i]);
         load_said(STATUS_OK, expected);
         config_messages_free(&messages);
         config_free(config);
