@@ -241,8 +241,8 @@ static void tell_open(const struct access_check *a, const char *table, struct wo
     }
     if (found.count > 0) {
         check_add(a->check, CHECK_WARN, mend_pipe(a, table),
-                  "%s (%s in %s) closes addresses, but not to mail for their tagged form, which is "
-                  "accepted with a good tag, and in a bounce while its domain waits: %s",
+                  "%s (%s in %s) closes addresses, but not their tagged forms, which accept mail "
+                  "with a valid tag, and bounces while the domain waits: %s",
                   table, a->list->parameter, place_of(a), listing_end(&found));
     }
     free(closed);
@@ -266,10 +266,11 @@ static void tell_unread(const struct access_check *a, const char *table, bool li
     if (has_pipe(a, table) || (listed && addresses->unread == 0 && !addresses->more)) {
         return;
     }
-    char *what = !listed           ? mend_text("its addresses cannot be listed")
-                 : addresses->more ? mend_text("only %d of its addresses were tried", ADDRESSES_MAX)
-                                   : mend_text("line %zu, one of %zu, is not understood here",
-                                               addresses->line, addresses->unread);
+    char *what = !listed ? mend_text("its addresses cannot be listed")
+                 : addresses->more
+                     ? mend_text("only %d of its addresses were tested", ADDRESSES_MAX)
+                     : mend_text("line %zu, one of %zu, is not understood here", addresses->line,
+                                 addresses->unread);
     check_add(a->check, CHECK_WARN, mend_pipe(a, table),
               "%s (%s in %s) may close addresses, but not their tagged form: %s", table,
               a->list->parameter, place_of(a), what != NULL ? what : "");
@@ -289,7 +290,7 @@ static void check_table(const struct access_check *a, const char *table)
         tell_unread(a, table, listed, &addresses);
     } else {
         check_add(a->check, CHECK_WARN, mend_table(a->check, table),
-                  "%s (%s in %s) cannot be asked: %s", table, a->list->parameter, place_of(a),
+                  "%s (%s in %s) cannot be queried: %s", table, a->list->parameter, place_of(a),
                   why.text);
     }
     answers_free(&plain);
@@ -390,14 +391,14 @@ void check_unlisted_sender(struct check *check)
         check->no_memory = true;
     }
     if (found.count == 0) {
-        check_ok(check, "Postfix does not ask whether a sender exists");
+        check_ok(check, "Postfix does not reject unknown senders");
     } else if (check->config->settings->forged_sender != ACTION_ACCEPT) {
-        check_ok(check, "batvd judges senders with a tag, which Postfix takes for existing (%s)",
+        check_ok(check, "batvd verifies senders with a tag, which Postfix considers valid (%s)",
                  listing_end(&found));
     } else {
         check_add(check, CHECK_WARN, mend_member(check, "verify", "forged_sender", "\"reject\""),
-                  "Postfix rejects senders in your domains that do not exist (%s), but any made-up "
-                  "tag makes one exist: verify.forged_sender is \"accept\"",
+                  "Postfix rejects unknown senders in your domains (%s), but accepts any of them "
+                  "with a forged tag: verify.forged_sender is \"accept\"",
                   listing_end(&found));
     }
 }

@@ -45,8 +45,8 @@ static void tell_general(struct check *check, const char *action, char *mend)
     check_add(check, CHECK_FAIL, mend,
               "while batvd is away, mail %s: milter_default_action is %s, expected tempfail",
               strcasecmp(action, "reject") == 0
-                  ? "is refused for good"
-                  : "leaves without a tag, and its bounces will be refused",
+                  ? "is rejected"
+                  : "leaves without a tag, and its bounces will be rejected",
               action);
 }
 

@@ -60,14 +60,14 @@ void check_relay_recipients(struct check *check)
     if (domains.count == 0) {
         check_ok(check, "no relay_domains");
     } else if (!list_is_empty(postfix_get(check->postfix, "relay_recipient_maps"))) {
-        check_ok(check, "relay_recipient_maps tells which addresses there are in relay_domains");
+        check_ok(check, "relay_recipient_maps lists the valid addresses in relay_domains");
     } else if (restricts(check, "reject_unverified_recipient")) {
-        check_ok(check, "the next host is asked for addresses in relay_domains "
+        check_ok(check, "Postfix verifies addresses in relay_domains with the next host "
                         "(reject_unverified_recipient)");
     } else {
         char *mend = mend_relay_recipients(check);
         check_add(check, CHECK_WARN, mend,
-                  "mail for unknown addresses in relay_domains is taken and bounced later: "
+                  "mail for unknown addresses in relay_domains is accepted and bounced later: "
                   "relay_recipient_maps is not set, for %s",
                   listing_end(&domains));
     }
@@ -104,7 +104,7 @@ static void free_keys(const char **keys, size_t count)
 static void tell_unasked(struct check *check, const char *parameter, const char *table,
                          const struct reason *why)
 {
-    check_add(check, CHECK_WARN, mend_table(check, table), "%s in %s cannot be asked: %s", table,
+    check_add(check, CHECK_WARN, mend_table(check, table), "%s in %s cannot be queried: %s", table,
               parameter, why->text);
 }
 
@@ -145,8 +145,8 @@ static bool check_table(struct check *check, const char *parameter, const char *
                   mend_text("give %s an entry for each address in place of the one for all, then "
                             "postfix%s reload",
                             table, postfix_place(check->postfix)),
-                  "every address is taken, and bounced where the next host does not know it: a "
-                  "catch-all in %s (%s) for %s",
+                  "every address is accepted, and its mail bounced if the next host does not know "
+                  "it: a catch-all in %s (%s) for %s",
                   parameter, table, listing_end(&found));
     }
     return status != STATUS_OK || found.count > 0;
@@ -187,7 +187,7 @@ void check_catch_all(struct check *check)
     }
     free_keys(keys, count);
     if (!told) {
-        check_ok(check, "no table knows every address of a domain of ours");
+        check_ok(check, "no table accepts every address of one of your domains");
     }
 }
 
@@ -261,12 +261,12 @@ void check_srs(struct check *check)
         free(keys);
     }
     if (found.count == 0) {
-        check_ok(check, "no mailbox gets what is sent to an SRS address that nobody made");
+        check_ok(check, "no mailbox receives mail for made-up SRS addresses");
         return;
     }
     check_add(check, CHECK_WARN, mend_srs(check),
-              "a forged bounce to SRS0=anything reaches a mailbox unjudged, by exclude.recipients "
-              "and a catch-all, for %s",
+              "backscatter to SRS0=anything reaches a mailbox unverified, through "
+              "exclude.recipients and a catch-all, for %s",
               listing_end(&found));
 }
 
@@ -276,11 +276,10 @@ void check_luser_relay(struct check *check)
     if (list_is_empty(relay)) {
         check_ok(check, "luser_relay is not set");
     } else {
-        check_add(
-            check, CHECK_WARN, postfix_command(check->postfix, "-X", "luser_relay"),
-            "mail for unknown local users is taken and sent on to luser_relay, %s, which bounces "
-            "it where it does not know them",
-            relay);
+        check_add(check, CHECK_WARN, postfix_command(check->postfix, "-X", "luser_relay"),
+                  "mail for unknown local users is accepted and sent on to luser_relay, %s, which "
+                  "bounces it if it does not know them",
+                  relay);
     }
 }
 
@@ -302,12 +301,12 @@ static bool check_unseen(struct check *check)
             list_has(postfix_service_get(check->postfix, service, "receive_override_options"),
                      "no_unknown_recipient_checks")) {
             const char *name = off ? "smtpd_reject_unlisted_recipient" : "receive_override_options";
-            check_add(
-                check, CHECK_WARN,
-                postfix_command(check->postfix, "-PX", "%s/%s/%s", service->name, service->type,
-                                name),
-                "%s (%s) takes unknown recipients, by %s in master.cf, and bounces them later",
-                service->name, service->type, name);
+            check_add(check, CHECK_WARN,
+                      postfix_command(check->postfix, "-PX", "%s/%s/%s", service->name,
+                                      service->type, name),
+                      "%s (%s) accepts mail for unknown recipients, by %s in master.cf, and "
+                      "bounces it later",
+                      service->name, service->type, name);
             told = true;
         }
     }
@@ -321,13 +320,13 @@ void check_unlisted(struct check *check)
         !restricts(check, "reject_unlisted_recipient")) {
         check_add(check, CHECK_WARN,
                   postfix_command(check->postfix, "-e", "smtpd_reject_unlisted_recipient = yes"),
-                  "mail for unknown recipients is taken and bounced later: "
+                  "mail for unknown recipients is accepted and bounced later: "
                   "smtpd_reject_unlisted_recipient is \"%s\", expected yes",
                   postfix_get(check->postfix, "smtpd_reject_unlisted_recipient"));
         told = true;
     }
     if (!told) {
-        check_ok(check, "unknown recipients are refused at once");
+        check_ok(check, "unknown recipients are rejected at once");
     }
 }
 
@@ -335,13 +334,13 @@ void check_local_recipients(struct check *check)
 {
     const char *local = postfix_get(check->postfix, "mydestination");
     if (!list_is_empty(postfix_get(check->postfix, "local_recipient_maps"))) {
-        check_ok(check, "local_recipient_maps tells which local users there are");
+        check_ok(check, "local_recipient_maps lists the local users");
     } else if (list_is_empty(local)) {
         check_ok(check, "no local domains (mydestination is empty)");
     } else {
         check_add(
             check, CHECK_WARN, postfix_command(check->postfix, "-X", "local_recipient_maps"),
-            "mail for unknown local users is taken and bounced later: local_recipient_maps is "
+            "mail for unknown local users is accepted and bounced later: local_recipient_maps is "
             "empty, for %s",
             local);
     }

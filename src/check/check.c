@@ -201,8 +201,8 @@ char *mend_internal(const struct check *check, const char *lead, const char *net
     const char *there = check->config->internal_networks;
     return mend_text(
         "%sif, and only if, every host there is yours: in %s: internal_networks = [ %s%s%s ]; (the "
-        "whole line)%s%s. Then mail from there in our name is signed, and bounces from there are "
-        "accepted without a tag. A host that only hands in mail from outside belongs into relays",
+        "whole line)%s%s. Then mail from there in your name is signed, and bounces from there are "
+        "accepted without a tag. A host that only hands in mail from outside belongs in relays",
         lead, check->config_path, there, there[0] != '\0' ? ", " : "", networks,
         check->reload[0] != '\0' ? ", then " : "", check->reload);
 }

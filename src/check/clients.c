@@ -36,9 +36,10 @@ void check_clients(struct check *check)
                     network_list_match(settings->mail_servers, &ip) != NULL;
     if (!relay && excluded && status->bounces_from_servers >= BOUNCES_MIN) {
         check_add(check, CHECK_WARN, mend_hidden(check, address),
-                  "the last %" PRIu64 " bounces all came from mail_servers, the latest from %s: "
-                  "exclude.mail_servers accepted each that had no tag. Where that address hides "
-                  "other clients, every forged bounce is accepted, and strangers' mail is signed",
+                  "the last %" PRIu64
+                  " bounces all came from mail_servers, the latest from %s: exclude.mail_servers "
+                  "accepted those without a tag. If that address hides other clients, all "
+                  "backscatter is accepted, and strangers' mail is signed",
                   status->bounces_from_servers, address);
     } else if (!relay && known && status->bounces_from_one >= BOUNCES_MIN) {
         check_add(check, CHECK_WARN, mend_hidden(check, address),

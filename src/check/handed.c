@@ -131,16 +131,16 @@ void check_pipe_filters(struct check *check)
         const struct postfix_service *service = &services[i];
         if (service->argv != NULL && ends_in_sendmail(service->argv) &&
             (is_content_filter(check, service->name) || is_table_filter(check, service->name))) {
-            check_add(check, CHECK_WARN, mend_list(check, NULL, "relays", &local),
-                      "%s (pipe) filters mail and hands it back by sendmail(1): batvd is asked "
-                      "again, and takes what strangers wrote for mail of this host, unless a "
-                      "Received field shows otherwise. With the word \"local\" in relays it signs "
-                      "nothing that comes by sendmail(1)",
-                      service->name);
+            check_add(
+                check, CHECK_WARN, mend_list(check, NULL, "relays", &local),
+                "%s (pipe) filters mail and returns it by sendmail(1): batvd sees it again, and "
+                "treats strangers' mail as mail of this host, unless a Received field shows "
+                "otherwise. With the word \"local\" in relays it signs no mail by sendmail(1)",
+                service->name);
         }
     }
     if (check->count == before) {
-        check_ok(check, "no filter hands mail from outside back as mail of this host");
+        check_ok(check, "no filter returns mail from outside as mail of this host");
     }
 }
 
@@ -159,8 +159,8 @@ static void take_name(struct check *check, struct words *told, const char *name,
     }
     check->no_memory = !words_add(told, name) || check->no_memory;
     check_add(check, CHECK_WARN, mend_config(check, "add \"%s\" to own_names,", name),
-              "%s is myhostname in %s, but is not in own_names: mail that it got from outside is "
-              "taken for ours where it is handed in again",
+              "%s is myhostname in %s, but is not in own_names: mail that it received from outside "
+              "counts as your own if it is handed in again",
               name, where);
 }
 
@@ -194,6 +194,6 @@ void check_own_names(struct check *check)
     take_instances(check, &told);
     words_free(&told);
     if (check->count == before) {
-        check_ok(check, "batvd knows each myhostname of Postfix in Received fields");
+        check_ok(check, "batvd recognizes each myhostname of Postfix in Received fields");
     }
 }

@@ -42,16 +42,16 @@ static const struct place places[] = {
     {"smtp_header_checks", "smtp", "when mail leaves", BIT(FIELD_EVIDENCE) | BIT(FIELD_ID), false,
      false},
     {"lmtp_header_checks", "lmtp", "when mail is delivered", BIT(FIELD_MARK), false, false},
-    {"nested_header_checks", "cleanup", "in what an answer brings back",
-     BIT(FIELD_EVIDENCE) | BIT(FIELD_ID), true, false},
-    {"header_checks", "cleanup", "when a content filter hands mail back",
+    {"nested_header_checks", "cleanup", "in returned messages", BIT(FIELD_EVIDENCE) | BIT(FIELD_ID),
+     true, false},
+    {"header_checks", "cleanup", "when a content filter returns mail",
      BIT(FIELD_EVIDENCE) | BIT(FIELD_ID) | BIT(FIELD_MARK), true, true},
 };
 
 static const char *const losses[FIELD_COUNT] = {
-    [FIELD_EVIDENCE] = "no answer is known by it",
-    [FIELD_ID] = "answers name a Message-ID that the journal does not have",
-    [FIELD_MARK] = "nobody sees what batvd found",
+    [FIELD_EVIDENCE] = "it proves no reply",
+    [FIELD_ID] = "replies name a Message-ID that the journal does not have",
+    [FIELD_MARK] = "nobody sees batvd's result",
 };
 
 /* A field as batvd writes it; no text where it writes none. */
@@ -138,7 +138,7 @@ static char *mend_field(struct check *check, const struct place *place, const ch
         text = mend_text("sed -i --follow-symlinks '1i %s' %s && postfix%s reload", line,
                          check_word(check, path), postfix_place(check->postfix));
     } else if (line != NULL) {
-        text = mend_text("put a table with the line \"%s\" in front of what %s is made of, then "
+        text = mend_text("put a table with the line \"%s\" first in %s, then "
                          "postfix%s reload",
                          line, place->parameter, postfix_place(check->postfix));
     }
@@ -172,11 +172,11 @@ static void judge(struct asking *asking, const char *table, enum field field, co
     int word = (int)strcspn(answer, " \t");
     if (harm == HARM_MESSAGE) {
         check_add(check, CHECK_FAIL, mend_field(check, asking->place, table, sample->name),
-                  "%s (%s) does something to every message with %s, %s: %.*s", asking->list, table,
+                  "%s (%s) acts on every message with %s, %s: %.*s", asking->list, table,
                   sample->name, asking->place->when, word, answer);
     } else if (harm == HARM_FIELD) {
         check_add(check, CHECK_WARN, mend_field(check, asking->place, table, sample->name),
-                  "%s (%s) takes out or replaces %s, %s, so that %s: %.*s", asking->list, table,
+                  "%s (%s) removes or replaces %s, %s, so that %s: %.*s", asking->list, table,
                   sample->name, asking->place->when, losses[field], word, answer);
     }
 }
@@ -260,6 +260,6 @@ void check_header_maps(struct check *check)
         }
     }
     if (check->count == before) {
-        check_ok(check, "no table of header checks touches what batvd adds to messages");
+        check_ok(check, "no table of header checks changes a field that batvd adds");
     }
 }

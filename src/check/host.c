@@ -32,15 +32,16 @@ static bool tell_wide_lists(struct check *check)
     bool servers =
         settings->exclude_mail_servers && network_list_holds_strangers(settings->mail_servers);
     if (internal) {
-        check_add(check, CHECK_FAIL,
-                  mend_config(check, "internal_networks = [ \"127.0.0.0/8\", \"::1/128\" ]; and "
-                                     "behind these only networks all of whose hosts are yours,"),
-                  "internal_networks holds strangers: batvd signs everybody's mail as ours, and "
-                  "accepts every bounce from mail_servers");
+        check_add(
+            check, CHECK_FAIL,
+            mend_config(check, "internal_networks = [ \"127.0.0.0/8\", \"::1/128\" ]; and "
+                               "behind these only networks all of whose hosts are yours,"),
+            "internal_networks contains strangers: batvd signs everybody's mail as yours, and "
+            "accepts every bounce from mail_servers");
     } else if (servers) {
         check_add(check, CHECK_FAIL,
                   mend_config(check, "mail_servers = [ ]; and in it only servers of yours,"),
-                  "mail_servers holds strangers: every bounce is accepted without a tag "
+                  "mail_servers contains strangers: every bounce is accepted without a tag "
                   "(exclude.mail_servers)");
     }
     return internal || servers;
@@ -75,7 +76,7 @@ void check_domains(struct check *check)
     }
     if (settings->rules_count == 0) {
         check_add(check, CHECK_WARN, mend_config(check, "domains = ( \"example.com\" );"),
-                  "no domains are configured: nothing is signed and nothing is judged");
+                  "no domains are configured: batvd signs and verifies nothing");
     } else if (signing == 0) {
         check_add(check, CHECK_WARN, mend_member(check, "sign", "enabled", "true"),
                   "nothing is signed: sign.enabled, or every domain's sign, is false (%s)",
@@ -128,11 +129,12 @@ static void check_folder_mode(struct check *check, const struct stat *folder)
     if ((mode & 022) != 0) {
         check_add(check, CHECK_FAIL,
                   mend_folder(check, mend_text("chmod 700 %s", check_word(check, path))),
-                  "%s has mode %04o: others than its owner can replace the keys in it", path, mode);
+                  "%s has mode %04o: users other than its owner can replace the keys in it", path,
+                  mode);
     } else if ((mode & 055) != 0) {
         check_add(check, CHECK_WARN,
                   mend_folder(check, mend_text("chmod 700 %s", check_word(check, path))),
-                  "%s has mode %04o, expected 0700: others than its owner can look into it", path,
+                  "%s has mode %04o, expected 0700: users other than its owner can read it", path,
                   mode);
     } else {
         check_ok(check, "%s is its owner's alone, mode %04o", path, mode);
@@ -150,7 +152,7 @@ void check_state_dir(struct check *check)
         check_add(check, CHECK_FAIL,
                   mend_text("adduser --system --group --no-create-home --home %s %s",
                             check_word(check, path), check_word(check, user)),
-                  "there is no user %s, as whom batvd is to run", user);
+                  "there is no user %s for batvd to run as", user);
     } else if (stat(path, &folder) != 0) {
         check_add(check, CHECK_FAIL,
                   mend_text("install -d -m 0700%s%s %s", user != NULL ? " -o " : "",
@@ -159,7 +161,7 @@ void check_state_dir(struct check *check)
     } else if (!S_ISDIR(folder.st_mode)) {
         check_add(check, CHECK_FAIL,
                   mend_text("mv %s %s.old", check_word(check, path), check_word(check, path)),
-                  "%s is no folder", path);
+                  "%s is not a folder", path);
     } else if (account != NULL && account->pw_uid != folder.st_uid) {
         check_add(check, CHECK_FAIL,
                   mend_folder(check, mend_text("chown -R %s %s", check_word(check, user),
@@ -201,11 +203,10 @@ void check_next_slot(struct check *check)
     } else if (free_day > wanted) {
         char day[DAY_TEXT];
         day_format(free_day, day);
-        check_add(
-            check, CHECK_WARN, command,
-            "the next key can be made on %s only: until then tags by the former key %u may be "
-            "about",
-            day, slot);
+        check_add(check, CHECK_WARN, command,
+                  "the next key can be made on %s only: until then tags by the former key %u may "
+                  "still be valid",
+                  day, slot);
     } else {
         free(command);
         check_ok(check, "the next key will be number %u, which is free", slot);
@@ -219,9 +220,8 @@ void check_rotation(struct check *check)
     char when[PRINT_TIME];
     if (due == RING_OPEN) {
         check_ok(check, "%s",
-                 policy->rotate_days == 0
-                     ? "keys are not changed by themselves (keys.rotate_days = 0)"
-                     : "a new key is about to sign");
+                 policy->rotate_days == 0 ? "automatic rotation is off (keys.rotate_days = 0)"
+                                          : "a new key is about to sign");
         return;
     }
     format_moment(due, when);
@@ -267,17 +267,17 @@ void check_reload(struct check *check)
     char *reload = mend_text("%s", check->reload);
     if (status->reload_error[0] != '\0') {
         check_add(check, CHECK_FAIL, reload,
-                  "batvd could not take in its configuration and works by the former one: %s",
+                  "batvd could not load its configuration and keeps the former one: %s",
                   status->reload_error);
     } else if (report_is_outdated(status, check->config->path)) {
-        check_add(check, CHECK_WARN, reload, "%s was changed after batvd had read it", path);
+        check_add(check, CHECK_WARN, reload, "%s has changed since batvd read it", path);
     } else {
         free(reload);
-        check_ok(check, "batvd works by the present %s", path);
+        check_ok(check, "batvd uses the current %s", path);
     }
     if (status->ring_error[0] != '\0' && check->ring != NULL) {
         check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key list", check_conf(check)),
-                  "batvd could not take in the keyring and works by the former one: %s",
+                  "batvd could not load the keyring and keeps the former one: %s",
                   status->ring_error);
     }
 }
@@ -292,7 +292,7 @@ void check_pause(struct check *check)
     char when[PRINT_TIME];
     format_moment(since, when);
     check_add(check, CHECK_WARN, mend_text("batvctl -c %s resume", check_conf(check)),
-              "paused since %s: nothing is refused", when);
+              "paused since %s: nothing is rejected", when);
 }
 
 /* The clock is not before the ring: it jumped, and may be right now. */
@@ -305,8 +305,8 @@ static void tell_jumped(struct check *check, const char *command)
     check_add(
         check, CHECK_WARN,
         mend_text("look at date -u: if it is right, wait until then; if it is wrong, %s", command),
-        "batvd has seen the clock jump by more than a day: no keys are made, and `auto` only "
-        "logs, until %s; then the clock is trusted as it is",
+        "the clock has jumped by more than a day: batvd makes no keys, and `auto` only logs, until "
+        "%s; then batvd trusts the clock",
         until);
 }
 
@@ -318,7 +318,7 @@ void check_clock(struct check *check)
         char when[PRINT_TIME];
         format_moment(newest, when);
         check_add(check, CHECK_FAIL, mend_text("%s", command),
-                  "the clock is wrong: the keyring was last changed on %s, which is yet to come",
+                  "the clock is wrong: the keyring was last changed on %s, which is in the future",
                   when);
     } else if (check->status != NULL && check->status->clock_wrong) {
         tell_jumped(check, command);
@@ -355,7 +355,7 @@ static void tell_relayed(struct check *check, const struct status_relayed *relay
     check_add(check, CHECK_WARN, mend_relayed(check, relayed),
               "%llu messages of %s came from %s, which is not in internal_networks, and left "
               "without a tag, the last on %s to %s: their bounces will be rejected, and `auto` "
-              "waits for a domain that it does not reject for yet",
+              "waits longer for a domain that does not reject yet",
               (unsigned long long)relayed->count, relayed->domain, relayed->client, when,
               relayed->recipient);
 }
@@ -382,7 +382,7 @@ void check_relayed(struct check *check)
         }
     }
     if (count == 0) {
-        check_ok(check, "no mail of the domains has left without a tag unnoticed");
+        check_ok(check, "no mail in your name has left past the filter");
     } else if (count > FEW) {
         check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
                   "and %zu more clients", count - FEW);
@@ -395,13 +395,13 @@ void check_guessing(struct check *check)
     char when[PRINT_TIME];
     for (size_t i = 0; i < status->guessed_count && i < FEW; i++) {
         format_moment(status->guessed[i].until, when);
-        check_add(
-            check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
-            "many wrong tags came for %s: until %s bounces to it need a proof beside their tag",
-            status->guessed[i].address, when);
+        check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
+                  "many wrong tags arrived for %s: until %s, bounces to it need a proof in "
+                  "addition to their tag",
+                  status->guessed[i].address, when);
     }
     if (status->guessed_count == 0) {
-        check_ok(check, "nobody tries tags for an address in large number");
+        check_ok(check, "nobody is guessing the tags of an address");
     } else if (status->guessed_count > FEW) {
         check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
                   "and %zu more addresses", status->guessed_count - FEW);
@@ -443,8 +443,8 @@ static bool tell_hasty(struct check *check)
     }
     if (listing.count > 0) {
         check_add(check, CHECK_WARN, mend_member(check, "verify", "action", "\"auto\""),
-                  "verify.action rejects already, but nothing was signed yet: genuine bounces of "
-                  "mail that went out before have no tag and are lost, for %s",
+                  "verify.action rejects already, but nothing has been signed yet: genuine bounces "
+                  "of earlier mail have no tag and are lost, for %s",
                   listing_end(&listing));
     }
     return listing.count > 0;
@@ -461,25 +461,25 @@ static bool tell_waiting(struct check *check, const struct snapshot *snapshot)
             check, CHECK_WARN,
             mend_text("send a message from one of its addresses and look for `sign` in the log: %s",
                       check_log_place(check)),
-            "nothing has been signed yet for %s: bounces are logged, not refused",
+            "nothing has been signed yet for %s: bounces are logged, not rejected",
             listing_end(&listing));
         told = true;
     }
     if (list_domains(check, snapshot, AUTO_WAITING, &listing, &until)) {
         char when[PRINT_TIME];
         format_moment(until, when);
-        check_ok(check, "forged bounces are logged only, until %s at the latest: %s", when,
+        check_ok(check, "backscatter is only logged, until %s at the latest: %s", when,
                  listing_end(&listing));
         told = true;
     }
     if (list_domains(check, snapshot, AUTO_NO_TAG, &listing, &until)) {
-        check_add(check, CHECK_WARN,
-                  mend_text("send a message from each of them to an address elsewhere that does "
-                            "not exist, and look for `result=valid` in the log: %s",
-                            check_log_place(check)),
-                  "no valid tag has come back from outside yet, so that bounces are logged, not "
-                  "rejected: %s",
-                  listing_end(&listing));
+        check_add(
+            check, CHECK_WARN,
+            mend_text("send a message from each of them to an external address that does not "
+                      "exist, and look for `result=valid` in the log: %s",
+                      check_log_place(check)),
+            "no valid tag has come back from outside yet, so bounces are logged, not rejected: %s",
+            listing_end(&listing));
         told = true;
     }
     return told;

@@ -85,14 +85,14 @@ static void tell_gone(struct check *check, enum status status, const char *path,
     const char *word = check_word(check, path);
     if (status == STATUS_NOT_FOUND && check->look.kind == REPORT_NONE) {
         check_add(check, CHECK_FAIL, mend_text("batvctl -c %s key init", check_conf(check)),
-                  "%s is not there: without keys nothing can be signed", path);
+                  "%s does not exist: without keys batvd cannot sign", path);
     } else if (status == STATUS_NOT_FOUND) {
         check_add(check, CHECK_FAIL,
                   mend_text("put a copy from a backup in its place; without one: batvctl -c %s "
                             "key init",
                             check_conf(check)),
-                  "%s is not there, though batvd has run with this folder: with new keys, bounces "
-                  "to all tags made before are rejected",
+                  "%s does not exist, though batvd has run with this folder: with new keys, "
+                  "bounces to all earlier tags are rejected",
                   path);
     } else {
         check_add(

@@ -82,7 +82,7 @@ static void tell_reported(struct check *check, const struct status_report *statu
         check_add(check, CHECK_WARN,
                   mend_text("find out where batvd's standard error leads: ls -l /proc/%ld/fd/2",
                             status->pid),
-                  "%llu lines of the log were lost: standard error did not take them",
+                  "%llu lines of the log were lost: standard error did not accept them",
                   (unsigned long long)status->log_lost);
     } else {
         check_ok(check, "lines of the log go to %s: see %s", status->log_target,
@@ -99,9 +99,10 @@ void check_log(struct check *check)
     }
     int error = log_target_probe(target);
     if (error != 0) {
-        check_add(check, CHECK_WARN, mend_away(check),
-                  "nobody takes lines of the log (%s: %s): they will go to batvd's standard error",
-                  log_target_socket(target), strerror(error));
+        check_add(
+            check, CHECK_WARN, mend_away(check),
+            "nobody accepts lines of the log (%s: %s): they will go to batvd's standard error",
+            log_target_socket(target), strerror(error));
     } else {
         check_ok(check, "lines of the log go to %s: see %s", log_target_name(target),
                  check_log_place(check));

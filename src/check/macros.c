@@ -142,7 +142,7 @@ void check_milter_macros(struct check *check)
         }
     }
     if (fine) {
-        check_ok(check, "Postfix gives every macro that batvd reads, protocol %s", protocol);
+        check_ok(check, "Postfix sends every macro that batvd reads, protocol %s", protocol);
     }
 }
 
@@ -195,6 +195,6 @@ void check_sendmail_macros(struct check *check)
         fine = check_sendmail_step(check, (enum milter_step)step) && fine;
     }
     if (fine) {
-        check_ok(check, "Sendmail gives every macro that batvd reads");
+        check_ok(check, "Sendmail sends every macro that batvd reads");
     }
 }

@@ -168,8 +168,9 @@ static char *mend_order(struct check *check, const char *table)
     const char *name = need_name(NEED_MAPS);
     const char *raw = postfix_get_raw(check->postfix, name);
     if (!list_has(raw, table)) {
-        return mend_text("put %s in front of what %s is made of in main.cf, then postfix%s reload",
-                         table, name, postfix_place(check->postfix));
+        return mend_text(
+            "put %s first among the parameters that make up %s in main.cf, then postfix%s reload",
+            table, name, postfix_place(check->postfix));
     }
     char *others = list_with(raw, table, NULL, ", ");
     char *list = others != NULL ? list_join(table, others) : NULL;
@@ -197,11 +198,11 @@ static void tell_good(struct check *check, const struct questions *q, const char
 {
     size_t all = check->config->settings->rules_count;
     if (q->domains == all || map_is_ours(check, table)) {
-        check_ok(check, "%s takes the tag off recipients in every domain of ours", table);
+        check_ok(check, "%s removes the tag from recipients in all your domains", table);
     } else {
         check_add(check, CHECK_WARN, mend_map(check, table_path(table)),
-                  "%s takes the tag off recipients in %zu domains of ours, but it is not the map "
-                  "for this configuration, and the other %zu were not tried",
+                  "%s removes the tag from recipients in %zu of your domains, but it is not the "
+                  "map for this configuration, and the other %zu were not tested",
                   table, q->domains, all - q->domains);
     }
 }
@@ -220,20 +221,22 @@ static void judge(struct check *check, const struct questions *q, const char *ta
         }
     }
     if (missing.count > 0) {
-        check_add(check, CHECK_FAIL, mend_map(check, table_path(table)),
-                  "%s leaves the tag on, so that bounces to these are refused as unknown: %s",
-                  table, listing_end(&missing));
+        check_add(
+            check, CHECK_FAIL, mend_map(check, table_path(table)),
+            "%s does not remove the tag, so bounces to these are rejected as unknown users: %s",
+            table, listing_end(&missing));
     }
     if (other.count > 0) {
         check_add(check, CHECK_WARN, mend_order(check, table),
-                  "another entry of recipient_canonical_maps comes first and makes of a tagged "
-                  "address: %s",
+                  "another entry of recipient_canonical_maps comes first and turns a tagged "
+                  "address into: %s",
                   listing_end(&other));
     }
     if (q->answers[last] != NULL) {
-        check_add(check, CHECK_FAIL, mend_map(check, table_path(table)),
-                  "%s takes off other sites' tags too, which then refuse our bounces and answers",
-                  table);
+        check_add(
+            check, CHECK_FAIL, mend_map(check, table_path(table)),
+            "%s removes other sites' tags too, so these sites reject your bounces and replies",
+            table);
     }
     if (missing.count == 0 && other.count == 0 && q->answers[last] == NULL) {
         tell_good(check, q, table);
@@ -254,10 +257,10 @@ void check_map(struct check *check)
     } else if (!ask_all(check, &q, &tables, &table)) {
         check->map_here = true; /* for all that is known */
     } else if (table == NULL) {
-        check_add(
-            check, CHECK_FAIL, mend_all(check),
-            "bounces to tagged addresses are refused as unknown: recipient_canonical_maps is %s",
-            list_is_empty(list) ? "not set" : list);
+        check_add(check, CHECK_FAIL, mend_all(check),
+                  "bounces to tagged addresses are rejected as unknown users: "
+                  "recipient_canonical_maps is %s",
+                  list_is_empty(list) ? "not set" : list);
     }
     if (table != NULL) {
         check->map_here = true;
@@ -273,16 +276,16 @@ void check_map_classes(struct check *check)
     const char *list = postfix_get(check->postfix, need_name(NEED_CLASSES));
     bool envelope = list_has(list, "envelope_recipient");
     if (!check->map_here) {
-        check_ok(check, "no map takes tags off, so it does not matter where");
+        check_ok(check, "no map removes tags, so it does not matter where");
     } else if (!words_split(list, &classes)) {
         check->no_memory = true;
     } else if (envelope && classes.count == 1) {
-        check_ok(check, "tags are taken off envelope recipients, not in headers");
+        check_ok(check, "tags are removed from envelope recipients, not from headers");
     } else {
         check_add(check, CHECK_FAIL, mend_need(check, NEED_CLASSES),
                   "%s: recipient_canonical_classes is \"%s\", expected envelope_recipient only",
-                  envelope ? "tags are taken off in headers too, where they belong to the text"
-                           : "tags are not taken off envelope recipients",
+                  envelope ? "tags are removed from headers too, where they belong to the text"
+                           : "tags are not removed from envelope recipients",
                   list);
     }
     words_free(&classes);
@@ -304,7 +307,7 @@ static void check_strips(struct check *check, struct questions *q, const char *p
         }
         if (strips) {
             check_add(check, CHECK_FAIL, mend_item(check, parameter, tables.items[i], NULL),
-                      "%s in %s takes the tag off senders again", tables.items[i], parameter);
+                      "%s in %s removes the tag from senders again", tables.items[i], parameter);
             *told = true;
         }
     }
@@ -329,6 +332,6 @@ void check_sender_stripped(struct check *check)
         questions_free(&q);
     }
     if (!told) {
-        check_ok(check, "no table takes the tag off senders");
+        check_ok(check, "no table removes the tag from senders");
     }
 }

@@ -123,16 +123,16 @@ static bool check_listener(struct check *check, const struct postfix_service *se
 {
     const char *own = postfix_override(check->postfix, service, "smtpd_milters");
     bool submission = listener_kind_of(service) == LISTENER_SUBMISSION;
-    const char *harm = submission
-                           ? "what users submit there leaves without a tag, and its bounces will "
-                             "be refused"
-                           : "forged bounces come in there";
+    const char *harm =
+        submission
+            ? "mail that users submit there leaves without a tag, and its bounces will be rejected"
+            : "backscatter is accepted there";
     if (listener_asks(check, service)) {
         return true;
     }
     if (service_skips_milters(check, service)) {
         check_add(check, CHECK_FAIL, mend_skipping(check, service),
-                  "%s (%s) asks no milters (no_milters in %s): %s", service->name, service->type,
+                  "%s (%s) uses no milters (no_milters in %s): %s", service->name, service->type,
                   overrides, harm);
         return false;
     }
@@ -158,7 +158,7 @@ void check_listeners(struct check *check)
         }
     }
     if (fine) {
-        check_ok(check, "none of the %zu services that take mail sets batvd aside in master.cf",
+        check_ok(check, "none of the %zu services that accept mail bypasses batvd in master.cf",
                  asking);
     }
 }
@@ -181,24 +181,23 @@ void check_reinjection(struct check *check)
     bool told = false;
     const struct postfix_service *services = postfix_services(check->postfix, &count);
     if (!has_content_filter(check)) {
-        check_ok(check, "no content_filter, so nothing is handed back by one");
+        check_ok(check, "no content_filter is set");
         return;
     }
     for (size_t i = 0; i < count; i++) {
         const struct postfix_service *service = &services[i];
         if (listener_kind_of(service) == LISTENER_INTERNAL && listener_asks(check, service)) {
-            check_add(
-                check, CHECK_FAIL,
-                postfix_command(check->postfix, "-P", "%s/%s/smtpd_milters=", service->name,
-                                service->type),
-                "%s (%s), where the content filter hands mail back, asks batvd a second time: "
-                "the tags are gone by then, and genuine bounces are refused",
-                service->name, service->type);
+            check_add(check, CHECK_FAIL,
+                      postfix_command(check->postfix, "-P", "%s/%s/smtpd_milters=", service->name,
+                                      service->type),
+                      "%s (%s), to which the content filter returns mail, passes it to batvd a "
+                      "second time: the tags are gone by then, and genuine bounces are rejected",
+                      service->name, service->type);
             told = true;
         }
     }
     if (!told) {
-        check_ok(check, "where a content filter hands mail back by SMTP, batvd is not asked again");
+        check_ok(check, "mail that a content filter returns by SMTP does not pass batvd again");
     }
 }
 
@@ -211,14 +210,14 @@ void check_proxy_filter(struct check *check)
         const struct postfix_service *service = &services[i];
         const char *filter = postfix_service_get(check->postfix, service, "smtpd_proxy_filter");
         if (listener_kind_of(service) != LISTENER_NONE && !list_is_empty(filter)) {
-            check_add(
-                check, CHECK_FAIL,
-                postfix_command(check->postfix, "-P",
-                                "%s/%s/smtpd_proxy_filter=\n%s/%s/content_filter=smtp:%s",
-                                service->name, service->type, service->name, service->type, filter),
-                "%s (%s) has smtpd_proxy_filter = %s: a milter sees commands only and can change "
-                "nothing there. Filter after the queue instead, with content_filter",
-                service->name, service->type, filter);
+            check_add(check, CHECK_FAIL,
+                      postfix_command(check->postfix, "-P",
+                                      "%s/%s/smtpd_proxy_filter=\n%s/%s/content_filter=smtp:%s",
+                                      service->name, service->type, service->name, service->type,
+                                      filter),
+                      "%s (%s) has smtpd_proxy_filter = %s: a milter sees only commands and can "
+                      "change nothing there. Filter after the queue instead, with content_filter",
+                      service->name, service->type, filter);
             told = true;
         }
     }
@@ -285,7 +284,7 @@ static void tell_chroot(struct check *check, const struct postfix_service *servi
     const char *path = listen_path(check->config->listen);
     bool below = path_below(path, need_queue_directory(check->postfix)) != NULL;
     char *mend = below ? mend_name(check, service, parameter, item) : mend_listen(check);
-    check_add(check, CHECK_FAIL, mend, "%s (%s) runs %s and so does not find the socket %s: %s",
+    check_add(check, CHECK_FAIL, mend, "%s (%s) runs %s and so cannot find the socket %s: %s",
               service->name, service->type, service->chroot ? "in a chroot" : "in no chroot", path,
               below ? "name it relative to the queue directory"
                     : "only what lies below the queue directory is seen from there");
@@ -329,6 +328,6 @@ void check_chroot(struct check *check)
     }
     words_free(&told);
     if (check->count == before) {
-        check_ok(check, "the socket is in reach, in a chroot and out of it");
+        check_ok(check, "every service can reach the socket, in a chroot or not");
     }
 }

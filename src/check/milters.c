@@ -103,7 +103,7 @@ static void try_milter(struct roll *roll, const char *item, const char *name, co
         break;
     case PROBE_FORBIDDEN:
         check_add(check, CHECK_WARN, mend_text("run this as root"),
-                  "%s: whether it answers cannot be tried by this user", name);
+                  "%s: this user cannot test whether it answers", name);
         break;
     default:
         tell_silent(roll, item, name, action, &why);
@@ -167,7 +167,7 @@ void check_milters(struct check *check)
     }
     if (roll.cut) {
         check_add(check, CHECK_WARN, mend_text("mend those above, then look again"),
-                  "not every milter was tried: there are many, or they take long");
+                  "not every milter was tested: there are many, or they answer slowly");
     } else if (check->count == before && roll.tried.count == 0) {
         check_ok(check, "Postfix lists no milter beside batvd");
     } else if (check->count == before) {

@@ -78,8 +78,8 @@ static void take_expansion(struct owners *owners, const struct alias *alias, con
 {
     if (owners->expansions++ < TOLD) {
         check_add(owners->check, CHECK_WARN, owners->mend_expansion(owners, list, alias->value),
-                  "what others post to the list %s leaves with %s as its sender, for whom nothing "
-                  "proves it: what is returned to that address is rejected",
+                  "posts of others to the list %s leave with %s as their sender, and nothing "
+                  "proves their bounces to that address: they are rejected",
                   list, sender);
     }
 }
@@ -160,14 +160,14 @@ static void tell_owners(struct owners *owners, const struct listing *unlisted)
     }
     if (owners->told.count > 0) {
         check_add(check, CHECK_WARN, mend_exclude(owners),
-                  "what a member's server returns of a stranger's post to a list goes to the "
-                  "list's owner, without a tag or a proof, and is rejected: %s",
+                  "if a member's server returns a stranger's post to a list, the bounce goes to "
+                  "the list's owner, without a tag or a proof, and is rejected: %s",
                   listing_end(&owners->told));
     } else if (owners->expansions == 0) {
         check_ok(check, "%s%s%s",
                  owners->lists > 0
                      ? "no bounce to the owner of a list is rejected for lack of a tag"
-                     : "no list has an owner, who would be the sender of its mail",
+                     : "no list has an owner as the sender of its mail",
                  copy.count > 0 ? "; not listed: " : "", copy.count > 0 ? listing_end(&copy) : "");
     }
 }
@@ -304,8 +304,8 @@ static void tell_origin(struct owners *owners)
     }
     if (others.count > 0 && strcasecmp(origin, journal_domain(check, owners->host)) != 0) {
         check_add(check, CHECK_WARN, mend_exclude(owners),
-                  "owners of lists get the domain %s (myorigin), so that the journal does not "
-                  "know them for posts from here to lists in %s",
+                  "owners of lists get the domain %s (myorigin), so the journal has no entries for "
+                  "them for posts from here to lists in %s",
                   origin, listing_end(&others));
     }
     words_free(&local);

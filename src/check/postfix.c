@@ -91,8 +91,9 @@ char *mend_item(const struct check *check, const char *parameter, const char *it
 {
     const char *raw = postfix_get_raw(check->postfix, parameter);
     if (!list_has(raw, item)) {
-        return mend_text("take %s out of what %s is made of in main.cf, then postfix%s reload",
-                         item, parameter, postfix_place(check->postfix));
+        return mend_text(
+            "remove %s from the parameters that make up %s in main.cf, then postfix%s reload", item,
+            parameter, postfix_place(check->postfix));
     }
     char *list = list_with(raw, item, replacement, ", ");
     char *text =
@@ -151,11 +152,11 @@ void check_postfix(struct check *check)
         check_ok(check, "Postfix %s, configured in %s", postfix_get(check->postfix, "mail_version"),
                  postfix_get(check->postfix, "config_directory"));
     } else if (status == STATUS_NOT_FOUND) {
-        check_ok(check, "no Postfix here: none of its settings are looked at");
+        check_ok(check, "Postfix is not installed: its settings are not checked");
     } else {
         check->mta_unknown = true;
         check_add(check, CHECK_WARN, mend_text("postfix check"),
-                  "Postfix's settings could not be looked at: %s", check->postfix_absent.text);
+                  "Postfix's settings could not be read: %s", check->postfix_absent.text);
     }
 }
 
@@ -183,14 +184,13 @@ void check_smtpd_milters(struct check *check)
     char text[300];
     const char *list = postfix_get(check->postfix, "smtpd_milters");
     if (names_milter(check, list)) {
-        check_ok(check, "batvd is asked about mail that comes by SMTP: %s",
-                 said(list, text, sizeof text));
+        check_ok(check, "mail by SMTP passes batvd: %s", said(list, text, sizeof text));
     } else if (listeners_ask_by_themselves(check)) {
         check_ok(check,
-                 "no service that takes mail goes by main.cf here, and each names batvd itself");
+                 "no service that accepts mail uses main.cf for this, and each names batvd itself");
     } else {
         check_add(check, CHECK_FAIL, mend_need(check, NEED_MILTERS),
-                  "batvd is not asked about mail that comes by SMTP: smtpd_milters is %s",
+                  "mail by SMTP does not pass batvd: smtpd_milters is %s",
                   said(list, text, sizeof text));
     }
 }
@@ -200,8 +200,7 @@ void check_non_smtpd_milters(struct check *check)
     char text[300];
     const char *list = postfix_get(check->postfix, "non_smtpd_milters");
     if (names_milter(check, list)) {
-        check_ok(check, "batvd is asked about mail by sendmail(1): %s",
-                 said(list, text, sizeof text));
+        check_ok(check, "mail by sendmail(1) passes batvd: %s", said(list, text, sizeof text));
     } else {
         const struct need_site site = check_need_site(check);
         char *value = need_value(&site, NEED_NON_SMTPD);
@@ -210,7 +209,7 @@ void check_non_smtpd_milters(struct check *check)
             strcmp(value, postfix_get_raw(check->postfix, need_name(NEED_NON_SMTPD))) == 0;
         free(value);
         check_add(check, CHECK_FAIL, mend_need(check, refers ? NEED_MILTERS : NEED_NON_SMTPD),
-                  "mail by sendmail(1) leaves without a tag, and its bounces will be refused: "
+                  "mail by sendmail(1) leaves without a tag, and its bounces will be rejected: "
                   "non_smtpd_milters is %s",
                   said(list, text, sizeof text));
     }
@@ -220,10 +219,10 @@ void check_milter_maps(struct check *check)
 {
     const char *maps = postfix_get(check->postfix, "smtpd_milter_maps");
     if (list_is_empty(maps)) {
-        check_ok(check, "not set: no client goes by other milters");
+        check_ok(check, "not set: no client uses other milters");
     } else {
         check_add(check, CHECK_WARN, postfix_command(check->postfix, "-X", "smtpd_milter_maps"),
-                  "clients that smtpd_milter_maps (%s) names may go by other milters than batvd",
+                  "clients that smtpd_milter_maps (%s) names may use other milters than batvd",
                   maps);
     }
 }
@@ -236,7 +235,7 @@ void check_filter_classes(struct check *check)
     } else {
         check_add(check, list_has(classes, "bounce") ? CHECK_FAIL : CHECK_WARN,
                   postfix_command(check->postfix, "-X", "internal_mail_filter_classes"),
-                  "Postfix's own notices pass batvd with their tags already taken off: "
+                  "Postfix's own notices pass batvd with their tags already removed: "
                   "internal_mail_filter_classes is \"%s\", expected empty",
                   classes);
     }
@@ -279,17 +278,16 @@ static void tell_domain(struct check *check, const char *parameter, const char *
     char *mend = mend_config(check, "add \"%s\" to domains,", name);
     const char *host = postfix_get(check->postfix, "myhostname");
     if (host != NULL && strcasecmp(name, host) == 0) {
-        check_add(
-            check, CHECK_WARN, mend,
-            "%s (%s) receives mail, but is in no entry of domains: bounces to it are judged as "
-            "those to a domain that does not sign",
-            name, parameter);
+        check_add(check, CHECK_WARN, mend,
+                  "%s (%s) receives mail, but is in no entry of domains: bounces to it are "
+                  "verified as for a domain that does not sign",
+                  name, parameter);
         return;
     }
     check_add(check, CHECK_WARN, mend,
-              "%s (%s) receives mail, but is in no entry of domains: its senders are not "
-              "signed, its bounces not judged, and a mailbox of ours that has an address "
-              "there too gets forged bounces by it",
+              "%s (%s) receives mail, but is in no entry of domains: batvd does not sign its "
+              "senders or verify its bounces, and a mailbox that also has an address there "
+              "receives backscatter through it",
               name, parameter);
 }
 
@@ -370,12 +368,11 @@ static void tell_misspelt(struct check *check, const struct words *names)
         const char *ours = settings->rules[i].name;
         const char *meant = find_meant(check, names, ours);
         if (meant != NULL) {
-            check_add(
-                check, CHECK_WARN,
-                mend_config(check, "\"%s\" in place of \"%s\" in domains,", meant, ours),
-                "%s in domains is a letter away from %s, which Postfix names and domains does "
-                "not: is it misspelt?",
-                ours, meant);
+            check_add(check, CHECK_WARN,
+                      mend_config(check, "\"%s\" in place of \"%s\" in domains,", meant, ours),
+                      "%s in domains differs by a letter from %s, which Postfix names and domains "
+                      "does not: is it misspelt?",
+                      ours, meant);
         }
     }
 }
@@ -419,7 +416,7 @@ void check_origin(struct check *check)
     } else {
         check_add(check, CHECK_WARN, mend_config(check, "add \"%s\" to domains,", origin),
                   "this host sends as root@%s (myorigin), which is in no entry of domains: that "
-                  "mail has no tag, and its bounces are judged by their content only",
+                  "mail has no tag, and its bounces are verified by their content only",
                   origin);
     }
     free(origin);
@@ -529,9 +526,8 @@ static void tell_strangers(struct check *check, const struct words *words)
     }
     check_add(
         check, CHECK_FAIL, mend,
-        "Postfix relays mail for everybody: mynetworks holds most of the internet (%s). Never "
-        "add that to internal_networks, by which batvd would sign everybody's mail and accept "
-        "every bounce",
+        "Postfix relays mail for everybody: mynetworks contains most of the internet (%s). Never "
+        "add that to internal_networks: batvd would sign everybody's mail and accept every bounce",
         postfix_get(check->postfix, "mynetworks"));
     free(list);
 }
@@ -539,7 +535,7 @@ static void tell_strangers(struct check *check, const struct words *words)
 static void tell_missing(const struct networks *networks)
 {
     check_add(networks->check, CHECK_WARN, mend_internal(networks->check, "", networks->missing),
-              "%s may send by mynetworks, but is not in internal_networks: mail from there in our "
+              "%s may send by mynetworks, but is not in internal_networks: mail from there in your "
               "name is not signed",
               networks->missing);
 }
@@ -572,7 +568,7 @@ void check_mynetworks(struct check *check)
         if (networks.unknown.count > 0) {
             check_add(check, CHECK_WARN,
                       mend_internal(check, "", "and what is in it, each in quotes"),
-                      "mynetworks has what cannot be compared with internal_networks: %s",
+                      "mynetworks has entries that cannot be compared with internal_networks: %s",
                       listing_end(&networks.unknown));
         }
         if (networks.missing != NULL) {
@@ -635,19 +631,17 @@ static void check_masquerading(struct check *check, const struct words *entries)
         }
     }
     if (changed.count > 0) {
-        check_add(
-            check, CHECK_FAIL, command,
-            "masquerade_domains changes the sender after batvd has signed it, and no bounce will "
-            "fit its tag: %s",
-            listing_end(&changed));
+        check_add(check, CHECK_FAIL, command,
+                  "masquerade_domains changes the sender after batvd has signed it, and no bounce "
+                  "will match its tag: %s",
+                  listing_end(&changed));
     } else if (hides_hosts(check, entries)) {
-        check_add(
-            check, CHECK_WARN, command,
-            "masquerade_domains makes senders on hosts below a domain of ours into ones of ours, "
-            "after batvd has left them unsigned");
+        check_add(check, CHECK_WARN, command,
+                  "masquerade_domains turns senders on hosts below one of your domains into "
+                  "senders in it, after batvd has left them unsigned");
     } else {
         free(command);
-        check_ok(check, "masquerade_domains leaves the domains of ours as they are");
+        check_ok(check, "masquerade_domains does not change your domains");
     }
 }
 
@@ -683,16 +677,15 @@ void check_sender_maps(struct check *check)
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
         const char *maps = postfix_get(check->postfix, parameters[i]);
         if (!list_is_empty(maps)) {
-            check_add(
-                check, CHECK_WARN, mend_senders(check),
-                "%s (%s) is asked for the tagged sender: entries for whole addresses no longer "
-                "fit, those for @domain do",
-                parameters[i], maps);
+            check_add(check, CHECK_WARN, mend_senders(check),
+                      "%s (%s) is queried for the tagged sender: entries for whole addresses no "
+                      "longer match, those for @domain do",
+                      parameters[i], maps);
             told = true;
         }
     }
     if (!told) {
-        check_ok(check, "no table is asked for senders");
+        check_ok(check, "no table is queried for senders");
     }
 }
 
@@ -718,11 +711,11 @@ void check_delimiter(struct check *check)
             "bounce to USER+prvs=...@%s does not reach a USER with another of them in its name",
             delimiter, names);
     } else {
-        check_add(
-            check, CHECK_FAIL,
-            postfix_command(check->postfix, "-e", "recipient_delimiter = +%s", delimiter),
-            "bounces to USER+prvs=... would be refused as unknown: recipient_delimiter is \"%s\", "
-            "expected to have +, for %s",
-            delimiter, listing_end(&domains));
+        check_add(check, CHECK_FAIL,
+                  postfix_command(check->postfix, "-e", "recipient_delimiter = +%s", delimiter),
+                  "bounces to USER+prvs=... would be rejected as unknown users: "
+                  "recipient_delimiter is \"%s\", "
+                  "expected to have +, for %s",
+                  delimiter, listing_end(&domains));
     }
 }

@@ -10,8 +10,8 @@ static char *mend_report(struct check *check)
     if (check->unwritable != 0) {
         return mend_unwritable(check, check->unwritable);
     }
-    return mend_text("look for `status file:` in batvd's log, which tells why it cannot write; "
-                     "where there is no such line, it hangs: %s",
+    return mend_text("look for `status file:` in batvd's log, which says why it cannot write; if "
+                     "there is no such line, it hangs: %s",
                      check->restart);
 }
 

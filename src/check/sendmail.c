@@ -36,7 +36,7 @@ char *mend_mc(const struct check *check, const char *format, ...)
     char *line = format_text(format, arguments);
     va_end(arguments);
     if (line != NULL) {
-        text = mend_text("in the .mc file that %s is made from: %s; then make it anew (make -C "
+        text = mend_text("in the .mc file that generates %s: %s; then generate it again (make -C "
                          "/etc/mail) and restart Sendmail",
                          sendmail_cf(check->sendmail), line);
     }
@@ -76,17 +76,17 @@ void check_sendmail(struct check *check)
     struct reason why = {""};
     enum status status = sendmail_open(&check->sendmail, &why);
     if (status == STATUS_NOT_FOUND) {
-        check_ok(check, "no Sendmail here: none of its settings are looked at");
+        check_ok(check, "Sendmail is not installed: its settings are not checked");
     } else if (status == STATUS_NO_MEMORY) {
         check->no_memory = true;
     } else if (status != STATUS_OK) {
         check->mta_unknown = true;
         check_add(check, CHECK_FAIL, mend_text("make -C /etc/mail, as root"),
-                  "Sendmail is here, but its settings cannot be read: %s", why.text);
+                  "Sendmail is installed, but its settings cannot be read: %s", why.text);
     } else if (check->postfix != NULL) {
-        check_add(check, CHECK_WARN, mend_text("remove the one that takes no mail"),
-                  "Sendmail, configured in %s, is here beside Postfix; the settings of both are "
-                  "looked at",
+        check_add(check, CHECK_WARN, mend_text("remove the one that accepts no mail"),
+                  "Sendmail, configured in %s, is installed beside Postfix; the settings of both "
+                  "are checked",
                   sendmail_cf(check->sendmail));
     } else {
         check_ok(check, "Sendmail %s, configured in %s", sendmail_version(check->sendmail),
@@ -117,10 +117,10 @@ static void tell_no_filter(struct check *check)
     }
     if (count == 0) {
         check_add(check, CHECK_FAIL, mend_part(check),
-                  "batvd is not asked about mail: Sendmail has no filters");
+                  "mail does not pass batvd: Sendmail has no filters");
     } else {
         check_add(check, CHECK_FAIL, mend_filter(check),
-                  "batvd is not asked about mail: it listens at %s, but filters are at %s",
+                  "mail does not pass batvd: it listens at %s, but filters are at %s",
                   check->config->listen, listing_end(&listing));
     }
 }
@@ -139,7 +139,7 @@ static bool daemons_ask(struct check *check, const struct sendmail_filter *ours)
             check_add(
                 check, CHECK_FAIL,
                 mend_mc(check, "InputMailFilters=%s;%s in its DAEMON_OPTIONS", list, ours->name),
-                "batvd is not asked about mail by the daemon with filters of its own: %s", daemon);
+                "mail does not pass batvd at the daemon with filters of its own: %s", daemon);
             all = false;
         }
         free(list);
@@ -157,12 +157,11 @@ void check_sendmail_filter(struct check *check)
         check_add(check, CHECK_FAIL,
                   mend_mc(check, "define(`confINPUT_MAIL_FILTERS', `%s%s%s')dnl", list,
                           list[0] != '\0' ? "," : "", ours->name),
-                  "batvd is not asked about mail: the filter %s is defined, but InputMailFilters "
+                  "mail does not pass batvd: the filter %s is defined, but InputMailFilters "
                   "is \"%s\"",
                   ours->name, list);
     } else if (daemons_ask(check, ours)) {
-        check_ok(check, "batvd is asked about mail, by the filter %s at %s", ours->name,
-                 ours->socket);
+        check_ok(check, "mail passes batvd, the filter %s at %s", ours->name, ours->socket);
     }
 }
 
@@ -176,10 +175,10 @@ void check_sendmail_flags(struct check *check)
         check_ok(check, "while batvd is away, mail is deferred: F=%s", ours->flags);
     } else if (strchr(ours->flags, 'R') != NULL) {
         check_add(check, CHECK_FAIL, mend_filter(check),
-                  "while batvd is away, mail is refused for good: F=%s", ours->flags);
+                  "while batvd is away, mail is rejected: F=%s", ours->flags);
     } else {
         check_add(check, CHECK_WARN, mend_filter(check),
-                  "while batvd is away, mail leaves without a tag, and its bounces are refused "
+                  "while batvd is away, mail leaves without a tag, and its bounces are rejected "
                   "later: the filter %s has no F=T",
                   ours->name);
     }
@@ -273,7 +272,7 @@ static bool trial_done(struct check *check, enum status status, const struct rea
                   mend_text("sendmail -C %s -bt", check_word(check, sendmail_cf(check->sendmail))),
                   "cannot be tried: %s%s", why->text,
                   strstr(why->text, "too long") != NULL
-                      ? " (Sendmail waits for a minute where its host has no full name)"
+                      ? " (Sendmail waits for a minute if its host has no full name)"
                       : "");
     }
     return status == STATUS_OK;
@@ -343,21 +342,21 @@ void check_sendmail_recipients(struct check *check)
     }
     if (found.tagged.count > 0) {
         check_add(check, CHECK_FAIL, mend_part(check),
-                  "no rule takes the tag off, so that bounces to these are refused as unknown: %s",
+                  "no rule removes the tag, so bounces to these are rejected as unknown users: %s",
                   listing_end(&found.tagged));
     }
     if (found.other.count > 0) {
         check_add(check, CHECK_FAIL, mend_part(check),
-                  "with a tag, mail to these goes elsewhere than without: %s",
+                  "with a tag, mail to these takes another route than without: %s",
                   listing_end(&found.other));
     }
     if (greedy) {
-        check_add(check, CHECK_FAIL, mend_part(check),
-                  "a rule takes other sites' tags off too, which then refuse our bounces and "
-                  "answers");
+        check_add(
+            check, CHECK_FAIL, mend_part(check),
+            "a rule removes other sites' tags too, so these sites reject your bounces and replies");
     }
     if (found.tagged.count == 0 && found.other.count == 0 && !greedy) {
-        check_ok(check, "the tag comes off recipients in every domain of ours");
+        check_ok(check, "rules remove the tag from recipients in all your domains");
     }
 }
 
@@ -400,7 +399,7 @@ static bool tell_changed(struct check *check, const struct trial *trial)
                   sendmail_masquerades(check->sendmail)
                       ? mend_masquerade(check)
                       : mend_mc(check, "let the rules for senders leave the domains as they are"),
-                  "Sendmail changes the sender after batvd has signed it, and no bounce will fit "
+                  "Sendmail changes the sender after batvd has signed it, and no bounce will match "
                   "its tag: it becomes %s",
                   listing_end(&changed));
     }
@@ -419,8 +418,8 @@ static bool tell_hidden(struct check *check, const struct trial *trial)
         return false;
     }
     check_add(check, CHECK_WARN, mend_masquerade(check),
-              "senders at %s become ones of ours, at %s, after batvd has left them unsigned: their "
-              "bounces are refused",
+              "senders at %s become senders at %s, after batvd has left them unsigned: their "
+              "bounces are rejected",
               before + 1, after + 1);
     return true;
 }
@@ -431,8 +430,8 @@ static bool tell_generics(struct check *check)
         sendmail_masquerades(check->sendmail) && sendmail_has_map(check->sendmail, "generics");
     if (tell) {
         check_add(check, CHECK_WARN, mend_masquerade(check),
-                  "genericstable is asked for the tagged sender: entries for whole addresses no "
-                  "longer fit");
+                  "genericstable is queried for the tagged sender: entries for whole addresses no "
+                  "longer match");
     }
     return tell;
 }
@@ -487,8 +486,8 @@ static bool tell_unsafe(struct check *check, const char *folder, const struct st
     }
     check_add(check, CHECK_FAIL,
               mend_config(check, "listen = \"unix:/run/batvd/milter.sock\"; (a folder of batvd's)"),
-              "Sendmail refuses the socket as unsafe: %s has mode %04o, and others than its owner "
-              "can write there",
+              "Sendmail refuses the socket as unsafe: %s has mode %04o, and users other than its "
+              "owner can write there",
               folder, (unsigned)info->st_mode & 07777);
     return true;
 }
@@ -512,7 +511,7 @@ void check_sendmail_socket(struct check *check)
         told = stat(name, &info) == 0 && tell_unsafe(check, name, &info);
     }
     if (!told) {
-        check_ok(check, "Sendmail takes the socket's folder for safe");
+        check_ok(check, "Sendmail considers the socket's folder safe");
     }
     free(folder);
 }
@@ -528,7 +527,7 @@ void check_sendmail_submission(struct check *check)
     } else {
         check_add(check, CHECK_WARN,
                   mend_config(check, "internal_networks with \"127.0.0.0/8\", relays without,"),
-                  "mail by sendmail(1) is not signed: Sendmail hands it to its daemon from %s, "
+                  "mail by sendmail(1) is not signed: Sendmail passes it to its daemon from %s, "
                   "which is not in internal_networks, or in relays",
                   loopback);
     }

@@ -137,7 +137,7 @@ static void check_mode(struct check *check, const char *path, const struct stat 
 static void tell_untried(struct check *check, const char *path)
 {
     check_add(check, CHECK_WARN, mend_text("run this as root"),
-              "%s: whether it answers cannot be tried by this user", path);
+              "%s: this user cannot test whether it answers", path);
 }
 
 static void check_unix(struct check *check, const char *path)
@@ -157,7 +157,7 @@ static void check_unix(struct check *check, const char *path)
         check_add(check, CHECK_FAIL,
                   mend_text("mv %s %s.old && %s", check_word(check, path), check_word(check, path),
                             check->restart),
-                  "%s is no socket", path);
+                  "%s is not a socket", path);
         return;
     }
     enum probe probe = probe_path(path, &why);
@@ -276,7 +276,7 @@ void check_socket_access(struct check *check)
         check->no_memory = true;
     } else if (!find_identity("Postfix", postfix_get(check->postfix, "mail_owner"), &who)) {
         check_add(check, CHECK_FAIL, mend_text("postfix check"),
-                  "there is no user %s, as whom Postfix is to run (mail_owner)", who.name);
+                  "there is no user %s for Postfix to run as (mail_owner)", who.name);
     } else {
         check_access(check, &who, copy, below != NULL ? (size_t)(below - path) - 1 : 0);
     }
@@ -304,7 +304,7 @@ void check_sendmail_access(struct check *check)
                   mend_text("define(`confRUN_AS_USER', `USER:GROUP')dnl in the .mc file that %s is "
                             "made from, with some that are there",
                             sendmail_cf(check->sendmail)),
-                  "there is no user or group %s, as whom Sendmail is to run (RunAsUser)", name);
+                  "there is no user or group %s for Sendmail to run as (RunAsUser)", name);
     } else {
         snprintf(who.group, sizeof who.group, "%s", group_name(who.groups[0]));
         check_access(check, &who, copy, 0);

@@ -57,7 +57,7 @@ static void check_delimiters(struct check *check)
         check_add(
             check, CHECK_FAIL,
             postfix_command(check->postfix, "-e", DELIMITERS " = %c=", first ? delimiters[0] : '+'),
-            "bounces to senders with VERP do not fit their tags: " DELIMITERS
+            "bounces to senders with VERP do not match their tags: " DELIMITERS
             " is \"%s\", expected one of + - = and then =",
             delimiters);
     }
@@ -69,7 +69,7 @@ static void check_filter(struct check *check)
     const char *filter = postfix_get(check->postfix, FILTER);
     if (filter[strspn(filter, known)] != '\0') {
         check_add(check, CHECK_WARN, postfix_command(check->postfix, "-X", FILTER),
-                  "clients may ask for VERP with delimiters that fit no tag: " FILTER
+                  "clients may request VERP with delimiters that match no tag: " FILTER
                   " is \"%s\", expected no others than + - =",
                   filter);
     }
@@ -82,7 +82,7 @@ static void check_syntax(struct check *check, struct listing *places)
     if (domains.count > 0) {
         const char *names = listing_end(&domains);
         check_add(check, CHECK_WARN, mend_config(check, "set syntax = \"prefix\" for %s,", names),
-                  "clients may ask for VERP (" CLIENTS
+                  "clients may request VERP (" CLIENTS
                   " in %s), and in subaddress syntax Postfix's "
                   "own bounces to LIST+prvs=...+BOX=HOST@%s keep the tag, so that the list's "
                   "program cannot read the recipient",
@@ -101,6 +101,6 @@ void check_verp(struct check *check)
         check_syntax(check, &places);
     }
     if (check->count == before) {
-        check_ok(check, "what Postfix appends to senders for VERP leaves their tags valid");
+        check_ok(check, "the VERP extensions of Postfix leave the tags of senders valid");
     }
 }

@@ -70,8 +70,8 @@ void check_writable(struct check *check)
         check_ok(check, "%s can be written", folder);
     } else {
         check_add(check, CHECK_FAIL, mend_unwritable(check, check->unwritable),
-                  "%s cannot be written: %s. Do not restart batvd before this is mended: what is "
-                  "only in its memory would be lost, and it may be unable to start",
+                  "%s cannot be written: %s. Do not restart batvd before this is mended: it would "
+                  "lose the data that is only in its memory, and may be unable to start",
                   folder, strerror(check->unwritable));
     }
 }

@@ -235,7 +235,7 @@ FAULTS = [
     Fault("postfix.listeners", "fail", "no_milters",
           r"-P .*receive_override_options=no_address_mappings",
           master=submission("receive_override_options=no_milters,no_address_mappings")),
-    Fault("postfix.listeners", "fail", "smtp .*forged bounces", r"-PX smtp/inet/smtpd_milters",
+    Fault("postfix.listeners", "fail", "smtp .*backscatter", r"-PX smtp/inet/smtpd_milters",
           master=MASTER_CF.replace("- - smtpd\n", "- - smtpd -o smtpd_milters=\n", 1)),
     Fault("postfix.listeners", "fail", "^smtp .*no_milters", r"'receive_override_options = '",
           {"receive_override_options": "no_milters"}),
@@ -307,7 +307,7 @@ FAULTS = [
           {"smtpd_milters": "inet:localhost:1, { @OURS@, default_action=tempfail }",
            "milter_default_action": "accept"},
           master=submission("{ smtpd_milters = inet:localhost:1, @OURS@ }")),
-    Fault("postfix.milter_default_action", "fail", "refused for good",
+    Fault("postfix.milter_default_action", "fail", "is rejected",
           r"'milter_default_action = tempfail'", {"milter_default_action": "reject"}),
     Fault("postfix.milter_default_action", "fail", "submission .*master.cf",
           r"-PX submission/inet/milter_default_action", master=submission("milter_default_action=accept")),
@@ -359,16 +359,16 @@ FAULTS = [
     Fault("postfix.recipient_canonical_maps", "warn", "comes first",
           r"'recipient_canonical_maps = pcre:\S+/batv\.pcre, regexp:\S+/all\.regexp'",
           lines="recipient_canonical_maps = regexp:@DIR@/all.regexp pcre:@MAP@\n"),
-    Fault("postfix.recipient_canonical_maps", "warn", "comes first", r"^put pcre:\S+ in front of",
+    Fault("postfix.recipient_canonical_maps", "warn", "comes first", r"^put pcre:\S+ first among",
           lines="both = regexp:@DIR@/all.regexp pcre:@MAP@\nrecipient_canonical_maps = $both\n",
           cure=ordinary),
     Fault("postfix.recipient_canonical_classes", "fail", "headers",
           r"'recipient_canonical_classes = envelope_recipient'",
           without("recipient_canonical_classes")),
-    Fault("postfix.recipient_canonical_classes", "fail", "not taken off",
+    Fault("postfix.recipient_canonical_classes", "fail", "not removed",
           r"'recipient_canonical_classes = envelope_recipient'",
           {"recipient_canonical_classes": "header_recipient"}),
-    Fault("postfix.sender_rewriting", "fail", "in canonical_maps", r"^take \S+ out of what canonical_maps is",
+    Fault("postfix.sender_rewriting", "fail", "in canonical_maps", r"^remove \S+ from the parameters that make up canonical_maps",
           lines="canonical_maps = $recipient_canonical_maps\n",
           cure=ordinary),
     Fault("postfix.sender_rewriting", "fail", "in canonical_maps", r"'canonical_maps = inline:",
@@ -418,7 +418,7 @@ FAULTS = [
           {"virtual_mailbox_maps": "static:all"}, cure=ordinary),
     Fault("backscatter.catch-all", "warn", "relay_recipient_maps", r"an entry for each",
           lines="relay_recipient_maps = regexp:@DIR@/all.regexp\n", cure=ordinary),
-    Fault("backscatter.catch-all", "warn", "cannot be asked.*nowhere", r"^postmap .*texthash:/nowhere",
+    Fault("backscatter.catch-all", "warn", "cannot be queried.*nowhere", r"^postmap .*texthash:/nowhere",
           {"virtual_alias_maps": "texthash:/nowhere"}, cure=ordinary),
     Fault("backscatter.srs", "warn", "SRS0=anything .*for example.com", r"exclude: \{ recipients =",
           {"virtual_alias_maps": "inline:{@example.com=alice@example.com}"}, cure=ordinary),
@@ -677,7 +677,7 @@ def test_closed_addresses_in_every_kind_of_table(site, kind):
 def test_a_table_that_cannot_be_read(site):
     site.postfix.write({"smtpd_recipient_restrictions": "check_recipient_access hash:/nonexistent/access"})
     found, = bad(of(site.check(), "postfix.recipient_access"))
-    assert "cannot be asked" in found["text"]
+    assert "cannot be queried" in found["text"]
 
 
 def test_every_service_may_name_batvd_itself(site):
@@ -832,7 +832,7 @@ def test_relays_need_not_be_internal(own):
 def internal_line(finding):
     """The line of configuration that it says to write, with what is said of it."""
     assert "bounces from there are accepted without a tag" in finding["mend"]
-    assert "mail from there in our name is signed" in finding["mend"]
+    assert "mail from there in your name is signed" in finding["mend"]
     return re.search(r"internal_networks = \[ .*? \];", finding["mend"])[0]
 
 
@@ -901,9 +901,9 @@ def test_a_network_of_ones_own_is_no_open_relay(own, networks):
 
 
 @pytest.mark.parametrize("config, text", [
-    ({"internal_networks": ["0.0.0.0/0"]}, "internal_networks holds strangers"),
-    ({"internal_networks": ["::/1", "8000::/1"]}, "internal_networks holds strangers"),
-    ({"mail_servers": ["0.0.0.0/1"]}, "mail_servers holds strangers"),
+    ({"internal_networks": ["0.0.0.0/0"]}, "internal_networks contains strangers"),
+    ({"internal_networks": ["::/1", "8000::/1"]}, "internal_networks contains strangers"),
+    ({"mail_servers": ["0.0.0.0/1"]}, "mail_servers contains strangers"),
 ])
 def test_strangers_in_lists_of_our_own_are_a_fail(own, config, text):
     own.batvd.configure({"domains": DOMAINS, **config})
@@ -921,9 +921,9 @@ def test_keyring(own):
     path.write_bytes(good[:40])
     expect(own, "keyring", "fail", str(path), "backup")
     path.unlink()
-    expect(own, "keyring", "fail", "not there, though batvd has run", "backup.*key init")
+    expect(own, "keyring", "fail", "does not exist, though batvd has run", "backup.*key init")
     (own.batvd.state / "status").unlink()
-    mend = expect(own, "keyring", "fail", "not there", "^batvctl .* key init$")["mend"]
+    mend = expect(own, "keyring", "fail", "does not exist", "^batvctl .* key init$")["mend"]
     own.postfix.run(mend)
     found = own.check()
     assert not bad(of(found, "keyring")) and not bad(of(found, "key.active"))
@@ -937,7 +937,7 @@ def test_daemon_and_socket(own):
     (own.batvd.run / "milter.sock").unlink()
     expect(own, "socket", "fail", "No such file")
     (own.batvd.run / "milter.sock").write_text("", encoding="ascii")
-    expect(own, "socket", "fail", "no socket", "^mv ")
+    expect(own, "socket", "fail", "not a socket", "^mv ")
 
 
 def test_socket_mode_and_group(own):
@@ -1045,7 +1045,7 @@ def test_pause_and_reload(own):
 
     later = own.batvd.conf.stat().st_mtime + 100
     os.utime(own.batvd.conf, (later, later))
-    expect(own, "reload", "warn", "changed after", r"batvd -n -c .* && kill -USR1 \d+")
+    expect(own, "reload", "warn", "has changed since", r"batvd -n -c .* && kill -USR1 \d+")
     good = own.batvd.conf.read_text(encoding="utf-8")
     own.batvd.conf.write_text(good + "nonsense = 1;\n", encoding="utf-8")
     mark = own.batvd.mark()
@@ -1101,7 +1101,7 @@ def test_warm_up(own):
 
     def waits():
         return [one for one in of(own.check(), "warm-up")
-                if one["level"] == "ok" and re.search("logged only, until .* example.com", one["text"])]
+                if one["level"] == "ok" and re.search("only logged, until .* example.com", one["text"])]
     util.wait_for(waits, 25, "the waiting time in the status")
 
 
@@ -1109,7 +1109,7 @@ def test_rejecting_before_anything_was_signed(own):
     """A domain's own action counts, too; what does not sign has no tags to wait for."""
     silent = {"name": "silent.example", "sign": False}
     own.batvd.configure({"domains": ("example.com", silent), "verify": {"action": "reject"}})
-    found = expect(own, "warm-up", "warn", "nothing was signed yet.* for example.com$", r'action = "auto"')
+    found = expect(own, "warm-up", "warn", "nothing has been signed yet.* for example.com$", r'action = "auto"')
     assert "silent" not in found["text"]
     own.batvd.configure({"domains": ({"name": "example.com", "verify_action": "discard"}, "example.org")})
     expect(own, "warm-up", "warn", "rejects already.* for example.com$")

@@ -84,7 +84,7 @@ def test_each_domain_that_is_missing_is_named_once(look, main, names):
 def test_the_parameter_and_what_it_means_are_told(look):
     found, = look({"relay_domains": "relay.test"})
     assert "(relay_domains)" in found["text"]
-    for told in ("not signed", "not judged", "a mailbox of ours that has an address there too"):
+    for told in ("does not sign its senders", "or verify its bounces", "a mailbox that also has an address there"):
         assert told in found["text"], found
 
 
@@ -102,7 +102,7 @@ def test_adding_it_mends_it(batvd, postfix, look):
 def test_the_hosts_own_name(look):
     """Mail to it is judged all the same. What this host sends by it is another finding's."""
     finding, = look({"mydestination": "$myhostname", "myhostname": "mx.other.test"})
-    assert "judged as those to a domain that does not sign" in finding["text"], finding
+    assert "verified as for a domain that does not sign" in finding["text"], finding
     assert finding["level"] == "warn"
     assert 'add "mx.other.test" to domains' in finding["mend"]
 
@@ -124,7 +124,7 @@ def test_a_domain_that_is_misspelt(batvd, look, listed, main, meant):
     before = batvd.conf.read_text(encoding="utf-8")
     try:
         batvd.conf.write_text(before.replace('("example.com"', f'("{listed}", "example.com"'), encoding="utf-8")
-        found = [one for one in look(main) if "a letter away" in one["text"]]
+        found = [one for one in look(main) if "differs by a letter" in one["text"]]
         assert len(found) == (meant is not None), found
         for one in found:
             assert one["level"] == "warn" and one["text"].startswith(f"{listed} in domains")

@@ -237,8 +237,8 @@ def test_check_knows_the_hosts_own_name(action, level):
 def test_check_names_owners_whose_own_address_is_the_sender():
     """Nothing knows that address; without the expansion the list's name is in it."""
     with ListSite(expand_owner_alias="yes") as site:    # the third owner is elsewhere
-        found = [one["text"].partition(" leaves with ")[0] for one in site.findings()]
-        assert found == ["what others post to the list news+de", "what others post to the list team"]
+        found = [one["text"].partition(" leave with ")[0] for one in site.findings()]
+        assert found == ["posts of others to the list news+de", "posts of others to the list team"]
     aliases = "".join(f"list{n} {answers.FAR}\nowner-list{n} bob@example.com\n" for n in range(8))
     with ListSite(expand_owner_alias="yes") as site:
         site.postfix.write_file("lists", aliases)
@@ -248,7 +248,7 @@ def test_check_names_owners_whose_own_address_is_the_sender():
         assert_rejected(site.answer(answers.bounce, message.data, message.mail_from))
         found = site.findings()
         assert [one["level"] for one in found] == ["warn"] * 6, found
-        assert "to the list list0 leaves with bob@example.com as its sender" in found[0]["text"]
+        assert "to the list list0 leave with bob@example.com as their sender" in found[0]["text"]
         assert found[5]["text"] == "and 3 more lists"
         assert {one["mend"] for one in found} == {found[0]["mend"]}
         subprocess.run(["sh", "-ec", found[0]["mend"]], env=site.postfix.env, check=True,
@@ -378,7 +378,7 @@ def test_check_names_a_single_owner_by_sendmail(sendmail):
     sent, entry = sendmail.answer(answers.bounce, message.data, message.mail_from)
     assert not sent.accepted and entry["proof"] == "none", entry.line
     finding = sendmail_finding(sendmail)
-    assert "to the list solo leaves with alice@example.com as its sender" in finding["text"], finding
+    assert "to the list solo leave with alice@example.com as their sender" in finding["text"], finding
     found = re.fullmatch(r"in the aliases: (.+?): (.+?), and (.+?): (.+?), then newaliases",
                          finding["mend"])
     mail.write_table("aliases", {"solo": answers.FAR, "postmaster": "bob", found[1]: found[2],

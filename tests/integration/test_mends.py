@@ -284,12 +284,12 @@ SMTP, SUBMISSION = "@HOST@:25/inet", "@HOST@:587/inet"
 
 STATES = [
     # the milters
-    State("postfix.smtpd_milters", "is not asked", "postfix.c: -e %s = %s", "smtpd_milters = @OTHER@"),
+    State("postfix.smtpd_milters", "does not pass batvd", "postfix.c: -e %s = %s", "smtpd_milters = @OTHER@"),
     State("postfix.non_smtpd_milters", "not set", "postfix.c: -e %s = %s", "non_smtpd_milters ="),
     State("postfix.non_smtpd_milters", "leaves without a tag", "postfix.c: -e %s = %s",
           "smtpd_milters = @OTHER@"),
     State("postfix.milters", "it was batvd's address before", "postfix.c: -e %s = %s", make=former_address),
-    State("postfix.smtpd_milters", "is not asked", "postfix.c: -e %s = %s", make=former_address),
+    State("postfix.smtpd_milters", "does not pass batvd", "postfix.c: -e %s = %s", make=former_address),
     State("postfix.milters", "inet:127.0.0.1:1 .*all mail is deferred", "postfix.c: -e %s = %s",
           "smtpd_milters = inet:127.0.0.1:1, @OURS@, @OTHER@"),
     State("postfix.milters", "inet:127.0.0.1:1 .*all mail is deferred", "postfix.c: -P %s/%s/%s=%s",
@@ -369,7 +369,9 @@ SYSTEM = "it changes the system on which the tests run"
 ANOTHER_MTA = "Sendmail's: test_check_sendmail.py and test_sendmail.py"
 NOT_HERE = {
     "access.c: batvd-check@%s%s": SHOWS_ONLY,
+    "access_addresses.c: batvd-check@%s": SHOWS_ONLY,
     "backscatter.c: -e relay_recipient_maps = %s:%s/relay_recipients": SHOWN_ELSEWHERE,
+    "check.c: batvd -n -c %s && %s": SHOWN_ELSEWHERE,
     "host.c: adduser --system --group --no-create-home --home %s %s": SYSTEM,
     "host.c: batvctl -c %s key list": SHOWS_ONLY,
     "host.c: batvctl -c %s key rotate": SHOWN_ELSEWHERE,
