@@ -36,25 +36,25 @@ static const struct command commands[] = {
     {"key", "import K --algorithm hmac-sha256|hmac-sha1 [--state pending|active|retained]",
      "take a key's secret as hex from stdin", cmd_key, KEYS},
     {"sign", "ADDRESS...", "tag addresses", cmd_sign, KEYS},
-    {"verify", "ADDRESS...", "tell what the tags of addresses are worth", cmd_verify, KEYS},
+    {"verify", "ADDRESS...", "verify the tags of addresses", cmd_verify, KEYS},
     {"explain", "--client IP [--client-name N] [--auth USER] --from S --rcpt R... [--message FILE]",
-     "tell what would be done with a message, and by which rule", cmd_explain, 0},
-    {"inspect", "FILE", "take a bounce apart and tell what proves that it answers mail of ours",
+     "show how batvd would treat a message, and by which rule", cmd_explain, 0},
+    {"inspect", "FILE", "parse a bounce and show what proves that its original was yours",
      cmd_inspect, 0},
-    {"check", "[--quiet]", "look at configuration, keys, socket and the MTA's settings", cmd_check,
+    {"check", "[--quiet]", "check configuration, keys, socket and the MTA's settings", cmd_check,
      0},
-    {"health", "[--ready]", "tell in a line whether the daemon serves; --ready: and could restart",
+    {"health", "[--ready]", "say in one line whether the daemon serves; --ready: and could restart",
      cmd_health, CTL_KEYS},
-    {"status", "[--watch]", "show what the daemon is doing", cmd_status, ROUGH | CTL_KEYS},
-    {"journal", "stat", "show what the journal of sent messages holds", cmd_journal, KEYS},
+    {"status", "[--watch]", "show the state of the daemon", cmd_status, ROUGH | CTL_KEYS},
+    {"journal", "stat", "show the size and age of the journal of sent messages", cmd_journal, KEYS},
     {"journal", "lookup ADDRESS MESSAGE-ID",
-     "tell whether it was sent; what was in the last second may not be seen", cmd_journal, KEYS},
-    {"journal", "expire", "remove what has expired from it, as batvd does by itself", cmd_journal,
-     KEYS},
-    {"pause", "", "refuse nothing from now on; signing goes on", cmd_pause, ROUGH},
+     "show whether a message was sent; the last second may be missing", cmd_journal, KEYS},
+    {"journal", "expire", "remove expired entries, as batvd does by itself", cmd_journal, KEYS},
+    {"pause", "", "reject nothing from now on; signing continues", cmd_pause, ROUGH},
     {"resume", "", "end a pause", cmd_resume, ROUGH},
     {"setup", "DOMAIN... [--apply] | --undo",
-     "make or add to the configuration, print or apply the MTA's settings; or end batvd's work",
+     "create or extend the configuration, print or apply the MTA's settings; or end the use of "
+     "batvd",
      cmd_setup, 0},
     {"mta", "postfix [--part main|map] [--map-path FILE]", "print the MTA's settings", cmd_mta,
      CTL_CONFIG},
@@ -74,7 +74,7 @@ static void print_usage(FILE *stream)
     fputs("\n"
           "-c FILE    the configuration, " DEFAULT_CONFIG " by default\n"
           "--json     the answer as JSON; also after the command\n"
-          "--help     this, or with a command how that one is called\n"
+          "--help     show this; after a command, show its arguments\n"
           "--version  the version\n"
           "Exit status: 0 yes or done, 1 no or refused, 2 could not run. See batvctl(8).\n",
           stream);

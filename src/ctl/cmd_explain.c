@@ -185,7 +185,7 @@ static int explain(const struct ctl *ctl, const struct explain_request *request,
     witnesses->lookups.closed = true;
     if (!decided ||
         (snapshot->paused && !passage_run(request, &lively, witnesses, now, &unpaused))) {
-        print_error("nothing could be decided: out of memory, or OpenSSL failed");
+        print_error("cannot decide: out of memory, or OpenSSL failed");
     } else {
         status = CTL_YES;
         for (size_t i = 0; i < request->count; i++) {

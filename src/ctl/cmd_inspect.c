@@ -169,7 +169,7 @@ static bool print_lines(const struct inspection *in)
         print_value("recipient", in->recipients.items[i], "");
     }
     if (in->recipients.count == 0) {
-        print_value("recipient", "none of ours is named in the header", "");
+        print_value("recipient", "the header names none of your addresses", "");
     }
     each_proof(in, print_proof, &proven);
     if (!proven) {
@@ -249,7 +249,7 @@ static bool begin(struct inspection *in, const struct snapshot *snapshot,
     content_message(in->content, message.start, message.length);
     if (transaction_failed(in->transaction) ||
         content_read(in->content, &in->bounce) != CONTENT_READ) {
-        print_error("it cannot be read: out of memory, or more than evidence.max_memory allows");
+        print_error("cannot read it: out of memory, or larger than evidence.max_memory allows");
         return false;
     }
     return true;

@@ -176,11 +176,11 @@ static void print_former(const struct ring *ring, int slot, time_t now)
     const struct ring_key *key = &ring->keys[slot];
     enum key_state state = ring_key_state(ring, (unsigned)slot, now);
     if (state == KEY_GONE || state == KEY_FREE) {
-        printf("Key %d is verified no longer (keys.retain_days is 0).\n", slot);
+        printf("Key %d no longer verifies (keys.retain_days is 0).\n", slot);
     } else if (key->verifies_until != RING_OPEN) {
         char day[DAY_TEXT];
         day_format(last_day(key), day);
-        printf("Key %d is verified until %s.\n", slot, day);
+        printf("Key %d verifies until %s.\n", slot, day);
     }
 }
 
@@ -377,7 +377,7 @@ static int rotate_evidence_only(const struct ctl *ctl, struct change *change)
         return print_result(ctl, 0, RING_NO_SLOT);
     }
     if (exit == CTL_YES) {
-        puts("There is a new evidence secret; the former one is kept to verify with.");
+        puts("There is a new evidence secret; the former one still verifies.");
     }
     return exit;
 }
@@ -402,7 +402,7 @@ static int key_rotate(struct ctl *ctl, int argc, char **argv)
         return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
     }
     if (evidence && (algorithm != NULL || activate_in != NULL)) {
-        return ctl_usage_error(ctl, "--evidence makes no key: it stands alone");
+        return ctl_usage_error(ctl, "--evidence makes no key: it takes no other option");
     }
     if (activate_in != NULL && !argument_number(activate_in, ACTIVATE_MAX, &seconds)) {
         return ctl_usage_error(ctl, "--activate-in %s: expected seconds, at most %d", activate_in,
@@ -460,8 +460,9 @@ static void print_revoked(const struct ring *ring, unsigned slot, time_t now)
     if (ring_key_state(ring, slot, now) != KEY_GONE) {
         printf("Key %u is revoked before it has signed anything.\n", slot);
     } else if (ring->keys[slot].compromised) {
-        printf("Key %u is revoked as compromised: bounces that name it are judged as any other.\n",
-               slot);
+        printf(
+            "Key %u is revoked as compromised: bounces that name it are treated like any other.\n",
+            slot);
     } else {
         printf("Key %u is revoked: until %s, bounces that name it are only logged.\n", slot, day);
     }

@@ -138,10 +138,10 @@ static bool print_script(const struct answer *answer)
     bool usual = strcmp(answer->site.map_path, POSTFIX_MAP_PATH) == 0;
     bool done = option != NULL && path != NULL;
     if (done) {
-        printf("# batvd in Postfix: what it needs, by %s. As root, this applies it:\n"
+        printf("# batvd in Postfix: the settings for %s. As root, this applies them:\n"
                "#     batvctl %smta postfix%s%s | sh\n"
                "\n"
-               "# The map of recipients; to be made anew when a domain comes or goes.\n"
+               "# The map of recipients. Make it again when you add or remove a domain.\n"
                "cat > %s.new <<'END-OF-MAP' &&\n",
                answer->ctl->config_path, option, usual ? "" : " --map-path ", usual ? "" : path,
                path);
@@ -170,7 +170,7 @@ static void open_postfix(struct answer *answer)
 {
     struct reason why = {""};
     if (postfix_open(&answer->postfix, &why) != STATUS_OK) {
-        print_error("%s; taking %s as the queue directory, and nothing as set", why.text,
+        print_error("%s; assuming %s as the queue directory, and no other settings", why.text,
                     need_queue_directory(NULL));
     }
 }
@@ -217,21 +217,21 @@ static bool print_sendmail_script(const struct ctl *ctl, const struct sendmail_w
     char *option = config_option(ctl);
     bool done = option != NULL;
     if (done) {
-        printf("# batvd in Sendmail: what it needs, by %s. As root, this applies it:\n"
-               "#     batvctl %smta sendmail | sh\n"
-               "# It includes a file of its own at the end of sendmail.mc, so it is for a Sendmail "
-               "whose\n"
-               "# sendmail.cf is made from that. For any other: --part mc, --part cf.\n"
-               "\n"
-               "# The part; to be made anew when a domain comes or goes.\n"
-               "if grep '^INPUT_MAIL_FILTER(`batvd' " SENDMAIL_FOLDER
-               "/sendmail.mc >/dev/null; then\n"
-               "    echo '" SENDMAIL_FOLDER "/sendmail.mc has the part itself: take it out' >&2\n"
-               "    exit 1\n"
-               "fi\n"
-               "test -f " SENDMAIL_FOLDER "/sendmail.mc &&\n"
-               "cat > " SENDMAIL_FOLDER "/batvd.mc.new <<'END-OF-PART' &&\n",
-               ctl->config_path, option);
+        printf(
+            "# batvd in Sendmail: the settings for %s. As root, this applies them:\n"
+            "#     batvctl %smta sendmail | sh\n"
+            "# It includes a file of its own at the end of sendmail.mc, so it is for a Sendmail "
+            "whose\n"
+            "# sendmail.cf is made from that. For any other: --part mc, --part cf.\n"
+            "\n"
+            "# The part. Make it again when you add or remove a domain.\n"
+            "if grep '^INPUT_MAIL_FILTER(`batvd' " SENDMAIL_FOLDER "/sendmail.mc >/dev/null; then\n"
+            "    echo '" SENDMAIL_FOLDER "/sendmail.mc contains the part itself: remove it' >&2\n"
+            "    exit 1\n"
+            "fi\n"
+            "test -f " SENDMAIL_FOLDER "/sendmail.mc &&\n"
+            "cat > " SENDMAIL_FOLDER "/batvd.mc.new <<'END-OF-PART' &&\n",
+            ctl->config_path, option);
         done = sendmail_print_mc(wish, stdout);
         printf("END-OF-PART\n"
                "chmod 644 " SENDMAIL_FOLDER "/batvd.mc.new &&\n"
@@ -306,7 +306,7 @@ int cmd_mta(struct ctl *ctl, int argc, char **argv)
         return ctl_usage_error(ctl, "for which MTA? expected postfix or sendmail");
     }
     if (ctl->json) {
-        return ctl_usage_error(ctl, "this has no form as JSON");
+        return ctl_usage_error(ctl, "mta has no JSON output");
     }
     if (!postfix && map_path != NULL) {
         return ctl_usage_error(ctl, "--map-path: Sendmail needs no map");
@@ -315,7 +315,7 @@ int cmd_mta(struct ctl *ctl, int argc, char **argv)
         return ctl_usage_error(ctl, "--part: expected %s", postfix ? "main or map" : "mc or cf");
     }
     if (ctl->config->settings->rules_count == 0) {
-        print_error("%s: no domains: nothing will be signed or restored", ctl->config_path);
+        print_error("%s: no domains: batvd will sign and restore nothing", ctl->config_path);
     }
     part = part != NULL ? part : "";
     return postfix ? mta_postfix(ctl, part, map_path) : mta_sendmail(ctl, part);

@@ -94,10 +94,10 @@ static int tell_effect(const struct ctl *ctl, bool paused)
         return paused || ctl->rough ? CTL_NO : CTL_YES;
     }
     if (!wait_for_daemon(state_dir, paused)) {
-        print_error(
-            "the batvd that is running with state_dir = %s has not said within %d s that it %s",
-            state_dir, WAIT_MS / 1000, paused ? "is paused" : "verifies again");
-        print_error("look at its log, and whether %s is full or read-only", state_dir);
+        print_error("the batvd that is running with state_dir = %s has not confirmed within %d s "
+                    "that it %s",
+                    state_dir, WAIT_MS / 1000, paused ? "is paused" : "verifies again");
+        print_error("read its log, and check whether %s is full or read-only", state_dir);
         return CTL_NO;
     }
     return CTL_YES;
@@ -127,8 +127,8 @@ int cmd_pause(struct ctl *ctl, int argc, char **argv)
     printf("%s%s%s%s%s.\n", exit == CTL_YES ? "Verification is paused" : "A pause is set",
            before ? " already" : "", since != 0 ? " since " : "", since != 0 ? moment : "",
            exit == CTL_YES ? "" : "; no batvd has confirmed it");
-    puts("In a pause nothing is rejected; the log has action=log would=ACTION rule=pause for what\n"
-         "would have been. Signing goes on. It stays so, over restarts too, until: batvctl resume");
+    puts("During a pause nothing is rejected; the log has action=log would=ACTION rule=pause\n"
+         "instead. Signing continues. The pause lasts, over restarts too, until: batvctl resume");
     return exit;
 }
 
@@ -149,7 +149,7 @@ int cmd_resume(struct ctl *ctl, int argc, char **argv)
         print_json(state_dir);
         return exit;
     }
-    puts(before ? "Verification is resumed: bounces are judged by the configuration again."
+    puts(before ? "Verification is resumed: bounces are verified by the configuration again."
                 : "Verification was not paused.");
     return exit;
 }

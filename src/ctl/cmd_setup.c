@@ -133,7 +133,7 @@ static int print_postfix(struct ctl *ctl, const struct found *found)
     char option[] = "--map-path";
     char *argv[] = {mta, postfix, option, found->map_path, NULL};
     char *folder = setup_folder_command(ctl, found->postfix);
-    puts("What Postfix needs, to be applied by hand, or by this command with --apply:\n");
+    puts("The settings for Postfix; apply them by hand, or by this command with --apply:\n");
     if (folder != NULL) {
         print_format(stdout, "# The folder for the socket.\n%s &&\n\n", folder);
     }
@@ -148,11 +148,10 @@ static int print_sendmail(struct ctl *ctl, bool apply)
     char sendmail[] = "sendmail";
     char *argv[] = {mta, sendmail, NULL};
     if (apply) {
-        print_error(
-            "nothing of Sendmail's is changed: its sendmail.cf is made from an .mc file, in a "
-            "way of each site's own, and would be made anew without our lines");
+        print_error("Sendmail's settings stay unchanged: each site generates its sendmail.cf from "
+                    "an .mc file in its own way, and would do so again without these lines");
     }
-    puts("What Sendmail needs, for its .mc file:\n");
+    puts("The settings for Sendmail's .mc file:\n");
     fflush(stdout);
     int exit = cmd_mta(ctl, 2, argv);
     return exit == CTL_YES && apply ? CTL_NO : exit;
@@ -167,7 +166,7 @@ static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
         if (found->sendmail != NULL) {
             print_format(
                 stdout,
-                "    Sendmail is here as well, configured in %s. If that is what takes mail:\n"
+                "    Sendmail is here as well, configured in %s. If Sendmail accepts the mail:\n"
                 "    batvctl mta sendmail\n",
                 sendmail_cf(found->sendmail));
         }
@@ -179,10 +178,10 @@ static int serve_mta(struct ctl *ctl, const struct found *found, bool apply)
                      sendmail_version(found->sendmail), sendmail_cf(found->sendmail));
         return print_sendmail(ctl, apply);
     }
-    puts("mail server: neither Postfix nor Sendmail is here. On the host that has it, batvctl mta "
-         "tells\n    what it needs; `listen` is to be where it can reach batvd");
+    puts("mail server: neither Postfix nor Sendmail is installed here. On the host that has it, "
+         "batvctl mta\n    prints its settings; set `listen` to a socket that this host can reach");
     if (apply) {
-        print_error("there is no mail server to which --apply could apply anything");
+        print_error("there is no mail server for --apply to change");
     }
     return apply ? CTL_NO : CTL_YES;
 }
@@ -211,7 +210,7 @@ static void print_next(const struct ctl *ctl, const struct found *found, bool ap
     if (found->postfix != NULL) {
         printf("    this command %s\n", apply ? "again" : "with --apply");
     } else if (found->sendmail != NULL) {
-        puts("    what Sendmail needs, as above");
+        puts("    apply the settings for Sendmail, as above");
     }
 }
 
@@ -228,7 +227,7 @@ static void print_at_first(const struct settings *settings)
     if (bounces) {
         printf(
             "\nat first: until %lld days after a domain's first signed message, and until one of "
-            "its tags\n    has come back from outside, forged bounces are only logged "
+            "its tags\n    has come back from outside, backscatter is only logged "
             "(action=log would=reject)\n",
             days);
     }
@@ -277,7 +276,8 @@ static int undo(struct ctl *ctl, const struct setup_wish *wish)
     struct found found = {.postfix = NULL};
     int exit = CTL_UNABLE;
     if (wish->count > 0) {
-        return ctl_usage_error(ctl, "--undo: of all domains; a single one is taken out of domains");
+        return ctl_usage_error(
+            ctl, "--undo applies to all domains; to remove a single one, take it out of `domains`");
     }
     if (geteuid() != 0) {
         print_error("--undo changes batvd's and Postfix's settings: run this as root; nothing was "
@@ -306,7 +306,7 @@ int cmd_setup(struct ctl *ctl, int argc, char **argv)
     }
     struct setup_wish wish = {.domains = argv + 1, .count = (size_t)argc - 1};
     if (ctl->json) {
-        return ctl_usage_error(ctl, "this has no form as JSON; `batvctl --json check` has");
+        return ctl_usage_error(ctl, "setup has no JSON output; `batvctl --json check` has");
     }
     if (undoes) {
         return undo(ctl, &wish);

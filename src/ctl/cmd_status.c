@@ -137,7 +137,7 @@ static void print_pause(const struct view *v)
         begin_alarm();
         fputs("PAUSED", stdout);
         print_moment(" since ", v->paused_since);
-        fputs(": nothing is refused until `batvctl resume`", stdout);
+        fputs(": nothing is rejected until `batvctl resume`", stdout);
         end_alarm();
     }
 }
@@ -168,7 +168,7 @@ static void print_log(const struct status_report *r)
     }
     if (r->log_lost > 0) {
         begin_alarm();
-        printf("standard error did not take %" PRIu64 " lines of the log", r->log_lost);
+        printf("standard error did not accept %" PRIu64 " lines of the log", r->log_lost);
         end_alarm();
     }
 }
@@ -310,10 +310,9 @@ static void print_relayed(const struct view *v)
     if (r->relayed_count == 0) {
         return;
     }
-    printf(
-        "\nmail in our name that was let out unsigned; where `auto` does not reject yet, it waits "
-        "for %lld days more:\n",
-        (long long)settings_wait(v->config->settings) / DAY_SECONDS);
+    printf("\nmail in your name that left unsigned; if `auto` does not reject yet, it waits for "
+           "%lld more days:\n",
+           (long long)settings_wait(v->config->settings) / DAY_SECONDS);
     for (size_t i = 0; i < r->relayed_count; i++) {
         const struct status_relayed *relayed = &r->relayed[i];
         fputs("  ", stdout);
@@ -343,8 +342,8 @@ static void print_returned(const struct status_report *r)
         print_text(stdout, returned->domain);
         printf(": %" PRIu64 " of %" PRIu64 "%s\n", returned->known, returned->named,
                counts_tell_rewriting(returned->named, returned->known)
-                   ? ": somebody replaces our Message-IDs on the way, so bounces without a tag "
-                     "that name one are logged, not rejected"
+                   ? ": somebody replaces your Message-IDs on the way, so untagged bounces that "
+                     "name one are logged, not rejected"
                    : "");
     }
 }
@@ -414,7 +413,7 @@ enum { PROOFS = sizeof proofs / sizeof proofs[0] };
 
 static void print_proofs(const struct status_report *r)
 {
-    const char *title = "\nbounces without a valid tag, by what proves them, since the start:";
+    const char *title = "\nbounces without a valid tag, by their proof, since the start:";
     for (size_t i = 0; i < PROOFS; i++) {
         const struct status_counter *counter = find_counter(r, "proof.", proofs[i]);
         if (counter != NULL && counter->value > 0) {
@@ -428,8 +427,7 @@ static void print_proofs(const struct status_report *r)
 static void print_forged(const struct status_report *r)
 {
     size_t shown = r->forged_count < FORGED_SHOWN ? r->forged_count : FORGED_SHOWN;
-    fputs(shown > 0 ? "\nclients that tried tags which are not ours; a handful is normal:\n" : "",
-          stdout);
+    fputs(shown > 0 ? "\nclients that used forged tags; a handful is normal:\n" : "", stdout);
     for (size_t i = 0; i < shown; i++) {
         fputs("  ", stdout);
         print_text(stdout, r->forged[i].client);
@@ -442,7 +440,7 @@ static void print_forged(const struct status_report *r)
 
 static void print_guessed(const struct status_report *r)
 {
-    fputs(r->guessed_count > 0 ? "\naddresses for which many wrong tags came:\n" : "", stdout);
+    fputs(r->guessed_count > 0 ? "\naddresses for which many wrong tags arrived:\n" : "", stdout);
     for (size_t i = 0; i < r->guessed_count; i++) {
         fputs("  ", stdout);
         print_text(stdout, r->guessed[i].address);
@@ -476,7 +474,7 @@ static void print_view(const struct view *v)
     }
     print_clock(r);
     print_trouble("the last reload failed, the former configuration is in force", r->reload_error);
-    print_trouble("the keyring is refused, the former keys are in force", r->ring_error);
+    print_trouble("the new keyring is invalid, the former keys are in force", r->ring_error);
     print_trouble("the journal is not written, so a restart loses its latest entries",
                   r->journal_error);
     print_log(r);
@@ -486,7 +484,7 @@ static void print_view(const struct view *v)
         fputs("; the file was changed since, and batvd reads it at the next reload", stdout);
     }
     if (r->journal_waits != 0) {
-        print_moment("\njournal is young: `auto` refuses no bounce that names a Message-ID until ",
+        print_moment("\njournal is young: `auto` rejects no bounce that names a Message-ID until ",
                      r->journal_waits);
     }
     print_domains(v);

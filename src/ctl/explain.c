@@ -34,8 +34,8 @@ static void print_forwarder(const char *text)
 {
     static const char *const makers[] = {
         [FORWARDER_SRS] = "an SRS address: a forwarder made it",
-        [FORWARDER_MICROSOFT] = "Microsoft 365 made it for what it forwards (+SRS=)",
-        [FORWARDER_GOOGLE] = "Google made it for what it forwards (+caf_)",
+        [FORWARDER_MICROSOFT] = "Microsoft 365 made it to forward mail (+SRS=)",
+        [FORWARDER_GOOGLE] = "Google made it to forward mail (+caf_)",
     };
     struct address address;
     if (address_parse(text, &address) != STATUS_OK) {
@@ -171,7 +171,7 @@ static void print_sender(const struct explanation *e)
     } else if (skip != NULL) {
         print_skip(skip);
     } else if (!kept) {
-        puts("not signed: the message is not let through");
+        puts("not signed: the message is not accepted");
     } else {
         const char *reason = unsigned_reason(e);
         printf("not signed: %s: %s\n", reason, explain_skip(reason));
@@ -254,7 +254,7 @@ static void print_rules(const struct explanation *e, const struct explain_recipi
 /* The sender alone can be a ground not to accept. */
 static void print_not_ours(const struct explain_recipient *r)
 {
-    puts("  not judged: its domain is not in `domains`");
+    puts("  not verified: its domain is not in `domains`");
     if (r->decision->verdict.would != ACTION_ACCEPT) {
         fputs("  ", stdout);
         print_verdict(&r->decision->verdict);
@@ -309,7 +309,7 @@ static void print_recipient(const struct explanation *e, const struct explain_re
         }
     }
     if (d->verdict.proof != NULL && e->request->message == NULL) {
-        printf("  proof: %s (there is no content to look at: see --message)\n", d->verdict.proof);
+        printf("  proof: %s (there is no content to read: see --message)\n", d->verdict.proof);
     } else if (d->verdict.proof != NULL) {
         printf("  class: %s\n  proof: %s\n", bounce_class_name(d->class), d->verdict.proof);
     }
@@ -368,7 +368,7 @@ void explain_print(const struct explanation *e)
     }
     if (e->snapshot->paused) {
         print_label("pause");
-        puts("verification is paused; batvctl resume ends that");
+        puts("verification is paused; batvctl resume ends the pause");
     }
     for (size_t i = 0; i < e->request->count; i++) {
         print_recipient(e, &e->recipients[i]);

@@ -7,11 +7,11 @@ static const char *const sentences[BOUNCE_LIMIT_COUNT] = {
     [BOUNCE_LIMIT_HEADER] = "its header: fields beyond 1,000, or beyond 256 kB, were not read",
     [BOUNCE_LIMIT_BODY] = "its body is longer than evidence.max_body: of the rest only the "
                           "beginnings of parts and lines of header fields were read",
-    [BOUNCE_LIMIT_DEPTH] = "its parts: what lies deeper than 100 was searched as text",
+    [BOUNCE_LIMIT_DEPTH] = "its parts: those deeper than 100 were searched as text",
     [BOUNCE_LIMIT_PARTS] = "its parts: those after 1,000 were searched as text",
     [BOUNCE_LIMIT_IDS] = "its Message-IDs: 200 were kept",
     [BOUNCE_LIMIT_STEPS] = "the search: it used up its steps before the end",
-    [BOUNCE_LIMIT_LOOKUPS] = "the look-ups: not all that was found was looked up",
+    [BOUNCE_LIMIT_LOOKUPS] = "the look-ups: not all Message-IDs and tags were looked up",
 };
 
 void limits_print(const struct content *content)
@@ -23,7 +23,7 @@ void limits_print(const struct content *content)
     }
     if (!content_searched(content)) {
         printf("%-12s%s\n", "",
-               "a proof may stand in the rest: without one, the bounce is deferred at most");
+               "the rest may hold a proof: without one, the bounce is deferred at worst");
     }
 }
 

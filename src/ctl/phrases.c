@@ -14,16 +14,16 @@ const char *explain_skip(const char *reason)
     } table[] = {
         {"not-ours", "its domain is not in `domains`"},
         {"not-signing", "the configuration says not to sign for its domain"},
-        {"not-a-submission", "what does not come from here is not signed"},
+        {"not-a-submission", "mail from outside is not signed"},
         {"handed-in-again", "it came from outside, and its sender is its author"},
-        {"null-sender", "the null sender bears no tag"},
-        {"mailer-daemon", "senders of bounces bear no tag"},
-        {"already-tagged", "it bears a tag already, or is an address that a forwarder made"},
+        {"null-sender", "the null sender has no tag"},
+        {"mailer-daemon", "senders of bounces have no tag"},
+        {"already-tagged", "it has a tag already, or is an address that a forwarder made"},
         {"too-long", "with a tag it would be longer than SMTP allows"},
         {"exclude_sign.senders", "the configuration excludes the sender"},
         {"exclude_sign.recipients", "the configuration excludes a recipient"},
         {"exclude_sign.recipient_networks",
-         "the configuration excludes where a recipient's mail goes"},
+         "the configuration excludes the network of a recipient"},
         {"exclude_sign.clients", "the configuration excludes the client"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -45,7 +45,7 @@ void print_auto(FILE *out, enum auto_state state, time_t until, time_t wait)
         fputs("rejecting", out);
         break;
     case AUTO_NOT_SIGNING:
-        fputs("logging: nothing is signed for it", out);
+        fputs("logging: it does not sign", out);
         break;
     case AUTO_NEVER_SIGNED:
         fprintf(out, "logging until %lld days after the first message that is signed (none yet)",
@@ -55,12 +55,11 @@ void print_auto(FILE *out, enum auto_state state, time_t until, time_t wait)
         fprintf(out, "logging until %s (signed first %s)", end, first);
         break;
     case AUTO_RELAYED:
-        fprintf(out, "logging until %s: mail in its name was let out unsigned, last %s", end,
-                first);
+        fprintf(out, "logging until %s: mail in its name left unsigned, last %s", end, first);
         break;
     case AUTO_NO_TAG:
         fputs("logging until a valid tag has come back from outside: send a message from it to an "
-              "address elsewhere that does not exist",
+              "external address that does not exist",
               out);
         break;
     case AUTO_CLOCK:

@@ -31,8 +31,8 @@
 
 static const char first_text[] =
     "# Configuration of batvd(8), begun by `batvctl setup`. batvd.conf(5) has all options.\n"
-    "# `batvd -n` checks this file; `systemctl reload batvd` or SIGUSR1 puts a changed one into "
-    "force.\n\n";
+    "# `batvd -n` checks this file; `systemctl reload batvd` or SIGUSR1 applies a changed "
+    "one.\n\n";
 
 static int no_memory(void)
 {
@@ -165,7 +165,7 @@ static bool find_user(const char *text, const char **user)
         *user = DAEMON_USER;
         return true;
     }
-    print_error("there is no user " DAEMON_USER ", as whom batvd is to run; nothing was changed");
+    print_error("there is no user " DAEMON_USER " for batvd to run as; nothing was changed");
     print_error("make it, then run this again: adduser --system --group --no-create-home --home "
                 "/var/lib/batvd " DAEMON_USER);
     return false;
@@ -277,10 +277,9 @@ static bool outcome_fits(const struct config *config, void *context)
 static void print_by_hand(const struct ctl *ctl, const char *text, const struct setup_wish *wish)
 {
     unsigned line = config_text_line(text, NULL, "domains"); /* 0 in a file that is to be made */
-    print_error(
-        "%s:%u: nothing was changed, since domains could not be added safely; write into the "
-        "list of domains there:",
-        ctl->config_path, line > 0 ? line : 1);
+    print_error("%s:%u: nothing was changed, because domains cannot be added safely; write into "
+                "the list of domains there:",
+                ctl->config_path, line > 0 ? line : 1);
     for (size_t i = 0; i < wish->count; i++) {
         if (ctl->config == NULL || find_entry(ctl->config, wish->domains[i]) == NULL) {
             print_format(stderr, "    \"%s\"\n", wish->domains[i]);
@@ -297,9 +296,9 @@ static void reload_daemon(const struct ctl *ctl)
         puts("batvd: reloaded");
     } else if (status != STATUS_NOT_FOUND) {
         char *command = service_reload_command(ctl->config, ctl->config_path);
-        print_error("batvd runs, and works by its former configuration: %s; to have it read this "
-                    "one: %s",
-                    why.text, command != NULL ? command : "reload it");
+        print_error(
+            "batvd runs, and keeps its former configuration: %s; to make it read this one: %s",
+            why.text, command != NULL ? command : "reload it");
         free(command);
     }
 }
@@ -330,8 +329,8 @@ static int write_anew(struct ctl *ctl, const char *former, const struct setup_wi
     if (exit == CTL_YES) {
         print_format(stdout, "configuration: %s %s: ", ctl->config_path,
                      former == NULL ? "written; domains"
-                     : first        ? "was there; domains set in it"
-                                    : "was there; domains added to it");
+                     : first        ? "exists; domains set in it"
+                                    : "exists; domains added to it");
         print_text(stdout, listing_end(&listing));
         putchar('\n');
         reload_daemon(ctl);
@@ -411,7 +410,7 @@ static int make_ring(struct ctl *ctl)
                                         : reason_set(&why, STATUS_NO_MEMORY, "out of memory");
     int exit = CTL_UNABLE;
     if (status == STATUS_OK) {
-        print_format(stdout, "keyring: %s is there and stays\n", ring_source_path(source));
+        print_format(stdout, "keyring: %s exists and stays\n", ring_source_path(source));
         exit = CTL_YES;
     } else if (status == STATUS_NOT_FOUND && !ring_was_there(ctl->config->state_dir)) {
         print_format(stdout, "keyring: %s: ", ring_source_path(source));

@@ -231,7 +231,7 @@ static int edit_main(struct work *work)
         }
     }
     print_format(stdout, "main.cf: the former one is kept as %s\n", work->copy);
-    puts("    batvctl setup --undo ends batvd's work and takes out these settings only");
+    puts("    batvctl setup --undo ends the use of batvd and removes only these settings");
     return CTL_YES;
 }
 
@@ -275,7 +275,7 @@ static int reload(const struct work *work)
 {
     struct reason why = {""};
     if (!postfix_runs()) {
-        puts("postfix: not running; what is set now holds when it starts");
+        puts("postfix: not running; it uses these settings when it starts");
         return CTL_YES;
     }
     if (!daemon_is_running(work->ctl->config->state_dir)) {
@@ -301,12 +301,12 @@ static int apply(struct work *work)
         exit = write_map(work);
     }
     if (exit != CTL_YES) {
-        print_error("%s is as it was", work->main_cf);
+        print_error("%s is unchanged", work->main_cf);
         return exit;
     }
     struct reason why = {""};
     if (keep_record(work, &why) != STATUS_OK) {
-        print_error("%s; %s is as it was", why.text, work->main_cf);
+        print_error("%s; %s is unchanged", why.text, work->main_cf);
         return CTL_UNABLE;
     }
     if (work->count == 0) {

@@ -118,14 +118,15 @@ static void print_still_rejects(const struct config *config)
         classes = classes || (action > ACTION_LOG && action < ACTION_COUNT);
     }
     if (rules->expired > ACTION_LOG && rules->expired < ACTION_COUNT) {
-        puts("    verify.expired is set, and still decides on bounces with an expired tag");
+        puts("    verify.expired is set, and still decides for bounces with an expired tag");
     }
     if (classes) {
-        puts("    verify.class is set, and still decides on bounces of its classes");
+        puts("    verify.class is set, and still decides for bounces of its classes");
     }
     if (rules->forged <= ACTION_LOG) {
-        puts("    verify.forged is set: mail to made-up tags is accepted, and Postfix bounces what "
-             "it\n    cannot deliver, to forged senders; take that line out");
+        puts(
+            "    verify.forged is set: mail to forged tags is accepted, and Postfix bounces it to\n"
+            "    senders that may be forged too if it cannot deliver it; remove that line");
     }
 }
 
@@ -219,14 +220,14 @@ static int make_daemon_quiet(const struct undo *u)
         puts("batvd: not running");
         return CTL_YES;
     case STATUS_REFUSED:
-        print_error("batvd keeps to its former configuration and signs: %s", why.text);
+        print_error("batvd keeps its former configuration and signs: %s", why.text);
         break;
     default:
         print_error("batvd runs, and may still sign: %s", why.text);
         break;
     }
     char *command = service_reload_command(u->ctl->config, u->ctl->config_path);
-    print_error("have it read %s, then run this again: %s", u->ctl->config_path,
+    print_error("make it read %s, then run this again: %s", u->ctl->config_path,
                 command != NULL ? command : "reload it");
     free(command);
     return CTL_NO;
@@ -263,27 +264,27 @@ static int print_wait(const struct undo *u, int64_t last_day)
 {
     char day[DAY_TEXT];
     day_format(last_day + 1, day);
-    printf("\nFrom now on batvd takes tags off and rejects or defers mail to tags that it did not "
-           "make,\nso leave it running. The last tag will have expired on %s (UTC). From that day "
-           "on, this\ntakes batvd out of the mail server:\n    batvctl setup --undo\n",
-           day);
+    printf(
+        "\nFrom now on batvd removes tags and rejects or defers mail to forged tags, so leave it "
+        "running.\nThe last tag will have expired on %s (UTC). From that day on, this removes "
+        "batvd from\nthe mail server:\n    batvctl setup --undo\n",
+        day);
     print_still_rejects(u->ctl->config);
     if (u->postfix == NULL) {
         return CTL_YES;
     }
-    puts(
-        "\nIf batvd has to go before that day, never leave its map in Postfix alone: Postfix would "
-        "accept\nmail to made-up tags and bounce it to forged senders. These commands take the "
-        "filter out and let\nonly the null sender write to tagged addresses:");
+    puts("\nIf batvd must go before that day, never leave only its map in Postfix: Postfix would "
+         "accept\nmail to forged tags, and bounce it to senders that may be forged too. These "
+         "commands remove the\nfilter and let only the null sender write to tagged addresses:");
     return undo_print_closing(u->ctl, u->postfix, &u->record) ? CTL_YES : CTL_UNABLE;
 }
 
 /* Sendmail's files are of each site's own making. */
 static int print_sendmail(void)
 {
-    puts("Sendmail: take out by hand what `batvctl mta sendmail` had put in, the filter and the\n"
-         "    rules together: the line with batvd.mc in sendmail.mc (or INPUT_MAIL_FILTER(`batvd'\n"
-         "    and LOCAL_RULE_0), then make sendmail.cf anew and restart Sendmail");
+    puts("Sendmail: remove by hand the filter and the rules of `batvctl mta sendmail`, both\n"
+         "    together: the line with batvd.mc in sendmail.mc (or INPUT_MAIL_FILTER(`batvd'\n"
+         "    and LOCAL_RULE_0), then generate sendmail.cf again and restart Sendmail");
     return CTL_NO;
 }
 

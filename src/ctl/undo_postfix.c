@@ -233,10 +233,9 @@ static bool tell_left(const struct undoing *u, enum need need)
     char *item = find_ours(u, need, postfix_get(u->postfix, name));
     bool left = item != NULL;
     if (left) {
-        print_error(
-            "%s still leads to %s by way of another parameter: take it out of what %s is made "
-            "of in main.cf",
-            name, item, name);
+        print_error("%s still leads to %s through another parameter: remove it from the parameters "
+                    "that make up %s in main.cf",
+                    name, item, name);
     }
     free(item);
     return left;
@@ -253,9 +252,9 @@ static bool tell_services(const struct undoing *u)
         char *item = list != NULL ? find_ours(u, NEED_MILTERS, list) : NULL;
         const char *main_list = postfix_get(u->postfix, "smtpd_milters");
         if (item != NULL && strcmp(list, main_list) != 0) {
-            print_error("master.cf: the service %s/%s still asks %s: take it out of its "
-                        "smtpd_milters",
-                        services[i].name, services[i].type, item);
+            print_error(
+                "master.cf: the service %s/%s still names %s: remove it from its smtpd_milters",
+                services[i].name, services[i].type, item);
             left = true;
         }
         free(item);
@@ -320,7 +319,7 @@ int undo_postfix(const struct ctl *ctl, const struct postfix *postfix,
     if (u.no_memory) {
         print_error("out of memory");
     } else if (u.set_count + u.drop_count == 0) {
-        puts("main.cf: has nothing of batvd's");
+        puts("main.cf: has no settings of batvd");
         exit = CTL_YES;
     } else {
         exit = edit(&u);

@@ -111,7 +111,8 @@ bool postfix_reload(const struct postfix *postfix)
     struct reason why = {""};
     if (main_cf_run("postfix", reload, 1, &why) != STATUS_OK) {
         print_error("%s", why.text);
-        print_error("all is set, but not in force: postfix%s reload", postfix_place(postfix));
+        print_error("the settings are written, but not in force: postfix%s reload",
+                    postfix_place(postfix));
         return false;
     }
     puts("postfix: reloaded");
@@ -134,12 +135,12 @@ static bool put_back(const char *main_cf, char **copy)
     }
     if (status != STATUS_OK) {
         print_error("%s", why.text);
-        print_error("%s may have been changed: put %s back in its place", main_cf, *copy);
+        print_error("%s may have changed: restore it from %s", main_cf, *copy);
     } else {
         (void)unlink(*copy);
         free(*copy);
         *copy = NULL;
-        print_error("%s is as it was", main_cf);
+        print_error("%s is unchanged", main_cf);
     }
     free(former);
     free(now);
@@ -192,7 +193,7 @@ bool main_cf_edit(const struct postfix *postfix, const struct main_cf_change *ch
     *copy = main_cf != NULL ? main_cf_copy_path(main_cf) : NULL;
     if (*copy == NULL || file_copy(main_cf, *copy, &why) != STATUS_OK) {
         print_error("%s", why.text);
-        print_error("%s is as it was", main_cf != NULL ? main_cf : "main.cf");
+        print_error("%s is unchanged", main_cf != NULL ? main_cf : "main.cf");
         free(*copy);
         *copy = NULL;
         done = false;

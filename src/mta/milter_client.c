@@ -79,7 +79,7 @@ static enum status connect_inet(struct talk *talk, const char *listen, struct re
 static enum status failed(struct reason *why, const char *step, int error)
 {
     return error == ETIMEDOUT
-               ? reason_set(why, STATUS_IO, "no answer in time to %s", step)
+               ? reason_set(why, STATUS_IO, "no reply in time to %s", step)
                : reason_set(why, STATUS_IO, "%s: %s", step,
                             error != 0 ? strerror(error) : "the connection was closed");
 }
@@ -122,7 +122,7 @@ static enum status get(struct talk *talk, const char *step, char *command, struc
     }
     size_t length = (size_t)header[2] << 8 | header[3];
     if (header[0] != 0 || header[1] != 0 || length < 1 || length > sizeof content) {
-        return reason_set(why, STATUS_IO, "%s: the answer is none of a filter's", step);
+        return reason_set(why, STATUS_IO, "%s: the reply is not a milter's", step);
     }
     status = get_octets(talk, step, content, length, why);
     *command = content[0];
@@ -149,7 +149,7 @@ static enum status negotiate(struct talk *talk, struct reason *why)
         status = get(talk, step, &command, why);
     }
     if (status == STATUS_OK && command != 'O') {
-        status = reason_set(why, STATUS_IO, "%s: the filter does not agree", step);
+        status = reason_set(why, STATUS_IO, "%s: the milter does not support this protocol", step);
     }
     return status;
 }

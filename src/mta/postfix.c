@@ -239,7 +239,7 @@ static enum status find_programs(struct postfix *postfix, struct reason *why)
 {
     postfix->postconf = program_find("postconf");
     if (postfix->postconf == NULL) {
-        return reason_set(why, STATUS_NOT_FOUND, "there is no Postfix here: no postconf in PATH");
+        return reason_set(why, STATUS_NOT_FOUND, "Postfix is not installed: no postconf in PATH");
     }
     const char *slash = strrchr(postfix->postconf, '/');
     if (asprintf(&postfix->postmap, "%.*s/postmap", (int)(slash - postfix->postconf),

@@ -277,7 +277,7 @@ enum status sendmail_open(struct sendmail **out, struct reason *why)
     *out = NULL;
     if (program == NULL && named_cf() == NULL) {
         return reason_set(why, STATUS_NOT_FOUND,
-                          "there is no Sendmail here: no such program in PATH");
+                          "Sendmail is not installed: no such program in PATH");
     }
     enum status status = sendmail_open_cf(out, why);
     if (status == STATUS_OK) {

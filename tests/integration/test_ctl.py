@@ -712,7 +712,7 @@ def test_status_shows_what_rejecting_would_have_done(running):
     text = running.run("status", rc=0).text
     assert ("recipients of bounces that would have been rejected (action=log would=reject): 3 since "
             "2026-11-20 08:00 UTC, last 2026-11-27 09:30 UTC\n") in text
-    assert "bounces without a valid tag, by what proves them, since the start: 5 header, 2 journal, 3 none\n" in text
+    assert "bounces without a valid tag, by their proof, since the start: 5 header, 2 journal, 3 none\n" in text
     found = running.run("status", "--json", rc=0).json["bounces"]
     assert (found["would_reject"], found["would_reject_since"], found["would_reject_last"]) == (3, since, last)
     assert found["proofs"] == {**NO_PROOFS, "header": 5, "journal": 2, "none": 3}
@@ -727,7 +727,7 @@ def test_status_shows_the_clients_that_tried_most(running):
     forged = [(f"203.0.113.{i}", i, now) for i in range(1, 12)] + [("2001:db8::1", 3, now - DAY)]
     running.write_state("status", report(forged=forged))
     lines = running.run("status", rc=0).text.splitlines()
-    at = lines.index("clients that tried tags which are not ours; a handful is normal:")
+    at = lines.index("clients that used forged tags; a handful is normal:")
     shown = lines[at + 1:at + 12]
     assert [line.split(",")[0] for line in shown[:9]] == [f"  203.0.113.{i}: {i} tries"
                                                           for i in range(11, 2, -1)]

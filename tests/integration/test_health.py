@@ -86,7 +86,7 @@ def test_a_daemon_that_hangs(batvd):
     os.kill(instance.pid, signal.SIGSTOP)
     try:
         begun = time.monotonic()
-        assert "no answer in time" in unwell(instance)
+        assert "no reply in time" in unwell(instance)
         assert time.monotonic() - begun < 10 * util.PATIENCE
     finally:
         os.kill(instance.pid, signal.SIGCONT)
@@ -117,9 +117,9 @@ def packet(content):
 
 @pytest.mark.parametrize("reply, reason", [
     (b"", "negotiation: the connection was closed"),
-    (packet(b"r"), "negotiation: the filter does not agree"),
-    (b"220 mail.example.com ESMTP\r\n", "negotiation: the answer is none of a filter's"),
-    (packet(b""), "negotiation: the answer is none of a filter's"),
+    (packet(b"r"), "negotiation: the milter does not support this protocol"),
+    (b"220 mail.example.com ESMTP\r\n", "negotiation: the reply is not a milter's"),
+    (packet(b""), "negotiation: the reply is not a milter's"),
     (packet(b"O" + bytes(12)), "CONNECT: "),
 ])
 def test_something_else_answers(batvd, reply, reason):

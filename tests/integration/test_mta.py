@@ -298,7 +298,7 @@ def test_rules_have_tabs(sendmail_part):
 @pytest.mark.parametrize("args, word", [(("--part", "main"), "expected mc or cf"),
                                         (("--part", ""), "expected mc or cf"),
                                         (("--map-path", "/etc/x"), "needs no map"),
-                                        (("--json",), "no form as JSON")])
+                                        (("--json",), "no JSON output")])
 def test_sendmail_wrong_use(sendmail_part, args, word):
     assert word in sendmail_part(None, *args, rc=2).err
 

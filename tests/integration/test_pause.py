@@ -107,7 +107,7 @@ def test_a_daemon_that_does_not_answer(batvd):
         began = time.monotonic()
         done = instance.ctl("pause", rc=1)
         assert 2 <= time.monotonic() - began < 4 * util.PATIENCE
-        assert f"running with state_dir = {instance.state} has not said within 2 s" in done.err
+        assert f"running with state_dir = {instance.state} has not confirmed within 2 s" in done.err
         assert done.out.startswith("A pause is set since ")
     finally:
         instance.signal(signal.SIGCONT)

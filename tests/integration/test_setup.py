@@ -102,7 +102,7 @@ def test_twice_changes_nothing(fresh):
     before = snapshot(fresh.folder, fresh.settings.folder)
     done = fresh.setup("EXAMPLE.net", "example.com", rc=0)
     assert snapshot(fresh.folder, fresh.settings.folder) == before
-    assert "has these domains already" in done.out and "is there and stays" in done.out
+    assert "has these domains already" in done.out and "exists and stays" in done.out
 
 
 def test_it_ends_with_check(fresh):
@@ -119,7 +119,7 @@ def test_nothing_to_find_fault_with_is_0(fresh):
     assert "\nnext:\n" not in done.out
     # What happens in the first week ends it: not all is only logged.
     last = done.out.split("\nat first:")[1]
-    assert "7 days" in last and "forged bounces are only logged" in last
+    assert "7 days" in last and "backscatter is only logged" in last
     assert last.endswith("    ordinary mail to forged tags is deferred (451) for these 7 days, then rejected\n")
 
 
@@ -791,7 +791,7 @@ def test_postconf_that_fails_half_way(fresh):
     path = f"{fake}:{fresh.settings.env()['PATH']}"
     done = fresh.setup("example.com", "--apply", rc=2, env={"PATH": path})
     assert main_cf.read_bytes() == before and not copies(fresh.settings.folder)
-    assert "No space left" in done.err and "is as it was" in done.err
+    assert "No space left" in done.err and "is unchanged" in done.err
     assert "check:" not in done.out
     assert fresh.setup("example.com", "--apply", rc=1)      # and by the real one
 
@@ -801,7 +801,7 @@ def test_read_only_postfix_folder(fresh):
     done = run(fresh, elsewhere.prefix({}, read_only=fresh.settings.folder),
                "setup", "example.com", "--apply")
     assert done.returncode == 2 and "batv.pcre" in done.stderr, done
-    assert "main.cf is as it was" in done.stderr
+    assert "main.cf is unchanged" in done.stderr
     assert "configuration: " in done.stdout and "keyring: " in done.stdout
     assert snapshot(fresh.settings.folder) == before
 
@@ -864,7 +864,7 @@ def test_sendmail_is_served_elsewhere(mta_sendmail, apply, run_as, group):
     assert f'listen_group = "{group}";' in text
     # Sendmail's own is printed only, as `mta` has it.
     assert "S=local:/run/batvd/milter.sock, F=T" in done.stdout
-    assert ("nothing of Sendmail's is changed" in done.stderr) == bool(apply)
+    assert ("Sendmail's settings stay unchanged" in done.stderr) == bool(apply)
     assert snapshot(mta.mail_conf) == before
     assert re.search(r"(?m)^todo  sendmail\.filter ", done.stdout)
 

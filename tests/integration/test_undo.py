@@ -149,7 +149,7 @@ def test_second_step(site):
     assert_bounce_arrives(site, ALICE)
     assert_nothing_leaves(site, site.mta.send("victim@other.test", MADE_UP + NOUSER,
                                               xclient=STRANGER), 550)
-    assert "main.cf: has nothing of batvd's" in site.undo().out
+    assert "main.cf: has no settings of batvd" in site.undo().out
 
 
 def test_daemon_that_goes_at_once(site):
@@ -179,7 +179,7 @@ def test_daemon_that_does_not_take_it_in_is_not_believed(site):
     """It cannot read the file that is to end its signing."""
     site.conf.chmod(0o600)
     done = site.undo(rc=1)
-    assert "keeps to its former configuration and signs" in done.err and "run this again" in done.err
+    assert "keeps its former configuration and signs" in done.err and "run this again" in done.err
     assert "will have expired" not in done.out and outgoing(site) == site.tagged
     site.conf.chmod(0o644)
     site.set_clock(site.now() + 3 * DAY)
@@ -311,7 +311,7 @@ def test_a_service_of_its_own_is_named(still):
     ours = still.settings.value("smtpd_milters")
     still.settings.run(f"postconf -P 'submission/inet/smtpd_milters={ours}'")
     done = still.undo(rc=1)
-    assert f"the service submission/inet still asks {ours}" in done.err, done
+    assert f"the service submission/inet still names {ours}" in done.err, done
 
 
 @pytest.mark.parametrize("record, word", [
