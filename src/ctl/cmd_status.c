@@ -244,7 +244,7 @@ static void print_domains(const struct view *v)
 {
     const struct settings *settings = v->config->settings;
     if (!v->rough && settings->rules_count == 0) {
-        puts("\nno domains: nothing is signed or judged");
+        puts("\nno domains: batvd signs and verifies nothing");
         return;
     }
     puts("\n");
@@ -481,7 +481,7 @@ static void print_view(const struct view *v)
     print_keys(v);
     print_moment("configuration loaded ", r->loaded);
     if (is_present(v) && report_is_outdated(r, v->config->path)) {
-        fputs("; the file was changed since, and batvd reads it at the next reload", stdout);
+        fputs("; the file has changed since, and batvd reads it at the next reload", stdout);
     }
     if (r->journal_waits != 0) {
         print_moment("\njournal is young: `auto` rejects no bounce that names a Message-ID until ",
