@@ -189,7 +189,7 @@ static void set_away(enum log_target target, int error)
     state.retry_ms = steady_ms() + RETRY_MS;
     state.changed = true;
     away = true;
-    say(target, false, "log: %s takes no lines (%s: %s): they go to standard error until it does",
+    say(target, false, "log: %s accepts no lines (%s: %s): they go to standard error until it does",
         log_target_name(target), log_target_socket(target), strerror(error));
 }
 
@@ -208,12 +208,12 @@ static void try_again(enum log_target target)
     char since[TIME_TEXT];
     time_format(state.since, since);
     int error =
-        say(target, true, "log: %s takes lines again, those since %s went to standard error",
+        say(target, true, "log: %s accepts lines again, those since %s went to standard error",
             log_target_name(target), since);
     if (error == 0) {
         away = false;
         state.changed = true;
-        say(target, false, "log: %s takes lines again, they go there from now on",
+        say(target, false, "log: %s accepts lines again, they now go there",
             log_target_name(target));
     } else {
         state.error = error;

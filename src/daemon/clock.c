@@ -27,9 +27,9 @@ static void log_jumped(time_t now, time_t until)
     time_format(now, text);
     time_format(until, end);
     log_line(LOG_ERR,
-             "the clock jumped by more than a day, it says %s: no rotation, and \"auto\" only "
-             "logs. If it is right, it is trusted from %s on, after an hour without another "
-             "jump; if it is wrong, set it right",
+             "the clock jumped by more than a day, to %s: batvd rotates no key, and \"auto\" only "
+             "logs. If the clock is right, batvd trusts it from %s on, after an hour without "
+             "another jump; otherwise set it right",
              text, end);
 }
 
@@ -40,11 +40,11 @@ static void log_behind(time_t now, time_t newest, bool jumped)
     time_format(now, text);
     time_format(newest, written);
     log_line(LOG_ERR,
-             "the clock %s %s, but the keyring was written on %s: no rotation, and \"auto\" "
-             "only logs, until an hour after the clock is set right; where it is right already, "
-             "revoke the key that was made on that day, and remove and add the domain that "
-             "signed first then",
-             jumped ? "jumped by more than a day, it says" : "says", text, written);
+             "the clock %s %s, but the keyring was written on %s: batvd rotates no key, and "
+             "\"auto\" only logs, until an hour after the clock is set right. If it is right "
+             "already, revoke the key that was made on that day, and remove and add again the "
+             "domain that first signed on that day",
+             jumped ? "jumped by more than a day and says" : "says", text, written);
 }
 
 /* What is the matter with the clock, and what mends it. */

@@ -106,7 +106,7 @@ static void publish(struct keeper *k, bool changed)
     struct shared_snapshot *snapshot = make_snapshot(k);
     k->unpublished = snapshot == NULL;
     if (snapshot == NULL) {
-        log_line(LOG_ERR, "out of memory: the former settings and keys stay in force");
+        log_line(LOG_ERR, "out of memory: the previous settings and keys stay in force");
         return;
     }
     current_publish(&k->current, snapshot);
@@ -326,7 +326,7 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
     if (shared == NULL || !observations_begin(&k->observations, config->settings)) {
         shared_config_release(shared);
         remember(&k->reload_error, "out of memory");
-        log_line(LOG_ERR, "reload: out of memory, the former configuration stays in force");
+        log_line(LOG_ERR, "reload: out of memory, the previous configuration stays in force");
         return;
     }
     shared_config_release(k->config);
@@ -448,7 +448,7 @@ enum status keeper_start(struct keeper *k, struct reason *why)
     k->maintenance = maintenance_start(jobs, sizeof jobs / sizeof jobs[0], k);
     return k->maintenance != NULL
                ? STATUS_OK
-               : reason_set(why, STATUS_NO_MEMORY, "the maintenance thread cannot be started");
+               : reason_set(why, STATUS_NO_MEMORY, "cannot start the maintenance thread");
 }
 
 void keeper_report_guessing(struct keeper *k, struct guessing *guessing)

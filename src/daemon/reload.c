@@ -15,7 +15,8 @@ static void warn_of_restart(const struct config *former, const struct config *ne
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
         if (option->at_start && strcmp(former->at_start[i], next->at_start[i]) != 0) {
-            log_line(LOG_WARNING, "reload: %s has changed from %s to %s: restart batvd for that",
+            log_line(LOG_WARNING,
+                     "reload: %s has changed from %s to %s: restart batvd to apply that",
                      option->path, former->at_start[i], next->at_start[i]);
         }
     }
@@ -55,7 +56,8 @@ enum status reload_config(const struct config *in_force, struct config **out, ch
         warn_of_restart(in_force, *out);
     } else {
         *error = first_error(&messages);
-        log_line(LOG_ERR, "reload: the new configuration is refused, the former stays in force");
+        log_line(LOG_ERR,
+                 "reload: rejected the new configuration, the previous one stays in force");
     }
     config_messages_free(&messages);
     return status;

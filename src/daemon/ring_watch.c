@@ -93,7 +93,7 @@ static void log_loss(struct ring_watch *w)
         free(text);
         return;
     }
-    log_line(LOG_ERR, "keyring refused, the former keys stay in force: %s", text);
+    log_line(LOG_ERR, "keyring rejected, the previous keys stay in force: %s", text);
     free(w->error);
     w->error = text;
     w->news = true;
@@ -182,9 +182,9 @@ bool ring_watch_change(struct ring_watch *w, ring_change_fn *change, void *conte
 static void log_mended(const struct ring *ring, const struct reason *lost, const char *aside)
 {
     log_line(LOG_ERR,
-             "the keyring was lost (%s), and is mended: batvd has written back generation "
-             "%" PRIu64 "%s%s; find out what has become of it",
-             lost->text, ring->generation, aside[0] != '\0' ? ", the damaged file is now " : "",
+             "the keyring was lost (%s): batvd has written back generation %" PRIu64
+             "%s%s. Find out why it was lost",
+             lost->text, ring->generation, aside[0] != '\0' ? ". The damaged file is now " : "",
              aside);
 }
 

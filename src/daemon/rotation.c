@@ -93,7 +93,7 @@ static void log_put_off(unsigned slot, int64_t day)
     if (day > 0) {
         day_format(day, text);
     }
-    log_line(LOG_WARNING, "key rotation is put off %s%s: tags by key %u may still come back",
+    log_line(LOG_WARNING, "key rotation is postponed %s%s: tags of key %u may still come back",
              day > 0 ? "until " : "while a key in its slot has no end", text, slot);
 }
 

@@ -25,7 +25,7 @@ enum { GROUPS_MAX = 256 };
 static void warn_of_unreadable(const char *path)
 {
     if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0) {
-        log_line(LOG_WARNING, "%s: warning: cannot be read by user id %ld, so a reload will fail",
+        log_line(LOG_WARNING, "%s: warning: user id %ld cannot read it, so a reload will fail",
                  path, (long)geteuid());
     }
 }
@@ -97,7 +97,7 @@ enum status start_as_unit(const char *name, struct systemd_unit *unit, struct re
     if (count < 0 || setgroups((size_t)count, groups) != 0 || setresgid(gid, gid, gid) != 0 ||
         setresuid(uid, uid, uid) != 0) {
         return reason_set(why, STATUS_IO, "%s: cannot become user %s: %s", name, unit->user,
-                          count < 0 ? "SupplementaryGroups are not there" : strerror(errno));
+                          count < 0 ? "no such SupplementaryGroups=" : strerror(errno));
     }
     return STATUS_OK;
 }

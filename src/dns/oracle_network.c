@@ -174,7 +174,7 @@ static void warn(struct oracle_network *network, const struct resolver_question 
     if (due) {
         log_line(LOG_WARNING,
                  "dns: messages signed without knowing whether exclude_sign.recipient_networks "
-                 "forbids it: %" PRIu64 ", the last for want of %s of %s: %s",
+                 "applies: %" PRIu64 "; last unanswered: %s of %s: %s",
                  count, question->mx ? "the MX hosts" : "the addresses", question->name, trouble);
     }
 }

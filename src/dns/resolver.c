@@ -47,14 +47,14 @@ enum {
 };
 
 static const char too_many_lookups[] = "too many lookups at a time";
-static const char too_many_hosts[] = "more mail exchangers than are looked up";
-static const char too_many_addresses[] = "more addresses than are looked at";
+static const char too_many_hosts[] = "too many mail exchangers";
+static const char too_many_addresses[] = "too many addresses";
 static const char no_time[] = "no answer in time";
 static const char no_memory[] = "out of memory";
-static const char no_thread[] = "no thread for lookups can be started";
-static const char no_servers[] = "resolv.conf cannot be read";
-static const char no_context[] = "libunbound cannot be set up";
-static const char lost[] = "the lookup was given up";
+static const char no_thread[] = "cannot start a thread for lookups";
+static const char no_servers[] = "cannot read resolv.conf";
+static const char no_context[] = "cannot set up libunbound";
+static const char lost[] = "lookup abandoned";
 
 struct item {
     struct ip *addresses;
@@ -346,7 +346,7 @@ static const char *result_trouble(int error, const struct ub_result *result)
     case ns_r_refused:
         return "REFUSED";
     default:
-        return "an error of the server";
+        return "server error";
     }
 }
 
@@ -468,7 +468,7 @@ static void context_begin(struct resolver *resolver)
     if (resolver->context == NULL && resolver->trouble == no_context) {
         resolver->context = context_make(resolver, false, &resolver->trouble);
         if (resolver->context != NULL) {
-            log_line(LOG_WARNING, "dns: the hosts file has a fault and is not used");
+            log_line(LOG_WARNING, "dns: the hosts file has an error and is not used");
         }
     }
 }

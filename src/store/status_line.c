@@ -40,14 +40,14 @@ static void put_clock(struct text *text, time_t until)
 static void put_faults(struct text *text, const struct status_report *report)
 {
     if (report->reload_error[0] != '\0') {
-        put(text, "Reload refused, the former configuration is in force: %s. ",
+        put(text, "Reload rejected, the previous configuration is in force: %s. ",
             report->reload_error);
     }
     if (report->ring_error[0] != '\0') {
-        put(text, "Keyring refused, the former keys are in force: %s. ", report->ring_error);
+        put(text, "Keyring rejected, the previous keys are in force: %s. ", report->ring_error);
     }
     if (report->log_error[0] != '\0') {
-        put(text, "The log's lines go %s: %s. ",
+        put(text, "Log lines go %s: %s. ",
             strcmp(report->log_place, "nowhere") == 0 ? "nowhere" : "to standard error",
             report->log_error);
     }

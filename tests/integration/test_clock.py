@@ -56,7 +56,7 @@ def test_a_paused_virtual_machine(machine):
     mark = machine.mark()
     machine.jumps(9)
     line = machine.wait_text("clock jumped", since=mark)
-    assert "it is trusted from" in line and "set it right" in line
+    assert "batvd trusts it from" in line and "set it right" in line
     assert machine.bounce() == "accept"
     assert machine.wait_entry("verify", since=mark, result="missing")["action"] == "log"
     assert machine.sign()

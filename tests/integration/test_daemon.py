@@ -310,14 +310,14 @@ def test_a_bad_ring_leaves_the_old_one_in_force(batvd, damage):
         ring.chmod(0o640)
     else:
         ring.unlink()
-    line = instance.wait_text("keyring refused", since=mark)
+    line = instance.wait_text("keyring rejected", since=mark)
     assert str(ring) in line
     if damage == "mode":
         assert "0640" in line
     assert bounce(instance, tagged).verdict == "accept"
     assert sign(instance)[5] == tagged[5]
     time.sleep(1)
-    assert instance.log_text()[mark:].count("keyring refused") == 1
+    assert instance.log_text()[mark:].count("keyring rejected") == 1
     ring.write_bytes(good)
     os.chown(ring, *util.owner_ids("nobody"))
     ring.chmod(0o600)
@@ -351,7 +351,7 @@ def test_a_ring_that_cannot_be_read_now(batvd, stage, on_error):
                                 if on_error == "tempfail" else "")
             assert out.stage == ("rcpt" if out.text and stage == "rcpt" else "eom")
         log = instance.log_text()[mark:]
-        assert log.count("keyring refused") == 1 and "unknown-key" not in log
+        assert log.count("keyring rejected") == 1 and "unknown-key" not in log
         told = log.count(f"internal error (memory, crypto or keyring): applying on_error={on_error}")
         assert told == (3 if out.stage == "eom" else 0), log
         instance.state.chmod(0o700)

@@ -81,11 +81,11 @@ def test_nobody_takes_lines_until_somebody_does(folder, start, target):
     instance.start()
     path = SOCKETS[target][1]
     line = instance.wait_text("they go to standard error")
-    assert f"log: {target} takes no lines ({path}: No such file or directory)" in line
+    assert f"log: {target} accepts no lines ({path}: No such file or directory)" in line
     assert instance.log_text().startswith(line)
     sign(instance)
     instance.wait_text("sign from=<alice@example.com>")
-    assert "takes no lines" not in instance.log_text().replace(line, "")
+    assert "accepts no lines" not in instance.log_text().replace(line, "")
     util.wait_for(lambda: status(instance)["error"], 10)
     told = status(instance)
     assert (told["target"], told["place"], told["lost"]) == (target, "stderr", 0)
@@ -97,8 +97,8 @@ def test_nobody_takes_lines_until_somebody_does(folder, start, target):
 
     server = LogDaemon(folder, target)
     server.start()
-    server.wait_for(f"{target} takes lines again, those since .* went to standard error")
-    instance.wait_text("they go there from now on")
+    server.wait_for(f"{target} accepts lines again, those since .* went to standard error")
+    instance.wait_text("they now go there")
     mark = instance.mark()
     sign(instance, "bob@example.com")
     server.wait_for("sign from=<bob@example.com>")
@@ -108,11 +108,11 @@ def test_nobody_takes_lines_until_somebody_does(folder, start, target):
 
     server.end()
     sign(instance, "carol@example.com")
-    instance.wait_text("takes no lines", since=mark)
+    instance.wait_text("accepts no lines", since=mark)
     instance.wait_text("sign from=<carol@example.com>", since=mark)
     assert util.wait_for(lambda: status(instance)["error"], 10)
     server.start()
-    server.wait_for("takes lines again")
+    server.wait_for("accepts lines again")
     server.end()
 
 

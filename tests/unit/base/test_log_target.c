@@ -123,8 +123,8 @@ static void start(void)
 }
 
 #define STAMP "[A-Z][a-z]{2} [ 123][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
-#define LOST  "log: syslog takes no lines \\(/dev/log: [A-Z][a-z ]+\\): they go to standard error"
-#define BACK  "log: syslog takes lines again, those since [-0-9T:]+Z went to standard error$"
+#define LOST  "log: syslog accepts no lines \\(/dev/log: [A-Z][a-z ]+\\): they go to standard error"
+#define BACK  "log: syslog accepts lines again, those since [-0-9T:]+Z went to standard error$"
 
 START_TEST(test_a_daemon_gets_every_line)
 {
@@ -157,7 +157,7 @@ START_TEST(test_no_daemon_at_the_start)
     say("three");
     expect_sent(listener, "^<132>.*: " BACK);
     expect_sent(listener, ": three$");
-    expect_stderr("^too early to look again\nlog: syslog takes lines again, they go there");
+    expect_stderr("^too early to look again\nlog: syslog accepts lines again, they now go there");
     expect_state("syslog", "^$", false);
 }
 END_TEST
@@ -292,7 +292,7 @@ START_TEST(test_no_journal)
     }
     log_target_open(LOG_TARGET_JOURNALD, LOG_MAIL, NULL);
     say("one");
-    expect_stderr("^<4>log: journald takes no lines \\(/run/systemd/journal/socket: No such "
+    expect_stderr("^<4>log: journald accepts no lines \\(/run/systemd/journal/socket: No such "
                   "[^\n]*\n<6>one\n$");
     expect_state("stderr", "^/run/systemd/journal/socket: ", true);
 }

@@ -57,7 +57,8 @@ START_TEST(test_faults_come_first)
     report.clock_wrong = true;
     report.ring_error = fault;
     status_line(&report, line, sizeof line);
-    ck_assert_ptr_eq(strstr(line, "Keyring refused, the former keys are in force: conf:3: "), line);
+    ck_assert_ptr_eq(strstr(line, "Keyring rejected, the previous keys are in force: conf:3: "),
+                     line);
     ck_assert_ptr_nonnull(strstr(line,
                                  " The clock is wrong: no rotation, \"auto\" rejects nothing. "
                                  "Paused, nothing is rejected. 4 domains, 4 of them"));
@@ -70,10 +71,11 @@ START_TEST(test_faults_come_first)
     report.log_error = gone;
     report.log_place = nowhere;
     status_line(&report, line, sizeof line);
-    ck_assert_ptr_eq(strstr(line, "The log's lines go nowhere: /dev/log: Gone. "), line);
+    ck_assert_ptr_eq(strstr(line, "Log lines go nowhere: /dev/log: Gone. "), line);
     report.reload_error = fault;
     status_line(&report, line, sizeof line);
-    ck_assert_ptr_eq(strstr(line, "Reload refused, the former configuration is in force: "), line);
+    ck_assert_ptr_eq(strstr(line, "Reload rejected, the previous configuration is in force: "),
+                     line);
 }
 END_TEST
 
