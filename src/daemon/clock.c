@@ -1,4 +1,4 @@
-/* The times are read here, the judgement is daemon/clock_trust.c's. */
+/* Reads the times; daemon/clock_trust.c judges them. */
 #include "daemon/clock.h"
 
 #include <syslog.h>
@@ -47,7 +47,7 @@ static void log_behind(time_t now, time_t newest, bool jumped)
              jumped ? "jumped by more than a day and says" : "says", text, written);
 }
 
-/* What is the matter with the clock, and what mends it. */
+/* Says what is wrong with the clock and how to mend it. */
 static void log_state(const struct clock_trust *trust, time_t now, time_t newest)
 {
     switch (trust->state) {

@@ -1,6 +1,6 @@
 /*
- * The clock of this machine, as the daemon goes by it: whether its time can be trusted
- * (daemon/clock_trust.h), which is logged whenever it changes.
+ * The clock of this machine, and whether the daemon can trust it (daemon/clock_trust.h). A change
+ * of that is logged.
  */
 #ifndef DAEMON_CLOCK_H
 #define DAEMON_CLOCK_H

@@ -1,7 +1,7 @@
 /*
- * The tally and the sample count how often their answers change, so that a look costs little. When
- * a domain's unsigned mail was last relayed moves on with each message: there a look tells only
- * steps of an hour.
+ * The tally and the sample count how often their answers change, so that a look costs little. The
+ * time when a domain's unsigned mail was last relayed changes with each message: only steps of an
+ * hour are news.
  */
 #include "daemon/observations.h"
 

@@ -1,7 +1,7 @@
 /*
- * What `auto` goes by of all that the tally and the sample have seen of mail, for a snapshot: when
- * a domain's unsigned mail was relayed, whether its Message-IDs come back as others, for which
- * domains mail is sent on, which relays handed in a valid tag.
+ * The observations of mail by which `auto` decides, gathered from the tally and the sample for a
+ * snapshot: when a domain's unsigned mail was relayed, whether its Message-IDs come back as others,
+ * for which domains the MTA sends mail on, which relays handed in a valid tag.
  */
 #ifndef DAEMON_OBSERVATIONS_H
 #define DAEMON_OBSERVATIONS_H
@@ -25,7 +25,7 @@ struct observations {
 bool observations_begin(struct observations *observations, const struct settings *settings);
 void observations_end(struct observations *observations);
 
-/* True where observations_take would give something else than the last time. */
+/* True if there is something new since the last observations_take. */
 bool observations_look(struct observations *observations, const struct settings *settings);
 
 /* False: no memory, and *out holds nothing. */

@@ -145,8 +145,9 @@ static bool is_signing_domain(void *context, const char *name)
     return rules != NULL && rules->sign;
 }
 
-/* What a ring gathers that is no longer so: a shorter lifetime than is signed with, domains that
- * sign no more (they start their waiting time anew), keys that are gone. */
+/* Brings the ring up to date with settings and time: its lifetime is at least that of new tags, a
+ * domain that signs no more loses its record (its waiting time starts anew), and so do keys that
+ * are gone. */
 static enum status change_tidy(void *context, struct ring *ring, bool *changed, struct reason *why)
 {
     (void)why;

@@ -1,7 +1,7 @@
 /*
- * The rotation of the keys, and what else the daemon changes in the keyring by itself: it records
- * which domain has signed its first mail and which has got its first valid tag back, and clears out
- * what is over. Only while the clock is trusted: all of it bears a date.
+ * The changes that the daemon makes to the keyring by itself: it rotates the keys, records which
+ * domain has signed its first mail and which has got its first valid tag back, and drops keys and
+ * records that are over. Only while the clock is trusted: each change bears a date.
  */
 #ifndef DAEMON_ROTATION_H
 #define DAEMON_ROTATION_H
