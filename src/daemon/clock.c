@@ -81,6 +81,12 @@ bool clock_is_trusted(const struct clock *clock)
     return clock->trust.state == CLOCK_TRUSTED;
 }
 
+void clock_report(const struct clock *clock, struct status_report *report)
+{
+    report->clock_wrong = !clock_is_trusted(clock);
+    report->clock_until = clock->trust.until;
+}
+
 bool clock_is_settled(const struct clock *clock)
 {
     return clock_boot_time() - clock->trust.trusted_since >= DAY_SECONDS;

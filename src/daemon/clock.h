@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/clock_trust.h"
+#include "store/status_file.h"
 
 /* The caller guards it. */
 struct clock {
@@ -25,6 +26,8 @@ bool clock_look(struct clock *clock, time_t now, time_t newest);
 bool clock_is_trusted(const struct clock *clock);
 /* Trusted for a day now. */
 bool clock_is_settled(const struct clock *clock);
+
+void clock_report(const struct clock *clock, struct status_report *report);
 
 /* Seconds since the boot, which nobody can set. */
 time_t clock_boot_time(void);

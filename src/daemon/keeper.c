@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/log_target.h"
 #include "base/systemd.h"
 #include "daemon/awaited.h"
 #include "daemon/clock.h"
@@ -26,12 +25,11 @@
 #include "daemon/maintenance.h"
 #include "daemon/observations.h"
 #include "daemon/reload.h"
+#include "daemon/report_writer.h"
 #include "daemon/rotation.h"
 #include "daemon/tally.h"
-#include "store/journal.h"
 #include "store/pause.h"
 #include "store/status_file.h"
-#include "store/status_line.h"
 
 enum { LOOK_MS = 500, KEYS_MS = 1000, STATUS_MS = 10000, TIDY_MS = 3600000 };
 
@@ -47,21 +45,20 @@ struct keeper {
 
     pthread_mutex_t lock;
     struct guessing *guessing;
-    struct journal *journal; /* NULL: its state is not told */
+    struct journal *journal; /* NULL: not reported */
     struct shared_config *config;
     time_t journal_birth;
     char *state_dir, *listen; /* as at the start: a reload does not change them */
     bool paused;
     struct clock clock;
-    bool report_due;    /* something happened that the status file does not know yet */
+    bool report_due;    /* something has happened since the last report */
     bool unpublished;   /* there was no memory for a snapshot of what is here */
     uint64_t published; /* snapshots, with the one in force */
 
     time_t started, loaded;
     char *reload_error;
     struct awaited awaited; /* only the maintenance thread's, once it runs, as are the next */
-    char *status_error;
-    char status_line[STATUS_LINE];
+    struct report_writer writer;
 };
 
 static const struct config *config_of(const struct keeper *k)
@@ -74,11 +71,11 @@ static const struct ring *ring_of(const struct keeper *k)
     return shared_ring_get(ring_watch_ring(k->ring));
 }
 
-/* Keeps text, for the status file; "" where all is well. */
-static void remember(char **place, const char *text)
+/* For the report; "" where all is well. */
+static void set_reload_error(struct keeper *k, const char *text)
 {
-    free(*place);
-    *place = strdup(text);
+    free(k->reload_error);
+    k->reload_error = strdup(text);
 }
 
 /* --------------------------------------------------------------- publishing */
@@ -131,13 +128,10 @@ static bool look_at_pause(struct keeper *k)
 
 static bool look_at_clock(struct keeper *k, time_t now)
 {
-    if (!clock_look(&k->clock, now, ring_newest_time(ring_of(k)))) {
-        return false;
-    }
-    return true;
+    return clock_look(&k->clock, now, ring_newest_time(ring_of(k)));
 }
 
-/* ------------------------------------------------------------------ writing */
+/* ------------------------------------------------------------------ keyring */
 
 static void job_keys(void *self, time_t now)
 {
@@ -167,73 +161,28 @@ static void job_tidy(void *self, time_t now)
     pthread_mutex_unlock(&k->lock);
 }
 
-/* ------------------------------------------------------------------- status */
+/* ------------------------------------------------------------------- report */
 
-static bool fill_log(struct status_report *report)
-{
-    struct log_state log;
-    log_target_state(&log);
-    report->log_target = strdup(log_target_name(log.target));
-    report->log_place = strdup(log.place);
-    report->log_since = log.since;
-    report->log_lost = log.lost;
-    report->log_error = strdup(log.error);
-    return report->log_target != NULL && report->log_place != NULL && report->log_error != NULL;
-}
-
-static bool fill_journal(const struct keeper *k, struct status_report *report)
-{
-    struct reason trouble = {""};
-    if (k->journal != NULL) {
-        (void)journal_trouble(k->journal, &trouble);
-        report->journal_pending = journal_pending(k->journal);
-    }
-    report->journal_error = strdup(trouble.text);
-    return report->journal_error != NULL;
-}
-
-/* With the lock held. */
+/* With the lock held. False: no memory. */
 static bool fill_report(struct keeper *k, time_t now, struct status_report *report)
 {
-    const struct snapshot *snapshot =
-        shared_snapshot_get(k->current.snapshot); /* only replaced with the lock held */
-    time_t due = ring_rotation_due(snapshot->ring, &snapshot->settings->keys, now);
+    /* the snapshot in force is only replaced with the lock held */
+    report_snapshot(shared_snapshot_get(k->current.snapshot), now, report);
+    clock_report(&k->clock, report);
     report->version = strdup(BATV_VERSION);
     report->listen = strdup(k->listen);
     report->pid = (long)getpid();
     report->started = k->started;
     report->written = now;
-    report->generation = snapshot->ring->generation;
-    report->active_key = ring_active(snapshot->ring, now);
-    report->next_rotation = due == RING_OPEN ? 0 : due;
-    report->paused = k->paused;
-    report->clock_wrong = !clock_is_trusted(&k->clock);
-    report->clock_until = k->clock.trust.until;
-    if (snapshot->journal_birth != 0 && !snapshot_journal_is_old(snapshot, now)) {
-        report->journal_waits = snapshot->journal_birth + settings_wait(snapshot->settings);
-    }
     report->loaded = k->loaded;
     report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
-    report->ring_error = strdup(ring_watch_error(k->ring));
-    report->ring_back = strdup(ring_watch_back(k->ring));
     report->domains_all = k->awaited.all;
     report->domains_logging = k->awaited.logging;
     return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
-           report->ring_error != NULL && report->ring_back != NULL && fill_journal(k, report) &&
-           fill_log(report) && tally_report(k->tally, report) && sample_report(k->sample, report) &&
-           exclusions_report(k->exclusions, report) &&
+           ring_watch_report(k->ring, report) && report_journal(k->journal, report) &&
+           report_log(report) && tally_report(k->tally, report) &&
+           sample_report(k->sample, report) && exclusions_report(k->exclusions, report) &&
            (k->guessing == NULL || guessing_report(k->guessing, now, report));
-}
-
-/* Told when it changes; systemd logs none of it. */
-static void tell_status(struct keeper *k, const struct status_report *report)
-{
-    char line[STATUS_LINE];
-    status_line(report, line, sizeof line);
-    if (strcmp(line, k->status_line) != 0) {
-        memcpy(k->status_line, line, sizeof line);
-        systemd_status(line);
-    }
 }
 
 /* Before the report, which has the counts. */
@@ -251,24 +200,13 @@ static void job_status(void *self, time_t now)
 {
     struct keeper *k = self;
     struct status_report report = {0};
-    struct reason why = {"out of memory"};
     look_at_domains(k, now);
     pthread_mutex_lock(&k->lock);
     bool filled = fill_report(k, now, &report);
     k->report_due = false;
     pthread_mutex_unlock(&k->lock);
     /* Without the lock: a worker may wait for it, but not for the disk. */
-    if (filled) {
-        tell_status(k, &report);
-        if (status_file_write(k->state_dir, &report, &why) == STATUS_OK) {
-            why.text[0] = '\0';
-        }
-    }
-    /* a full disk is told once, not every ten seconds */
-    if (k->status_error != NULL && why.text[0] != '\0' && strcmp(why.text, k->status_error) != 0) {
-        log_line(LOG_WARNING, "status file: %s", why.text);
-    }
-    remember(&k->status_error, why.text);
+    report_writer_write(&k->writer, k->state_dir, filled ? &report : NULL);
     status_report_free(&report);
 }
 
@@ -325,14 +263,14 @@ static void adopt_config(struct keeper *k, struct config *config, time_t now)
     struct shared_config *shared = shared_config_new(config);
     if (shared == NULL || !observations_begin(&k->observations, config->settings)) {
         shared_config_release(shared);
-        remember(&k->reload_error, "out of memory");
+        set_reload_error(k, "out of memory");
         log_line(LOG_ERR, "reload: out of memory, the previous configuration stays in force");
         return;
     }
     shared_config_release(k->config);
     k->config = shared;
     k->loaded = now;
-    remember(&k->reload_error, "");
+    set_reload_error(k, "");
     log_open(config->log_target, config->log_facility, config->log_level);
     publish(k, true);
     ring_watch_retain(k->ring, config->settings->keys.retain_days);
@@ -351,7 +289,7 @@ static void job_reload(void *self, time_t now)
     if (status == STATUS_OK) {
         adopt_config(k, config, now);
     } else {
-        remember(&k->reload_error, error != NULL ? error : "out of memory");
+        set_reload_error(k, error != NULL ? error : "out of memory");
     }
     pthread_mutex_unlock(&k->lock);
     free(error);
@@ -373,12 +311,11 @@ static bool make_parts(struct keeper *k, struct config *config)
     k->tally = tally_new();
     k->sample = sample_new();
     k->exclusions = exclusions_new();
-    k->status_error = strdup("");
     k->state_dir = k->config != NULL ? strdup(config->state_dir) : NULL;
     k->listen = k->config != NULL ? strdup(config->listen) : NULL;
     k->observations = (struct observations){.tally = k->tally, .sample = k->sample};
-    return k->tally != NULL && k->sample != NULL && k->exclusions != NULL &&
-           k->status_error != NULL && k->state_dir != NULL && k->listen != NULL;
+    return k->tally != NULL && k->sample != NULL && k->exclusions != NULL && k->state_dir != NULL &&
+           k->listen != NULL;
 }
 
 /* The first snapshot. False: no memory. */
@@ -438,7 +375,6 @@ void keeper_free(struct keeper *k)
     free(k->listen);
     free(k->reload_error);
     awaited_clear(&k->awaited);
-    free(k->status_error);
     pthread_mutex_destroy(&k->lock);
     free(k);
 }

@@ -85,11 +85,16 @@ static char *describe_loss(struct ring_watch *w)
     return describe_plight(w, &plight);
 }
 
+static const char *error_of(const struct ring_watch *w)
+{
+    return w->error != NULL ? w->error : "";
+}
+
 /* A bad file is logged once, and again when there is something else to say of it. */
 static void log_loss(struct ring_watch *w)
 {
     char *text = describe_loss(w);
-    if (text == NULL || strcmp(ring_watch_error(w), text) == 0) {
+    if (text == NULL || strcmp(error_of(w), text) == 0) {
         free(text);
         return;
     }
@@ -233,14 +238,11 @@ bool ring_watch_is_unread(const struct ring_watch *w)
     return w->unread;
 }
 
-const char *ring_watch_error(const struct ring_watch *w)
+bool ring_watch_report(const struct ring_watch *w, struct status_report *report)
 {
-    return w->error != NULL ? w->error : "";
-}
-
-const char *ring_watch_back(const struct ring_watch *w)
-{
-    return ring_back_name(w->loss.kind, judge_loss(w));
+    report->ring_error = strdup(error_of(w));
+    report->ring_back = strdup(ring_back_name(w->loss.kind, judge_loss(w)));
+    return report->ring_error != NULL && report->ring_back != NULL;
 }
 
 bool ring_watch_has_news(struct ring_watch *w)

@@ -12,6 +12,7 @@
 
 #include "daemon/snapshot.h"
 #include "store/ring_file.h"
+#include "store/status_file.h"
 
 struct ring_watch;
 
@@ -42,11 +43,10 @@ bool ring_watch_change(struct ring_watch *watch, ring_change_fn *change, void *c
  * force. */
 bool ring_watch_mend(struct ring_watch *watch, time_t now);
 
-/* For the report: what is wrong with the file, as it was logged, and ring_back_name; "" where all
- * is well. */
-const char *ring_watch_error(const struct ring_watch *watch);
-const char *ring_watch_back(const struct ring_watch *watch);
-/* True once after the error has changed. */
+/* Fills in what is wrong with the file, as it was logged. False: no memory; the report owns all of
+ * it either way. */
+bool ring_watch_report(const struct ring_watch *watch, struct status_report *report);
+/* True once after that has changed. */
 bool ring_watch_has_news(struct ring_watch *watch);
 
 #endif
