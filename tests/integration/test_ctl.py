@@ -652,7 +652,7 @@ def test_status_for_people(states):
             f"(signed first {moment(now - 5 * DAY)})",
             "a.test: rejecting\n", "b.test: logging until 7 days after the first",
             "c.test: reject, as configured", f"d.test: logging until {moment(now + DAY)}: ",
-            "e.test: logging: nothing is signed", "example.com from 203.0.113.7 to far.test: 2 messages",
+            "e.test: logging: it does not sign", "example.com from 203.0.113.7 to far.test: 2 messages",
             "f.test: logging until a valid tag has come back from outside: ",
             "5  signed\n", "7  verify.missing\n"):
         assert expected in text, expected
@@ -695,7 +695,7 @@ def test_status_without_what_the_states_follow_from(states):
 
 def test_status_tells_a_configuration_that_was_changed_later(running):
     running.write_state("status", report())
-    changed = "the file was changed since, and batvd reads it at the next reload"
+    changed = "the file has changed since, and batvd reads it at the next reload"
     assert changed in running.run("status", rc=0).text
     os.utime(running.conf, (time.time() - 2 * DAY,) * 2)
     assert changed not in running.run("status", rc=0).text
