@@ -1,9 +1,9 @@
-# Completion of batvctl(8) for bash. No command is named here: what there is to complete is read
-# from `batvctl --help`, the program's own table, whenever something is completed.
+# Completion of batvctl(8) for bash. It names no command: each completion reads
+# `batvctl --help`, the program's own table.
 # shellcheck shell=bash
 
-# Takes a row of the table apart: its words in their order to ops, its options to opts, each as
-# --name or --name=VALUE.
+# Splits a row of the table: its words, in order, into ops, its options into opts, each as --name or
+# --name=VALUE.
 _batvctl_row()
 {
     local n=${#ops[@]} name='' word
@@ -23,7 +23,7 @@ _batvctl_row()
     done
 }
 
-# The word that row $1 has at the place `at`, if any; the last one may stand for more (WORD...).
+# The word of row $1 at the place `at`, if any; the last one can stand for more (WORD...).
 _batvctl_place()
 {
     local words
@@ -35,7 +35,7 @@ _batvctl_place()
     fi
 }
 
-# Drops the rows that do not have the word $1 at the place `at`, which moves on.
+# Drops the rows without the word $1 at the place `at`, and advances `at`.
 _batvctl_follow()
 {
     local row place kept=()
@@ -49,7 +49,7 @@ _batvctl_follow()
     at=$((at + 1))
 }
 
-# The options that may stand here, in `options`: each row's once its words in lower case are there.
+# The options that fit here, in `options`: those of each row whose lower-case words are complete.
 _batvctl_options()
 {
     local row place
@@ -64,7 +64,7 @@ _batvctl_options()
     done
 }
 
-# What stands behind the option $1, in `value`; nothing where it takes none.
+# The value of the option $1, in `value`; empty if it takes none.
 _batvctl_value()
 {
     local options option
@@ -77,7 +77,7 @@ _batvctl_value()
     done
 }
 
-# Offers what $1, a word of the table, may be here.
+# Offers the values of $1, a word of the table.
 _batvctl_offer()
 {
     local words
@@ -98,7 +98,7 @@ _batvctl_offer_options()
     done
 }
 
-# Offers what may stand at the place `at`; options, where that may be anything.
+# Offers the words for the place `at`, or options if any word fits.
 _batvctl_offer_place()
 {
     local row place places=''
