@@ -385,7 +385,7 @@ def test_without_a_key_it_is_not_started_again(machine):
 @pytest.mark.parametrize("config, words", [
     ({}, ""),
     ({"user": "batvd"}, ""),
-    ({"user": "nobody"}, 'to become "nobody", batvd must be started as root or as that user'),
+    ({"user": "nobody"}, 'to become "nobody", start batvd as root or as that user'),
     ({"listen_group": "mail"}, 'user batvd cannot give the socket to group "mail" .*: set '
                                'listen_group = "postfix", the group of /var/spool/postfix/batvd'),
     ({"listen_group": "none"}, 'there is no group "none": set listen_group = "postfix"'),
