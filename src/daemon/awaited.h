@@ -17,7 +17,7 @@ struct awaited {
     const char **names; /* sorted, in pool: domains that wait */
     size_t count;
     struct text_pool pool;
-    uint64_t number; /* of the version that was looked at */
+    uint64_t number; /* of the snapshot that was looked at */
     time_t at;       /* when */
     time_t until;    /* when the first state ends by itself; 0: none does */
 };

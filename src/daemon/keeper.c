@@ -300,8 +300,11 @@ static void job_reload(void *self, time_t now)
 /* --------------------------------------------------------------- life cycle */
 
 static const struct job jobs[] = {
-    {"reload", 0, job_reload},   {"look", LOOK_MS, job_look},       {"keys", KEYS_MS, job_keys},
-    {"tidy", TIDY_MS, job_tidy}, {"status", STATUS_MS, job_status},
+    {"reload", 0, job_reload},        /* by the signal */
+    {"look", LOOK_MS, job_look},      /* at keyring, pause, clock and what mail has shown */
+    {"keys", KEYS_MS, job_keys},      /* rotation, records of first signed mail */
+    {"tidy", TIDY_MS, job_tidy},      /* the keyring */
+    {"status", STATUS_MS, job_status} /* the report */
 };
 
 /* False: no memory. Takes config over. */

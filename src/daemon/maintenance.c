@@ -1,6 +1,6 @@
 /*
  * The maintenance thread sleeps in sigtimedwait(), which also brings SIGUSR1, the reload signal.
- * Jobs fall due by a clock that nobody sets; what they are told is the time of day.
+ * Jobs fall due by a clock that nobody sets; they get the time of day.
  */
 #include "daemon/maintenance.h"
 

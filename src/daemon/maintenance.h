@@ -1,5 +1,5 @@
 /*
- * The one thread of our own: a table of jobs that are run again and again, and the reload signal.
+ * The maintenance thread: it runs a table of jobs again and again, and takes the reload signal.
  */
 #ifndef DAEMON_MAINTENANCE_H
 #define DAEMON_MAINTENANCE_H
