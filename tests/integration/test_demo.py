@@ -1,4 +1,4 @@
-"""`make demo`, which must show what it promises and leave nothing behind."""
+"""`make demo` shows what it promises, and leaves nothing behind."""
 
 import os
 import re
