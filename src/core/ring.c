@@ -395,7 +395,7 @@ bool ring_tag_seen(const struct ring *ring, const char *name)
 static enum status check_clock(const struct ring *ring, time_t now, struct reason *why)
 {
     if (now < 0 || now > clock_max) {
-        return reason_set(why, STATUS_REFUSED, "the clock is wrong");
+        return reason_set(why, STATUS_REFUSED, "the clock is wrong: set it right");
     }
 
     int active = ring_active(ring, now);
@@ -406,8 +406,8 @@ static enum status check_clock(const struct ring *ring, time_t now, struct reaso
     time_format(now, clock);
     time_format(ring->keys[active].signs_from, from);
     return reason_set(why, STATUS_REFUSED,
-                      "the clock says %s, but key %d signs from %s: the clock has to be put right",
-                      clock, active, from);
+                      "the clock says %s, but key %d signs from %s: set the clock right", clock,
+                      active, from);
 }
 
 static enum status check_none_pending(const struct ring *ring, time_t now, struct reason *why)
@@ -444,8 +444,8 @@ static enum status find_slot(const struct ring *ring, time_t now, unsigned count
     char day[DAY_TEXT];
     day_format(ring_free_day(ring, soonest), day);
     return reason_set(why, STATUS_REFUSED,
-                      "slot %u is still needed for the tags of its former key: it frees up on %s",
-                      soonest, day);
+                      "slot %u still verifies tags of its former key and frees up on %s", soonest,
+                      day);
 }
 
 /* Puts a key that signs into a free slot; the former active one ends where it begins. */
@@ -472,7 +472,7 @@ static enum status ring_make_key(struct ring *ring, const struct key_policy *pol
     if (status == STATUS_OK) {
         ring_place(ring, policy, slot, &fresh, ring_active(ring, now));
     } else {
-        reason_write(why, "the key could not be set up");
+        reason_write(why, "cannot set up the key");
     }
     secret_wipe(&secret);
     return status;
@@ -565,7 +565,7 @@ enum status ring_revoke(struct ring *ring, const struct key_policy *policy, unsi
                         struct reason *why)
 {
     if (now < 0 || now > clock_max) {
-        return reason_set(why, STATUS_REFUSED, "the clock is wrong");
+        return reason_set(why, STATUS_REFUSED, "the clock is wrong: set it right");
     }
     enum key_state state = slot < RING_SLOTS ? ring_key_state(ring, slot, now) : KEY_FREE;
     switch (state) {
@@ -622,8 +622,9 @@ static enum status check_import_state(const struct ring *ring, const struct key_
             return reason_set(why, STATUS_REFUSED,
                               "keys.retain_days is 0: a retained key would be forgotten at once");
         }
-        return now < 0 || now > clock_max ? reason_set(why, STATUS_REFUSED, "the clock is wrong")
-                                          : STATUS_OK;
+        return now < 0 || now > clock_max
+                   ? reason_set(why, STATUS_REFUSED, "the clock is wrong: set it right")
+                   : STATUS_OK;
     }
     if (state == KEY_PENDING && policy->publish_seconds == 0) {
         return reason_set(why, STATUS_REFUSED,
@@ -671,7 +672,7 @@ enum status ring_import(struct ring *ring, const struct key_policy *policy, unsi
     struct ring_key fresh;
     status = key_make(&fresh, algorithm, policy->lifetime_days, now, from, secret);
     if (status != STATUS_OK) {
-        return reason_set(why, status, "the key could not be set up");
+        return reason_set(why, status, "cannot set up the key");
     }
     if (state == KEY_RETAINED) {
         key_retire(&fresh, policy, now);

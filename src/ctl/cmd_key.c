@@ -265,7 +265,7 @@ static struct ring *new_ring(void)
         ring_free(ring);
         ring = NULL;
     } else if (ring_rotate_evidence(ring, octets) != STATUS_OK) {
-        print_error("the evidence secret could not be set up");
+        print_error("cannot set up the evidence secret");
         ring_free(ring);
         ring = NULL;
     }
@@ -347,7 +347,7 @@ static enum status rotate_evidence(void *context, struct ring *ring, bool *chang
     (void)changed;
     enum status status = ring_rotate_evidence(ring, change->octets);
     if (status != STATUS_OK) {
-        reason_write(why, "the evidence secret could not be set up");
+        reason_write(why, "cannot set up the evidence secret");
     }
     return status;
 }
