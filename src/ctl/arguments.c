@@ -50,7 +50,7 @@ static bool fail(const struct reading *r, const char *problem, const char *text)
 static bool take_operand(struct reading *r, char *text)
 {
     if (has_list(r->known) && !r->in_list) {
-        return fail(r, "unexpected", text);
+        return fail(r, "unexpected argument", text);
     }
     r->argv[r->kept++] = text;
     return true;

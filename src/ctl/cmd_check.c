@@ -111,7 +111,7 @@ int cmd_check(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        return ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
     }
     return check_all(ctl, quiet, &counts);
 }

@@ -157,7 +157,7 @@ int cmd_health(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        return ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
     }
     /* A listener may have a name: no name server is waited for longer than for the filter. */
     (void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);

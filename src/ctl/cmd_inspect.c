@@ -286,7 +286,7 @@ int cmd_inspect(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc != 2) {
-        return ctl_usage_error(ctl, argc < 2 ? "which file?" : "one file at a time");
+        return ctl_usage_error(ctl, argc < 2 ? "the file is missing" : "one file at a time");
     }
     /* The message is the caller's file, the rest belongs to the daemon's user. */
     if (!message_file_read(argv[1], &message)) {

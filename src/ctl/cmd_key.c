@@ -236,7 +236,7 @@ static int key_list(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        return ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
     }
     if (!ctl_load_ring(ctl, &ring)) {
         return CTL_UNABLE;
@@ -359,7 +359,7 @@ static int key_init(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        return ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
     }
     change_init(ctl, &change);
     if (!change_roll(&change)) {
@@ -399,7 +399,7 @@ static int key_rotate(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        return ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
     }
     if (evidence && (algorithm != NULL || activate_in != NULL)) {
         return ctl_usage_error(ctl, "--evidence makes no key: it takes no other option");
@@ -432,9 +432,9 @@ static bool take_slot(const struct ctl *ctl, int argc, char **argv, unsigned *sl
 {
     unsigned long number;
     if (argc < 2) {
-        (void)ctl_usage_error(ctl, "which key?");
+        (void)ctl_usage_error(ctl, "the key's number is missing");
     } else if (argc > 2) {
-        (void)ctl_usage_error(ctl, "%s: unexpected", argv[2]);
+        (void)ctl_usage_error(ctl, "%s: unexpected argument", argv[2]);
     } else if (!argument_number(argv[1], 1000, &number)) {
         (void)ctl_usage_error(ctl, "%s: expected a key's number, 0 to %d", argv[1], RING_SLOTS - 1);
     } else {
@@ -513,7 +513,9 @@ static int export_secret(const struct ring *ring, unsigned slot)
 {
     enum key_state state = slot < RING_SLOTS ? ring_key_state(ring, slot, time(NULL)) : KEY_FREE;
     if (state == KEY_FREE || state == KEY_GONE) {
-        const char *problem = state == KEY_FREE ? "there is none" : "it is gone";
+        const char *problem = state == KEY_FREE
+                                  ? "there is no such key; batvctl key list shows them"
+                                  : "it has expired";
         print_error("key %u: %s", slot, problem);
         return CTL_NO;
     }
@@ -542,7 +544,8 @@ static int key_export(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (!force && isatty(STDOUT_FILENO)) {
-        print_error("stdout is a terminal, which would show the secret: redirect it, or --force");
+        print_error(
+            "stdout is a terminal, which would show the secret: redirect it, or use --force");
         return CTL_NO;
     }
     if (!ctl_load_ring(ctl, &ring)) {
@@ -667,7 +670,7 @@ int cmd_key(struct ctl *ctl, int argc, char **argv)
         {"revoke", key_revoke}, {"export", key_export}, {"import", key_import},
     };
     if (argc < 2) {
-        return ctl_usage_error(ctl, "key: init, list, rotate, revoke, export or import?");
+        return ctl_usage_error(ctl, "key: expected init, list, rotate, revoke, export or import");
     }
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (strcmp(argv[1], forms[i].name) == 0) {

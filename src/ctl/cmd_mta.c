@@ -303,7 +303,7 @@ int cmd_mta(struct ctl *ctl, int argc, char **argv)
     }
     bool postfix = argc == 2 && strcmp(argv[1], "postfix") == 0;
     if (!postfix && (argc != 2 || strcmp(argv[1], "sendmail") != 0)) {
-        return ctl_usage_error(ctl, "for which MTA? expected postfix or sendmail");
+        return ctl_usage_error(ctl, "expected postfix or sendmail");
     }
     if (ctl->json) {
         return ctl_usage_error(ctl, "mta has no JSON output");

@@ -46,7 +46,7 @@ static bool has_no_arguments(const struct ctl *ctl, int argc, char **argv)
         return false;
     }
     if (argc > 1) {
-        (void)ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        (void)ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
         return false;
     }
     return true;

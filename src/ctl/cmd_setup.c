@@ -312,7 +312,7 @@ int cmd_setup(struct ctl *ctl, int argc, char **argv)
         return undo(ctl, &wish);
     }
     if (wish.count == 0) {
-        return ctl_usage_error(ctl, "for which domains?");
+        return ctl_usage_error(ctl, "the domains are missing");
     }
     if (apply && geteuid() != 0) {
         print_error("--apply changes Postfix's settings: run this as root; nothing was changed");

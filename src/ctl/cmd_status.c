@@ -82,7 +82,7 @@ static void print_stopped(const struct view *v)
     fputs("batvd is not running", stdout);
     end_alarm();
     if (is_known(v)) {
-        print_moment("what follows is its last report, of ", v->look.report.written);
+        print_moment("this is its last report, of ", v->look.report.written);
         putchar('\n');
     }
 }
@@ -98,11 +98,11 @@ static void print_untold(const struct view *v)
     puts(look->kind == REPORT_NONE ? " and has not written its first report yet" : "");
     if (look->kind == REPORT_FORMER) {
         begin_alarm();
-        printf("it has written no report, it cannot write to state_dir: what follows is of process "
-               "%ld, which",
+        printf("it has written no report, because it cannot write to state_dir: this one is from "
+               "process %ld, which",
                look->report.pid);
         print_moment(" wrote it on ", look->report.written);
-        print_span(" (", look->age, " ago) and runs no more");
+        print_span(" (", look->age, " ago) and has ended");
         end_alarm();
     }
 }
@@ -125,7 +125,7 @@ static void print_daemon(const struct view *v)
     print_span(" (", v->now - r->started, ")\n");
     if (v->look.kind == REPORT_OLD) {
         begin_alarm();
-        print_moment("its last report is of ", r->written);
+        print_moment("its last report is from ", r->written);
         print_span(", ", v->look.age, " old: it hangs, or cannot write to state_dir");
         end_alarm();
     }
@@ -181,14 +181,14 @@ static void print_clock(const struct status_report *r)
     }
     begin_alarm();
     if (r->clock_until != 0) {
-        fputs("clock: it jumped by more than a day, so there is no rotation and `auto` only logs; "
-              "if it is right it is trusted",
+        fputs("clock: it jumped by more than a day, so keys are not rotated and `auto` only logs; "
+              "if it is right, batvd trusts it",
               stdout);
         print_moment(" from ", r->clock_until);
-        fputs(" on, if it is wrong set it right", stdout);
+        fputs(" on; if it is wrong, set it right", stdout);
     } else {
-        fputs("clock: more than a day before the newest time in the keyring, so there is no "
-              "rotation and `auto` only logs, until an hour after it is set right",
+        fputs("clock: more than a day before the newest time in the keyring, so keys are not "
+              "rotated and `auto` only logs, until an hour after it is set right",
               stdout);
     }
     end_alarm();
@@ -806,7 +806,7 @@ int cmd_status(struct ctl *ctl, int argc, char **argv)
         return CTL_UNABLE;
     }
     if (argc > 1) {
-        return ctl_usage_error(ctl, "%s: unexpected", argv[1]);
+        return ctl_usage_error(ctl, "%s: unexpected argument", argv[1]);
     }
     return (watching ? watch : show)(ctl) ? CTL_YES : CTL_NO;
 }

@@ -767,7 +767,7 @@ def test_status_tells_a_report_of_another_process(known):
     known.write_state("status", report(written=time.time() - 5))
     text = known.run("status", rc=0).text
     assert f"batvd is running, process {os.getpid()}\n" in text
-    assert "what follows is of process 4711, which wrote it on " in text and "runs no more" in text
+    assert "this one is from process 4711, which wrote it on " in text and "has ended" in text
     assert "is running, process 4711" not in text
     answer = known.run("status", "--json", rc=0).json
     assert (answer["pid"], answer["report_pid"], answer["report_fresh"], answer["uptime"]) == (

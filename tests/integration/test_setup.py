@@ -231,7 +231,7 @@ def test_domain_given_twice(fresh):
 
 
 def test_usage(fresh):
-    assert "for which domains" in fresh.setup(rc=2).err
+    assert "the domains are missing" in fresh.setup(rc=2).err
     assert "--aply" in fresh.setup("--aply", "example.com", rc=2).err
     assert "JSON" in fresh.setup("--json", "example.com", rc=2).err
 

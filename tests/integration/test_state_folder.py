@@ -126,7 +126,7 @@ def test_a_full_disk(disk):
     assert re.match(rf"process {instance.pid} has written no report: the one there is of process "
                     rf"{former}, which has ended", found["daemon.report"]["text"])
     told = instance.ctl("status", rc=0).out
-    assert f"batvd is running, process {instance.pid}\n" in told and f"is of process {former}," in told
+    assert f"batvd is running, process {instance.pid}\n" in told and f"is from process {former}," in told
     answer = status(instance)
     assert (answer["pid"], answer["report_pid"], answer["uptime"]) == (instance.pid, former, None)
     sign(instance)
@@ -181,7 +181,7 @@ def test_a_folder_that_its_owner_cannot_write(batvd):
     found = check(instance)
     assert levels(found)["daemon.report"] == "fail", found
     assert f"of process {former}, which has ended" in found["daemon.report"]["text"]
-    assert f"is of process {former}," in instance.ctl("status", rc=0).out
+    assert f"is from process {former}," in instance.ctl("status", rc=0).out
     assert status(instance)["pid"] == instance.pid
     mend = found["daemon.report"]["mend"]
     assert mend == found["state_dir.writable"]["mend"] == f"chmod 700 {instance.state}"
