@@ -11,6 +11,7 @@
 
 #include "base/print.h"
 #include "batv/day.h"
+#include "batv/facts.h"
 #include "ctl/arguments.h"
 #include "ctl/commands.h"
 #include "ctl/json.h"
@@ -407,17 +408,13 @@ static const struct status_counter *find_counter(const struct status_report *r, 
     return NULL;
 }
 
-static const char *const proofs[] = {"tag-in-body", "header",    "journal",
-                                     "pattern",     "exhausted", "none"};
-enum { PROOFS = sizeof proofs / sizeof proofs[0] };
-
 static void print_proofs(const struct status_report *r)
 {
     const char *title = "\nbounces without a valid tag, by their proof, since the start:";
-    for (size_t i = 0; i < PROOFS; i++) {
-        const struct status_counter *counter = find_counter(r, "proof.", proofs[i]);
+    for (size_t i = 0; proof_name(i) != NULL; i++) {
+        const struct status_counter *counter = find_counter(r, "proof.", proof_name(i));
         if (counter != NULL && counter->value > 0) {
-            printf("%s %" PRIu64 " %s", title, counter->value, proofs[i]);
+            printf("%s %" PRIu64 " %s", title, counter->value, proof_name(i));
             title = ",";
         }
     }
@@ -580,9 +577,9 @@ static void json_returned(struct json *json, const struct status_report *r)
 static void json_proofs(struct json *json, const struct status_report *r)
 {
     json_open_object(json, "proofs");
-    for (size_t i = 0; i < PROOFS; i++) {
-        const struct status_counter *counter = find_counter(r, "proof.", proofs[i]);
-        json_number_if(json, proofs[i], counter != NULL ? (int64_t)counter->value : 0,
+    for (size_t i = 0; proof_name(i) != NULL; i++) {
+        const struct status_counter *counter = find_counter(r, "proof.", proof_name(i));
+        json_number_if(json, proof_name(i), counter != NULL ? (int64_t)counter->value : 0,
                        counter != NULL);
     }
     json_close(json);

@@ -47,16 +47,11 @@ struct names {
     size_t count;
 };
 
-/* What a decision says of a bounce without a valid tag. */
-static const char *const proofs[] = {"tag-in-body", "header",    "journal",
-                                     "pattern",     "exhausted", "none"};
-enum { PROOFS = sizeof proofs / sizeof proofs[0] };
-
 struct tally {
     atomic_ullong kinds[DECISION_KIND_COUNT];
     atomic_ullong results[RESULT_COUNT];
     atomic_ullong actions[ACTION_COUNT];
-    atomic_ullong proofs[PROOFS];
+    atomic_ullong proofs[PROOF_NAMES_MAX]; /* as proof_name numbers them */
     atomic_ullong unanswered;
 
     pthread_mutex_t lock;
@@ -568,8 +563,8 @@ static void observe_verified(struct tally *tally, const struct decision *decisio
 /* A bounce that was judged by its content, and whether it was only logged. */
 static void add_bounce(struct tally *tally, const struct verdict *verdict)
 {
-    for (size_t i = 0; verdict->proof != NULL && i < PROOFS; i++) {
-        if (strcmp(verdict->proof, proofs[i]) == 0) {
+    for (size_t i = 0; verdict->proof != NULL && proof_name(i) != NULL; i++) {
+        if (strcmp(verdict->proof, proof_name(i)) == 0) {
             count_up(&tally->proofs[i]);
         }
     }
@@ -637,8 +632,9 @@ static bool report_counters(struct tally *tally, struct status_report *report)
         [DECISION_VERIFY] = "verified",       [DECISION_RELAYED_UNSIGNED] = "relayed-unsigned",
         [DECISION_MESSAGE_ID] = "message-id",
     };
-    report->counters = calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT + PROOFS,
-                              sizeof *report->counters);
+    report->counters =
+        calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT + PROOF_NAMES_MAX,
+               sizeof *report->counters);
     bool done = report->counters != NULL;
     for (int i = 0; done && i < DECISION_KIND_COUNT; i++) {
         done = report_counter(report, "", kinds[i], &tally->kinds[i]);
@@ -650,8 +646,8 @@ static bool report_counters(struct tally *tally, struct status_report *report)
     for (int i = 0; done && i < ACTION_COUNT; i++) {
         done = report_counter(report, "action.", action_name((enum action)i), &tally->actions[i]);
     }
-    for (size_t i = 0; done && i < PROOFS; i++) {
-        done = report_counter(report, "proof.", proofs[i], &tally->proofs[i]);
+    for (size_t i = 0; done && proof_name(i) != NULL; i++) {
+        done = report_counter(report, "proof.", proof_name(i), &tally->proofs[i]);
     }
     return done;
 }
