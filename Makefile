@@ -79,7 +79,10 @@ $(BUILD)/batvctl: $(BUILD)/obj/src/batvctl.o $(CTL) $(IO) $(LIBBATV)
 $(LIBBATV): $(CORE)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
-# A test links no more than its layer: tests/unit/core/* nothing but the core.
+# A test links no more than its layer: tests/unit/core/* nothing but the core, and what tests share.
+FIXTURES := $(call objects,$(filter-out %/memory.c $(wildcard tests/unit/*/test_*.c),\
+    $(wildcard tests/unit/*/*.c)))
+$(UNIT_TESTS): $(FIXTURES)
 $(CORE_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIBBATV)
 $(IO_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(IO) $(LIBBATV)
 $(CTL_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(CTL) $(IO) $(LIBBATV)
@@ -92,7 +95,7 @@ $(MEMORY_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o \
 $(MEMORY_TESTS): LIBS := $(IO_LIBS) -Wl,@tests/unit/memory/calls
 $(UNIT_TESTS):
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	$(call say,LD,$@)$(LINK) -o $@ $(filter-out %.a,$^) $(LIBBATV) $(CHECK_LIBS) $(LIBS)
 
 # What tests/bench measures with.
 $(BUILD)/tests/bench/load: $(BUILD)/obj/tests/bench/plan.o

@@ -33,7 +33,8 @@ static void random_recipient(struct chance *chance, const struct site *site, cha
     if (chance_below(chance, 6) == 0) {
         snprintf(shaped, sizeof shaped, "%s", others[chance_below(chance, COUNT_OF(others))]);
     } else {
-        const char *domain = site_domains[chance_below(chance, COUNT_OF(site_domains))].name;
+        size_t which = chance_below(chance, site->settings->rules_count);
+        const char *domain = site->settings->rules[which].name;
         snprintf(plain, sizeof plain, "%s@%s%s", locals[chance_below(chance, COUNT_OF(locals))],
                  *domain == '.' ? "any" : "", domain);
         const char *shape = shapes[chance_below(chance, COUNT_OF(shapes))];
