@@ -111,7 +111,7 @@ $(BENCHES_IO): LIBS := $(IO_LIBS)
 # sessions have stand-ins for what brings chance in, that of the session for libmilter too.
 SESSIONS := $(filter %_session %_milter,$(FUZZERS) $(SEED_TESTS))
 $(filter-out $(SESSIONS),$(FUZZERS) $(SEED_TESTS)): $(IO)
-$(SESSIONS): $(MILTER) $(filter-out %/keeper.o %/random.o,$(IO))
+$(SESSIONS): $(BUILD)/obj/tests/fuzz/site.o $(MILTER) $(filter-out %/keeper.o %/random.o,$(IO))
 $(filter %_milter,$(SESSIONS)): LIBS := -lmilter
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o
 $(FUZZERS): LIBS += -fsanitize=fuzzer
