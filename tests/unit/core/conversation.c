@@ -500,3 +500,22 @@ struct transaction *hold(const struct conversation *c, const struct site *site,
     add_outgoing(text, t);
     return t;
 }
+
+void check_conversation(const struct conversation *c)
+{
+    struct site *site = site_make();
+    struct client client = client_of(c->who);
+    if (c->prepare != NULL) {
+        c->prepare(site);
+    }
+    static struct text text;
+    static struct text expected;
+    text = (struct text){.used = 0};
+    expected = (struct text){.used = 0};
+    expand(&expected, site, c->expected);
+    struct transaction *t = hold(c, site, &client, &text);
+    ck_assert_msg(strcmp(text.out, expected.out) == 0, "%s:\n%s\nexpected:\n%s", c->name, text.out,
+                  expected.out);
+    transaction_free(t);
+    site_free(site);
+}

@@ -150,4 +150,7 @@ void decide(struct transaction *t, const struct site *site);
 struct transaction *hold(const struct conversation *c, const struct site *site,
                          const struct client *client, struct text *text);
 
+/* Holds it at a site of its own, and compares all that comes of it. */
+void check_conversation(const struct conversation *c);
+
 #endif

@@ -154,3 +154,11 @@ struct settings *settings_for(const struct domain domains[], size_t count)
     settings->exclude_mail_servers = true;
     return settings;
 }
+
+void add_table(Suite *suite, const char *name, const TTest *test, size_t count)
+{
+    TCase *tcase = tcase_create(name);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, test, 0, (int)count);
+    suite_add_tcase(suite, tcase);
+}

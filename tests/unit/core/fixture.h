@@ -84,4 +84,7 @@ struct domain {
  * class of a bounce follows verify.action. */
 struct settings *settings_for(const struct domain domains[], size_t count);
 
+/* A test case that runs the test once for each row of a table. */
+void add_table(Suite *suite, const char *name, const TTest *test, size_t count);
+
 #endif

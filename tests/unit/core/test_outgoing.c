@@ -91,7 +91,7 @@ static void judge_our_own_at_rcpt(struct site *site)
     site->settings->reject_at_rcpt = true;
 }
 
-static void check_conversation(const struct conversation *c)
+static void check_outgoing(const struct conversation *c)
 {
     struct site *site = site_make();
     struct client client = client_of(c->who);
@@ -591,25 +591,25 @@ static const struct conversation known[] = {
 
 START_TEST(test_messages)
 {
-    check_conversation(&messages[_i]);
+    check_outgoing(&messages[_i]);
 }
 END_TEST
 
 START_TEST(test_addresses)
 {
-    check_conversation(&addresses[_i]);
+    check_outgoing(&addresses[_i]);
 }
 END_TEST
 
 START_TEST(test_copies)
 {
-    check_conversation(&copies[_i]);
+    check_outgoing(&copies[_i]);
 }
 END_TEST
 
 START_TEST(test_known)
 {
-    check_conversation(&known[_i]);
+    check_outgoing(&known[_i]);
 }
 END_TEST
 
@@ -827,13 +827,6 @@ START_TEST(test_aborted)
     site_free(site);
 }
 END_TEST
-
-static void add_table(Suite *suite, const char *name, const TTest *test, size_t count)
-{
-    TCase *tcase = tcase_create(name);
-    tcase_add_loop_test(tcase, test, 0, (int)count);
-    suite_add_tcase(suite, tcase);
-}
 
 int main(void)
 {

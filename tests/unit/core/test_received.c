@@ -423,13 +423,6 @@ START_TEST(test_takes_time_by_its_length)
 }
 END_TEST
 
-static void add_table(Suite *suite, const char *name, const TTest *test, size_t count)
-{
-    TCase *tcase = tcase_create(name);
-    tcase_add_loop_test(tcase, test, 0, (int)count);
-    suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("received");
