@@ -28,7 +28,8 @@ static void patterns_at_rcpt(struct site *site)
 
 /* clang-format off */
 static const struct conversation at_rcpt[] = {
-    {.name = "each by itself", .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
+    {.name = "each recipient is judged by itself",
+     .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
      .recipients = {"<" ALICE ">", "<{0 carol@example.com}>", "<a@tempfail.example>",
                     "<a@discard.example>", "<a@mark.example>", "<" BOB ">"},
      .expected =
@@ -47,7 +48,8 @@ static const struct conversation at_rcpt[] = {
          BOUNCE("a@mark.example", "missing", "mark rule=verify.action")
          NOT_OURS(OUT, "", BOB)
          NULL_SENDER},
-    {.name = "no proof is asked for", .who = OUTSIDE, .prepare = prove_at_rcpt, .sender = "<>",
+    {.name = "no proof is asked for at RCPT",
+     .who = OUTSIDE, .prepare = prove_at_rcpt, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          "rcpt " REFUSED
@@ -55,7 +57,7 @@ static const struct conversation at_rcpt[] = {
          "accept\n"
          BOUNCE(ALICE, "missing", "reject rule=verify.action")
          NULL_SENDER},
-    {.name = "no proof is asked for, nor at the end", .who = OUTSIDE, .prepare = prove_at_rcpt,
+    {.name = "no proof is asked for at the end", .who = OUTSIDE, .prepare = prove_at_rcpt,
      .sender = "<>", .recipients = {"<" ALICE ">", "<a@mark.example>", "<a@discard.example>"},
      .expected =
          "rcpt " REFUSED
@@ -67,7 +69,8 @@ static const struct conversation at_rcpt[] = {
          BOUNCE("a@mark.example", "missing", "mark rule=verify.action")
          BOUNCE("a@discard.example", "missing", "discard applied=removed rule=verify.action")
          NULL_SENDER},
-    {.name = "no class is asked for", .who = OUTSIDE, .prepare = receipt_at_rcpt, .sender = "<>",
+    {.name = "no class is asked for at RCPT",
+     .who = OUTSIDE, .prepare = receipt_at_rcpt, .sender = "<>",
      .recipients = {"<" ALICE ">", "<{-9 a@reject.example}>"},
      .expected =
          "rcpt " REFUSED
@@ -77,7 +80,8 @@ static const struct conversation at_rcpt[] = {
          BOUNCE(ALICE, "missing", "reject rule=verify.action")
          BOUNCE("{-9 a@reject.example}", "expired", "reject rule=verify.expired")
          NULL_SENDER},
-    {.name = "no ground without tags", .who = OUTSIDE, .prepare = patterns_at_rcpt,
+    {.name = "a domain that does not sign has no ground to reject at RCPT",
+     .who = OUTSIDE, .prepare = patterns_at_rcpt,
      .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          HEADERS
@@ -95,7 +99,8 @@ static const struct conversation at_rcpt[] = {
          ORDINARY("{bad nobody@example.com}", "bad-signature action=reject rule=tag-unauthentic")
          ORDINARY("{bad nobody@example.net}", "bad-signature action=tempfail rule=tag-unauthentic")
          "debug" " " ORDINARY(ALICE, "missing action=accept rule=ordinary")},
-    {.name = "all but one discarded", .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
+    {.name = "all recipients but one are discarded",
+     .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
      .recipients = {"<a@discard.example>", "<a@reject.example>"},
      .expected =
          "rcpt " REFUSED
@@ -114,11 +119,13 @@ static const struct conversation at_rcpt[] = {
          BOUNCE(ALICE, "missing", "reject rule=verify.action")
          VALID("{0 " ALICE "}")
          NULL_SENDER},
-    {.name = "a submission is signed all the same", .who = INSIDE, .prepare = reject_at_rcpt,
+    {.name = "a submission is signed though recipients are judged at RCPT",
+     .who = INSIDE, .prepare = reject_at_rcpt,
      .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
          SIGNED(IN, ALICE, BOB)},
-    {.name = "a domain that waits", .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
+    {.name = "a domain that waits rejects nothing at RCPT",
+     .who = OUTSIDE, .prepare = reject_at_rcpt, .sender = "<>",
      .recipients = {"<alice@example.net>"},
      .expected =
          HEADERS

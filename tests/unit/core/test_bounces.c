@@ -89,7 +89,7 @@ static void patterns_without_evidence(struct site *site)
 
 /* clang-format off */
 static const struct conversation bounces[] = {
-    {.name = "genuine", .who = OUTSIDE, .sender = "<>", .recipients = {"<{0 " ALICE "}>"},
+    {.name = "a genuine bounce", .who = OUTSIDE, .sender = "<>", .recipients = {"<{0 " ALICE "}>"},
      .expected =
          HEADERS
          "remove <{0 " ALICE "}>\n"
@@ -203,14 +203,15 @@ static const struct conversation bounces[] = {
          "accept\n"
          "verify client=" OUT " from=<mailer-daemon@other.test> rcpt=<{bad " ALICE
          "}> result=bad-signature class=dsn proof=journal action=accept rule=evidence.journal\n"},
-    {.name = "without restoring", .who = OUTSIDE, .prepare = no_restore, .sender = "<>",
+    {.name = "a genuine bounce is not restored with restore = false",
+     .who = OUTSIDE, .prepare = no_restore, .sender = "<>",
      .recipients = {"<{0 " ALICE "}>"},
      .expected =
          HEADERS
          "accept\n"
          VALID("{0 " ALICE "}")
          NULL_SENDER},
-    {.name = "missing", .who = OUTSIDE, .sender = "<>", .recipients = {"<" ALICE ">"},
+    {.name = "a missing tag", .who = OUTSIDE, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
          REFUSED
@@ -235,24 +236,24 @@ static const struct conversation bounces[] = {
          REFUSED
          "verify client=" OUT " from=<prvs=1234abcdef=mailer-daemon@other.test> rcpt=<" ALICE
          "> result=missing class=- proof=none action=reject rule=verify.action\n"},
-    {.name = "bad signature", .who = OUTSIDE, .sender = "<>", .recipients = {"<{bad " ALICE "}>"},
+    {.name = "a bad signature", .who = OUTSIDE, .sender = "<>", .recipients = {"<{bad " ALICE "}>"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE("{bad " ALICE "}", "bad-signature", "reject rule=verify.action")},
-    {.name = "unknown key", .who = OUTSIDE, .sender = "<>",
+    {.name = "an unknown key", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{unknown " ALICE "}>"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE("{unknown " ALICE "}", "unknown-key", "reject rule=verify.action")},
-    {.name = "malformed", .who = OUTSIDE, .sender = "<>",
+    {.name = "a malformed tag", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<prvs=3785=" ALICE ">"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE("prvs=3785=" ALICE, "malformed", "reject rule=verify.action")},
-    {.name = "foreign", .who = OUTSIDE, .sender = "<>",
+    {.name = "a foreign tag", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<btv1==785a1b2c3d4==" ALICE ">"},
      .expected =
          HEADERS
@@ -264,7 +265,8 @@ static const struct conversation bounces[] = {
          HEADERS
          REFUSED
          BOUNCE("{-14 " ALICE "}", "unknown-key", "reject rule=verify.action")},
-    {.name = "expired lately", .who = OUTSIDE, .sender = "<>", .recipients = {"<{-9 " ALICE "}>"},
+    {.name = "a tag that expired lately",
+     .who = OUTSIDE, .sender = "<>", .recipients = {"<{-9 " ALICE "}>"},
      .expected =
          HEADERS
          "remove <{-9 " ALICE "}>\n"
@@ -272,13 +274,13 @@ static const struct conversation bounces[] = {
          "accept\n"
          BOUNCE("{-9 " ALICE "}", "expired", "log rule=verify.expired")
          NULL_SENDER},
-    {.name = "expired, which this domain refuses", .who = OUTSIDE, .sender = "<>",
+    {.name = "an expired tag in a domain that rejects late bounces", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{-9 a@reject.example}>"},
      .expected =
          HEADERS
          TOO_LATE
          BOUNCE("{-9 a@reject.example}", "expired", "reject rule=verify.expired")},
-    {.name = "expired, which this domain lets in", .who = OUTSIDE, .sender = "<>",
+    {.name = "an expired tag in a domain that accepts late bounces", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{-9 a@late.example}>"},
      .expected =
          HEADERS
@@ -287,27 +289,27 @@ static const struct conversation bounces[] = {
          "accept\n"
          BOUNCE("{-9 a@late.example}", "expired", "log rule=verify.expired")
          NULL_SENDER},
-    {.name = "a domain that waits", .who = OUTSIDE, .sender = "<>",
+    {.name = "a missing tag in a domain that waits", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<alice@example.net>"},
      .expected =
          HEADERS
          "accept\n"
          BOUNCE("alice@example.net", "missing", "log would=reject rule=auto.warm-up")
          NULL_SENDER},
-    {.name = "a domain that says reject waits for nothing", .who = OUTSIDE,
+    {.name = "verify.action = reject waits for nothing", .who = OUTSIDE,
      .prepare = reject_example_net, .sender = "<>", .recipients = {"<alice@example.net>"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE("alice@example.net", "missing", "reject rule=verify.action")},
-    {.name = "a wrong clock", .who = OUTSIDE, .prepare = clock_wrong, .sender = "<>",
+    {.name = "auto logs by a wrong clock", .who = OUTSIDE, .prepare = clock_wrong, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
          "accept\n"
          BOUNCE(ALICE, "missing", "log would=reject rule=auto.warm-up")
          NULL_SENDER},
-    {.name = "pause", .who = OUTSIDE, .prepare = pause_verifying, .sender = "<>",
+    {.name = "a pause rejects nothing", .who = OUTSIDE, .prepare = pause_verifying, .sender = "<>",
      .recipients = {"<" ALICE ">", "<a@discard.example>"},
      .expected =
          HEADERS
@@ -331,13 +333,14 @@ static const struct conversation bounces[] = {
          "accept\n"
          VALID("{0 alice@off.example}")
          NULL_SENDER},
-    {.name = "log", .who = OUTSIDE, .sender = "<>", .recipients = {"<a@log.example>"},
+    {.name = "verify.action = log",
+     .who = OUTSIDE, .sender = "<>", .recipients = {"<a@log.example>"},
      .expected =
          HEADERS
          "accept\n"
          BOUNCE("a@log.example", "missing", "log rule=verify.action")
          NULL_SENDER},
-    {.name = "quarantine", .who = OUTSIDE, .sender = "<>",
+    {.name = "verify.action = quarantine", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<a@quarantine.example>"},
      .expected =
          HEADERS
@@ -345,24 +348,28 @@ static const struct conversation bounces[] = {
          "accept\n"
          BOUNCE("a@quarantine.example", "missing", "quarantine rule=verify.action")
          NULL_SENDER},
-    {.name = "tempfail", .who = OUTSIDE, .sender = "<>", .recipients = {"<a@tempfail.example>"},
+    {.name = "verify.action = tempfail",
+     .who = OUTSIDE, .sender = "<>", .recipients = {"<a@tempfail.example>"},
      .expected =
          HEADERS
          LATER
          BOUNCE("a@tempfail.example", "missing", "tempfail rule=verify.action")},
-    {.name = "discard", .who = OUTSIDE, .sender = "<>", .recipients = {"<a@discard.example>"},
+    {.name = "verify.action = discard",
+     .who = OUTSIDE, .sender = "<>", .recipients = {"<a@discard.example>"},
      .expected =
          HEADERS
          "discard\n"
          BOUNCE("a@discard.example", "missing", "discard rule=verify.action")},
-    {.name = "mark", .who = OUTSIDE, .sender = "<>", .recipients = {"<a@mark.example>"},
+    {.name = "verify.action = mark",
+     .who = OUTSIDE, .sender = "<>", .recipients = {"<a@mark.example>"},
      .expected =
          HEADERS
          "header X-Batv-Result: missing; class=-; proof=none; rcpt=<a@mark.example>\n"
          "accept\n"
          BOUNCE("a@mark.example", "missing", "mark rule=verify.action")
          NULL_SENDER},
-    {.name = "mark: copies from outside go, the last first", .who = OUTSIDE, .sender = "<>",
+    {.name = "verify.action = mark: copies of the result from outside go, the last first",
+     .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{bad a@mark.example}>"}, .marks = 3,
      .expected =
          HEADERS
@@ -373,7 +380,8 @@ static const struct conversation bounces[] = {
          "accept\n"
          BOUNCE("{bad a@mark.example}", "bad-signature", "mark rule=verify.action")
          NULL_SENDER},
-    {.name = "copies from outside, where nothing marks", .who = OUTSIDE, .prepare = only_logs,
+    {.name = "copies of the result from outside stay where nothing marks",
+     .who = OUTSIDE, .prepare = only_logs,
      .sender = "<>", .recipients = {"<abuse@example.com>"}, .marks = 3,
      .expected =
          "wants end\n"
@@ -381,7 +389,8 @@ static const struct conversation bounces[] = {
          "verify client=" OUT " from=<> rcpt=<abuse@example.com> result=missing class=- proof=none "
          "action=accept rule=exclude.recipients:abuse@*\n"
          NULL_SENDER},
-    {.name = "copies from outside go from a genuine bounce too", .who = OUTSIDE, .sender = "<>",
+    {.name = "copies of the result from outside go from a genuine bounce too",
+     .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{0 " ALICE "}>"}, .marks = 2,
      .expected =
          HEADERS
@@ -392,26 +401,28 @@ static const struct conversation bounces[] = {
          "accept\n"
          VALID("{0 " ALICE "}")
          NULL_SENDER},
-    {.name = "proven, where nobody asks", .who = OUTSIDE, .prepare = prove_without_evidence,
+    {.name = "no proof is asked for while evidence is off",
+     .who = OUTSIDE, .prepare = prove_without_evidence,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE(ALICE, "missing", "reject rule=verify.action")},
-    {.name = "a young journal is no matter where nobody asks", .who = OUTSIDE,
+    {.name = "a young journal does not matter while evidence is off", .who = OUTSIDE,
      .prepare = journal_is_young_evidence_off, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE(ALICE, "missing", "reject rule=verify.action")},
-    {.name = "nor are patterns", .who = OUTSIDE, .prepare = patterns_without_evidence,
+    {.name = "no pattern is asked for while evidence is off",
+     .who = OUTSIDE, .prepare = patterns_without_evidence,
      .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          HEADERS
          "accept\n"
          BOUNCE("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
-    {.name = "for other domains only", .who = OUTSIDE, .sender = "<>",
+    {.name = "a bounce for other domains only", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<" BOB ">", "<carol@other.test>"},
      .expected =
          "wants nothing\naccept\n"
@@ -433,12 +444,13 @@ static const struct conversation exclusions[] = {
      .expected =
          EXCLUDED("localhost[127.0.0.1]", ALICE, "local")
          "sign-skip from=<> reason=null-sender\n"},
-    {.name = "authenticated", .who = OUTSIDE, .user = "carol", .sender = "<>",
+    {.name = "an authenticated client", .who = OUTSIDE, .user = "carol", .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          EXCLUDED(OUT, ALICE, "exclude.authenticated")
          "sign-skip from=<> reason=null-sender\n"},
-    {.name = "authenticated, not excluded", .who = OUTSIDE, .user = "carol",
+    {.name = "an authenticated client is not excluded by the settings",
+     .who = OUTSIDE, .user = "carol",
      .prepare = do_not_exclude, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
@@ -449,18 +461,21 @@ static const struct conversation exclusions[] = {
      .expected =
          EXCLUDED("mail.example.com[198.51.100.5]", ALICE, "exclude.mail_servers:198.51.100.0/24")
          NULL_SENDER},
-    {.name = "a mail server of ours, not excluded", .who = MAIL_SERVER, .prepare = do_not_exclude,
+    {.name = "a mail server of ours is not excluded by the settings",
+     .who = MAIL_SERVER, .prepare = do_not_exclude,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          HEADERS
          REFUSED
          "verify client=mail.example.com[198.51.100.5] from=<> rcpt=<" ALICE
          "> result=missing class=- proof=none action=reject rule=verify.action\n"},
-    {.name = "a network", .who = EXCLUDED_NETWORK, .sender = "<>", .recipients = {"<" ALICE ">"},
+    {.name = "an excluded network",
+     .who = EXCLUDED_NETWORK, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          EXCLUDED("unknown[203.0.113.7]", ALICE, "exclude.networks:203.0.113.0/24")
          NULL_SENDER},
-    {.name = "a host", .who = EXCLUDED_HOST, .sender = "<>", .recipients = {"<" ALICE ">"},
+    {.name = "an excluded host",
+     .who = EXCLUDED_HOST, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          EXCLUDED("mx.partner.test[192.0.2.77]", ALICE, "exclude.hosts:mx.partner.test")
          NULL_SENDER},
@@ -481,12 +496,12 @@ static const struct conversation exclusions[] = {
      .expected =
          EXCLUDED("gateway.partner.test[10.9.9.9]", ALICE, "exclude.hosts:*.partner.test")
          NULL_SENDER},
-    {.name = "a recipient", .who = OUTSIDE, .sender = "<>",
+    {.name = "an excluded recipient", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<PostMaster@example.com>"},
      .expected =
          EXCLUDED(OUT, "PostMaster@example.com", "exclude.recipients:postmaster@*")
          NULL_SENDER},
-    {.name = "a recipient behind a forged tag", .who = OUTSIDE, .sender = "<>",
+    {.name = "an excluded recipient behind a forged tag", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{bad abuse@example.com}>"},
      .expected =
          HEADERS
@@ -494,7 +509,7 @@ static const struct conversation exclusions[] = {
          BOUNCE("{bad abuse@example.com}", "bad-signature",
                 "accept rule=exclude.recipients:abuse@*")
          NULL_SENDER},
-    {.name = "an SRS recipient", .who = OUTSIDE, .sender = "<>",
+    {.name = "an excluded SRS recipient", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<srs0=HHH=TT=other.test=bob@example.com>"},
      .expected =
          EXCLUDED(OUT, "srs0=HHH=TT=other.test=bob@example.com", "exclude.recipients:SRS0=*@*")
@@ -504,12 +519,13 @@ static const struct conversation exclusions[] = {
      .expected =
          EXCLUDED("out.lists.test[192.0.2.78]", ALICE, "exclude_sign.recipients:*@lists.test")
          NULL_SENDER},
-    {.name = "untaggable", .who = OUTSIDE, .prepare = sent_untagged, .sender = "<>",
+    {.name = "an address that is too long to tag",
+     .who = OUTSIDE, .prepare = sent_untagged, .sender = "<>",
      .recipients = {"<x" L48 "@example.com>"},
      .expected =
          EXCLUDED(OUT, "x" L48 "@example.com", "untaggable")
          NULL_SENDER},
-    {.name = "just taggable", .who = OUTSIDE, .sender = "<>",
+    {.name = "an address that is just short enough to tag", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<" L48 "@example.com>"},
      .expected =
          HEADERS
@@ -540,7 +556,7 @@ static const struct conversation exclusions[] = {
          HEADERS
          REFUSED
          BOUNCE("{-8 " ALICE "}", "unknown-key", "reject rule=verify.action")},
-    {.name = "one recipient only", .who = OUTSIDE, .sender = "<>",
+    {.name = "an excluded recipient excludes no other", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<" ALICE ">", "<abuse@example.com>"},
      .expected =
          HEADERS

@@ -16,12 +16,13 @@ static void renew_at_rcpt(struct site *site)
 
 /* clang-format off */
 static const struct conversation newer[] = {
-    {.name = "without it", .who = OUTSIDE, .sender = "<>", .recipients = {"<{next " ALICE "}>"},
+    {.name = "an unknown key without a newer ring",
+     .who = OUTSIDE, .sender = "<>", .recipients = {"<{next " ALICE "}>"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE("{next " ALICE "}", "unknown-key", "reject rule=verify.action")},
-    {.name = "it knows the key", .who = OUTSIDE, .prepare = renew, .sender = "<>",
+    {.name = "a newer ring knows the key", .who = OUTSIDE, .prepare = renew, .sender = "<>",
      .recipients = {"<{next " ALICE "}>"},
      .expected =
          HEADERS
@@ -31,7 +32,7 @@ static const struct conversation newer[] = {
          "verify client=" OUT " from=<> rcpt=<{next " ALICE
          "}> result=valid action=accept rule=tag ring=13\n"
          NULL_SENDER},
-    {.name = "it knows the key, ordinary mail", .who = OUTSIDE, .prepare = renew,
+    {.name = "a newer ring knows the key of ordinary mail", .who = OUTSIDE, .prepare = renew,
      .sender = "<" BOB ">", .recipients = {"<{next " ALICE "}>"},
      .expected =
          "wants end\n"
@@ -39,7 +40,7 @@ static const struct conversation newer[] = {
          "add " ALICE "\n"
          "accept\n"
          ORDINARY("{next " ALICE "}", "valid action=accept rule=tag ring=13")},
-    {.name = "it knows no more", .who = OUTSIDE, .prepare = renew, .sender = "<>",
+    {.name = "a newer ring does not know the key", .who = OUTSIDE, .prepare = renew, .sender = "<>",
      .recipients = {"<{bad " ALICE "}>", "<{0 " ALICE "}>"},
      .expected =
          HEADERS
@@ -51,7 +52,8 @@ static const struct conversation newer[] = {
                 "reject applied=removed rule=verify.action ring=13")
          VALID("{0 " ALICE "}")
          NULL_SENDER},
-    {.name = "at RCPT", .who = OUTSIDE, .prepare = renew_at_rcpt, .sender = "<>",
+    {.name = "a newer ring knows the key at RCPT",
+     .who = OUTSIDE, .prepare = renew_at_rcpt, .sender = "<>",
      .recipients = {"<{next " ALICE "}>", "<a@log.example>"},
      .expected =
          HEADERS

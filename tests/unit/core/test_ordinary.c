@@ -11,7 +11,7 @@ static void forged_rejects(struct site *site)
 
 /* clang-format off */
 static const struct conversation ordinary[] = {
-    {.name = "plain", .who = OUTSIDE, .sender = "<" BOB ">",
+    {.name = "ordinary mail without a tag", .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<" ALICE ">", "<carol@example.net>"}, .marks = 3,
      .expected =
          "wants nothing\n"
@@ -71,7 +71,8 @@ static const struct conversation ordinary[] = {
          "tempfail 451 4.1.1 " WRITE_OR_WAIT("nobody@example.net")
          ORDINARY("{bad nobody@example.net}",
                   "bad-signature action=tempfail rule=tag-unauthentic")},
-    {.name = "to a forged tag of a domain that has never signed, and only logs", .who = OUTSIDE, .sender = "<" BOB ">",
+    {.name = "to a forged tag of a domain that has never signed, and only logs",
+     .who = OUTSIDE, .sender = "<" BOB ">",
      .recipients = {"<{bad nobody@log.example}>"},
      .expected =
          "wants end\n"
@@ -130,7 +131,8 @@ static const struct conversation ordinary[] = {
          "verify client=" IN " from=<" BOB
          "> rcpt=<{bad nobody@example.net}> result=bad-signature action=tempfail "
          "rule=tag-unauthentic\n"},
-    {.name = "an authenticated one while the domain waits", .who = OUTSIDE, .user = "carol",
+    {.name = "an authenticated submission to a forged tag while the domain waits",
+     .who = OUTSIDE, .user = "carol",
      .sender = "<" BOB ">", .recipients = {"<{bad nobody@example.net}>"},
      .expected =
          "wants end\n"

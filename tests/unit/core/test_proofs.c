@@ -228,21 +228,22 @@ static const struct conversation evidence[] = {
          "accept\n"
          PROVEN(ALICE, "missing", "tag-in-body")
          NULL_SENDER},
-    {.name = "the header", .who = OUTSIDE, .prepare = prove_by_header, .sender = "<>",
+    {.name = "our header", .who = OUTSIDE, .prepare = prove_by_header, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          "accept\n"
          PROVEN(ALICE, "missing", "header")
          NULL_SENDER},
-    {.name = "the journal", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+    {.name = "a journalled Message-ID", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          "accept\n"
          PROVEN(ALICE, "missing", "journal")
          NULL_SENDER},
-    {.name = "whatever the tag is", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+    {.name = "a proof counts whatever the tag is",
+     .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
      .recipients = {"<{bad " ALICE "}>", "<{unknown bob@example.com}>", "<prvs=x@example.com>",
                     "<btv1==785a1b2c3d4==a@reject.example>", "<{-9 a@reject.example}>"},
      .expected =
@@ -256,7 +257,8 @@ static const struct conversation evidence[] = {
          PROVEN("btv1==785a1b2c3d4==a@reject.example", "foreign", "journal")
          PROVEN("{-9 a@reject.example}", "expired", "journal")
          NULL_SENDER},
-    {.name = "while verification is paused", .who = OUTSIDE, .prepare = prove_while_paused,
+    {.name = "a proof counts while verification is paused",
+     .who = OUTSIDE, .prepare = prove_while_paused,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
@@ -282,14 +284,16 @@ static const struct conversation evidence[] = {
          "accept\n"
          PROVEN(ALICE, "missing", "header")
          NULL_SENDER},
-    {.name = "used up", .who = OUTSIDE, .prepare = journal_is_used_up, .sender = "<>",
+    {.name = "a proof that is used up",
+     .who = OUTSIDE, .prepare = journal_is_used_up, .sender = "<>",
      .recipients = {"<" ALICE ">", "<a@reject.example>"},
      .expected =
          CONTENT
          REFUSED
          READ(ALICE, "missing", "dsn", "exhausted", "reject rule=verify.action")
          READ("a@reject.example", "missing", "dsn", "exhausted", "reject rule=verify.action")},
-    {.name = "used up and marked", .who = OUTSIDE, .prepare = journal_is_used_up, .sender = "<>",
+    {.name = "a proof that is used up, in a domain that marks",
+     .who = OUTSIDE, .prepare = journal_is_used_up, .sender = "<>",
      .recipients = {"<a@mark.example>"},
      .expected =
          CONTENT
@@ -342,7 +346,8 @@ static const struct conversation evidence[] = {
          BOUNCE(ALICE, "missing", "log would=reject rule=evidence.tag-in-body")
          BOUNCE("a@quarantine.example", "missing", "quarantine rule=verify.action")
          NULL_SENDER},
-    {.name = "one is proven, the other has its tag", .who = OUTSIDE, .prepare = prove_by_journal,
+    {.name = "one recipient is proven, the other has its tag",
+     .who = OUTSIDE, .prepare = prove_by_journal,
      .sender = "<>", .recipients = {"<{0 " ALICE "}>", "<bob@example.com>"},
      .expected =
          CONTENT
@@ -352,7 +357,8 @@ static const struct conversation evidence[] = {
          VALID("{0 " ALICE "}")
          PROVEN("bob@example.com", "missing", "journal")
          NULL_SENDER},
-    {.name = "one is excluded, the other is not", .who = OUTSIDE, .prepare = site_evidence,
+    {.name = "one recipient is excluded, the other is not",
+     .who = OUTSIDE, .prepare = site_evidence,
      .sender = "<>", .recipients = {"<abuse@example.com>", "<" ALICE ">"},
      .expected =
          CONTENT
@@ -365,7 +371,8 @@ static const struct conversation evidence[] = {
 
 /* Whose fate is certain without the content, so that the body is not even sent. */
 static const struct conversation unread[] = {
-    {.name = "a valid tag", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+    {.name = "a valid tag: the content is not read",
+     .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
      .recipients = {"<{0 " ALICE "}>"},
      .expected =
          HEADERS
@@ -414,7 +421,8 @@ static const struct conversation unread[] = {
      .expected =
          EXCLUDED(OUT, "abuse@example.com", "exclude.recipients:abuse@*")
          NULL_SENDER},
-    {.name = "other domains only", .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
+    {.name = "a bounce for other domains only",
+     .who = OUTSIDE, .prepare = prove_by_journal, .sender = "<>",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\naccept\n"
@@ -450,7 +458,7 @@ static const struct conversation unread[] = {
 
 /* verify.class */
 static const struct conversation classes[] = {
-    {.name = "logged", .who = OUTSIDE, .prepare = receipt_is_logged, .sender = "<>",
+    {.name = "a class that is logged", .who = OUTSIDE, .prepare = receipt_is_logged, .sender = "<>",
      .recipients = {"<" ALICE ">", "<a@discard.example>"},
      .expected =
          CONTENT
@@ -458,20 +466,22 @@ static const struct conversation classes[] = {
          READ(ALICE, "missing", "mdn", "none", "log rule=verify.class.mdn")
          READ("a@discard.example", "missing", "mdn", "none", "log rule=verify.class.mdn")
          NULL_SENDER},
-    {.name = "refused", .who = OUTSIDE, .prepare = receipt_is_refused, .sender = "<>",
+    {.name = "a class that is rejected",
+     .who = OUTSIDE, .prepare = receipt_is_refused, .sender = "<>",
      .recipients = {"<a@log.example>", "<alice@example.net>"},
      .expected =
          CONTENT
          NO_RECEIPTS
          READ("a@log.example", "missing", "mdn", "none", "reject rule=verify.class.mdn")
          READ("alice@example.net", "missing", "mdn", "none", "reject rule=verify.class.mdn")},
-    {.name = "discarded", .who = OUTSIDE, .prepare = receipt_is_discarded, .sender = "<>",
+    {.name = "a class that is discarded",
+     .who = OUTSIDE, .prepare = receipt_is_discarded, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          "discard\n"
          READ(ALICE, "missing", "mdn", "none", "discard rule=verify.class.mdn")},
-    {.name = "marked", .who = OUTSIDE, .prepare = receipt_is_marked, .sender = "<>",
+    {.name = "a class that is marked", .who = OUTSIDE, .prepare = receipt_is_marked, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
@@ -479,14 +489,16 @@ static const struct conversation classes[] = {
          "accept\n"
          READ(ALICE, "missing", "mdn", "none", "mark rule=verify.class.mdn")
          NULL_SENDER},
-    {.name = "proven all the same", .who = OUTSIDE, .prepare = receipt_is_proven, .sender = "<>",
+    {.name = "a proof comes before the class",
+     .who = OUTSIDE, .prepare = receipt_is_proven, .sender = "<>",
      .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          "accept\n"
          READ(ALICE, "missing", "mdn", "journal", "accept rule=evidence.journal")
          NULL_SENDER},
-    {.name = "of missing, foreign and expired only", .who = OUTSIDE, .prepare = receipt_is_logged,
+    {.name = "a class decides for missing, foreign and expired tags only",
+     .who = OUTSIDE, .prepare = receipt_is_logged,
      .sender = "<>",
      .recipients = {"<{-9 a@reject.example}>", "<btv1==785a1b2c3d4==" ALICE ">",
                     "<{bad " ALICE "}>", "<{unknown " ALICE "}>", "<prvs=x@example.com>"},
@@ -507,7 +519,8 @@ static const struct conversation classes[] = {
          READ("prvs=x@example.com", "malformed", "mdn", "none",
               "reject applied=removed rule=verify.action")
          NULL_SENDER},
-    {.name = "another class's action", .who = OUTSIDE, .prepare = calendar_is_logged_not_mdn,
+    {.name = "the action of another class does not matter",
+     .who = OUTSIDE, .prepare = calendar_is_logged_not_mdn,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
@@ -537,59 +550,63 @@ static const struct conversation grounds[] = {
          "accept\n"
          DSN(ALICE, "missing", "log would=reject rule=auto.warm-up")
          NULL_SENDER},
-    {.name = "one that is just old enough does not", .who = OUTSIDE,
+    {.name = "a journal that is just old enough does not hold auto back", .who = OUTSIDE,
      .prepare = journal_is_just_old_enough, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          REFUSED
          DSN(ALICE, "missing", "reject rule=verify.action")},
-    {.name = "nor one that could not know", .who = OUTSIDE,
+    {.name = "a young journal does not hold auto back from a bounce that names no message",
+     .who = OUTSIDE,
      .prepare = journal_is_young_names_nothing, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          REFUSED
          DSN(ALICE, "missing", "reject rule=verify.action")},
-    {.name = "nor one that is not asked", .who = OUTSIDE, .prepare = journal_is_young_and_off,
+    {.name = "a young journal that is not asked does not hold auto back",
+     .who = OUTSIDE, .prepare = journal_is_young_and_off,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          REFUSED
          DSN(ALICE, "missing", "reject rule=verify.action")},
-    {.name = "what is explicit waits for no journal", .who = OUTSIDE, .prepare = journal_is_young,
+    {.name = "an explicit action waits for no journal", .who = OUTSIDE, .prepare = journal_is_young,
      .sender = "<>", .recipients = {"<a@reject.example>"},
      .expected =
          CONTENT
          REFUSED
          DSN("a@reject.example", "missing", "reject rule=verify.action")},
-    {.name = "without signing: an old journal does not know it", .who = OUTSIDE,
+    {.name = "a domain that does not sign: an old journal does not know the message",
+     .who = OUTSIDE,
      .prepare = journal_is_just_old_enough, .sender = "<>",
      .recipients = {"<alice@off.example>"},
      .expected =
          CONTENT
          REFUSED
          DSN("alice@off.example", "missing", "reject rule=verify.action")},
-    {.name = "without signing: a young one does not", .who = OUTSIDE, .prepare = journal_is_young,
+    {.name = "a domain that does not sign: a young journal does not know the message",
+     .who = OUTSIDE, .prepare = journal_is_young,
      .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          CONTENT
          "accept\n"
          DSN("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
-    {.name = "without signing: there is nothing to know", .who = OUTSIDE,
+    {.name = "a domain that does not sign: the bounce names no message", .who = OUTSIDE,
      .prepare = names_nothing, .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          CONTENT
          "accept\n"
          DSN("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
-    {.name = "without signing: the journal is not asked", .who = OUTSIDE,
+    {.name = "a domain that does not sign: the journal is not asked", .who = OUTSIDE,
      .prepare = journal_is_off, .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          CONTENT
          "accept\n"
          DSN("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
-    {.name = "without signing: a tag that is there is judged", .who = OUTSIDE,
+    {.name = "a domain that does not sign: a tag is judged all the same", .who = OUTSIDE,
      .prepare = names_nothing, .sender = "<>", .recipients = {"<{bad alice@off.example}>"},
      .expected =
          CONTENT
@@ -615,20 +632,21 @@ static const struct conversation grounds[] = {
          "accept\n"
          DSN("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
-    {.name = "auto never refuses for want of a match", .who = OUTSIDE,
+    {.name = "auto never rejects because no pattern matches", .who = OUTSIDE,
      .prepare = patterns_and_auto, .sender = "<>", .recipients = {"<alice@off.example>"},
      .expected =
          CONTENT
          "accept\n"
          DSN("alice@off.example", "missing", "log rule=sign.enabled")
          NULL_SENDER},
-    {.name = "patterns are for nobody else", .who = OUTSIDE, .prepare = pattern_matches,
+    {.name = "patterns of one domain do not count for another",
+     .who = OUTSIDE, .prepare = pattern_matches,
      .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT
          REFUSED
          DSN(ALICE, "missing", "reject rule=verify.action")},
-    {.name = "not even with patterns of their own, where tags are", .who = OUTSIDE,
+    {.name = "patterns do not count for a domain that signs", .who = OUTSIDE,
      .prepare = patterns_where_tags_are, .sender = "<>", .recipients = {"<" ALICE ">"},
      .expected =
          CONTENT

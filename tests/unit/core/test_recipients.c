@@ -26,14 +26,14 @@ static const struct conversation several[] = {
          "}> result=valid action=accept applied=tempfail rule=tag\n"
          BOUNCE("a@tempfail.example", "missing", "tempfail rule=verify.action")
          BOUNCE("a@reject.example", "missing", "reject applied=tempfail rule=verify.action")},
-    {.name = "all refused", .who = OUTSIDE, .sender = "<>",
+    {.name = "all recipients rejected", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<" ALICE ">", "<{bad carol@example.com}>"},
      .expected =
          HEADERS
          REFUSED
          BOUNCE(ALICE, "missing", "reject rule=verify.action")
          BOUNCE("{bad carol@example.com}", "bad-signature", "reject rule=verify.action")},
-    {.name = "refused and discarded", .who = OUTSIDE, .sender = "<>",
+    {.name = "rejected and discarded", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<a@discard.example>", "<a@reject.example>"},
      .expected =
          HEADERS
@@ -49,7 +49,7 @@ static const struct conversation several[] = {
          BOUNCE("a@discard.example", "missing", "discard applied=removed rule=verify.action")
          BOUNCE("a@log.example", "missing", "log rule=verify.action")
          NULL_SENDER},
-    {.name = "an expired tag that is refused is not restored", .who = OUTSIDE, .sender = "<>",
+    {.name = "an expired tag that is rejected is not restored", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{-9 a@reject.example}>", "<a@log.example>"},
      .expected =
          HEADERS
@@ -59,7 +59,7 @@ static const struct conversation several[] = {
                 "reject applied=removed rule=verify.expired")
          BOUNCE("a@log.example", "missing", "log rule=verify.action")
          NULL_SENDER},
-    {.name = "held and refused", .who = OUTSIDE, .sender = "<>",
+    {.name = "quarantined and rejected", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<a@quarantine.example>", "<a@reject.example>"},
      .expected =
          HEADERS
@@ -103,7 +103,8 @@ static const struct conversation several[] = {
          VALID("{0 a@log.example}")
          BOUNCE("a@log.example", "missing", "log rule=verify.action")
          NULL_SENDER},
-    {.name = "the same, the other way round and in another case", .who = OUTSIDE, .sender = "<>",
+    {.name = "a mailbox without its tag and with it, in another case, the plain one kept",
+     .who = OUTSIDE, .sender = "<>",
      .recipients = {"<a@LOG.Example>", "<{0 a@log.example}>"},
      .expected =
          HEADERS
@@ -114,7 +115,7 @@ static const struct conversation several[] = {
          BOUNCE("a@LOG.Example", "missing", "log rule=verify.action")
          VALID("{0 a@log.example}")
          NULL_SENDER},
-    {.name = "a mailbox with and without its tag, the plain one refused", .who = OUTSIDE,
+    {.name = "a mailbox with and without its tag, the plain one rejected", .who = OUTSIDE,
      .sender = "<>", .recipients = {"<" ALICE ">", "<{0 " ALICE "}>"},
      .expected =
          HEADERS
@@ -136,7 +137,7 @@ static const struct conversation several[] = {
          VALID("{0 " ALICE "}")
          VALID("{-2 " ALICE "}")
          NULL_SENDER},
-    {.name = "two tags of a mailbox, and itself", .who = OUTSIDE, .sender = "<>",
+    {.name = "two tags of a mailbox, and the mailbox itself", .who = OUTSIDE, .sender = "<>",
      .recipients = {"<{0 a@log.example}>", "<{-2 a@log.example}>", "<a@log.example>"},
      .expected =
          HEADERS

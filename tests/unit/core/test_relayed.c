@@ -6,7 +6,8 @@
 
 /* clang-format off */
 static const struct conversation relayed[] = {
-    {.name = "by a relay", .who = RELAY, .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
+    {.name = "mail in our name by a relay",
+     .who = RELAY, .sender = "<" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
@@ -14,7 +15,8 @@ static const struct conversation relayed[] = {
          NO_SUBMISSION(ALICE)
          "relayed-unsigned client=gateway.partner.test[10.9.9.9] from=<" ALICE "> rcpt=<" BOB
          ">\n"},
-    {.name = "by anybody whom the MTA lets relay; one line a message", .who = OUTSIDE,
+    {.name = "mail in our name by anybody whom the MTA lets relay: one line a message",
+     .who = OUTSIDE,
      .sender = "<" ALICE ">", .recipients = {"<" ALICE ">", "<" BOB ">", "<carol@third.test>"},
      .expected =
          "wants nothing\n"
@@ -32,13 +34,13 @@ static const struct conversation relayed[] = {
          "accept\n"
          NOT_OURS("gateway.partner.test[10.9.9.9]", "{0 " ALICE "}", BOB)
          NO_SUBMISSION("{0 " ALICE "}")},
-    {.name = "in the name of a domain that does not sign", .who = RELAY,
+    {.name = "mail in the name of a domain that does not sign", .who = RELAY,
      .sender = "<alice@off.example>", .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
          NOT_OURS("gateway.partner.test[10.9.9.9]", "alice@off.example", BOB)},
-    {.name = "bounces are nobody's", .who = RELAY, .sender = "<mailer-daemon@example.com>",
+    {.name = "a bounce is in nobody's name", .who = RELAY, .sender = "<mailer-daemon@example.com>",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"

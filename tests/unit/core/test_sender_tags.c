@@ -53,14 +53,16 @@ static void sender_rejects_relays_local(struct site *site)
 
 /* clang-format off */
 static const struct conversation senders[] = {
-    {.name = "by default it does not matter", .who = OUTSIDE, .sender = "<" BAD_ALICE ">",
+    {.name = "by default a forged sender does not matter",
+     .who = OUTSIDE, .sender = "<" BAD_ALICE ">",
      .recipients = {"<" ALICE ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
          "debug " FROM_BAD(ALICE, "missing action=accept rule=ordinary")
          NO_SUBMISSION(BAD_ALICE)},
-    {.name = "rejected, for every recipient", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a forged sender is rejected for every recipient",
+     .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<" BAD_ALICE ">",
      .recipients = {"<" ALICE ">", "<{0 carol@example.com}>", "<" BOB ">"},
      .expected =
@@ -69,14 +71,16 @@ static const struct conversation senders[] = {
          FROM_BAD(ALICE, "missing action=reject rule=sender-tag-unauthentic")
          FROM_BAD("{0 carol@example.com}", "valid action=reject rule=sender-tag-unauthentic")
          FROM_BAD(BOB, "not-ours action=reject rule=sender-tag-unauthentic")},
-    {.name = "deferred", .who = OUTSIDE, .prepare = sender_defers, .sender = "<" BAD_ALICE ">",
+    {.name = "a forged sender is deferred",
+     .who = OUTSIDE, .prepare = sender_defers, .sender = "<" BAD_ALICE ">",
      .recipients = {"<" ALICE ">"},
      .expected =
          "wants end\n"
          "tempfail 451 4.1.0 the sender <" BAD_ALICE "> carries a signature that this site does "
          "not know; try again later\n"
          FROM_BAD(ALICE, "missing action=tempfail rule=sender-tag-unauthentic")},
-    {.name = "at RCPT", .who = OUTSIDE, .prepare = sender_rejects_at_rcpt,
+    {.name = "a forged sender is rejected at RCPT",
+     .who = OUTSIDE, .prepare = sender_rejects_at_rcpt,
      .sender = "<" BAD_ALICE ">", .recipients = {"<" ALICE ">", "<" BOB ">"},
      .expected =
          "rcpt " NO_SUCH_SENDER
@@ -86,7 +90,8 @@ static const struct conversation senders[] = {
          FROM_BAD(ALICE, "missing action=reject rule=sender-tag-unauthentic")
          FROM_BAD(BOB, "not-ours action=reject rule=sender-tag-unauthentic")
          NO_SUBMISSION(BAD_ALICE)},
-    {.name = "a key that nobody has", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a sender with a tag by a key that nobody has",
+     .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<prvs=0785a1b2c3=" ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
          "wants end\n"
@@ -94,14 +99,15 @@ static const struct conversation senders[] = {
          "site does not know\n"
          "verify client=" OUT " from=<prvs=0785a1b2c3=" ALICE "> rcpt=<" BOB "> result=not-ours "
          "action=reject rule=sender-tag-unauthentic\n"},
-    {.name = "by a relay", .who = RELAY, .prepare = sender_rejects, .sender = "<" BAD_ALICE ">",
+    {.name = "a forged sender through a relay",
+     .who = RELAY, .prepare = sender_rejects, .sender = "<" BAD_ALICE ">",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants end\n"
          NO_SUCH_SENDER
          "verify client=gateway.partner.test[10.9.9.9] from=<" BAD_ALICE "> rcpt=<" BOB
          "> result=not-ours action=reject rule=sender-tag-unauthentic\n"},
-    {.name = "of a domain that waits", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a forged sender of a domain that waits", .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<{bad a@example.net}>", .recipients = {"<" ALICE ">"},
      .expected =
          "wants end\n"
@@ -109,35 +115,38 @@ static const struct conversation senders[] = {
          "verify client=" OUT " from=<{bad a@example.net}> rcpt=<" ALICE
          "> result=missing action=log would=reject rule=sender-tag-unauthentic\n"
          NO_SUBMISSION("{bad a@example.net}")},
-    {.name = "of a domain that waits, to a forged tag", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a forged sender of a domain that waits, to a forged tag",
+     .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<{bad a@example.net}>", .recipients = {"<" BAD_ALICE ">"},
      .expected =
          "wants end\n"
          "reject 550 5.1.1 " WRITE_TO(ALICE)
          "verify client=" OUT " from=<{bad a@example.net}> rcpt=<" BAD_ALICE
          "> result=bad-signature action=reject rule=tag-unauthentic\n"},
-    {.name = "while verification is paused", .who = OUTSIDE, .prepare = sender_rejects_paused,
+    {.name = "a forged sender while verification is paused",
+     .who = OUTSIDE, .prepare = sender_rejects_paused,
      .sender = "<" BAD_ALICE ">", .recipients = {"<" ALICE ">"},
      .expected =
          "wants end\n"
          "accept\n"
          FROM_BAD(ALICE, "missing action=log would=reject rule=pause")
          NO_SUBMISSION(BAD_ALICE)},
-    {.name = "a valid tag", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a sender with a valid tag", .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<{0 " ALICE "}>", .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
          NOT_OURS(OUT, "{0 " ALICE "}", BOB)
          NO_SUBMISSION("{0 " ALICE "}")},
-    {.name = "an expired tag", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a sender with an expired tag", .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<{-9 " ALICE "}>", .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
          NOT_OURS(OUT, "{-9 " ALICE "}", BOB)
          NO_SUBMISSION("{-9 " ALICE "}")},
-    {.name = "no tag", .who = OUTSIDE, .prepare = sender_rejects, .sender = "<" ALICE ">",
+    {.name = "a sender without a tag",
+     .who = OUTSIDE, .prepare = sender_rejects, .sender = "<" ALICE ">",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"
@@ -145,28 +154,30 @@ static const struct conversation senders[] = {
          NOT_OURS(OUT, ALICE, BOB)
          NO_SUBMISSION(ALICE)
          "relayed-unsigned client=" OUT " from=<" ALICE "> rcpt=<" BOB ">\n"},
-    {.name = "a tag in subaddress syntax", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a forged sender in subaddress syntax", .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<{bad +" ALICE "}>", .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
          NOT_OURS(OUT, "{bad +" ALICE "}", BOB)
          NO_SUBMISSION("{bad +" ALICE "}")},
-    {.name = "somebody else's tag", .who = OUTSIDE, .prepare = sender_rejects,
+    {.name = "a sender with somebody else's tag", .who = OUTSIDE, .prepare = sender_rejects,
      .sender = "<prvs=0785a1b2c3=" BOB ">", .recipients = {"<" ALICE ">"},
      .expected =
          "wants nothing\n"
          "accept\n"
          "debug verify client=" OUT " from=<prvs=0785a1b2c3=" BOB "> rcpt=<" ALICE
          "> result=missing action=accept rule=ordinary\n"},
-    {.name = "a submission", .who = INSIDE, .prepare = sender_rejects, .sender = "<" BAD_ALICE ">",
+    {.name = "a forged sender in a submission",
+     .who = INSIDE, .prepare = sender_rejects, .sender = "<" BAD_ALICE ">",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants headers, end\n"
          "accept\n"
          NOT_OURS(IN, BAD_ALICE, BOB)
          "sign-skip from=<" BAD_ALICE "> reason=already-tagged\n"},
-    {.name = "authenticated", .who = OUTSIDE, .user = "alice", .prepare = sender_rejects,
+    {.name = "a forged sender by an authenticated client",
+     .who = OUTSIDE, .user = "alice", .prepare = sender_rejects,
      .sender = "<" BAD_ALICE ">", .recipients = {"<" BOB ">"},
      .expected =
          "wants end\n"
@@ -180,14 +191,15 @@ static const struct conversation senders[] = {
          "accept\n"
          NOT_OURS("localhost[127.0.0.1]", BAD_ALICE, BOB)
          NO_SUBMISSION(BAD_ALICE)},
-    {.name = "a newer ring knows it", .who = OUTSIDE, .prepare = sender_rejects_and_renews,
+    {.name = "a newer ring knows the sender's tag",
+     .who = OUTSIDE, .prepare = sender_rejects_and_renews,
      .sender = "<{next " ALICE "}>", .recipients = {"<" BOB ">"},
      .expected =
          "wants end\n"
          "accept\n"
          NOT_OURS(OUT, "{next " ALICE "}", BOB)
          NO_SUBMISSION("{next " ALICE "}")},
-    {.name = "a newer ring knows it, at RCPT", .who = OUTSIDE,
+    {.name = "a newer ring knows the sender's tag at RCPT", .who = OUTSIDE,
      .prepare = sender_rejects_at_rcpt_and_renews, .sender = "<{next " ALICE "}>",
      .recipients = {"<" BOB ">", "<" ALICE ">"},
      .expected =

@@ -59,7 +59,7 @@ static const struct conversation signing[] = {
          "> result=not-ours action=accept rule=not-ours\n"
          "sign from=\"<\\\"a b\\\"@example.com>\" "
          "tagged=\"<\\\"prvs=2785ff911a=a b\\\"@example.com>\" key=2 expires=2026-11-28\n"},
-    {.name = "U-labels", .who = INSIDE, .sender = "<alice@" BUECHER ">",
+    {.name = "a domain in U-labels", .who = INSIDE, .sender = "<alice@" BUECHER ">",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants headers, end\n"
@@ -86,7 +86,7 @@ static const struct conversation signing[] = {
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "x" L48 "@example.com", BOB, "too-long")},
-    {.name = "another domain", .who = INSIDE, .sender = "<carol@third.test>",
+    {.name = "a domain that is not ours", .who = INSIDE, .sender = "<carol@third.test>",
      .recipients = {"<" BOB ">"},
      .expected =
          "wants nothing\naccept\n"
@@ -193,7 +193,7 @@ static const struct conversation signing[] = {
      .sender = "<prvs=alice/3785a1b2c3@example.com>", .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "prvs=alice/3785a1b2c3@example.com", BOB, "already-tagged")},
-    {.name = "malformed", .who = INSIDE, .sender = "<prvs=x@example.com>",
+    {.name = "a malformed tag", .who = INSIDE, .sender = "<prvs=x@example.com>",
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "prvs=x@example.com", BOB, "already-tagged")},
@@ -205,11 +205,11 @@ static const struct conversation signing[] = {
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "msprvs1=20785a=" ALICE, BOB, "already-tagged")},
-    {.name = "SRS", .who = INSIDE, .sender = "<SRS0=HHH=TT=other.test=bob@example.com>",
+    {.name = "an SRS address", .who = INSIDE, .sender = "<SRS0=HHH=TT=other.test=bob@example.com>",
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "SRS0=HHH=TT=other.test=bob@example.com", BOB, "already-tagged")},
-    {.name = "SRS with +", .who = INSIDE, .sender = "<srs1+HHH=x@example.com>",
+    {.name = "an SRS address with +", .who = INSIDE, .sender = "<srs1+HHH=x@example.com>",
      .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "srs1+HHH=x@example.com", BOB, "already-tagged")},
@@ -225,7 +225,7 @@ static const struct conversation signing[] = {
      .sender = "<alice+caf_=bob=other.test@example.com>", .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "alice+caf_=bob=other.test@example.com", BOB, "already-tagged")},
-    {.name = "such a one with an old tag of ours", .who = INSIDE,
+    {.name = "a forwarder's address with an old tag of ours", .who = INSIDE,
      .sender = "<{-1 alice+SRS=HHH=TT=other.test=bob@example.com}>", .recipients = {"<" BOB ">"},
      .expected =
          SKIPPED(IN, "{-1 alice+SRS=HHH=TT=other.test=bob@example.com}", BOB, "already-tagged")},
