@@ -12,37 +12,23 @@ enum { RELAYED_GAP = 3600 }; /* seconds by which a relayed domain's last time ma
 
 /* ------------------------------------------------------------------ relayed */
 
-struct relayed_look {
-    const struct settings *settings;
-    time_t *relayed;
-};
-
-static void note_relayed(void *context, const char *domain, time_t last)
-{
-    const struct relayed_look *look = context;
-    const struct rules *rules = settings_rules_named(look->settings, domain);
-    if (rules != NULL) {
-        look->relayed[rules - look->settings->rules] = last;
-    }
-}
-
 /* Whether and until when a domain is held back need not be known to the second; what was taken back
  * holds it no more. */
 static bool look_at_relayed(struct observations *o, const struct settings *settings)
 {
-    struct relayed_look look = {settings, calloc(settings->rules_count + 1, sizeof *look.relayed)};
+    struct observed now;
     bool changed = false;
-    if (look.relayed == NULL) {
-        return false; /* the next look tries again */
+    bool made = observed_begin(&now, settings); /* without memory the next look tries again */
+    if (made) {
+        tally_relayed(o->tally, observed_note_relayed, &now);
     }
-    tally_relayed(o->tally, note_relayed, &look);
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (look.relayed[i] < o->relayed[i] || look.relayed[i] > o->relayed[i] + RELAYED_GAP) {
-            o->relayed[i] = look.relayed[i];
+    for (size_t i = 0; made && i < settings->rules_count; i++) {
+        if (now.relayed[i] < o->relayed[i] || now.relayed[i] > o->relayed[i] + RELAYED_GAP) {
+            o->relayed[i] = now.relayed[i];
             changed = true;
         }
     }
-    free(look.relayed);
+    observed_free(&now);
     return changed;
 }
 
@@ -81,40 +67,6 @@ bool observations_look(struct observations *o, const struct settings *settings)
 
 /* ------------------------------------------------------------------- taking */
 
-struct rewritten_look {
-    const struct settings *settings;
-    bool *rewritten;
-};
-
-static void note_rewritten(void *context, const char *domain)
-{
-    const struct rewritten_look *look = context;
-    const struct rules *rules = settings_rules_named(look->settings, domain);
-    if (rules != NULL) {
-        look->rewritten[rules - look->settings->rules] = true;
-    }
-}
-
-/* For each of the settings' rules; NULL: no memory. The caller frees. */
-static bool *find_rewritten(const struct observations *o, const struct settings *settings)
-{
-    struct rewritten_look look = {settings,
-                                  calloc(settings->rules_count + 1, sizeof *look.rewritten)};
-    if (look.rewritten != NULL) {
-        sample_rewritten(o->sample, note_rewritten, &look);
-    }
-    return look.rewritten;
-}
-
-static time_t *copy_relayed(const struct observations *o, const struct settings *settings)
-{
-    time_t *copy = calloc(settings->rules_count + 1, sizeof *copy);
-    if (copy != NULL) {
-        memcpy(copy, o->relayed, settings->rules_count * sizeof *copy);
-    }
-    return copy;
-}
-
 /* Relays that handed in a valid tag; NULL: no memory. The caller frees. */
 static struct network_list *find_proven(const struct observations *o)
 {
@@ -137,15 +89,13 @@ bool observations_take(struct observations *o, const struct settings *settings,
 {
     o->sample_taken = sample_changes(o->sample);
     o->tally_taken = tally_observations(o->tally);
-    *out = (struct observed){.relayed = copy_relayed(o, settings),
-                             .ids_rewritten = find_rewritten(o, settings),
-                             .proven = find_proven(o)};
-    if (out->relayed == NULL || out->ids_rewritten == NULL || out->proven == NULL ||
+    if (!observed_begin(out, settings) || (out->proven = find_proven(o)) == NULL ||
         tally_hosted(o->tally, &out->hosted, &out->hosted_count) != STATUS_OK) {
         observed_free(out);
-        *out = (struct observed){.relayed = NULL};
         return false;
     }
+    memcpy(out->relayed, o->relayed, settings->rules_count * sizeof *out->relayed);
+    sample_rewritten(o->sample, observed_note_rewritten, out);
     out->hosted_full = out->hosted_count >= TALLY_HOSTED_MAX;
     return true;
 }

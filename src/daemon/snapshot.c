@@ -104,6 +104,32 @@ void observed_free(struct observed *observed)
     network_list_free(observed->proven);
 }
 
+bool observed_begin(struct observed *observed, const struct settings *settings)
+{
+    *observed = (struct observed){.settings = settings};
+    observed->relayed = calloc(settings->rules_count + 1, sizeof *observed->relayed);
+    observed->ids_rewritten = calloc(settings->rules_count + 1, sizeof *observed->ids_rewritten);
+    return observed->relayed != NULL && observed->ids_rewritten != NULL;
+}
+
+void observed_note_relayed(void *self, const char *domain, time_t last)
+{
+    struct observed *observed = self;
+    const struct rules *rules = settings_rules_named(observed->settings, domain);
+    if (rules != NULL && observed->relayed[rules - observed->settings->rules] < last) {
+        observed->relayed[rules - observed->settings->rules] = last;
+    }
+}
+
+void observed_note_rewritten(void *self, const char *domain)
+{
+    struct observed *observed = self;
+    const struct rules *rules = settings_rules_named(observed->settings, domain);
+    if (rules != NULL) {
+        observed->ids_rewritten[rules - observed->settings->rules] = true;
+    }
+}
+
 struct shared_snapshot *shared_snapshot_new(const struct snapshot_parts *parts)
 {
     struct observed observed = parts->observed;
