@@ -34,7 +34,7 @@ COMPILE     = $(CC) -std=c11 -D_GNU_SOURCE -DBATV_VERSION='"$(VERSION)"' \
               $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(SANITIZE) -fPIE -pthread
 LINK        = $(CC) $(CFLAGS) $(SANITIZE) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 CORE_LIBS  := -lcrypto -lidn2 -lpcre2-8 -lunistring
-IO_LIBS    := -lconfig -lz -llmdb -lsystemd -lunbound $(shell pkg-config --libs gmime-3.0 2>/dev/null) \
+IO_LIBS    := -lconfig -lz -lsqlite3 -lsystemd -lunbound $(shell pkg-config --libs gmime-3.0 2>/dev/null) \
               $(CORE_LIBS)
 # As a system's headers: our warnings are not for them.
 GMIME      := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags gmime-3.0 2>/dev/null))

@@ -108,7 +108,8 @@ static enum status open_journal(const struct config *config, struct journal **ou
                                 struct reason *why)
 {
     const char *folder = config->settings->evidence.journal ? config->state_dir : NULL;
-    return journal_open(folder, config->journal_max_size, out, why);
+    return journal_open(folder, config->journal_max_size, config->settings->evidence.retain_days,
+                        out, why);
 }
 
 /* Everything that the owner of state_dir does before the socket is there. Takes config and ring

@@ -5,7 +5,7 @@
 #include "check/check.h"
 #include "store/journal.h"
 
-/* The journal as it stands in its file. */
+/* The journal as it stands in its database. */
 static void tell_stat(struct check *check, const struct journal_stat *stat)
 {
     const char *folder = check_word(check, check->config->state_dir);

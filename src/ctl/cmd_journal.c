@@ -1,8 +1,7 @@
 /*
- * batvctl journal: what is in the journal of sent messages. The file is looked at while the daemon
- * may be running, in processes of their own (store/journal.h), so that a damaged one ends in a word
- * and not in a crash. What the daemon has taken in within the last second is still in its memory
- * and not seen.
+ * batvctl journal: what is in the journal of sent messages. The database is read while the daemon
+ * may be running, in short transactions, never while this prints. What the daemon has taken in
+ * within the last second is still in its memory and not seen.
  */
 #include <inttypes.h>
 #include <stdlib.h>

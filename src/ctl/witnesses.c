@@ -9,7 +9,7 @@ static enum status open_journal(const struct config *config, struct journal **ou
                                 struct reason *why)
 {
     if (!config->settings->evidence.journal) {
-        return journal_open(NULL, 0, out, why);
+        return journal_open(NULL, 0, 0, out, why);
     }
     return journal_open_reader(config->state_dir, out, why);
 }

@@ -131,6 +131,15 @@ static bool look_at_clock(struct keeper *k, time_t now)
     return clock_look(&k->clock, now, ring_newest_time(ring_of(k)));
 }
 
+/* True: a damaged journal was replaced, and what it knew is gone. */
+static bool look_at_journal(struct keeper *k)
+{
+    time_t birth = k->journal != NULL ? journal_birth(k->journal) : k->journal_birth;
+    bool changed = birth != k->journal_birth;
+    k->journal_birth = birth;
+    return changed;
+}
+
 /* ------------------------------------------------------------------ keyring */
 
 static void job_keys(void *self, time_t now)
@@ -217,6 +226,7 @@ static void job_look(void *self, time_t now)
     bool changed = ring_watch_look(k->ring);
     changed = look_at_pause(k) || changed;
     changed = look_at_clock(k, now) || changed;
+    changed = look_at_journal(k) || changed;
     changed = observations_look(&k->observations, config_of(k)->settings) || changed;
     publish(k, changed);
     publish(k, ring_watch_mend(k->ring, now));

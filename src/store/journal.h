@@ -1,9 +1,8 @@
 /*
- * The journal of what was sent (batv/journal_entry.h), in an LMDB file in state_dir. An entry can
- * be found from the moment that journal_put has returned: what is not in the file yet stands in a
- * pending set in memory, which one writer thread commits once a second. No caller ever waits for
- * the disk to write: when the file cannot be written, entries are kept in memory as far as there is
- * room.
+ * The journal of what was sent (batv/journal_entry.h), in a database in state_dir. An entry can be
+ * found from the moment that journal_put has returned: what is not in the database yet stands in a
+ * pending set in memory, which one writer thread commits once a second. No caller ever waits for a
+ * commit: when the database cannot be written, entries are kept in memory as far as there is room.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -20,26 +19,26 @@
 struct journal;
 
 /*
- * Opens or makes the journal in state_dir; the process must be that folder's owner, and have no
- * other threads yet. After an unclean end the file is walked in a child process; one that is
- * damaged is set aside, logged, and a new one begun. One that cannot be opened is logged too, and
- * the journal is then kept in memory until the next start (journal_trouble). With state_dir NULL
+ * Opens or makes the journal in state_dir; the process must be that folder's owner. A database that
+ * is damaged is set aside, logged, and a new one begun, now or when the damage is found: after an
+ * unclean end the writer thread looks for it. One that cannot be opened is logged too, and the
+ * journal is then kept in memory until the next start (journal_trouble). With state_dir NULL
  * nothing is written: only uses are counted, in memory. max_size in octets.
  */
-enum status journal_open(const char *state_dir, size_t max_size, struct journal **out,
-                         struct reason *why);
+enum status journal_open(const char *state_dir, uint64_t max_size, unsigned retain_days,
+                         struct journal **out, struct reason *why);
 /* Starts the writer thread; signals must be blocked. */
 enum status journal_start(struct journal *journal, struct reason *why);
-/* Commits what is pending, ends the thread and closes the file. NULL is allowed. */
+/* Commits what is pending, ends the thread and closes the database. NULL is allowed. */
 void journal_close(struct journal *journal);
 
-/* The journal of a daemon, which may be running, for another process of one thread: journal_look
- * and journal_stat only. What is not in the file yet, for up to a second, is not seen. STATUS_OK
- * says nothing about whether there is one. */
+/* The journal of a daemon, which may be running, for another process: journal_look and journal_stat
+ * only. What is not in the database yet, for up to a second, is not seen. STATUS_OK says nothing
+ * about whether there is one. */
 enum status journal_open_reader(const char *state_dir, struct journal **out, struct reason *why);
 
-/* When this journal was begun: what was sent before is not in it. 0: nothing is written; for a
- * reader, there is none that can be read. */
+/* When this journal was begun: what was sent before is not in it. It changes when a damaged one is
+ * set aside. 0: nothing is written; for a reader, there is none that can be read. Any thread. */
 time_t journal_birth(const struct journal *journal);
 
 /* What an entry allows for a message with that many recipients. */
@@ -57,9 +56,8 @@ void journal_note_put(struct journal *journal, const struct ring *ring, const ch
 enum journal_answer { JOURNAL_NO, JOURNAL_YES, JOURNAL_EXHAUSTED, JOURNAL_UNAVAILABLE };
 
 /* Was it sent? Counts nothing. JOURNAL_EXHAUSTED: all its uses are gone. JOURNAL_UNAVAILABLE: the
- * file cannot be read just now. entry may be NULL; it is set with JOURNAL_YES and
- * JOURNAL_EXHAUSTED. A damaged file does not end the reader's process: JOURNAL_UNAVAILABLE, and
- * journal_trouble tells. Any thread. */
+ * database cannot be read just now, or was found to be damaged (for some minutes after that, too).
+ * entry may be NULL; it is set with JOURNAL_YES and JOURNAL_EXHAUSTED. Any thread. */
 enum journal_answer journal_look(struct journal *journal, const struct ring *ring,
                                  const char *address, const char *message_id, time_t now,
                                  struct journal_entry *entry);
@@ -79,14 +77,14 @@ bool journal_trouble(struct journal *journal, struct reason *out);
 size_t journal_pending(struct journal *journal);
 
 struct journal_stat {
-    bool written;           /* there is a file; what follows is zero otherwise */
+    bool written;           /* there is a database; what follows is zero otherwise */
     time_t birth;           /* as journal_birth */
-    uint64_t entries;       /* in the file */
-    uint64_t used, size;    /* octets: in use within the file, and of the file */
-    uint64_t max_size;      /* octets that it may have */
-    int64_t oldest_expires; /* day on which the oldest entry expires; -1: there is none */
-    uint64_t forced;        /* entries that had to go before they expired, for want of room */
-    time_t forced_at;       /* when one had to; 0: none */
+    uint64_t entries;       /* in the database */
+    uint64_t used, size;    /* octets: in use, and of the file and its write-ahead log */
+    uint64_t max_size;      /* octets that they may have */
+    int64_t oldest_expires; /* day on which the first entry expires; -1: there is none */
+    uint64_t forced;        /* entries that were removed before they expired, to make room */
+    time_t forced_at;       /* when one was; 0: none */
     bool damaged_aside;     /* journal.damaged is there */
     uint64_t pending;       /* entries in memory only; 0 for a reader, as is the next */
     uint64_t dropped;       /* entries that were lost since the start */
@@ -96,13 +94,13 @@ struct journal_stat {
  * Any thread. */
 enum status journal_stat(struct journal *journal, struct journal_stat *out, struct reason *why);
 
-/* One round of the writer: commits what is pending, and removes what has expired by now; 0: nothing
- * is removed. For the thread, and for tests without one. */
+/* One round of the writer: commits what is pending, and removes what has expired by now, once all
+ * that was put at about the same time has; 0: nothing is removed. For the thread, and for tests
+ * without one. */
 void journal_work(struct journal *journal, time_t now);
 
-/* Removes what has expired by now from the journal in state_dir, by steps between which a daemon's
- * writer gets its turn; for another process of one thread. *removed counts entries. Statuses as
- * journal_stat. */
+/* Removes every entry that has expired by now from the journal in state_dir; for another process.
+ * *removed counts entries. Statuses as journal_stat. */
 enum status journal_expire(const char *state_dir, time_t now, uint64_t *removed,
                            struct reason *why);
 

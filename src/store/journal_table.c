@@ -64,7 +64,7 @@ struct journal_record *journal_table_add(struct journal_table *table,
         return NULL;
     }
     struct journal_record *record = &table->records[table->count++];
-    *record = (struct journal_record){.counted = false};
+    *record = (struct journal_record){.used = false};
     memcpy(record->key, key, JOURNAL_KEY);
     table->slots[find_slot(table, key)] = (uint32_t)table->count;
     return record;

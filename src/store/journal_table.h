@@ -13,9 +13,7 @@
 struct journal_record {
     uint8_t key[JOURNAL_KEY];
     uint8_t value[JOURNAL_VALUE];
-    /* False: how often it was used before is told by what is stored under the key already, if
-     * there is anything. True: the value says all. */
-    bool counted;
+    bool used; /* a use was counted: the value has everything that was known then */
 };
 
 struct journal_table {

@@ -4,12 +4,12 @@
  * A round takes the open set away from the callers as the committing one, which nobody changes any
  * more, and writes it in transactions of a bounded size, in the order of the keys, so that each
  * page is touched once. What could not be written stays where it is and is tried again in the next
- * round; callers find it there meanwhile. Then, in transactions of their own, entries that have
- * expired are removed, and where the file has come near its largest size the oldest.
+ * round; callers find it there meanwhile. Then what has expired is removed, where the database has
+ * come near its largest size the oldest, and the write-ahead log is kept small.
  *
- * LMDB never changes a page in place, and reuses one only two transactions later: so a transaction
- * needs as many free pages as it touches, which is what the last eighth of the file is for. Where
- * they do not suffice the transactions become smaller.
+ * A database that is found to be damaged is replaced here: pending entries stay and come into the
+ * new one. Versions of the settings that know the former birth may be in use for a while, so for
+ * some minutes what is not found may have been lost.
  */
 #include <errno.h>
 #include <poll.h>
@@ -28,151 +28,75 @@
 enum {
     PERIOD_MS = 1000,
     PAUSE_MIN_MS = 100,
-    BATCH_MIN = 2,
-    EXPIRE_STEPS = 4, /* transactions a round */
-    ROOM_STEPS = 4,   /* after each transaction that adds entries */
-    SWEEP_LIMIT = 64, /* entries a round */
-    FULL_STEPS = 24,  /* attempts a round to make room */
-    TIDY_ROUNDS = 60,
+    CHECK_MS = 200, /* a round spends on looking for damage, but for the last table */
+    BATCH_MAX = 16384,
+    BATCH_LEAST = 16,
+    SIZE_OF_BATCH = 64 * 1024, /* of max_size, for an entry */
+    ROOM_STEPS = 4,            /* after each transaction that adds entries */
+    UNSURE_S = 600,
     FAILURE_NOTICE_S = 60,
     ROOM_NOTICE_S = 3600,
     CLOCK_SLACK_S = DAY_SECONDS
 };
 
-/* ------------------------------------------------------------- uniting */
-
-/* An entry that either secret has made. False: neither. */
-static bool unpack_any(const struct ring *ring, const uint8_t value[static JOURNAL_VALUE],
-                       struct journal_entry *entry, unsigned *secret)
+static int64_t clock_ms(clockid_t clock)
 {
-    for (*secret = 0; ring != NULL && *secret < JOURNAL_SECRETS; ++*secret) {
-        if (journal_entry_unpack(ring, *secret, value, entry) == STATUS_OK) {
-            return true;
-        }
-    }
-    return false;
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A journal_merge_fn: what stands in the file and what comes to it, as one. */
-static bool unite(void *context, const struct journal_record *fresh,
-                  const uint8_t stored[static JOURNAL_VALUE], uint8_t out[static JOURNAL_VALUE])
+int64_t journal_steady_s(void)
 {
-    const struct ring *ring = context;
-    struct journal_entry old = {.used = 0};
-    unsigned secret;
-    memcpy(out, fresh->value, JOURNAL_VALUE);
-    memcpy(old.key, fresh->key, JOURNAL_KEY);
-    struct journal_entry both = old;
-    if (!unpack_any(ring, stored, &old, &secret) || !unpack_any(ring, out, &both, &secret)) {
-        return true;
-    }
-    both.used = fresh->counted ? both.used : old.used;
-    both.expires = both.expires > old.expires ? both.expires : old.expires;
-    both.allowed = both.allowed > old.allowed ? both.allowed : old.allowed;
-    if (journal_entry_pack(ring, secret, &both, out) != STATUS_OK) {
-        memcpy(out, fresh->value, JOURNAL_VALUE);
-    }
-    return memcmp(out, stored, JOURNAL_VALUE) != 0;
+    return clock_ms(CLOCK_MONOTONIC) / 1000;
 }
 
-/* The secrets of what is pending. NULL: none, or no memory. The caller frees. */
-static struct ring *copy_secrets(struct journal *journal)
+size_t journal_batch(uint64_t max_size)
 {
-    struct ring *copy = ring_new();
-    pthread_mutex_lock(&journal->lock);
-    const struct ring *kept = journal->evidence;
-    if (copy != NULL &&
-        (kept == NULL ||
-         ring_set_evidence(copy, &kept->evidence_current, &kept->evidence_previous) != STATUS_OK)) {
-        ring_free(copy);
-        copy = NULL;
-    }
-    pthread_mutex_unlock(&journal->lock);
-    return copy;
+    uint64_t batch = max_size / SIZE_OF_BATCH;
+    return batch > BATCH_MAX ? BATCH_MAX : batch < BATCH_LEAST ? BATCH_LEAST : (size_t)batch;
 }
 
 /* ------------------------------------------------------------- removing */
 
-static enum status remove_step(struct journal *journal, struct journal_removal *removal,
-                               struct reason *why)
-{
-    removal->limit = journal->batch;
-    enum status status = journal_file_remove(journal->file, removal, why);
-    while (status == STATUS_REFUSED && removal->limit > 1) {
-        removal->limit /= 4;
-        removal->limit += removal->limit == 0;
-        removal->forced = removal->forced < removal->limit ? removal->forced : removal->limit;
-        status = journal_file_remove(journal->file, removal, why);
-    }
-    return status;
-}
-
-static void warn_room(struct journal *journal, int64_t oldest)
+static void warn_room(struct journal *journal, int64_t first)
 {
     if (log_notice_due(&journal->room_notice, ROOM_NOTICE_S)) {
         char day[DAY_TEXT];
-        day_format(oldest, day);
-        log_line(
-            LOG_WARNING,
-            "journal: it is full: entries are removed before they expire, now those that would "
-            "on %s; journal.max_size should be larger, or journal.retain_days smaller",
-            day);
-    }
-}
-
-/* The oldest entries, as many as a transaction may hold. */
-static enum status remove_oldest(struct journal *journal, time_t now, struct reason *why)
-{
-    struct journal_file_stat stat;
-    struct journal_removal removal = {.today = day_of(now), .forced = journal->batch};
-    if (journal_file_stat(journal->file, &stat) == STATUS_OK && stat.oldest > removal.today) {
-        warn_room(journal, stat.oldest);
-    }
-    enum status status = remove_step(journal, &removal, why);
-    if (status == STATUS_OK && removal.removed == 0 && removal.done) {
-        return reason_set(why, STATUS_REFUSED, "journal.max_size is too small for anything");
-    }
-    return status;
-}
-
-/* Removes what has expired; 0: nothing does. */
-static void expire(struct journal *journal, time_t now)
-{
-    struct journal_removal removal = {.today = day_of(now)};
-    struct journal_file_stat stat;
-    struct reason unused;
-    for (int i = 0; i < EXPIRE_STEPS && now != 0; i++) {
-        if (journal_file_stat(journal->file, &stat) != STATUS_OK || stat.oldest < 0 ||
-            stat.oldest > removal.today || remove_step(journal, &removal, &unused) != STATUS_OK) {
-            return;
-        }
-    }
-}
-
-/* What expires before something older is behind it in the order: a few are looked at each time, so
- * that all have been within hours. */
-static void sweep(struct journal *journal, time_t now)
-{
-    struct reason unused;
-    struct journal_removal removal = {.today = day_of(now),
-                                      .everywhere = true,
-                                      .limit = SWEEP_LIMIT,
-                                      .from = journal->sweep_from};
-    if (now != 0 && journal_file_remove(journal->file, &removal, &unused) == STATUS_OK) {
-        journal->sweep_from = removal.done ? 0 : removal.from;
+        day_format(first, day);
+        log_line(LOG_WARNING,
+                 "journal: it is full: entries are removed before they expire, now those that "
+                 "would from %s on; raise journal.max_size or lower journal.retain_days",
+                 day);
     }
 }
 
 /* Keeps the last eighth free. */
 static void keep_room(struct journal *journal, time_t now)
 {
-    struct journal_file_stat stat;
-    struct reason unused;
-    for (int i = 0; i < ROOM_STEPS; i++) {
-        if (journal_file_stat(journal->file, &stat) != STATUS_OK ||
-            stat.used <= stat.max_size - stat.max_size / 8 ||
-            remove_oldest(journal, now, &unused) != STATUS_OK) {
+    struct reason why;
+    int64_t first = 0;
+    for (int i = 0; i < ROOM_STEPS && journal_db_is_full(journal->db); i++) {
+        enum status status = journal_db_drain(journal->db, journal->batch, now, &first, &why);
+        if (status != STATUS_OK) {
+            (void)journal_failed(journal, status, &why);
             return;
+        }
+        if (first > day_of(now)) {
+            warn_room(journal, first);
+        }
+    }
+}
+
+/* Removes what has expired; now 0: nothing does. */
+static void expire(struct journal *journal, time_t now)
+{
+    struct reason why;
+    bool more = now != 0;
+    while (more) {
+        enum status status = journal_db_drop(journal->db, day_of(now), &more, &why);
+        if (status != STATUS_OK) {
+            (void)journal_failed(journal, status, &why);
         }
     }
 }
@@ -199,42 +123,21 @@ static const struct journal_record **sort_records(const struct journal_table *ta
     return sorted;
 }
 
-/* One transaction of at most a batch. *done counts records. */
-static enum status write_step(struct journal *journal, const struct journal_record *const sorted[],
-                              size_t count, struct ring *ring, size_t *done, struct reason *why)
-{
-    size_t size = count - *done < journal->batch ? count - *done : journal->batch;
-    enum status status = journal_file_put(journal->file, sorted + *done, size, unite, ring, why);
-    *done += status == STATUS_OK ? size : 0;
-    return status;
-}
-
 static enum status write_records(struct journal *journal, time_t now, struct reason *why)
 {
     size_t count = journal->committing.count;
+    size_t batch;
     const struct journal_record **sorted = sort_records(&journal->committing);
-    struct ring *ring = copy_secrets(journal);
-    size_t done = 0;
-    unsigned attempts = 0;
-    enum status status = STATUS_OK;
-    if (sorted == NULL) {
-        status = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-    }
-    while (status == STATUS_OK && done < count) {
-        status = write_step(journal, sorted, count, ring, &done, why);
+    enum status status =
+        sorted != NULL ? STATUS_OK : reason_set(why, STATUS_NO_MEMORY, "out of memory");
+    for (size_t done = 0; done < count && status == STATUS_OK; done += batch) {
+        batch = count - done < journal->batch ? count - done : journal->batch;
+        status = journal_db_put(journal->db, sorted + done, batch, day_of(now), why);
         if (status == STATUS_OK) {
-            keep_room(journal, now);
+            status = journal_db_checkpoint(journal->db, why);
         }
-        if (status == STATUS_REFUSED && attempts++ < FULL_STEPS) {
-            journal->batch = journal->batch / 2 > BATCH_MIN ? journal->batch / 2 : BATCH_MIN;
-            status = remove_oldest(journal, now, why);
-        }
+        keep_room(journal, now);
     }
-    if (status == STATUS_OK && attempts == 0) {
-        size_t more = 2 * journal->batch;
-        journal->batch = more < journal->batch_max ? more : journal->batch_max;
-    }
-    ring_free(ring);
     free(sorted);
     return status;
 }
@@ -284,48 +187,78 @@ static void drop_committing(struct journal *journal)
     journal_table_clear(&grave);
 }
 
-/* False: something is still to be written. now counts for nothing but what is said to have been
- * removed before its time. */
-static bool work_once(struct journal *journal, time_t now)
+/* False: something is still to be written. now counts for nothing but periods, and what is said to
+ * have been removed before its time. */
+static bool write_pending(struct journal *journal, time_t now)
 {
     struct reason why = {""};
     size_t count = take_open(journal);
-    enum status status = count > 0 ? write_records(journal, now, &why) : STATUS_OK;
-    if (count > 0) {
-        note_outcome(journal, status, &why, count);
-    }
-    if (count > 0 && status == STATUS_OK) {
-        drop_committing(journal);
-    }
     if (count == 0) {
         keep_room(journal, now);
+        return true;
+    }
+    enum status status = journal_failed(journal, write_records(journal, now, &why), &why);
+    note_outcome(journal, status, &why, count);
+    if (status == STATUS_OK) {
+        drop_committing(journal);
     }
     return status == STATUS_OK;
 }
 
+/* --------------------------------------------------------------- damage */
+
+/* After an unclean end, until all tables have been looked at. */
+static void look_for_damage(struct journal *journal)
+{
+    struct reason why = {""};
+    int64_t begun = clock_ms(CLOCK_MONOTONIC);
+    bool more = true;
+    while (more && clock_ms(CLOCK_MONOTONIC) - begun < CHECK_MS) {
+        enum status status = journal_db_check(journal->db, &journal->ending, &more, &why);
+        if (status != STATUS_OK) {
+            (void)journal_failed(journal, status, &why);
+            return;
+        }
+    }
+}
+
+static void replace_damaged(struct journal *journal)
+{
+    struct reason why = {""};
+    pthread_mutex_lock(&journal->lock);
+    const struct reason damage = journal->damage;
+    if (damage.text[0] != '\0') {
+        journal->unsure_until = journal_steady_s() + UNSURE_S;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    if (damage.text[0] == '\0') {
+        return;
+    }
+    enum status status = journal_db_replace(journal->db, &damage, &why);
+    note_outcome(journal, status, &why, journal_pending(journal));
+    if (status == STATUS_OK) {
+        pthread_mutex_lock(&journal->lock);
+        journal->damage.text[0] = '\0';
+        pthread_mutex_unlock(&journal->lock);
+    }
+}
+
 void journal_work(struct journal *journal, time_t now)
 {
-    if (journal->file == NULL || journal->reader) {
+    struct reason why = {""};
+    if (journal->db == NULL || journal->reader) {
         return;
     }
     pthread_mutex_lock(&journal->working);
-    (void)work_once(journal, now != 0 ? now : time(NULL));
+    look_for_damage(journal);
+    replace_damaged(journal);
+    (void)write_pending(journal, now != 0 ? now : time(NULL));
     expire(journal, now);
-    sweep(journal, now);
-    if (++journal->rounds % TIDY_ROUNDS == 0) {
-        journal_file_tidy(journal->file);
-    }
+    (void)journal_failed(journal, journal_db_checkpoint(journal->db, &why), &why);
     pthread_mutex_unlock(&journal->working);
 }
 
 /* ----------------------------------------------------------- the thread */
-
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The time of day less that since the machine's start: it moves when somebody sets the clock. */
 static int64_t clock_offset_s(void)
@@ -380,7 +313,7 @@ static void *run(void *argument)
 
 enum status journal_start(struct journal *journal, struct reason *why)
 {
-    if (journal->file == NULL) {
+    if (journal->db == NULL) {
         return STATUS_OK;
     }
     journal->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -401,23 +334,11 @@ enum status journal_start(struct journal *journal, struct reason *why)
     return STATUS_OK;
 }
 
-static void stop(struct journal *journal)
-{
-    if (journal->started) {
-        const uint64_t one = 1;
-        journal->ending = true;
-        ssize_t put = write(journal->wake, &one, sizeof one);
-        (void)put;
-        pthread_join(journal->thread, NULL);
-        close(journal->wake);
-    }
-}
-
 /* Both sets, one after the other. */
 static void write_rest(struct journal *journal)
 {
     for (int i = 0; i < 2; i++) {
-        if (!work_once(journal, time(NULL))) {
+        if (!write_pending(journal, time(NULL))) {
             break;
         }
     }
@@ -427,14 +348,18 @@ static void write_rest(struct journal *journal)
     }
 }
 
-void journal_close(struct journal *journal)
+void journal_stop(struct journal *journal)
 {
-    if (journal == NULL) {
-        return;
+    if (journal->started) {
+        const uint64_t one = 1;
+        journal->ending = true;
+        ssize_t put = write(journal->wake, &one, sizeof one);
+        (void)put;
+        pthread_join(journal->thread, NULL);
+        close(journal->wake);
     }
-    stop(journal);
-    if (journal->file != NULL) {
+    if (journal->db != NULL && !journal->reader) {
+        replace_damaged(journal);
         write_rest(journal);
     }
-    journal_free(journal);
 }

@@ -149,7 +149,7 @@ static void anonymous_row(void)
 
 static void open_journal(const char *folder)
 {
-    if (journal_open(folder, (size_t)4 << 30, &journal, &why) != STATUS_OK ||
+    if (journal_open(folder, (uint64_t)4 << 30, DAYS, &journal, &why) != STATUS_OK ||
         journal_trouble(journal, &why)) {
         errx(1, "%s", why.text);
     }

@@ -139,7 +139,7 @@ void site_begin(const struct site_state *state)
     struct reason why;
     site.state = *state;
     current_init(&site.current, site_snapshot(state));
-    require(journal_open(NULL, 0, &site.journal, &why) == STATUS_OK);
+    require(journal_open(NULL, 0, 0, &site.journal, &why) == STATUS_OK);
     site.uses = uses_new(site.journal);
     site.sample = sample_new();
     require(site.uses != NULL && site.sample != NULL);

@@ -1124,7 +1124,7 @@ def test_journal(own):
     found, = of(own.check(), "journal")
     assert found["level"] == "ok" and re.match(r"\d+ entries since 20", found["text"])
     own.batvd.stop()
-    journal = own.batvd.state / "journal"
+    journal = own.batvd.state / "journal.db"
     journal.write_bytes(bytes(journal.stat().st_size))
     expect(own, "journal", "fail", "damaged", "batvd -c")
     own.batvd.start()

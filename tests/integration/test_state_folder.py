@@ -222,8 +222,8 @@ def test_a_daemon_that_hangs(batvd):
 
 def test_a_journal_in_memory_only(batvd):
     instance = batvd(REJECT)
-    (instance.state / "journal").mkdir()
-    os.chown(instance.state / "journal", *util.owner_ids("nobody"))
+    (instance.state / "journal.db").mkdir()
+    os.chown(instance.state / "journal.db", *util.owner_ids("nobody"))
     instance.start()
     sign(instance)
     found = util.wait_for(lambda: (now := check(instance))["journal.written"]["level"] == "fail"
@@ -233,7 +233,7 @@ def test_a_journal_in_memory_only(batvd):
     assert status(instance)["journal_error"] and status(instance)["journal_pending"] == 1
     assert "the journal is not written" in instance.ctl("status", rc=0).out
     instance.stop()
-    (instance.state / "journal").rmdir()
+    (instance.state / "journal.db").rmdir()
     instance.start()
     all_well(instance)
     assert status(instance)["journal_error"] is None

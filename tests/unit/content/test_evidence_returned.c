@@ -41,7 +41,7 @@ static void setup(void)
     mime_init();
     desk = (struct desk){.site = site_make(), .pool = content_pool_new(64 * MIB, 2)};
     ck_assert_ptr_nonnull(desk.pool);
-    ck_assert_msg(journal_open(NULL, 0, &desk.journal, &why) == STATUS_OK, "%s", why.text);
+    ck_assert_msg(journal_open(NULL, 0, 0, &desk.journal, &why) == STATUS_OK, "%s", why.text);
     site_evidence(desk.site);
     desk.uses = uses_new(desk.journal);
     ck_assert_ptr_nonnull(desk.uses);
@@ -833,10 +833,10 @@ START_TEST(test_unreadable_journal)
     char path[64];
     struct reason why;
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/journal", folder);
+    snprintf(path, sizeof path, "%s/journal.db", folder);
     ck_assert_int_eq(mkdir(path, 0700), 0);
     struct journal *memory = desk.journal;
-    ck_assert_int_eq(journal_open(folder, 64 * MIB, &desk.journal, &why), STATUS_OK);
+    ck_assert_int_eq(journal_open(folder, 64 * MIB, 30, &desk.journal, &why), STATUS_OK);
     desk.evidence.journal = desk.journal;
     struct uses *uses = desk.uses;
     desk.uses = uses_new(desk.journal);
@@ -853,10 +853,6 @@ START_TEST(test_unreadable_journal)
     desk.uses = uses;
     desk.journal = memory;
     rmdir(path);
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/journal%s", folder, i == 0 ? "-lock" : ".open");
-        unlink(path);
-    }
     ck_assert_int_eq(rmdir(folder), 0);
 }
 END_TEST

@@ -178,7 +178,7 @@ static struct journal *make_journal(const struct site *site)
     char nonce[EVIDENCE_NONCE_HEX];
     char name[EVIDENCE_USE_NAME];
     bool proves = false;
-    ck_assert_int_eq(journal_open(NULL, 0, &journal, &why), STATUS_OK);
+    ck_assert_int_eq(journal_open(NULL, 0, 0, &journal, &why), STATUS_OK);
     journal_put(journal, site->ring, ALICE, "sent@mail.test", 5, TODAY + 30);
     journal_put(journal, site->ring, ALICE, "gone@mail.test", 1, TODAY + 30);
     expand(&header, site, "{evidence " ALICE "}");

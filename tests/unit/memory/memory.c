@@ -8,8 +8,10 @@
 #include <check.h>
 #include <errno.h>
 #include <idn2.h>
+#include <malloc.h>
 #include <openssl/evp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -240,6 +242,47 @@ WRAP(uint8_t *, u8_casefold,
      (const uint8_t *text, size_t length, const char *language, uninorm_t form, uint8_t *room,
       size_t *out_length),
      (text, length, language, form, room, out_length), NULL, given)
+
+/* SQLite allocates by functions that it is given. */
+static void *sqlite_malloc(int size)
+{
+    return __wrap_malloc((size_t)size);
+}
+
+static void *sqlite_realloc(void *old, int size)
+{
+    return __wrap_realloc(old, (size_t)size);
+}
+
+static int sqlite_size(void *pointer)
+{
+    return (int)malloc_usable_size(pointer);
+}
+
+static int sqlite_round_up(int size)
+{
+    return (size + 7) & ~7;
+}
+
+static int sqlite_begin(void *context)
+{
+    (void)context;
+    return SQLITE_OK;
+}
+
+static void sqlite_end(void *context)
+{
+    (void)context;
+}
+
+void memory_serve_sqlite(void)
+{
+    static const struct sqlite3_mem_methods methods = {
+        sqlite_malloc,   __wrap_free,  sqlite_realloc, sqlite_size,
+        sqlite_round_up, sqlite_begin, sqlite_end,     NULL};
+    ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_initialize(), SQLITE_OK);
+}
 
 /* ---------------------------------------------------------------------- the runs */
 

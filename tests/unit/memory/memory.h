@@ -25,6 +25,9 @@ typedef enum memory_run memory_scenario(void *context);
  * the test where a run leaks, or where the untouched one is refused. */
 void memory_runs_out(const char *name, memory_scenario *scenario, void *context, unsigned at_least);
 
+/* Has SQLite's own calls refused too, from now on. Before the first database is opened. */
+void memory_serve_sqlite(void);
+
 /* Within a scenario: what stands between is the test's own doing, and is not refused. */
 void memory_hold(void);
 void memory_go_on(void);

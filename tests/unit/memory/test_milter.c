@@ -273,7 +273,7 @@ static void open_all(void)
     struct reason why;
     ck_assert_int_eq(config_load(in_folder("batvd.conf", path), &config, &messages), STATUS_OK);
     config_messages_free(&messages);
-    ck_assert_int_eq(journal_open(NULL, 0, &adapter_of_run.journal, &why), STATUS_OK);
+    ck_assert_int_eq(journal_open(NULL, 0, 0, &adapter_of_run.journal, &why), STATUS_OK);
     struct ring_watch *ring;
     ck_assert_msg(ring_watch_new(config->state_dir, &ring, &why) == STATUS_OK, "%s", why.text);
     adapter_of_run.keeper = keeper_new(config, ring, 0);

@@ -15,11 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "../suite.h"
 #include "batv/day.h"
 #include "store/journal.h"
 
-enum { TODAY = 20778, EXPIRES = TODAY + 30, ALLOWED = 23, MIB = 1024 * 1024 };
+enum { TODAY = 20778, RETAIN = 30, EXPIRES = TODAY + RETAIN, ALLOWED = 23, MIB = 1024 * 1024 };
 
 static const time_t noon = (time_t)TODAY * DAY_SECONDS + DAY_SECONDS / 2;
 static const char address[] = "alice@example.com";
@@ -73,8 +75,8 @@ static inline void setup_folder(void)
 
 static inline void remove_files(void)
 {
-    static const char *const names[] = {"journal", "journal-lock", "journal.open",
-                                        "journal.damaged", "filler"};
+    static const char *const names[] = {"journal.db",         "journal.db-wal",  "journal.db-shm",
+                                        "journal.db-journal", "journal.damaged", "filler"};
     char path[96];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         unlink(in_folder(names[i], path));
@@ -94,7 +96,7 @@ static inline void teardown_folder(void)
 static inline void open_journal(size_t max_size)
 {
     ck_assert_ptr_null(journal);
-    ck_assert_int_eq(journal_open(folder, max_size, &journal, &why), STATUS_OK);
+    ck_assert_int_eq(journal_open(folder, max_size, RETAIN, &journal, &why), STATUS_OK);
 }
 
 static inline void close_journal(void)
@@ -145,6 +147,53 @@ static inline struct journal_stat stat_of(void)
     struct journal_stat stat;
     ck_assert_msg(journal_stat(journal, &stat, &why) == STATUS_OK, "%s", why.text);
     return stat;
+}
+
+/* The first number that a statement gives, over a connection of its own; -1: none. */
+static inline int64_t number_in(const char *text)
+{
+    char path[96];
+    sqlite3 *sqlite;
+    sqlite3_stmt *statement;
+    int64_t number = -1;
+    ck_assert_int_eq(
+        sqlite3_open_v2(in_folder("journal.db", path), &sqlite, SQLITE_OPEN_READWRITE, NULL),
+        SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(sqlite, text, -1, &statement, NULL), SQLITE_OK);
+    int step = sqlite3_step(statement);
+    ck_assert_msg(step == SQLITE_ROW || step == SQLITE_DONE, "%s", sqlite3_errmsg(sqlite));
+    number = step == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    return number;
+}
+
+/* A process that runs something once it is let go: forked before this one opens the journal, since
+ * SQLite does not survive a fork. */
+struct peer {
+    pid_t pid;
+    int go;
+};
+
+static inline struct peer peer_new(bool (*run)(void))
+{
+    int ends[2];
+    char octet;
+    ck_assert_ptr_null(journal);
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &octet, 1) == 1 && run() ? 0 : 1);
+    }
+    close(ends[0]);
+    return (struct peer){pid, ends[1]};
+}
+
+static inline void peer_go(struct peer *peer)
+{
+    ck_assert_int_eq(write(peer->go, "x", 1), 1);
+    close(peer->go);
 }
 
 /* How a child ended: 0, or the signal that it died of, or -1. */

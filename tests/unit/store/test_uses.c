@@ -30,7 +30,7 @@ static void setup(void)
     ring = ring_new();
     ck_assert(secret_from_hex("0123456789abcdef0123456789abcdef", 32, &current));
     ck_assert_int_eq(ring_set_evidence(ring, &current, &none), STATUS_OK);
-    ck_assert_int_eq(journal_open(NULL, 0, &journal, &why), STATUS_OK);
+    ck_assert_int_eq(journal_open(NULL, 0, 0, &journal, &why), STATUS_OK);
     uses = uses_new(journal);
     ck_assert_ptr_nonnull(uses);
 }

@@ -1,6 +1,6 @@
 /*
- * The journal's file against everything that may happen to it: kills, damage of every kind, full
- * disks, folders that cannot be written. The mail goes on, at most one process is lost to a damaged
+ * The journal's database against everything that may happen to it: kills, damage of every kind,
+ * full disks, folders that cannot be written. The mail goes on, no process is lost to a damaged
  * file, and a whole one is never set aside.
  */
 #include "journal_fixture.h"
@@ -12,7 +12,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#include "store/journal_file.h"
 #include "store/journal_parts.h"
 
 enum { SIZE = 64 * MIB, STORED = 3000 };
@@ -94,8 +93,9 @@ START_TEST(test_fifty_kills_lose_nothing_that_was_committed)
         kill(child, SIGKILL);
         ck_assert_int_eq(end_of(child), SIGKILL);
     }
-    ck_assert(exists("journal.open"));
     open_journal(SIZE);
+    ck_assert_int_eq(number_in("SELECT value FROM meta WHERE name = 'clean'"), 0);
+    journal_work(journal, noon);
     ck_assert(!exists("journal.damaged"));
     ck_assert(!journal_trouble(journal, &why));
     ck_assert_uint_gt(progress->committed, 0);
@@ -135,40 +135,83 @@ START_TEST(test_a_kill_loses_a_second_at_most)
 }
 END_TEST
 
+/* What was promised of connections, as another one sees it. */
+START_TEST(test_settings)
+{
+    open_journal(SIZE);
+    put(1, EXPIRES);
+    journal_work(journal, noon);
+    ck_assert_int_eq(number_in("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+    ck_assert_int_eq(number_in("PRAGMA auto_vacuum"), 0);
+    ck_assert_int_eq(number_in("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sent_'"), 8);
+    ck_assert_int_eq(number_in("SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
+                               " AND sql IS NOT NULL"),
+                     0);
+    ck_assert_int_eq(sqlite3_soft_heap_limit64(-1), 16 * MIB);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- damage */
 
-static uint8_t *sound;
-static size_t sound_size;
+struct image {
+    const char *name;
+    uint8_t *octets;
+    size_t size;
+};
+enum { DATABASE, LOG, IMAGES };
+static struct image sound[IMAGES] = {{"journal.db", NULL, 0}, {"journal.db-wal", NULL, 0}};
 
-static void write_journal(const uint8_t *octets, size_t size)
+static void image_read(struct image *image)
 {
     char path[96];
-    FILE *file = fopen(in_folder("journal", path), "w");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(octets, 1, size, file), size);
-    ck_assert_int_eq(fclose(file), 0);
-    ck_assert_int_eq(chmod(path, 0600), 0);
+    image->size = (size_t)size_of(image->name);
+    image->octets = malloc(image->size);
+    FILE *file = fopen(in_folder(image->name, path), "r");
+    ck_assert(image->octets != NULL && file != NULL);
+    ck_assert_uint_eq(fread(image->octets, 1, image->size, file), image->size);
+    fclose(file);
 }
 
-/* A journal with pages of every kind, free ones too, and its octets. */
+/* In place, as the file may be open. By another process: a close in this one would drop SQLite's
+ * locks. */
+static void image_write(const struct image *image)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        char path[96];
+        int fd = open(in_folder(image->name, path), O_WRONLY | O_CREAT, 0600);
+        bool good = fd >= 0 && ftruncate(fd, (off_t)image->size) == 0 &&
+                    write(fd, image->octets, image->size) == (ssize_t)image->size;
+        _exit(good ? 0 : 1);
+    }
+    ck_assert_int_eq(end_of(child), 0);
+}
+
+/* A database with pages of every kind, free ones too, and a log of as much that was not copied. */
 static void make_sound(void)
 {
-    char path[96];
-    open_journal(SIZE);
-    for (unsigned i = 0; i < STORED; i++) {
-        put(i, i < STORED / 10 ? TODAY : EXPIRES);
-        if (i % 500 == 0) {
-            journal_work(journal, 0);
+    for (int half = 0; half < 2; half++) {
+        pid_t child = fork();
+        if (child == 0) {
+            open_journal(SIZE);
+            for (unsigned i = 0; i < STORED / 2; i++) {
+                put((unsigned)half * STORED / 2 + i, EXPIRES);
+                if (i % 500 == 0) {
+                    journal_work(journal, half == 0 && i == 500 ? noon + 6 * DAY_SECONDS : noon);
+                }
+            }
+            journal_work(journal, noon);
+            if (half == 0) {
+                close_journal();
+            }
+            _exit(0);
         }
+        ck_assert_int_eq(end_of(child), 0);
     }
-    journal_work(journal, noon);
-    close_journal();
-    sound_size = (size_t)size_of("journal");
-    sound = malloc(sound_size);
-    FILE *file = fopen(in_folder("journal", path), "r");
-    ck_assert(sound != NULL && file != NULL);
-    ck_assert_uint_eq(fread(sound, 1, sound_size, file), sound_size);
-    fclose(file);
+    image_read(&sound[DATABASE]);
+    image_read(&sound[LOG]);
+    ck_assert_uint_gt(sound[DATABASE].size, 65536);
+    ck_assert_uint_gt(sound[LOG].size, 65536);
 }
 
 static void setup_sound(void)
@@ -179,81 +222,92 @@ static void setup_sound(void)
 
 static void teardown_sound(void)
 {
-    free(sound);
+    free(sound[DATABASE].octets);
+    free(sound[LOG].octets);
     teardown_folder();
 }
 
-static void limit_harm(void)
+/* Without the second half, which is in the log, there are only the first numbers. */
+static void write_closed(void)
 {
-    const struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    signal(SIGSEGV, SIG_DFL);
-    signal(SIGBUS, SIG_DFL);
-    signal(SIGABRT, SIG_DFL);
-    signal(SIGALRM, SIG_DFL);
-    alarm(5); /* LMDB may also turn in circles: somebody will have to end that */
+    pid_t child = fork();
+    if (child == 0) {
+        open_journal(SIZE);
+        journal_work(journal, noon);
+        close_journal();
+        _exit(0);
+    }
+    ck_assert_int_eq(end_of(child), 0);
+    ck_assert(!exists("journal.db-wal"));
 }
 
-/* What a daemon does with it; in a process that may die. The file is replaced under its hands by
- * these octets, unless they are NULL. */
-static void serve(const uint8_t *octets, size_t size)
+static bool serve_well(const struct image *damaged)
 {
-    limit_harm();
-    bool good = journal_open(folder, SIZE, &journal, &why) == STATUS_OK;
-    if (octets != NULL) {
-        write_journal(octets, size);
+    bool good = journal_open(folder, SIZE, RETAIN, &journal, &why) == STATUS_OK;
+    if (damaged != NULL) {
+        image_write(damaged);
     }
     for (unsigned i = 0; i < STORED + 300 && good; i++) {
         enum journal_answer answer = look(i);
         good = i < STORED || answer == JOURNAL_NO || answer == JOURNAL_UNAVAILABLE;
     }
     for (unsigned i = 0; i < 2000 && good; i++) {
-        put(100000 + i, EXPIRES);
-        if (i % 500 == 0) {
+        put(100000 + i, EXPIRES + 60);
+        if (i % 500 == 499) {
             journal_work(journal, noon + (time_t)(i / 500) * 20 * DAY_SECONDS);
+            good = look(100000 + i) != JOURNAL_NO;
         }
     }
+    put(200000, EXPIRES);
+    good = good && look(200000) == JOURNAL_YES;
     close_journal();
-    _exit(good ? 0 : 1);
+    return good;
 }
 
-/* Starts until one comes to a good end; how many died. */
-static unsigned deaths_of(const uint8_t *octets, size_t size)
+/* What a daemon does with it, and the next one. The file is replaced under its hands by damaged,
+ * unless that is NULL. */
+static void serve(const struct image *damaged)
 {
-    for (unsigned deaths = 0;; deaths++) {
-        pid_t child = fork();
-        if (child == 0) {
-            serve(deaths == 0 ? octets : NULL, size);
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        bool good = serve_well(damaged);
+        if (good) {
+            open_journal(SIZE);
+            put(300000, EXPIRES);
+            journal_work(journal, noon);
+            journal_work(journal, noon);
+            good = look(300000) == JOURNAL_YES && stat_of().pending == 0;
+            close_journal();
         }
-        int end = end_of(child);
-        ck_assert_msg(end >= 0, "a wrong answer");
-        if (end == 0) {
-            return deaths;
-        }
-        ck_assert_uint_lt(deaths, 3);
+        _exit(good ? 0 : 1);
     }
+    int end = end_of(child);
+    ck_assert_msg(end == 0, end < 0 ? "a wrong answer" : "signal %d", end);
 }
 
 /* Damages a copy in one of many ways. */
-static uint8_t *damaged_copy(size_t *size)
+static struct image damaged_copy(const struct image *image)
 {
     enum { PAGE = 4096 };
-    uint8_t *copy = malloc(sound_size);
+    uint8_t *copy = malloc(image->size);
     ck_assert_ptr_nonnull(copy);
-    memcpy(copy, sound, sound_size);
-    *size = sound_size;
-    size_t pages = sound_size / PAGE;
-    uint8_t *page = copy + PAGE * (size_t)chance((uint32_t)pages);
+    memcpy(copy, image->octets, image->size);
+    struct image out = {image->name, copy, image->size};
+    uint32_t size = (uint32_t)image->size;
+    uint32_t pages = size / PAGE;
+    uint8_t *page = copy + PAGE * (size_t)chance(pages);
     uint32_t count = 1 + chance(64);
     switch (chance(7)) {
     case 0: /* octets anywhere */
         for (uint32_t i = 0; i < count; i++) {
-            copy[chance((uint32_t)sound_size)] = (uint8_t)chance(256);
+            copy[chance(size)] = (uint8_t)chance(256);
         }
         break;
     case 1: /* bits in the heads of pages, which everything hangs on */
         for (uint32_t i = 0; i < count; i++) {
-            copy[PAGE * (size_t)chance((uint32_t)pages) + chance(32)] ^= (uint8_t)(1 << chance(8));
+            copy[PAGE * (size_t)chance(pages) + chance(32)] ^= (uint8_t)(1 << chance(8));
         }
         break;
     case 2: /* a page of noise */
@@ -265,16 +319,16 @@ static uint8_t *damaged_copy(size_t *size)
         memset(page, 0, PAGE);
         break;
     case 4: /* a page in another's place */
-        memcpy(page, sound + PAGE * (size_t)chance((uint32_t)pages), PAGE);
+        memcpy(page, image->octets + PAGE * (size_t)chance(pages), PAGE);
         break;
-    case 5: /* one of the two pages that all begins with */
-        copy[PAGE * (size_t)chance(2) + chance(200)] ^= (uint8_t)(1 << chance(8));
+    case 5: /* what all begins with */
+        copy[chance(200)] ^= (uint8_t)(1 << chance(8));
         break;
     default:
-        *size = chance((uint32_t)sound_size);
+        out.size = chance(size);
         break;
     }
-    return copy;
+    return out;
 }
 
 /* BATV_DAMAGES in the environment: another number of files. */
@@ -284,112 +338,152 @@ static unsigned damages(unsigned otherwise)
     return text != NULL ? (unsigned)strtoul(text, NULL, 10) : otherwise;
 }
 
-static uint8_t *damaged_number(unsigned number, size_t *size)
+/* The sound files are there again, and a damaged one of them comes back. */
+static struct image damaged_number(unsigned number)
 {
     remove_files();
     chance_state = 1 + number;
-    return damaged_copy(size);
+    image_write(&sound[DATABASE]);
+    image_write(&sound[LOG]);
+    return damaged_copy(&sound[number % IMAGES]);
 }
 
-START_TEST(test_damaged_files)
+START_TEST(test_damage_before_the_start)
 {
     for (unsigned i = 0; i < damages(50); i++) {
-        size_t size;
-        uint8_t *copy = damaged_number(i, &size);
-        write_journal(copy, size);
-        free(copy);
-        unsigned deaths = deaths_of(NULL, 0);
-        ck_assert_msg(deaths == 0, "file %u: %u deaths", i, deaths);
-        ck_assert(!exists("journal.open"));
+        struct image damaged = damaged_number(i);
+        image_write(&damaged);
+        free(damaged.octets);
+        serve(NULL);
     }
 }
 END_TEST
 
-/* One death at most, and the next start finds out. Not with a sanitizer, which would report what
- * LMDB does then. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
-
-START_TEST(test_files_damaged_while_they_are_open)
+START_TEST(test_damage_in_use)
 {
-    if (SANITIZED) {
-        return;
-    }
     for (unsigned i = 0; i < damages(50); i++) {
-        size_t size;
-        uint8_t *copy = damaged_number(i, &size);
-        write_journal(sound, sound_size);
-        unsigned deaths = deaths_of(copy, size);
-        free(copy);
-        ck_assert_msg(deaths <= 1, "file %u: %u deaths", i, deaths);
+        struct image damaged = damaged_number(i);
+        serve(&damaged);
+        free(damaged.octets);
     }
 }
 END_TEST
 
+/* A single octet is as nothing to SQLite. */
 static const int parts[] = {0, 1, 100, 4095, 4096, 8192, 20000, -1};
 
 START_TEST(test_truncated_files)
 {
     char path[96];
-    in_folder("journal", path);
-    size_t size = parts[_i] >= 0 ? (size_t)parts[_i] : sound_size - 4096 * 3 - 7;
-    write_journal(sound, size);
-    ck_assert(size < 2 || journal_check(path, false, &why) == STATUS_INVALID);
-    ck_assert_uint_eq(deaths_of(NULL, 0), 0);
-    ck_assert(exists("journal.damaged") == (size > 0));
+    write_closed();
+    off_t size = parts[_i] >= 0 ? parts[_i] : size_of("journal.db") - 4096 * 3 - 7;
+    ck_assert_int_eq(truncate(in_folder("journal.db", path), size), 0);
+    serve(NULL);
+    ck_assert(exists("journal.damaged") == (size > 1));
     open_journal(SIZE);
     ck_assert_int_eq(look(STORED - 1), JOURNAL_NO);
-    ck_assert_int_eq(look(101999), JOURNAL_YES);
-    ck_assert(stat_of().damaged_aside == (size > 0));
+    ck_assert_int_eq(look(300000), JOURNAL_YES);
+    ck_assert(stat_of().damaged_aside == (size > 1));
     ck_assert(!journal_trouble(journal, &why));
 }
 END_TEST
 
 START_TEST(test_zeroed_files)
 {
-    memset(sound, 0, sound_size);
-    write_journal(sound, _i == 0 ? sound_size : 1);
-    ck_assert_uint_eq(deaths_of(NULL, 0), 0);
+    struct image zeroes = {"journal.db", calloc(1, 65536), _i == 0 ? 65536 : 2};
+    remove_files();
+    image_write(&zeroes);
+    free(zeroes.octets);
+    serve(NULL);
     ck_assert(exists("journal.damaged"));
-    write_journal((const uint8_t *)"what is this?\n", 14); /* the older one has to go */
-    ck_assert_uint_eq(deaths_of(NULL, 0), 0);
+    uint8_t text[] = "what is this?\n";
+    image_write(&(struct image){"journal.db", text, 14}); /* the older one has to go */
+    serve(NULL);
     ck_assert_int_eq(size_of("journal.damaged"), 14);
+}
+END_TEST
+
+/* The log is gone or empty after a kill: what was copied from it before is there. */
+START_TEST(test_a_log_that_is_lost)
+{
+    char path[96];
+    in_folder("journal.db-wal", path);
+    ck_assert_int_eq(_i == 0 ? unlink(path) : truncate(path, 0), 0);
+    open_journal(SIZE);
+    journal_work(journal, noon);
+    ck_assert(!exists("journal.damaged"));
+    ck_assert_int_eq(look(STORED / 4), JOURNAL_YES);
+    ck_assert_int_eq(look(STORED - 1), JOURNAL_NO);
+}
+END_TEST
+
+/* After an unclean end; the birth begins anew, and for some minutes nothing is denied: whoever asks
+ * may still know the former birth. What waits to be written comes into the new one. */
+START_TEST(test_damage_is_found_without_a_question)
+{
+    struct reason trouble;
+    uint8_t *page = sound[DATABASE].octets + 8 * 4096;
+    memset(page, 0, sound[DATABASE].size - 8 * 4096);
+    image_write(&sound[DATABASE]);
+    open_journal(SIZE);
+    ck_assert(!exists("journal.damaged"));
+    put(400000, EXPIRES);
+    journal_work(journal, noon);
+    ck_assert(exists("journal.damaged"));
+    ck_assert(!journal_trouble(journal, &trouble));
+    ck_assert_int_ge(journal_birth(journal), time(NULL) - 5);
+    ck_assert_int_eq(look(400000), JOURNAL_YES);
+    ck_assert_int_eq(look(1), JOURNAL_UNAVAILABLE);
+    close_journal();
+    open_journal(SIZE);
+    ck_assert_int_eq(look(400000), JOURNAL_YES);
+    ck_assert_int_eq(look(1), JOURNAL_NO);
 }
 END_TEST
 
 START_TEST(test_a_sound_file_is_never_set_aside)
 {
-    char path[96];
     for (int i = 0; i < 3; i++) {
-        close(open(in_folder("journal.open", path), O_CREAT | O_WRONLY, 0600));
+        image_write(&sound[DATABASE]);
+        image_write(&sound[LOG]);
         open_journal(SIZE);
-        ck_assert_int_eq(look(STORED - 1), JOURNAL_YES);
+        journal_work(journal, noon);
+        for (unsigned n = 0; n < STORED; n++) {
+            REQUIRE(look(n) == JOURNAL_YES);
+        }
         close_journal();
     }
     ck_assert(!exists("journal.damaged"));
 }
 END_TEST
 
-/* Another process that looks does not die either, and says what it is. */
+/* SQLite's, but not ours; or of a later format. */
+START_TEST(test_another_database)
+{
+    write_closed();
+    (void)number_in("PRAGMA application_id = 7");
+    open_journal(SIZE);
+    ck_assert(exists("journal.damaged"));
+    ck_assert_int_eq(look(1), JOURNAL_NO);
+}
+END_TEST
+
+/* Another process that looks says what it is, and leaves it there. */
 START_TEST(test_a_reader_of_a_damaged_file)
 {
     uint64_t removed;
     struct journal_stat stat;
-    unsigned unavailable = 0;
-    memset(sound + 8192, 0x55, sound_size - 8192);
-    write_journal(sound, sound_size);
+    write_closed();
+    struct image noise = {"journal.db", sound[DATABASE].octets, 65536};
+    memset(noise.octets, 0x55, noise.size);
+    image_write(&noise);
     ck_assert_int_eq(journal_open_reader(folder, &journal, &why), STATUS_OK);
-    for (unsigned i = 0; i < 10; i++) {
-        unavailable += look(i) == JOURNAL_UNAVAILABLE;
-    }
-    ck_assert_uint_eq(unavailable, 10);
+    ck_assert_int_eq(look(1), JOURNAL_UNAVAILABLE);
     ck_assert(journal_trouble(journal, &why));
     ck_assert_ptr_nonnull(strstr(why.text, "is damaged"));
     ck_assert_int_eq(journal_stat(journal, &stat, &why), STATUS_INVALID);
     ck_assert_int_eq(journal_expire(folder, noon, &removed, &why), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(why.text, "is damaged"));
     ck_assert(!exists("journal.damaged")); /* only the daemon does that */
 }
 END_TEST
@@ -400,7 +494,7 @@ END_TEST
  * that nothing can be denied. */
 static void assert_in_memory(const char *said)
 {
-    ck_assert_int_eq(journal_open(folder, SIZE, &journal, &why), STATUS_OK);
+    ck_assert_int_eq(journal_open(folder, SIZE, RETAIN, &journal, &why), STATUS_OK);
     ck_assert_int_eq(journal_start(journal, &why), STATUS_OK);
     ck_assert_int_eq(journal_birth(journal), 0);
     ck_assert(journal_trouble(journal, &why));
@@ -420,14 +514,14 @@ static void assert_in_memory(const char *said)
 START_TEST(test_no_regular_file)
 {
     char path[96], target[96];
-    ck_assert_int_eq(mkdir(in_folder("journal", path), 0700), 0);
-    assert_in_memory("no regular file");
+    ck_assert_int_eq(mkdir(in_folder("journal.db", path), 0700), 0);
+    assert_in_memory("not a regular file");
     ck_assert_int_eq(rmdir(path), 0);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
-    assert_in_memory("no regular file");
+    assert_in_memory("not a regular file");
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(symlink(in_folder("filler", target), path), 0);
-    assert_in_memory("no regular file");
+    assert_in_memory("not a regular file");
     ck_assert(!exists("filler"));
 }
 END_TEST
@@ -448,7 +542,7 @@ START_TEST(test_modes_and_owners)
     struct stat info;
     open_journal(SIZE);
     close_journal();
-    ck_assert_int_eq(chmod(in_folder("journal", path), 0644), 0);
+    ck_assert_int_eq(chmod(in_folder("journal.db", path), 0644), 0);
     open_journal(SIZE);
     ck_assert(!journal_trouble(journal, &why));
     close_journal();
@@ -461,18 +555,29 @@ START_TEST(test_modes_and_owners)
 }
 END_TEST
 
-/* The marker outlives a start that could not look at the file. */
-START_TEST(test_a_marker_stays_until_the_file_was_looked_at)
+/* A journal that was not closed, and was closed before all of it was looked at, is looked at by the
+ * next. */
+START_TEST(test_what_was_not_looked_at_is_not_clean)
 {
-    char path[96];
-    close(open(in_folder("journal.open", path), O_CREAT | O_WRONLY, 0600));
-    ck_assert_int_eq(mkdir(in_folder("journal", path), 0700), 0);
-    assert_in_memory("no regular file");
-    ck_assert(exists("journal.open"));
+    static const char clean[] = "SELECT value FROM meta WHERE name = 'clean'";
+    open_journal(SIZE);
+    put(1, EXPIRES);
+    close_journal();
+    (void)number_in("UPDATE meta SET value = 0 WHERE name = 'clean'");
+    for (int i = 0; i < 2; i++) {
+        open_journal(SIZE);
+        close_journal();
+        ck_assert_int_eq(number_in(clean), 0);
+    }
+    open_journal(SIZE);
+    journal_work(journal, noon);
+    close_journal();
+    ck_assert_int_eq(number_in(clean), 1);
 }
 END_TEST
 
-/* As a user for whom modes count: 0, there is no journal yet; 1, there is one. */
+/* As a user for whom modes count: 0, there is no journal yet; 1, there is one. SQLite has to make
+ * files beside the database even to read it. */
 START_TEST(test_a_folder_that_cannot_be_written)
 {
     char path[96];
@@ -481,26 +586,19 @@ START_TEST(test_a_folder_that_cannot_be_written)
         open_journal(SIZE);
         put(1, EXPIRES);
         close_journal();
-        ck_assert(geteuid() != 0 || chown(in_folder("journal", path), user, (gid_t)-1) == 0);
-        ck_assert(geteuid() != 0 || chown(in_folder("journal-lock", path), user, (gid_t)-1) == 0);
+        ck_assert(geteuid() != 0 || chown(in_folder("journal.db", path), user, (gid_t)-1) == 0);
     }
     ck_assert(geteuid() != 0 || chown(folder, user, (gid_t)-1) == 0);
     ck_assert_int_eq(chmod(folder, 0500), 0);
     ck_assert_int_eq(seteuid(user), 0);
-    if (_i == 0) {
-        assert_in_memory("Permission denied");
-    } else {
+    assert_in_memory(_i == 0 ? "Permission denied" : "the folder is read-only");
+    ck_assert_int_eq(chmod(folder, 0700), 0);
+    if (_i == 1) {
         open_journal(SIZE);
-        ck_assert(!journal_trouble(journal, &why));
         ck_assert_int_eq(look(1), JOURNAL_YES);
-        put(2, EXPIRES);
-        close_journal();
-        open_journal(SIZE);
-        ck_assert_int_eq(look(2), JOURNAL_YES);
         close_journal();
     }
     ck_assert_int_eq(seteuid(getuid()), 0);
-    ck_assert_int_eq(chmod(folder, 0700), 0);
 }
 END_TEST
 
@@ -553,7 +651,7 @@ START_TEST(test_a_file_that_cannot_grow)
     open_journal(SIZE);
     put(0, EXPIRES);
     journal_work(journal, noon);
-    limit_files((rlim_t)size_of("journal") + 8192);
+    limit_files((rlim_t)size_of("journal.db-wal") + 8192);
     assert_waits(1, 20000);
     limit_files(RLIM_INFINITY);
     assert_written(1, 20000);
@@ -587,7 +685,8 @@ START_TEST(test_what_waits_is_bounded)
         journal_work(journal, noon);
     }
     ck_assert_uint_eq(stat_of().pending, 0);
-    ck_assert_uint_eq(stat_of().entries, PENDING_MAX + 1);
+    ck_assert_uint_ge(stat_of().entries, PENDING_MAX + 1);
+    ck_assert_uint_le(stat_of().entries, PENDING_MAX + 3); /* uses in a later period */
     ck_assert_uint_eq(entry_of(1).used, 1);
 }
 END_TEST
@@ -649,7 +748,7 @@ START_TEST(test_a_disk_that_is_full_at_the_first_start)
         return;
     }
     fill_disk();
-    assert_in_memory("No space left");
+    assert_in_memory("disk is full");
     ck_assert_int_eq(umount(folder), 0);
 }
 END_TEST
@@ -663,7 +762,7 @@ START_TEST(test_a_disk_that_cannot_be_written)
     put(1, EXPIRES);
     close_journal();
     ck_assert_int_eq(mount("none", folder, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
-    assert_in_memory("Read-only");
+    assert_in_memory("the folder is read-only");
     ck_assert_int_eq(mount("none", folder, NULL, MS_REMOUNT, "size=8m"), 0);
     open_journal(SIZE);
     ck_assert_int_eq(look(1), JOURNAL_YES);
@@ -683,14 +782,15 @@ static TCase *add_case(Suite *suite, const char *name, void (*setup)(void), void
 
 int main(void)
 {
-    Suite *suite = suite_create("journal_file");
+    Suite *suite = suite_create("journal_db");
     TCase *tcase = add_case(suite, "kills and disks", setup_folder, teardown_folder);
     tcase_add_test(tcase, test_fifty_kills_lose_nothing_that_was_committed);
     tcase_add_test(tcase, test_a_kill_loses_a_second_at_most);
     tcase_add_test(tcase, test_no_regular_file);
     tcase_add_test(tcase, test_a_missing_folder);
     tcase_add_test(tcase, test_modes_and_owners);
-    tcase_add_test(tcase, test_a_marker_stays_until_the_file_was_looked_at);
+    tcase_add_test(tcase, test_what_was_not_looked_at_is_not_clean);
+    tcase_add_test(tcase, test_settings);
     tcase_add_loop_test(tcase, test_a_folder_that_cannot_be_written, 0, 2);
     tcase_add_test(tcase, test_a_file_that_cannot_grow);
     tcase_add_test(tcase, test_what_waits_is_bounded);
@@ -698,11 +798,14 @@ int main(void)
     tcase_add_test(tcase, test_a_disk_that_is_full_at_the_first_start);
     tcase_add_test(tcase, test_a_disk_that_cannot_be_written);
     tcase = add_case(suite, "damage", setup_sound, teardown_sound);
-    tcase_add_test(tcase, test_damaged_files);
-    tcase_add_test(tcase, test_files_damaged_while_they_are_open);
+    tcase_add_test(tcase, test_damage_before_the_start);
+    tcase_add_test(tcase, test_damage_in_use);
     tcase_add_loop_test(tcase, test_truncated_files, 0, sizeof parts / sizeof parts[0]);
     tcase_add_loop_test(tcase, test_zeroed_files, 0, 2);
+    tcase_add_loop_test(tcase, test_a_log_that_is_lost, 0, 2);
+    tcase_add_test(tcase, test_damage_is_found_without_a_question);
     tcase_add_test(tcase, test_a_sound_file_is_never_set_aside);
+    tcase_add_test(tcase, test_another_database);
     tcase_add_test(tcase, test_a_reader_of_a_damaged_file);
     return suite_run(suite);
 }
