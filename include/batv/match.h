@@ -65,6 +65,13 @@ void regex_list_free(struct regex_list *list);
 const char *regex_list_match(const struct regex_list *list, const char *text, struct budget *budget,
                              enum status *status);
 
+/* One of the lists above by its kind. out: where the pointer to such a list goes. */
+enum list_kind { PATTERN_LIST, NETWORK_LIST, HOST_LIST, REGEX_LIST };
+enum status list_new(enum list_kind kind, const char *const entries[], size_t count, void *out,
+                     size_t *bad);
+/* STATUS_INVALID: it is no entry of such a list. */
+enum status list_check(enum list_kind kind, const char *entry);
+
 /* Domains: example.com, .example.com (every subdomain, not itself), [192.0.2.1] (an address
  * literal), as address_domain_ascii makes them. */
 struct domain_list;

@@ -445,18 +445,9 @@ static void take_network(struct networks *networks, char *item)
     }
 }
 
-static bool is_network(const char *item)
-{
-    struct network_list *list = NULL;
-    size_t bad;
-    bool is = network_list_new(&item, 1, &list, &bad) == STATUS_OK;
-    network_list_free(list);
-    return is;
-}
-
 static void take_item(struct networks *networks, char *item)
 {
-    if (is_network(item)) {
+    if (list_check(NETWORK_LIST, item) == STATUS_OK) {
         take_network(networks, item);
     } else if (item[0] != '!') { /* what is taken out makes it less */
         listing_add(&networks->unknown, item);

@@ -171,65 +171,18 @@ void config_cross_check(struct raw_config *raw, const char *path, struct config_
     check_keys(raw, path, messages);
 }
 
-/* The texts of a list as the core's lists take them. NULL: no memory. The caller frees the array.
- */
-static const char **list_texts(const struct raw_list *list)
+/* out: where the pointer to a list of that kind goes. */
+static enum status resolve_list(const struct raw_list *list, enum list_kind kind, void *out)
 {
+    size_t bad = 0;
     const char **texts = calloc(list->count + 1, sizeof *texts);
     for (size_t i = 0; texts != NULL && i < list->count; i++) {
         texts[i] = list->items[i].text;
     }
-    return texts;
-}
-
-static enum status patterns(const struct raw_list *list, struct pattern_list **out)
-{
-    size_t bad = 0;
-    const char **texts = list_texts(list);
     enum status status =
-        texts == NULL ? STATUS_NO_MEMORY : pattern_list_new(texts, list->count, out, &bad);
+        texts == NULL ? STATUS_NO_MEMORY : list_new(kind, texts, list->count, out, &bad);
     free(texts);
     return status;
-}
-
-static enum status networks(const struct raw_list *list, struct network_list **out)
-{
-    size_t bad = 0;
-    const char **texts = list_texts(list);
-    enum status status =
-        texts == NULL ? STATUS_NO_MEMORY : network_list_new(texts, list->count, out, &bad);
-    free(texts);
-    return status;
-}
-
-static enum status hosts(const struct raw_list *list, struct host_list **out)
-{
-    size_t bad = 0;
-    const char **texts = list_texts(list);
-    enum status status =
-        texts == NULL ? STATUS_NO_MEMORY : host_list_new(texts, list->count, out, &bad);
-    free(texts);
-    return status;
-}
-
-static enum status expressions(const struct raw_list *list, struct regex_list **out)
-{
-    size_t bad = 0;
-    const char **texts = list_texts(list);
-    enum status status =
-        texts == NULL ? STATUS_NO_MEMORY : regex_list_new(texts, list->count, out, &bad);
-    free(texts);
-    return status;
-}
-
-static enum status is_network(const char *text, bool *yes)
-{
-    struct network_list *list = NULL;
-    size_t bad = 0;
-    enum status status = network_list_new(&text, 1, &list, &bad);
-    network_list_free(list);
-    *yes = status == STATUS_OK;
-    return status == STATUS_INVALID ? STATUS_OK : status;
 }
 
 /* exclude_sign.clients: networks to one list, names to the other. */
@@ -243,15 +196,16 @@ static enum status resolve_clients(const struct raw_list *clients, struct settin
         status = STATUS_OK;
     }
     for (size_t i = 0; status == STATUS_OK && i < clients->count; i++) {
-        bool network;
-        status = is_network(clients->items[i].text, &network);
-        both[network].items[both[network].count++] = clients->items[i];
+        enum status network = list_check(NETWORK_LIST, clients->items[i].text);
+        struct raw_list *list = &both[network == STATUS_OK];
+        list->items[list->count++] = clients->items[i];
+        status = network == STATUS_NO_MEMORY ? network : STATUS_OK;
     }
     if (status == STATUS_OK) {
-        status = hosts(&both[0], &settings->exclude_sign_hosts);
+        status = resolve_list(&both[0], HOST_LIST, &settings->exclude_sign_hosts);
     }
     if (status == STATUS_OK) {
-        status = networks(&both[1], &settings->exclude_sign_networks);
+        status = resolve_list(&both[1], NETWORK_LIST, &settings->exclude_sign_networks);
     }
     free(both[0].items);
     free(both[1].items);
@@ -271,7 +225,7 @@ static enum status resolve_relays(const struct raw_list *relays, struct settings
         }
     }
     if (real.items != NULL) {
-        status = networks(&real, &settings->relays);
+        status = resolve_list(&real, NETWORK_LIST, &settings->relays);
     }
     free(real.items);
     return status;
@@ -286,36 +240,26 @@ static enum status resolve_lists(const struct raw_config *raw, struct settings *
 {
     const struct {
         const struct raw_list *list;
-        struct network_list **out;
-    } network[] = {
-        {&raw->internal_networks, &settings->internal_networks},
-        {is_given(raw, "mail_servers") ? &raw->mail_servers : &raw->internal_networks,
+        enum list_kind kind;
+        void *out; /* the pointer to such a list */
+    } lists[] = {
+        {&raw->internal_networks, NETWORK_LIST, &settings->internal_networks},
+        {is_given(raw, "mail_servers") ? &raw->mail_servers : &raw->internal_networks, NETWORK_LIST,
          &settings->mail_servers},
-        {&raw->exclude_networks, &settings->exclude_networks},
-        {&raw->exclude_sign_recipient_networks, &settings->exclude_sign_recipient_networks},
+        {&raw->exclude_networks, NETWORK_LIST, &settings->exclude_networks},
+        {&raw->exclude_sign_recipient_networks, NETWORK_LIST,
+         &settings->exclude_sign_recipient_networks},
+        {&raw->bounce_senders, PATTERN_LIST, &settings->bounce_senders},
+        {&raw->evidence_envelope_only, PATTERN_LIST, &settings->envelope_only},
+        {&raw->exclude_recipients, PATTERN_LIST, &settings->exclude_recipients},
+        {&raw->exclude_sign_senders, PATTERN_LIST, &settings->exclude_sign_senders},
+        {&raw->exclude_sign_recipients, PATTERN_LIST, &settings->exclude_sign_recipients},
+        {&raw->exclude_hosts, HOST_LIST, &settings->exclude_hosts},
+        {&raw->own_names, HOST_LIST, &settings->own_names},
     };
-    const struct {
-        const struct raw_list *list;
-        struct pattern_list **out;
-    } pattern[] = {
-        {&raw->bounce_senders, &settings->bounce_senders},
-        {&raw->evidence_envelope_only, &settings->envelope_only},
-        {&raw->exclude_recipients, &settings->exclude_recipients},
-        {&raw->exclude_sign_senders, &settings->exclude_sign_senders},
-        {&raw->exclude_sign_recipients, &settings->exclude_sign_recipients},
-    };
-    enum status status = hosts(&raw->exclude_hosts, &settings->exclude_hosts);
-    if (status == STATUS_OK) {
-        status = hosts(&raw->own_names, &settings->own_names);
-    }
-    if (status == STATUS_OK) {
-        status = resolve_relays(&raw->relays, settings);
-    }
-    for (size_t i = 0; status == STATUS_OK && i < sizeof network / sizeof *network; i++) {
-        status = networks(network[i].list, network[i].out);
-    }
-    for (size_t i = 0; status == STATUS_OK && i < sizeof pattern / sizeof *pattern; i++) {
-        status = patterns(pattern[i].list, pattern[i].out);
+    enum status status = resolve_relays(&raw->relays, settings);
+    for (size_t i = 0; status == STATUS_OK && i < sizeof lists / sizeof *lists; i++) {
+        status = resolve_list(lists[i].list, lists[i].kind, lists[i].out);
     }
     return status == STATUS_OK ? resolve_clients(&raw->exclude_sign_clients, settings) : status;
 }
@@ -344,7 +288,9 @@ static enum status resolve_rules(const struct raw_config *raw, struct raw_domain
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
         rules->classes[i] = (enum action)raw->classes[i];
     }
-    return rules->sign ? STATUS_OK : expressions(&domain->message_id_patterns, &rules->message_ids);
+    return rules->sign
+               ? STATUS_OK
+               : resolve_list(&domain->message_id_patterns, REGEX_LIST, &rules->message_ids);
 }
 
 static enum status resolve_domains(struct raw_config *raw, struct settings *settings)

@@ -169,20 +169,22 @@ static enum status check_refusal(const char *value)
 
 static enum status check_pattern(const char *value)
 {
-    struct pattern_list *list = NULL;
-    size_t bad = 0;
-    enum status status = pattern_list_new(&value, 1, &list, &bad);
-    pattern_list_free(list);
-    return status;
+    return list_check(PATTERN_LIST, value);
 }
 
 static enum status check_network(const char *value)
 {
-    struct network_list *list = NULL;
-    size_t bad = 0;
-    enum status status = network_list_new(&value, 1, &list, &bad);
-    network_list_free(list);
-    return status;
+    return list_check(NETWORK_LIST, value);
+}
+
+static enum status check_host(const char *value)
+{
+    return list_check(HOST_LIST, value);
+}
+
+static enum status check_expression(const char *value)
+{
+    return list_check(REGEX_LIST, value);
 }
 
 /* "local" stands for local processes. */
@@ -191,28 +193,10 @@ static enum status check_relay(const char *value)
     return strcmp(value, "local") == 0 ? STATUS_OK : check_network(value);
 }
 
-static enum status check_host(const char *value)
-{
-    struct host_list *list = NULL;
-    size_t bad = 0;
-    enum status status = host_list_new(&value, 1, &list, &bad);
-    host_list_free(list);
-    return status;
-}
-
 static enum status check_client(const char *value)
 {
     enum status status = check_network(value);
     return status == STATUS_INVALID ? check_host(value) : status;
-}
-
-static enum status check_expression(const char *value)
-{
-    struct regex_list *list = NULL;
-    size_t bad = 0;
-    enum status status = regex_list_new(&value, 1, &list, &bad);
-    regex_list_free(list);
-    return status;
 }
 
 static enum status check_domain(const char *value)

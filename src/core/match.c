@@ -141,6 +141,20 @@ static const struct name *names_find_parent(const struct names *names, const cha
     return found;
 }
 
+/* Adds the entries to the list, which is NULL where there was no memory for it. *bad: the last one
+ * that was tried. */
+static enum status add_all(void *list,
+                           enum status (*add)(void *list, const char *entry, size_t index),
+                           const char *const entries[], size_t count, size_t *bad)
+{
+    enum status status = list == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = add(list, entries[i], i);
+        *bad = i;
+    }
+    return status;
+}
+
 static const char *name_written(const struct name *name)
 {
     return name == NULL ? NULL : name->written;
@@ -246,8 +260,9 @@ static char *pattern_key(const char *pattern)
     return key;
 }
 
-static enum status pattern_add(struct pattern_list *list, const char *pattern, size_t index)
+static enum status pattern_add(void *into, const char *pattern, size_t index)
 {
+    struct pattern_list *list = into;
     enum status status = STATUS_NO_MEMORY;
     if (!is_pattern(pattern)) {
         return STATUS_INVALID;
@@ -293,25 +308,17 @@ static enum status pattern_list_index(struct pattern_list *list)
 enum status pattern_list_new(const char *const entries[], size_t count, struct pattern_list **out,
                              size_t *bad)
 {
-    enum status status = STATUS_OK;
     struct pattern_list *list = calloc(1, sizeof *list);
-    *out = NULL;
-    if (list == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        status = pattern_add(list, entries[i], i);
-        *bad = i;
-    }
+    enum status status = add_all(list, pattern_add, entries, count, bad);
     if (status == STATUS_OK) {
         status = pattern_list_index(list);
     }
     if (status != STATUS_OK) {
         pattern_list_free(list);
-        return status;
+        list = NULL;
     }
     *out = list;
-    return STATUS_OK;
+    return status;
 }
 
 void pattern_list_free(struct pattern_list *list)
@@ -363,8 +370,9 @@ const char *pattern_list_match_host(const struct pattern_list *list, const char 
     return name_written(found);
 }
 
-static enum status host_add(struct host_list *list, const char *host, size_t index)
+static enum status host_add(void *into, const char *host, size_t index)
 {
+    struct host_list *list = into;
     bool parent = strncmp(host, "*.", 2) == 0;
     struct ip ip;
     char *ascii = address_domain_ascii(parent ? host + 2 : host);
@@ -383,24 +391,17 @@ static enum status host_add(struct host_list *list, const char *host, size_t ind
 enum status host_list_new(const char *const entries[], size_t count, struct host_list **out,
                           size_t *bad)
 {
-    enum status status = STATUS_OK;
     struct host_list *list = calloc(1, sizeof *list);
-    *out = NULL;
-    if (list == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        status = host_add(list, entries[i], i);
-        *bad = i;
-    }
-    if (status != STATUS_OK) {
+    enum status status = add_all(list, host_add, entries, count, bad);
+    if (status == STATUS_OK) {
+        names_sort(&list->exact);
+        names_sort(&list->parents);
+    } else {
         host_list_free(list);
-        return status;
+        list = NULL;
     }
-    names_sort(&list->exact);
-    names_sort(&list->parents);
     *out = list;
-    return STATUS_OK;
+    return status;
 }
 
 void host_list_free(struct host_list *list)
@@ -440,31 +441,29 @@ static bool names_repeat(const struct names *names, size_t *bad)
     return found;
 }
 
+static enum status domain_add(void *into, const char *domain, size_t index)
+{
+    struct domain_list *list = into;
+    const char *name = domain[0] == '.' ? domain + 1 : domain;
+    bool fits = is_domain_name(name) || address_is_literal(domain);
+    return fits ? names_add(&list->names, domain, domain, index) : STATUS_INVALID;
+}
+
 enum status domain_list_new(const char *const entries[], size_t count, struct domain_list **out,
                             size_t *bad)
 {
-    enum status status = STATUS_OK;
     struct domain_list *list = calloc(1, sizeof *list);
-    *out = NULL;
-    if (list == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        const char *name = entries[i][0] == '.' ? entries[i] + 1 : entries[i];
-        bool fits = is_domain_name(name) || address_is_literal(entries[i]);
-        status = fits ? names_add(&list->names, entries[i], entries[i], i) : STATUS_INVALID;
-        *bad = i;
-    }
+    enum status status = add_all(list, domain_add, entries, count, bad);
     if (status == STATUS_OK) {
         names_sort(&list->names);
         status = names_repeat(&list->names, bad) ? STATUS_CONFLICT : STATUS_OK;
     }
     if (status != STATUS_OK) {
         domain_list_free(list);
-        return status;
+        list = NULL;
     }
     *out = list;
-    return STATUS_OK;
+    return status;
 }
 
 void domain_list_free(struct domain_list *list)
