@@ -44,8 +44,9 @@ struct tag {
 /* Looks at a local part (without quoting), from the left at fixed width. */
 void tag_split(const char *local, struct tag *out);
 
-/* The local part without the tag. NULL: no memory. The caller frees. */
-char *tag_plain(const struct tag *tag);
+/* The local part behind a tag, whoever made it, else all of it. NULL: no memory. The caller frees.
+ */
+char *tag_plain(const char *local);
 
 /* Who has made an address of this form for what he forwards. */
 enum forwarder {

@@ -70,16 +70,9 @@ static bool names_add(struct evidence_names *names, const char *local, size_t le
     return true;
 }
 
-static char *without_tag(const char *local)
-{
-    struct tag tag;
-    tag_split(local, &tag);
-    return tag_plain(&tag);
-}
-
 char *evidence_address(const char *local, const char *ascii)
 {
-    char *plain = without_tag(local);
+    char *plain = tag_plain(local);
     char *folded = plain != NULL ? address_fold(plain, ascii) : NULL;
     free(plain);
     return folded;
@@ -88,7 +81,7 @@ char *evidence_address(const char *local, const char *ascii)
 enum status evidence_names_new(const char *local, const char *ascii, struct evidence_names **out)
 {
     size_t cuts[VERP_CUTS];
-    char *plain = without_tag(local);
+    char *plain = tag_plain(local);
     size_t count = plain != NULL ? verp_cuts(plain, cuts) : 0;
     struct evidence_names *names = calloc(1, sizeof *names);
     bool done = plain != NULL && names != NULL && names_add(names, plain, strlen(plain), ascii);

@@ -258,7 +258,7 @@ bool tag_is_rewritten(const char *local)
            bears_subaddress(local);
 }
 
-char *tag_plain(const struct tag *tag)
+static char *plain_of(const struct tag *tag)
 {
     size_t extension = strlen(tag->extension);
     char *out = malloc(tag->plain_length + extension + 1);
@@ -267,6 +267,13 @@ char *tag_plain(const struct tag *tag)
         memcpy(out + tag->plain_length, tag->extension, extension + 1);
     }
     return out;
+}
+
+char *tag_plain(const char *local)
+{
+    struct tag tag;
+    tag_split(local, &tag);
+    return plain_of(&tag);
 }
 
 /* Feeds a local part folded: ASCII by pieces, so that nothing is allocated. */
@@ -440,7 +447,7 @@ enum status tag_verify(const struct ring *ring, const struct address *address,
     }
     *plain = NULL;
     if (status == STATUS_OK) { /* a foreign tag stays: it is never restored */
-        *plain = tag.form == TAG_FORM_TAG ? tag_plain(&tag) : strdup(address->local);
+        *plain = tag.form == TAG_FORM_TAG ? plain_of(&tag) : strdup(address->local);
     }
     return *plain == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }

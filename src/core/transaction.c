@@ -65,13 +65,9 @@ bool transaction_failed(const struct transaction *t)
 static enum status match_bounce_sender(const struct settings *settings,
                                        const struct address *sender, bool *matches)
 {
-    struct tag tag;
-    tag_split(sender->local, &tag);
-    char *local = tag_plain(&tag);
-    char *plain = local != NULL ? address_fold(local, sender->ascii) : NULL;
+    char *plain = evidence_address(sender->local, sender->ascii);
     *matches = plain != NULL && pattern_list_match(settings->bounce_senders, plain) != NULL;
     enum status status = plain != NULL ? STATUS_OK : STATUS_NO_MEMORY;
-    free(local);
     free(plain);
     return status;
 }

@@ -58,13 +58,11 @@ static bool take_recipient(void *context, const char *text)
 {
     struct inspection *in = context;
     struct address address;
-    struct tag tag;
     if (address_parse(text, &address) != STATUS_OK) {
         in->no_memory = true;
         return false;
     }
-    tag_split(address.local, &tag);
-    char *local = tag_plain(&tag);
+    char *local = tag_plain(address.local);
     bool ours = settings_rules(in->settings, address.ascii) != NULL;
     if (local == NULL || (ours && !add_recipient(in, local, &address))) {
         in->no_memory = true;

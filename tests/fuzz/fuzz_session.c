@@ -644,16 +644,12 @@ static const char *sender_of(const struct message *m)
 static bool is_journalled(const struct message *m, time_t now)
 {
     struct address address;
-    struct tag tag;
     require(address_parse(sender_of(m), &address) == STATUS_OK);
-    tag_split(address.local, &tag);
-    char *local = tag_plain(&tag);
-    char *folded = address_fold(local, address.ascii);
-    require(local != NULL && folded != NULL);
+    char *folded = evidence_address(address.local, address.ascii);
+    require(folded != NULL);
     enum journal_answer answer =
         journal_look(site.journal, snapshot_of(m)->ring, folded, m->id, now, NULL);
     free(folded);
-    free(local);
     address_free(&address);
     return answer == JOURNAL_YES || answer == JOURNAL_EXHAUSTED;
 }
