@@ -27,14 +27,14 @@ enum { KEYS = CTL_STATE | CTL_KEYS, ROUGH = CTL_STATE | CTL_ROUGH, GO_ON = -1 };
  * stand for themselves, with | between alternatives, K is a key's number and FILE a file's name.
  */
 static const struct command commands[] = {
-    {"key", "init", "make a keyring with a first key", cmd_key, KEYS},
-    {"key", "list", "show the keys, without their secrets", cmd_key, KEYS},
+    {"key", "init", "make a keyring with a first key", cmd_key_init, KEYS},
+    {"key", "list", "show the keys, without their secrets", cmd_key_list, KEYS},
     {"key", "rotate [--algorithm hmac-sha256|hmac-sha1] [--activate-in SECONDS] [--evidence]",
-     "make a new key", cmd_key, KEYS},
-    {"key", "revoke K [--compromised]", "drop a key at once", cmd_key, KEYS},
-    {"key", "export K [--force]", "write a key's secret as hex to stdout", cmd_key, KEYS},
+     "make a new key", cmd_key_rotate, KEYS},
+    {"key", "revoke K [--compromised]", "drop a key at once", cmd_key_revoke, KEYS},
+    {"key", "export K [--force]", "write a key's secret as hex to stdout", cmd_key_export, KEYS},
     {"key", "import K --algorithm hmac-sha256|hmac-sha1 [--state pending|active|retained]",
-     "take a key's secret as hex from stdin", cmd_key, KEYS},
+     "take a key's secret as hex from stdin", cmd_key_import, KEYS},
     {"sign", "ADDRESS...", "tag addresses", cmd_sign, KEYS},
     {"verify", "ADDRESS...", "verify the tags of addresses", cmd_verify, KEYS},
     {"explain", "--client IP [--client-name N] [--auth USER] --from S --rcpt R... [--message FILE]",
@@ -46,10 +46,12 @@ static const struct command commands[] = {
     {"health", "[--ready]", "say in one line whether the daemon serves; --ready: and could restart",
      cmd_health, CTL_KEYS},
     {"status", "[--watch]", "show the state of the daemon", cmd_status, ROUGH | CTL_KEYS},
-    {"journal", "stat", "show the size and age of the journal of sent messages", cmd_journal, KEYS},
+    {"journal", "stat", "show the size and age of the journal of sent messages", cmd_journal_stat,
+     KEYS},
     {"journal", "lookup ADDRESS MESSAGE-ID",
-     "show whether a message was sent; the last second may be missing", cmd_journal, KEYS},
-    {"journal", "expire", "remove expired entries, as batvd does by itself", cmd_journal, KEYS},
+     "show whether a message was sent; the last second may be missing", cmd_journal_lookup, KEYS},
+    {"journal", "expire", "remove expired entries, as batvd does by itself", cmd_journal_expire,
+     KEYS},
     {"pause", "", "reject nothing from now on; signing continues", cmd_pause, ROUGH},
     {"resume", "", "end a pause", cmd_resume, ROUGH},
     {"setup", "DOMAIN... [--apply] | --undo",
@@ -94,6 +96,29 @@ static const struct command *find_command(const char *name)
         c++;
     }
     return c->name != NULL ? c : NULL;
+}
+
+static bool is_form_of(const struct command *c, const struct command *first)
+{
+    return c->name != NULL && strcmp(c->name, first->name) == 0;
+}
+
+/* The form that word names, where each form of the command has a function of its own. NULL: there
+ * is none, which has been said. */
+static const struct command *find_form(const struct ctl *ctl, const char *word)
+{
+    for (const struct command *c = ctl->command; word != NULL && is_form_of(c, ctl->command); c++) {
+        size_t length = strcspn(c->arguments, " ");
+        if (strncmp(c->arguments, word, length) == 0 && word[length] == '\0') {
+            return c;
+        }
+    }
+    if (word == NULL) {
+        (void)ctl_usage_error(ctl, "%s: a command is missing", ctl->command->name);
+    } else {
+        (void)ctl_usage_error(ctl, "%s: unknown command %s", ctl->command->name, word);
+    }
+    return NULL;
 }
 
 /* Takes a flag out wherever it stands before `--`; tells whether it was there. */
@@ -177,10 +202,15 @@ static int run(struct ctl *ctl, int argc, char **argv)
         ctl_print_usage(ctl, stdout);
         return CTL_YES;
     }
+    const struct command *form = ctl->command;
+    bool forms = is_form_of(form + 1, form) && form[1].run != form->run;
+    if (forms && (form = find_form(ctl, argv[at + 1])) == NULL) {
+        return CTL_UNABLE;
+    }
     if (!prepare(ctl)) {
         return ctl->rough ? CTL_NO : CTL_UNABLE; /* where it ought to work there is nobody */
     }
-    return ctl->command->run(ctl, argc, argv + at);
+    return form->run(ctl, argc - forms, argv + at + forms);
 }
 
 /* An answer that could not be written is none. */

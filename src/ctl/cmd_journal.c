@@ -118,7 +118,7 @@ static void print_stat_json(const struct ctl *ctl, const struct journal_stat *st
     json_end(&json);
 }
 
-static int journal_show(struct ctl *ctl, int argc, char **argv)
+int cmd_journal_stat(struct ctl *ctl, int argc, char **argv)
 {
     struct journal *journal;
     struct journal_stat stat = {.oldest_expires = -1};
@@ -250,7 +250,7 @@ static void take_brackets(char *message_id)
     }
 }
 
-static int journal_lookup(struct ctl *ctl, int argc, char **argv)
+int cmd_journal_lookup(struct ctl *ctl, int argc, char **argv)
 {
     struct ring *ring = NULL;
     if (!has_operands(ctl, argc, argv, 2)) {
@@ -278,7 +278,7 @@ static int journal_lookup(struct ctl *ctl, int argc, char **argv)
 
 /* ---------------------------------------------------------------- expire */
 
-static int journal_clean(struct ctl *ctl, int argc, char **argv)
+int cmd_journal_expire(struct ctl *ctl, int argc, char **argv)
 {
     uint64_t removed;
     struct reason why;
@@ -303,21 +303,4 @@ static int journal_clean(struct ctl *ctl, int argc, char **argv)
                removed == 1 ? "entry" : "entries", removed == 1 ? "is" : "are");
     }
     return CTL_YES;
-}
-
-int cmd_journal(struct ctl *ctl, int argc, char **argv)
-{
-    static const struct {
-        const char *name;
-        int (*run)(struct ctl *ctl, int argc, char **argv);
-    } forms[] = {{"stat", journal_show}, {"lookup", journal_lookup}, {"expire", journal_clean}};
-    if (argc < 2) {
-        return ctl_usage_error(ctl, "journal: stat, lookup or expire?");
-    }
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (strcmp(argv[1], forms[i].name) == 0) {
-            return forms[i].run(ctl, argc - 1, argv + 1);
-        }
-    }
-    return ctl_usage_error(ctl, "journal: unknown command %s", argv[1]);
 }

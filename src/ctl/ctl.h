@@ -29,8 +29,8 @@ enum {
 
 struct ctl;
 
-/* A form of a command. Forms of the same command stand together; the first one's run and flags
- * count. */
+/* A form of a command. Forms of the same command stand together, and the first one's flags count.
+ * Where they have functions of their own, the first word of arguments is the form's name. */
 struct command {
     const char *name; /* NULL ends the table */
     const char *arguments;

@@ -400,9 +400,8 @@ static bool make_state_dir(const struct config *config, struct identity *owner)
 /* As the owner of the folder. An exit status. */
 static int make_ring(struct ctl *ctl)
 {
-    char key[] = "key";
     char init[] = "init";
-    char *argv[] = {key, init, NULL};
+    char *argv[] = {init, NULL};
     struct ring *ring = NULL;
     struct reason why = {""};
     struct ring_source *source = ring_source_new(ctl->config->state_dir);
@@ -415,7 +414,7 @@ static int make_ring(struct ctl *ctl)
     } else if (status == STATUS_NOT_FOUND && !ring_was_there(ctl->config->state_dir)) {
         print_format(stdout, "keyring: %s: ", ring_source_path(source));
         fflush(stdout);
-        exit = cmd_key(ctl, 2, argv);
+        exit = cmd_key_init(ctl, 1, argv);
     } else {
         ctl_ring_error(ctl, status, &why);
     }
