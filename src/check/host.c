@@ -331,7 +331,7 @@ void check_clock(struct check *check)
 
 /* Only an address that the MTA itself trusts may be ours: what strangers bring about must never
  * become advice to take their mail for ours. */
-static char *mend_relayed(const struct check *check, const struct status_relayed *relayed)
+static char *mend_relayed(const struct check *check, const struct status_row *relayed)
 {
     struct postfix_trust *trust = check->postfix != NULL ? postfix_trust_new(check->postfix) : NULL;
     bool trusted = postfix_trusts(trust, relayed->client);
@@ -339,7 +339,7 @@ static char *mend_relayed(const struct check *check, const struct status_relayed
     char *text = NULL;
     if (!trusted) {
         text = mend_text("find out why the MTA sends mail of %s to %s", relayed->client,
-                         relayed->recipient);
+                         relayed->name);
     } else if (network != NULL) {
         text = mend_internal(check, "", network);
     }
@@ -348,7 +348,7 @@ static char *mend_relayed(const struct check *check, const struct status_relayed
     return text;
 }
 
-static void tell_relayed(struct check *check, const struct status_relayed *relayed)
+static void tell_relayed(struct check *check, const struct status_row *relayed)
 {
     char when[PRINT_TIME];
     format_moment(relayed->last, when);
@@ -357,7 +357,7 @@ static void tell_relayed(struct check *check, const struct status_relayed *relay
               "without a tag, the last on %s to %s: their bounces will be rejected, and `auto` "
               "waits longer for a domain that does not reject yet",
               (unsigned long long)relayed->count, relayed->domain, relayed->client, when,
-              relayed->recipient);
+              relayed->name);
 }
 
 /* True where the configuration counts the client's mail as ours by now. */
@@ -373,12 +373,13 @@ void check_relayed(struct check *check)
     const struct status_report *status = check->status;
     time_t recent = check->now - settings_wait(check->config->settings);
     size_t count = 0;
-    for (size_t i = 0; i < status->relayed_count; i++) {
-        if (status->relayed[i].last < recent || is_internal(check, status->relayed[i].client)) {
+    for (size_t i = 0; i < status->relayed.count; i++) {
+        if (status->relayed.rows[i].last < recent ||
+            is_internal(check, status->relayed.rows[i].client)) {
             continue;
         }
         if (count++ < FEW) {
-            tell_relayed(check, &status->relayed[i]);
+            tell_relayed(check, &status->relayed.rows[i]);
         }
     }
     if (count == 0) {
@@ -393,18 +394,18 @@ void check_guessing(struct check *check)
 {
     const struct status_report *status = check->status;
     char when[PRINT_TIME];
-    for (size_t i = 0; i < status->guessed_count && i < FEW; i++) {
-        format_moment(status->guessed[i].until, when);
+    for (size_t i = 0; i < status->guessed.count && i < FEW; i++) {
+        format_moment(status->guessed.rows[i].until, when);
         check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
                   "many wrong tags arrived for %s: until %s, bounces to it need a proof in "
                   "addition to their tag",
-                  status->guessed[i].address, when);
+                  status->guessed.rows[i].name, when);
     }
-    if (status->guessed_count == 0) {
+    if (status->guessed.count == 0) {
         check_ok(check, "nobody is guessing the tags of an address");
-    } else if (status->guessed_count > FEW) {
+    } else if (status->guessed.count > FEW) {
         check_add(check, CHECK_WARN, mend_text("batvctl -c %s status", check_conf(check)),
-                  "and %zu more addresses", status->guessed_count - FEW);
+                  "and %zu more addresses", status->guessed.count - FEW);
     }
 }
 

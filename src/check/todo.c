@@ -78,8 +78,8 @@ static bool mta_is_untouched(const struct check *check)
 static bool has_counted(const struct status_report *report)
 {
     bool counted = false;
-    for (size_t i = 0; i < report->counter_count; i++) {
-        counted = counted || report->counters[i].value > 0;
+    for (size_t i = 0; i < report->counters.count; i++) {
+        counted = counted || report->counters.rows[i].count > 0;
     }
     return counted;
 }

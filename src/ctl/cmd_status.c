@@ -202,7 +202,7 @@ static void print_keys(const struct view *v)
     if (r->active_key < 0) {
         fputs("NO KEY SIGNS: `batvctl key rotate` makes one", stdout);
     } else {
-        printf("key %d signs", r->active_key);
+        printf("key %ld signs", r->active_key);
     }
     if (r->next_rotation == 0) {
         puts(", no rotation is due");
@@ -262,7 +262,7 @@ static void print_domains(const struct view *v)
 static bool is_listed_before(const struct status_report *r, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
-        if (strcmp(r->relayed[i].client, r->relayed[index].client) == 0) {
+        if (strcmp(r->relayed.rows[i].client, r->relayed.rows[index].client) == 0) {
             return true;
         }
     }
@@ -276,9 +276,9 @@ static void print_remedy(const struct view *v)
 {
     const struct status_report *r = &v->look.report;
     bool any = false;
-    for (size_t i = 0; i < r->relayed_count; i++) {
+    for (size_t i = 0; i < r->relayed.count; i++) {
         struct ip ip;
-        const char *client = r->relayed[i].client;
+        const char *client = r->relayed.rows[i].client;
         if (is_listed_before(r, i) || !ip_parse(client, &ip) ||
             network_list_match(v->config->settings->relays, &ip) != NULL ||
             network_list_match(v->config->settings->internal_networks, &ip) != NULL ||
@@ -308,20 +308,20 @@ static void print_times(uint64_t count, const char *one, const char *more, time_
 static void print_relayed(const struct view *v)
 {
     const struct status_report *r = &v->look.report;
-    if (r->relayed_count == 0) {
+    if (r->relayed.count == 0) {
         return;
     }
     printf("\nmail in your name that left unsigned; if `auto` does not reject yet, it waits for "
            "%lld more days:\n",
            (long long)settings_wait(v->config->settings) / DAY_SECONDS);
-    for (size_t i = 0; i < r->relayed_count; i++) {
-        const struct status_relayed *relayed = &r->relayed[i];
+    for (size_t i = 0; i < r->relayed.count; i++) {
+        const struct status_row *relayed = &r->relayed.rows[i];
         fputs("  ", stdout);
         print_text(stdout, relayed->domain);
         fputs(" from ", stdout);
         print_text(stdout, relayed->client);
         fputs(" to ", stdout);
-        print_text(stdout, relayed->recipient);
+        print_text(stdout, relayed->name);
         print_times(relayed->count, "message", "messages", relayed->last);
     }
     print_remedy(v);
@@ -332,17 +332,17 @@ static void print_returned(const struct status_report *r)
 {
     const char *title = "\nbounces with a valid tag that name a Message-ID, and how many of them "
                         "name one in the journal:\n";
-    for (size_t i = 0; i < r->returned_count; i++) {
-        const struct status_returned *returned = &r->returned[i];
-        if (returned->named == 0) {
+    for (size_t i = 0; i < r->returned.count; i++) {
+        const struct status_row *returned = &r->returned.rows[i];
+        if (returned->count == 0) {
             continue;
         }
         fputs(title, stdout);
         title = "";
         fputs("  ", stdout);
         print_text(stdout, returned->domain);
-        printf(": %" PRIu64 " of %" PRIu64 "%s\n", returned->known, returned->named,
-               counts_tell_rewriting(returned->named, returned->known)
+        printf(": %" PRIu64 " of %" PRIu64 "%s\n", returned->known, returned->count,
+               counts_tell_rewriting(returned->count, returned->known)
                    ? ": somebody replaces your Message-IDs on the way, so untagged bounces that "
                      "name one are logged, not rejected"
                    : "");
@@ -360,8 +360,8 @@ static uint64_t percent(uint64_t count, uint64_t of)
 static void print_excluded(const struct status_report *r)
 {
     bool titled = false;
-    for (size_t i = 0; i < r->excluded_count; i++) {
-        const struct status_excluded *excluded = &r->excluded[i];
+    for (size_t i = 0; i < r->excluded.count; i++) {
+        const struct status_row *excluded = &r->excluded.rows[i];
         if (excluded->count == 0) {
             continue;
         }
@@ -373,7 +373,7 @@ static void print_excluded(const struct status_report *r)
         }
         printf("  %12" PRIu64 "  %3" PRIu64 " %%  ", excluded->count,
                percent(excluded->count, r->bounces_judged));
-        print_text(stdout, excluded->rule);
+        print_text(stdout, excluded->name);
         putchar('\n');
     }
 }
@@ -395,14 +395,14 @@ static void print_would_reject(const struct status_report *r)
 }
 
 /* NULL: the report has none of that name. */
-static const struct status_counter *find_counter(const struct status_report *r, const char *prefix,
-                                                 const char *name)
+static const struct status_row *find_counter(const struct status_report *r, const char *prefix,
+                                             const char *name)
 {
     size_t length = strlen(prefix);
-    for (size_t i = 0; i < r->counter_count; i++) {
-        const char *is = r->counters[i].name;
+    for (size_t i = 0; i < r->counters.count; i++) {
+        const char *is = r->counters.rows[i].name;
         if (strncmp(is, prefix, length) == 0 && strcmp(is + length, name) == 0) {
-            return &r->counters[i];
+            return &r->counters.rows[i];
         }
     }
     return NULL;
@@ -412,9 +412,9 @@ static void print_proofs(const struct status_report *r)
 {
     const char *title = "\nbounces without a valid tag, by their proof, since the start:";
     for (size_t i = 0; proof_name(i) != NULL; i++) {
-        const struct status_counter *counter = find_counter(r, "proof.", proof_name(i));
-        if (counter != NULL && counter->value > 0) {
-            printf("%s %" PRIu64 " %s", title, counter->value, proof_name(i));
+        const struct status_row *counter = find_counter(r, "proof.", proof_name(i));
+        if (counter != NULL && counter->count > 0) {
+            printf("%s %" PRIu64 " %s", title, counter->count, proof_name(i));
             title = ",";
         }
     }
@@ -423,25 +423,25 @@ static void print_proofs(const struct status_report *r)
 
 static void print_forged(const struct status_report *r)
 {
-    size_t shown = r->forged_count < FORGED_SHOWN ? r->forged_count : FORGED_SHOWN;
+    size_t shown = r->forged.count < FORGED_SHOWN ? r->forged.count : FORGED_SHOWN;
     fputs(shown > 0 ? "\nclients that used forged tags; a handful is normal:\n" : "", stdout);
     for (size_t i = 0; i < shown; i++) {
         fputs("  ", stdout);
-        print_text(stdout, r->forged[i].client);
-        print_times(r->forged[i].count, "try", "tries", r->forged[i].last);
+        print_text(stdout, r->forged.rows[i].client);
+        print_times(r->forged.rows[i].count, "try", "tries", r->forged.rows[i].last);
     }
-    if (r->forged_count > shown) {
-        printf("  and %zu with fewer\n", r->forged_count - shown);
+    if (r->forged.count > shown) {
+        printf("  and %zu with fewer\n", r->forged.count - shown);
     }
 }
 
 static void print_guessed(const struct status_report *r)
 {
-    fputs(r->guessed_count > 0 ? "\naddresses for which many wrong tags arrived:\n" : "", stdout);
-    for (size_t i = 0; i < r->guessed_count; i++) {
+    fputs(r->guessed.count > 0 ? "\naddresses for which many wrong tags arrived:\n" : "", stdout);
+    for (size_t i = 0; i < r->guessed.count; i++) {
         fputs("  ", stdout);
-        print_text(stdout, r->guessed[i].address);
-        print_moment(", bounces without a proof are deferred until ", r->guessed[i].until);
+        print_text(stdout, r->guessed.rows[i].name);
+        print_moment(", bounces without a proof are deferred until ", r->guessed.rows[i].until);
         putchar('\n');
     }
 }
@@ -450,10 +450,10 @@ static void print_guessed(const struct status_report *r)
 static void print_counters(const struct status_report *r)
 {
     const char *title = "\nsince the start:\n";
-    for (size_t i = 0; i < r->counter_count; i++) {
-        if (r->counters[i].value > 0 && strncmp(r->counters[i].name, "proof.", 6) != 0) {
-            printf("%s  %12" PRIu64 "  ", title, r->counters[i].value);
-            print_text(stdout, r->counters[i].name);
+    for (size_t i = 0; i < r->counters.count; i++) {
+        if (r->counters.rows[i].count > 0 && strncmp(r->counters.rows[i].name, "proof.", 6) != 0) {
+            printf("%s  %12" PRIu64 "  ", title, r->counters.rows[i].count);
+            print_text(stdout, r->counters.rows[i].name);
             putchar('\n');
             title = "";
         }
@@ -547,13 +547,13 @@ static void json_domains(struct json *json, const struct view *v)
 static void json_relayed(struct json *json, const struct status_report *r)
 {
     json_open_array(json, "relayed");
-    for (size_t i = 0; i < r->relayed_count; i++) {
+    for (size_t i = 0; i < r->relayed.count; i++) {
         json_open_object(json, NULL);
-        json_text(json, "domain", r->relayed[i].domain);
-        json_text(json, "client", r->relayed[i].client);
-        json_text(json, "recipient_domain", r->relayed[i].recipient);
-        json_unsigned(json, "count", r->relayed[i].count);
-        json_time_or_null(json, "last", r->relayed[i].last);
+        json_text(json, "domain", r->relayed.rows[i].domain);
+        json_text(json, "client", r->relayed.rows[i].client);
+        json_text(json, "recipient_domain", r->relayed.rows[i].name);
+        json_unsigned(json, "count", r->relayed.rows[i].count);
+        json_time_or_null(json, "last", r->relayed.rows[i].last);
         json_close(json);
     }
     json_close(json);
@@ -562,13 +562,13 @@ static void json_relayed(struct json *json, const struct status_report *r)
 static void json_returned(struct json *json, const struct status_report *r)
 {
     json_open_array(json, "returned");
-    for (size_t i = 0; i < r->returned_count; i++) {
+    for (size_t i = 0; i < r->returned.count; i++) {
         json_open_object(json, NULL);
-        json_text(json, "domain", r->returned[i].domain);
-        json_unsigned(json, "named", r->returned[i].named);
-        json_unsigned(json, "known", r->returned[i].known);
+        json_text(json, "domain", r->returned.rows[i].domain);
+        json_unsigned(json, "named", r->returned.rows[i].count);
+        json_unsigned(json, "known", r->returned.rows[i].known);
         json_bool(json, "rewritten",
-                  counts_tell_rewriting(r->returned[i].named, r->returned[i].known));
+                  counts_tell_rewriting(r->returned.rows[i].count, r->returned.rows[i].known));
         json_close(json);
     }
     json_close(json);
@@ -578,8 +578,8 @@ static void json_proofs(struct json *json, const struct status_report *r)
 {
     json_open_object(json, "proofs");
     for (size_t i = 0; proof_name(i) != NULL; i++) {
-        const struct status_counter *counter = find_counter(r, "proof.", proof_name(i));
-        json_number_if(json, proof_name(i), counter != NULL ? (int64_t)counter->value : 0,
+        const struct status_row *counter = find_counter(r, "proof.", proof_name(i));
+        json_number_if(json, proof_name(i), counter != NULL ? (int64_t)counter->count : 0,
                        counter != NULL);
     }
     json_close(json);
@@ -599,11 +599,11 @@ static void json_bounces(struct json *json, const struct view *v)
     json_number_if(json, "latest_from_one_client", (int64_t)r->bounces_from_one, known);
     json_text_or_null(json, "latest_client", r->bounce_client);
     json_open_array(json, "accepted_by_exclusion");
-    for (size_t i = 0; i < r->excluded_count; i++) {
+    for (size_t i = 0; i < r->excluded.count; i++) {
         json_open_object(json, NULL);
-        json_text(json, "rule", r->excluded[i].rule);
-        json_unsigned(json, "count", r->excluded[i].count);
-        json_unsigned(json, "percent", percent(r->excluded[i].count, r->bounces_judged));
+        json_text(json, "rule", r->excluded.rows[i].name);
+        json_unsigned(json, "count", r->excluded.rows[i].count);
+        json_unsigned(json, "percent", percent(r->excluded.rows[i].count, r->bounces_judged));
         json_close(json);
     }
     json_close(json);
@@ -613,11 +613,11 @@ static void json_bounces(struct json *json, const struct view *v)
 static void json_forged(struct json *json, const struct status_report *r)
 {
     json_open_array(json, "forged");
-    for (size_t i = 0; i < r->forged_count; i++) {
+    for (size_t i = 0; i < r->forged.count; i++) {
         json_open_object(json, NULL);
-        json_text(json, "client", r->forged[i].client);
-        json_unsigned(json, "count", r->forged[i].count);
-        json_time_or_null(json, "last", r->forged[i].last);
+        json_text(json, "client", r->forged.rows[i].client);
+        json_unsigned(json, "count", r->forged.rows[i].count);
+        json_time_or_null(json, "last", r->forged.rows[i].last);
         json_close(json);
     }
     json_close(json);
@@ -626,10 +626,10 @@ static void json_forged(struct json *json, const struct status_report *r)
 static void json_guessed(struct json *json, const struct status_report *r)
 {
     json_open_array(json, "guessed");
-    for (size_t i = 0; i < r->guessed_count; i++) {
+    for (size_t i = 0; i < r->guessed.count; i++) {
         json_open_object(json, NULL);
-        json_text(json, "address", r->guessed[i].address);
-        json_time_or_null(json, "until", r->guessed[i].until);
+        json_text(json, "address", r->guessed.rows[i].name);
+        json_time_or_null(json, "until", r->guessed.rows[i].until);
         json_close(json);
     }
     json_close(json);
@@ -638,8 +638,8 @@ static void json_guessed(struct json *json, const struct status_report *r)
 static void json_counters(struct json *json, const struct status_report *r)
 {
     json_open_object(json, "counters");
-    for (size_t i = 0; i < r->counter_count; i++) {
-        json_unsigned(json, r->counters[i].name, r->counters[i].value);
+    for (size_t i = 0; i < r->counters.count; i++) {
+        json_unsigned(json, r->counters.rows[i].name, r->counters.rows[i].count);
     }
     json_close(json);
 }
@@ -709,8 +709,8 @@ static void print_json(const struct view *v)
 /* Whoever tried most comes first, among equals the latest. */
 static int compare_forged(const void *a, const void *b)
 {
-    const struct status_forged *left = a;
-    const struct status_forged *right = b;
+    const struct status_row *left = a;
+    const struct status_row *right = b;
     if (left->count != right->count) {
         return left->count > right->count ? -1 : 1;
     }
@@ -762,11 +762,11 @@ static bool show(const struct ctl *ctl)
     report_look(v.config->state_dir, &v.look);
     v.now = time(NULL);
     look_at_domains(ctl, &v, &ring, &files);
-    if (r->forged_count > 1) { /* there may be no array to sort */
-        qsort(r->forged, r->forged_count, sizeof *r->forged, compare_forged);
+    if (r->forged.count > 1) { /* there may be no array to sort */
+        qsort(r->forged.rows, r->forged.count, sizeof *r->forged.rows, compare_forged);
     }
     status_relayed_merge(r);
-    if (r->relayed_count > 0 && !ctl->json && !ctl->rough) {
+    if (r->relayed.count > 0 && !ctl->json && !ctl->rough) {
         v.trust = find_trust();
     }
     (ctl->json ? print_json : print_view)(&v);

@@ -95,23 +95,19 @@ void exclusions_restore(struct exclusions *x, const struct status_report *seen)
     pthread_mutex_unlock(&x->lock);
 }
 
-bool exclusions_report(struct exclusions *x, struct status_report *report)
+void exclusions_report(struct exclusions *x, struct status_report *report)
 {
     report->bounces_judged = atomic_load_explicit(&x->judged, memory_order_relaxed);
     pthread_mutex_lock(&x->lock);
     report->bounces_from_servers = x->from_servers;
     report->bounces_from_one = x->from_one;
-    report->bounce_client = strdup(x->address);
+    report->bounce_client = status_keep(report, x->address);
     pthread_mutex_unlock(&x->lock);
-    report->excluded = calloc(RULES_MAX, sizeof *report->excluded);
-    bool done = report->bounce_client != NULL && report->excluded != NULL;
-    for (size_t i = 0; done && i < RULES_MAX && policy_rule(i) != NULL; i++) {
+    for (size_t i = 0; i < RULES_MAX && policy_rule(i) != NULL; i++) {
         if (is_exclusion(policy_rule(i))) {
-            struct status_excluded *copy = &report->excluded[report->excluded_count++];
-            copy->rule = strdup(policy_rule(i));
-            copy->count = atomic_load_explicit(&x->accepted[i], memory_order_relaxed);
-            done = copy->rule != NULL;
+            uint64_t count = atomic_load_explicit(&x->accepted[i], memory_order_relaxed);
+            status_add(report, &report->excluded,
+                       &(struct status_row){.name = policy_rule(i), .count = count});
         }
     }
-    return done;
 }

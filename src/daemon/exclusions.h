@@ -22,8 +22,7 @@ void exclusions_decision(void *self, const struct decision *decision);
 /* Takes over what an earlier daemon had seen of where bounces came from. */
 void exclusions_restore(struct exclusions *exclusions, const struct status_report *seen);
 
-/* Fills in report's excluded, and what it says of bounces. False: no memory. The report owns all of
- * it either way. */
-bool exclusions_report(struct exclusions *exclusions, struct status_report *report);
+/* Fills in report's excluded, and what it says of bounces. */
+void exclusions_report(struct exclusions *exclusions, struct status_report *report);
 
 #endif

@@ -9,8 +9,8 @@
 static void take_relayed(const struct settings *settings, const struct status_report *report,
                          time_t *relayed)
 {
-    for (size_t i = 0; i < report->relayed_count; i++) {
-        const struct status_relayed *seen = &report->relayed[i];
+    for (size_t i = 0; i < report->relayed.count; i++) {
+        const struct status_row *seen = &report->relayed.rows[i];
         const struct rules *rules = settings_rules_named(settings, seen->domain);
         if (rules != NULL && relayed[rules - settings->rules] < seen->held) {
             relayed[rules - settings->rules] = seen->held;
@@ -21,11 +21,11 @@ static void take_relayed(const struct settings *settings, const struct status_re
 static void take_returned(const struct settings *settings, const struct status_report *report,
                           bool *rewritten)
 {
-    for (size_t i = 0; i < report->returned_count; i++) {
-        const struct status_returned *seen = &report->returned[i];
+    for (size_t i = 0; i < report->returned.count; i++) {
+        const struct status_row *seen = &report->returned.rows[i];
         const struct rules *rules = settings_rules_named(settings, seen->domain);
         if (rules != NULL) {
-            rewritten[rules - settings->rules] = counts_tell_rewriting(seen->named, seen->known);
+            rewritten[rules - settings->rules] = counts_tell_rewriting(seen->count, seen->known);
         }
     }
 }
@@ -33,13 +33,14 @@ static void take_returned(const struct settings *settings, const struct status_r
 /* A damaged line proves nothing. */
 static enum status take_proven(const struct status_report *report, struct network_list **out)
 {
-    const char **clients = calloc(report->relay_count + 1, sizeof *clients);
+    const char **clients = calloc(report->relays.count + 1, sizeof *clients);
     size_t bad;
-    for (size_t i = 0; clients != NULL && i < report->relay_count; i++) {
-        clients[i] = report->relays[i].client;
+    for (size_t i = 0; clients != NULL && i < report->relays.count; i++) {
+        clients[i] = report->relays.rows[i].name;
     }
-    enum status status = clients != NULL ? network_list_new(clients, report->relay_count, out, &bad)
-                                         : STATUS_NO_MEMORY;
+    enum status status = clients != NULL
+                             ? network_list_new(clients, report->relays.count, out, &bad)
+                             : STATUS_NO_MEMORY;
     free(clients);
     return status == STATUS_INVALID ? STATUS_OK : status;
 }

@@ -200,21 +200,18 @@ bool guessing_holds(struct guessing *guessing, const char *plain, time_t now)
     return holds;
 }
 
-bool guessing_report(struct guessing *guessing, time_t now, struct status_report *report)
+void guessing_report(struct guessing *guessing, time_t now, struct status_report *report)
 {
     pthread_mutex_lock(&guessing->lock);
-    report->guessed = calloc(guessing->count + 1, sizeof *report->guessed);
-    bool done = report->guessed != NULL;
-    for (size_t i = 0; done && i < guessing->count; i++) {
+    for (size_t i = 0; i < guessing->count; i++) {
         const struct row *row = &guessing->rows[i];
         if (is_held(row) && !is_over(row, now)) {
-            struct status_guessed *guessed = &report->guessed[report->guessed_count++];
-            *guessed = (struct status_guessed){strdup(row->mailbox), row->since + GUESSING_SECONDS};
-            done = guessed->address != NULL;
+            status_add(
+                report, &report->guessed,
+                &(struct status_row){.name = row->mailbox, .until = row->since + GUESSING_SECONDS});
         }
     }
     pthread_mutex_unlock(&guessing->lock);
-    return done;
 }
 
 /* One guess at each mailbox of which the recipient may be an address; the shortest names it. */

@@ -31,8 +31,8 @@ bool guessing_note(struct guessing *guessing, const char *plain, const char *add
                    time_t now);
 /* Under guessing, until the hour is over that began with its first wrong tag. */
 bool guessing_holds(struct guessing *guessing, const char *plain, time_t now);
-/* Fills in the report's addresses under guessing; false: no memory. The report owns them. */
-bool guessing_report(struct guessing *guessing, time_t now, struct status_report *report);
+/* Fills in the report's addresses under guessing. */
+void guessing_report(struct guessing *guessing, time_t now, struct status_report *report);
 
 /* The row for FACT_GUESSING: notes the recipient's tag, if it is wrong, and says in the log when an
  * address comes under guessing. */

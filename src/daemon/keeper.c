@@ -172,26 +172,30 @@ static void job_tidy(void *self, time_t now)
 
 /* ------------------------------------------------------------------- report */
 
-/* With the lock held. False: no memory. */
-static bool fill_report(struct keeper *k, time_t now, struct status_report *report)
+/* With the lock held. */
+static void fill_report(struct keeper *k, time_t now, struct status_report *report)
 {
     /* the snapshot in force is only replaced with the lock held */
     report_snapshot(shared_snapshot_get(k->current.snapshot), now, report);
     clock_report(&k->clock, report);
-    report->version = strdup(BATV_VERSION);
-    report->listen = strdup(k->listen);
+    report->version = BATV_VERSION;
+    report->listen = k->listen;
     report->pid = (long)getpid();
     report->started = k->started;
     report->written = now;
     report->loaded = k->loaded;
-    report->reload_error = strdup(k->reload_error != NULL ? k->reload_error : "");
+    report->reload_error = status_keep(report, k->reload_error);
     report->domains_all = k->awaited.all;
     report->domains_logging = k->awaited.logging;
-    return report->version != NULL && report->listen != NULL && report->reload_error != NULL &&
-           ring_watch_report(k->ring, report) && report_journal(k->journal, report) &&
-           report_log(report) && tally_report(k->tally, report) &&
-           sample_report(k->sample, report) && exclusions_report(k->exclusions, report) &&
-           (k->guessing == NULL || guessing_report(k->guessing, now, report));
+    ring_watch_report(k->ring, report);
+    report_journal(k->journal, report);
+    report_log(report);
+    tally_report(k->tally, report);
+    sample_report(k->sample, report);
+    exclusions_report(k->exclusions, report);
+    if (k->guessing != NULL) {
+        guessing_report(k->guessing, now, report);
+    }
 }
 
 /* Before the report, which has the counts. */
@@ -211,11 +215,11 @@ static void job_status(void *self, time_t now)
     struct status_report report = {0};
     look_at_domains(k, now);
     pthread_mutex_lock(&k->lock);
-    bool filled = fill_report(k, now, &report);
+    fill_report(k, now, &report);
     k->report_due = false;
     pthread_mutex_unlock(&k->lock);
     /* Without the lock: a worker may wait for it, but not for the disk. */
-    report_writer_write(&k->writer, k->state_dir, filled ? &report : NULL);
+    report_writer_write(&k->writer, k->state_dir, &report);
     status_report_free(&report);
 }
 

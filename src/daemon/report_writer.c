@@ -22,27 +22,25 @@ void report_snapshot(const struct snapshot *snapshot, time_t now, struct status_
     }
 }
 
-bool report_log(struct status_report *report)
+void report_log(struct status_report *report)
 {
     struct log_state log;
     log_target_state(&log);
-    report->log_target = strdup(log_target_name(log.target));
-    report->log_place = strdup(log.place);
+    report->log_target = log_target_name(log.target);
+    report->log_place = log.place;
     report->log_since = log.since;
     report->log_lost = log.lost;
-    report->log_error = strdup(log.error);
-    return report->log_target != NULL && report->log_place != NULL && report->log_error != NULL;
+    report->log_error = status_keep(report, log.error);
 }
 
-bool report_journal(struct journal *journal, struct status_report *report)
+void report_journal(struct journal *journal, struct status_report *report)
 {
     struct reason trouble = {""};
     if (journal != NULL) {
         (void)journal_trouble(journal, &trouble);
         report->journal_pending = journal_pending(journal);
     }
-    report->journal_error = strdup(trouble.text);
-    return report->journal_error != NULL;
+    report->journal_error = status_keep(report, trouble.text);
 }
 
 /* systemd logs none of it. */
@@ -60,7 +58,7 @@ void report_writer_write(struct report_writer *writer, const char *state_dir,
                          const struct status_report *report)
 {
     struct reason why = {"out of memory"};
-    if (report != NULL) {
+    if (!report->failed) {
         send_line(writer, report);
         if (status_file_write(state_dir, report, &why) == STATUS_OK) {
             why.text[0] = '\0';

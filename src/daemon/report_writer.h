@@ -14,18 +14,18 @@
 
 struct journal;
 
-/* These fill in their parts of the report, which owns them also on failure: false, no memory. */
+/* These fill in their parts of the report. */
 void report_snapshot(const struct snapshot *snapshot, time_t now, struct status_report *report);
-bool report_log(struct status_report *report);
+void report_log(struct status_report *report);
 /* NULL: there is no journal in a file. */
-bool report_journal(struct journal *journal, struct status_report *report);
+void report_journal(struct journal *journal, struct status_report *report);
 
 /* One thread. Starts as all zero. */
 struct report_writer {
     struct reason error;    /* of the last write; "" for none */
     char line[STATUS_LINE]; /* as systemd has it */
 };
-/* Writes the report; NULL: there was no memory for one. A failure is logged once. */
+/* Writes the report, if nothing is missing. A failure is logged once. */
 void report_writer_write(struct report_writer *writer, const char *state_dir,
                          const struct status_report *report);
 

@@ -238,11 +238,10 @@ bool ring_watch_is_unread(const struct ring_watch *w)
     return w->unread;
 }
 
-bool ring_watch_report(const struct ring_watch *w, struct status_report *report)
+void ring_watch_report(const struct ring_watch *w, struct status_report *report)
 {
-    report->ring_error = strdup(error_of(w));
-    report->ring_back = strdup(ring_back_name(w->loss.kind, judge_loss(w)));
-    return report->ring_error != NULL && report->ring_back != NULL;
+    report->ring_error = status_keep(report, error_of(w));
+    report->ring_back = ring_back_name(w->loss.kind, judge_loss(w));
 }
 
 bool ring_watch_has_news(struct ring_watch *w)

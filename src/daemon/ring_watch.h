@@ -43,9 +43,8 @@ bool ring_watch_change(struct ring_watch *watch, ring_change_fn *change, void *c
  * force. */
 bool ring_watch_mend(struct ring_watch *watch, time_t now);
 
-/* Fills in what is wrong with the file, as it was logged. False: no memory; the report owns all of
- * it either way. */
-bool ring_watch_report(const struct ring_watch *watch, struct status_report *report);
+/* Fills in what is wrong with the file, as it was logged. */
+void ring_watch_report(const struct ring_watch *watch, struct status_report *report);
 /* True once after that has changed. */
 bool ring_watch_has_news(struct ring_watch *watch);
 

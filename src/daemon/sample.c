@@ -184,20 +184,17 @@ void sample_rewritten(struct sample *sample, void (*visit)(void *context, const 
     pthread_mutex_unlock(&sample->lock);
 }
 
-bool sample_report(struct sample *sample, struct status_report *report)
+void sample_report(struct sample *sample, struct status_report *report)
 {
     pthread_mutex_lock(&sample->lock);
-    report->returned = calloc(sample->count + 1, sizeof *report->returned);
-    bool done = report->returned != NULL;
-    for (size_t i = 0; done && i < sample->count; i++) {
-        struct status_returned *copy = &report->returned[report->returned_count++];
+    for (size_t i = 0; i < sample->count; i++) {
         unsigned named, known;
         count_named(sample->buckets[i], &named, &known);
-        *copy = (struct status_returned){strdup(sample->buckets[i]->domain), named, known};
-        done = copy->domain != NULL;
+        status_add(report, &report->returned,
+                   &(struct status_row){
+                       .domain = sample->buckets[i]->domain, .count = named, .known = known});
     }
     pthread_mutex_unlock(&sample->lock);
-    return done;
 }
 
 /* -------------------------------------------------------------------- reading */

@@ -43,8 +43,8 @@ void sample_read(struct sample *sample, struct journal *journal, const struct re
 
 /* How often the answer for any domain (counts_tell_rewriting) has changed. */
 uint64_t sample_changes(struct sample *sample);
-/* Fills in report's returned; false: no memory. The report owns all of it either way. */
-bool sample_report(struct sample *sample, struct status_report *report);
+/* Fills in report's returned. */
+void sample_report(struct sample *sample, struct status_report *report);
 /* Calls visit for each domain whose Message-IDs are replaced. */
 void sample_rewritten(struct sample *sample, void (*visit)(void *context, const char *domain),
                       void *context);

@@ -1,11 +1,10 @@
 /*
- * Counting. The counters are atomics, touched by every message; the lists of domains and the tables
- * are seldom written, and behind one mutex. All are bounded: domains of ours come from the
- * configuration, of clients that relay or forge the latest hundreds say enough, and what no more
- * fits into the other two is not taken up: `auto` then holds nothing to be another host's, and
- * does not reject what a further relay hands in. A table is sorted, because it
- * has a row for each domain at least, and a site may have very many. What is handed out is a copy;
- * nothing leads back into the tally.
+ * Counting. The counters are atomics, touched by every message; the tables are seldom written, and
+ * behind one mutex. All are bounded: domains of ours come from the configuration; of clients that
+ * relay or forge the latest hundreds say enough; and a table of names that is full stays as it is:
+ * `auto` then holds no domain to be another host's, and does not reject what a further relay hands
+ * in. A table is sorted, because it may have a row for each domain, of which a site may have very
+ * many. The tally hands out copies; nothing leads back into it.
  */
 #include "daemon/tally.h"
 
@@ -22,12 +21,12 @@ enum {
     FIRST_MAX = 10000
 };
 
-/* What a client did in a domain's name. Its own strings; a table has "" for what it does not
- * distinguish. */
+/* What was seen of a client, in a domain's name, or of a name alone. A table has "" for what it
+ * does not distinguish. */
 struct row {
-    char *domain;
+    char *domain; /* owns all three */
     char *client;
-    char *to; /* the recipient's domain */
+    char *name; /* the recipient's domain, or the only thing that the table distinguishes */
     uint64_t count;
     time_t last;
     time_t held;    /* the last time that `auto` did not reject yet; 0: never */
@@ -35,16 +34,11 @@ struct row {
 };
 
 struct table {
-    struct row *rows; /* by domain, then client, then to */
+    struct row *rows; /* by domain, then client, then name */
     size_t count;
     size_t domains; /* how many have rows */
     size_t max;
     uint64_t touches;
-};
-
-struct names {
-    char **names;
-    size_t count;
 };
 
 struct tally {
@@ -57,13 +51,14 @@ struct tally {
     pthread_mutex_t lock;
     uint64_t would_reject; /* over restarts, as is since when it is counted */
     time_t would_reject_since, would_reject_last;
-    struct names first;      /* domains that signed */
-    struct names first_tags; /* domains to which a valid tag came back */
     uint64_t observations;
     struct table relayed;
-    struct table forged;
-    struct table hosted; /* by client, which is a domain here */
-    struct table relays;
+    struct table forged; /* by client */
+    /* These by name alone: a full one takes nothing more up. */
+    struct table first;      /* domains that signed */
+    struct table first_tags; /* domains to which a valid tag came back */
+    struct table hosted;
+    struct table relays; /* addresses */
 };
 
 /* ----------------------------------------------------------------- tables */
@@ -72,8 +67,6 @@ static void table_clear(struct table *table)
 {
     for (size_t i = 0; i < table->count; i++) {
         free(table->rows[i].domain);
-        free(table->rows[i].client);
-        free(table->rows[i].to);
     }
     free(table->rows);
     table->rows = NULL;
@@ -125,7 +118,7 @@ static size_t oldest_row(const struct table *table)
 
 /* Where the row of these three is, or would have to be. */
 static size_t table_position(const struct table *table, const char *domain, const char *client,
-                             const char *to, bool *found)
+                             const char *name, bool *found)
 {
     size_t low = 0;
     size_t high = table->count;
@@ -135,7 +128,7 @@ static size_t table_position(const struct table *table, const char *domain, cons
         const struct row *row = &table->rows[middle];
         int order = strcmp(row->domain, domain);
         order = order != 0 ? order : strcmp(row->client, client);
-        order = order != 0 ? order : strcmp(row->to, to);
+        order = order != 0 ? order : strcmp(row->name, name);
         *found = order == 0;
         if (order < 0) {
             low = middle + 1;
@@ -155,8 +148,6 @@ static void table_remove(struct table *table, size_t position)
 {
     struct row *row = &table->rows[position];
     free(row->domain);
-    free(row->client);
-    free(row->to);
     table->count--;
     memmove(row, row + 1, (table->count - position) * sizeof *row);
 }
@@ -171,6 +162,24 @@ static void table_drop(struct table *table, size_t position)
     table->domains -= only;
 }
 
+/* The row's three strings, one behind the other. False: no memory. */
+static bool row_name(struct row *row, const char *domain, const char *client, const char *name)
+{
+    size_t domain_size = strlen(domain) + 1;
+    size_t client_size = strlen(client) + 1;
+    size_t name_size = strlen(name) + 1;
+    row->domain = malloc(domain_size + client_size + name_size);
+    if (row->domain == NULL) {
+        return false;
+    }
+    row->client = memcpy(row->domain, domain, domain_size);
+    row->client += domain_size;
+    row->name = memcpy(row->client, client, client_size);
+    row->name += client_size;
+    memcpy(row->name, name, name_size);
+    return true;
+}
+
 /* Takes fresh over, in place of the oldest where the table is full. NULL: no memory. */
 static struct row *table_insert(struct table *table, struct row fresh)
 {
@@ -182,10 +191,8 @@ static struct row *table_insert(struct table *table, struct row fresh)
         grown = reallocarray(table->rows, count == 0 ? 1 : 2 * count, sizeof *grown);
         table->rows = grown != NULL ? grown : table->rows;
     }
-    if (grown == NULL || fresh.domain == NULL || fresh.client == NULL || fresh.to == NULL) {
+    if (grown == NULL) {
         free(fresh.domain);
-        free(fresh.client);
-        free(fresh.to);
         return NULL;
     }
     bool full = table->count >= table->max && table->count > table->domains;
@@ -193,7 +200,7 @@ static struct row *table_insert(struct table *table, struct row fresh)
     if (oldest < table->count) {
         table_remove(table, oldest);
     }
-    size_t position = table_position(table, fresh.domain, fresh.client, fresh.to, &found);
+    size_t position = table_position(table, fresh.domain, fresh.client, fresh.name, &found);
     table->domains += !is_of_domain(table, position, fresh.domain) &&
                       (position == 0 || !is_of_domain(table, position - 1, fresh.domain));
     struct row *row = &grown[position];
@@ -205,26 +212,31 @@ static struct row *table_insert(struct table *table, struct row fresh)
 
 /* The row of these three, a new one where there is none. NULL: no memory. */
 static struct row *table_touch(struct table *table, const char *domain, const char *client,
-                               const char *to)
+                               const char *name)
 {
     bool found;
-    size_t position = table_position(table, domain, client, to, &found);
+    size_t position = table_position(table, domain, client, name, &found);
     table->touches++;
     if (found) {
         table->rows[position].touch = table->touches;
         return &table->rows[position];
     }
-    return table_insert(table, (struct row){.domain = strdup(domain),
-                                            .client = strdup(client),
-                                            .to = strdup(to),
-                                            .touch = table->touches});
+    struct row fresh = {.touch = table->touches};
+    return row_name(&fresh, domain, client, name) ? table_insert(table, fresh) : NULL;
 }
 
-static bool table_has(const struct table *table, const char *client)
+static bool table_has(const struct table *table, const char *name)
 {
     bool found;
-    table_position(table, "", client, "", &found);
+    table_position(table, "", "", name, &found);
     return found;
+}
+
+/* True: the name is new. A full table takes nothing more up. */
+static bool table_note(struct table *table, const char *name)
+{
+    return !table_has(table, name) && table->count < table->max &&
+           table_touch(table, "", "", name) != NULL;
 }
 
 /* ------------------------------------------------------------- life cycle */
@@ -238,6 +250,7 @@ struct tally *tally_new(void)
         tally->forged.max = FORGED_MAX;
         tally->hosted.max = TALLY_HOSTED_MAX;
         tally->relays.max = TALLY_RELAYS_MAX;
+        tally->first.max = tally->first_tags.max = FIRST_MAX;
         tally->would_reject_since = time(NULL);
     }
     return tally;
@@ -264,31 +277,20 @@ static void count_up(atomic_ullong *counter)
 
 /* ------------------------------------------------------------ first signed */
 
-/* What cannot be kept now, for want of memory, the domain's next message brings again. */
-static void add_first(struct tally *tally, struct names *first, const char *domain)
+/* If memory runs out, the domain's next message brings it again. */
+static void add_first(struct tally *tally, struct table *first, const char *domain)
 {
     pthread_mutex_lock(&tally->lock);
-    bool known = first->count >= FIRST_MAX;
-    for (size_t i = 0; !known && i < first->count; i++) {
-        known = strcmp(first->names[i], domain) == 0;
-    }
-    char *name = known ? NULL : strdup(domain);
-    char **grown = name == NULL ? NULL : realloc(first->names, (first->count + 1) * sizeof *grown);
-    if (grown != NULL) {
-        first->names = grown;
-        first->names[first->count++] = name;
-    } else {
-        free(name);
-    }
+    (void)table_note(first, domain);
     pthread_mutex_unlock(&tally->lock);
 }
 
-static void visit_first(struct tally *tally, const struct names *first,
+static void visit_first(struct tally *tally, const struct table *first,
                         void (*visit)(void *context, const char *domain), void *context)
 {
     pthread_mutex_lock(&tally->lock);
     for (size_t i = 0; i < first->count; i++) {
-        visit(context, first->names[i]);
+        visit(context, first->rows[i].name);
     }
     pthread_mutex_unlock(&tally->lock);
 }
@@ -313,40 +315,22 @@ bool tally_has_first(struct tally *tally)
     return any;
 }
 
-static void names_forget(struct names *names)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        free(names->names[i]);
-    }
-    free(names->names);
-    *names = (struct names){NULL, 0};
-}
-
 void tally_forget_first(struct tally *tally)
 {
     pthread_mutex_lock(&tally->lock);
-    names_forget(&tally->first);
-    names_forget(&tally->first_tags);
+    table_clear(&tally->first);
+    table_clear(&tally->first_tags);
     pthread_mutex_unlock(&tally->lock);
 }
 
 /* ------------------------------------------------------- hosted and relays */
-
-/* With the lock held. A full table takes nothing more up. */
-static void observe(struct tally *tally, struct table *table, const char *name)
-{
-    if (!table_has(table, name) && table->count < table->max &&
-        table_touch(table, "", name, "") != NULL) {
-        tally->observations++;
-    }
-}
 
 /* With the lock held: mail that we took for another host's goes to a domain which the MTA takes
  * mail of strangers for, who can then have sent it. */
 static void take_back(struct table *relayed, const char *to)
 {
     for (size_t i = relayed->count; i > 0; i--) {
-        if (strcmp(relayed->rows[i - 1].to, to) == 0) {
+        if (strcmp(relayed->rows[i - 1].name, to) == 0) {
             table_drop(relayed, i - 1);
         }
     }
@@ -356,7 +340,7 @@ static void add_hosted(struct tally *tally, const char *domain)
 {
     pthread_mutex_lock(&tally->lock);
     if (!table_has(&tally->hosted, domain)) {
-        observe(tally, &tally->hosted, domain);
+        tally->observations += table_note(&tally->hosted, domain);
         take_back(&tally->relayed, domain);
     }
     pthread_mutex_unlock(&tally->lock);
@@ -366,7 +350,7 @@ static void add_relay(struct tally *tally, const struct client *client)
 {
     if (client->address != NULL) {
         pthread_mutex_lock(&tally->lock);
-        observe(tally, &tally->relays, client->address);
+        tally->observations += table_note(&tally->relays, client->address);
         pthread_mutex_unlock(&tally->lock);
     }
 }
@@ -379,7 +363,7 @@ static enum status copy_names(struct tally *tally, const struct table *table, ch
     bool done = copy != NULL;
     *count = 0;
     for (size_t i = 0; done && i < table->count; i++) {
-        copy[i] = strdup(table->rows[i].client);
+        copy[i] = strdup(table->rows[i].name);
         done = copy[i] != NULL;
         *count += done;
     }
@@ -411,7 +395,7 @@ void tally_forget_relays(struct tally *tally, bool (*keep)(void *context, const 
 {
     pthread_mutex_lock(&tally->lock);
     for (size_t i = tally->relays.count; i > 0; i--) {
-        if (!keep(context, tally->relays.rows[i - 1].client)) {
+        if (!keep(context, tally->relays.rows[i - 1].name)) {
             table_drop(&tally->relays, i - 1);
             tally->observations++;
         }
@@ -492,9 +476,9 @@ void tally_relayed(struct tally *tally,
     pthread_mutex_unlock(&tally->lock);
 }
 
-static void restore_relayed(struct table *table, const struct status_relayed *seen)
+static void restore_relayed(struct table *table, const struct status_row *seen)
 {
-    struct row *row = touch_relayed(table, seen->domain, seen->client, seen->recipient);
+    struct row *row = touch_relayed(table, seen->domain, seen->client, seen->name);
     if (row != NULL) {
         row->count += seen->count;
         row->last = seen->last > row->last ? seen->last : row->last;
@@ -511,15 +495,15 @@ void tally_restore(struct tally *tally, const struct status_report *seen)
         tally->would_reject_since = seen->would_reject_since;
         tally->would_reject_last = seen->would_reject_last;
     }
-    for (size_t i = 0; i < seen->relayed_count; i++) {
-        restore_relayed(&tally->relayed, &seen->relayed[i]);
+    for (size_t i = 0; i < seen->relayed.count; i++) {
+        restore_relayed(&tally->relayed, &seen->relayed.rows[i]);
     }
-    for (size_t i = 0; i < seen->hosted_count; i++) {
-        observe(tally, &tally->hosted, seen->hosted[i].name);
+    for (size_t i = 0; i < seen->hosted.count; i++) {
+        tally->observations += table_note(&tally->hosted, seen->hosted.rows[i].name);
     }
-    for (size_t i = 0; i < seen->relay_count; i++) {
-        if (ip_parse(seen->relays[i].client, &ip)) {
-            observe(tally, &tally->relays, seen->relays[i].client);
+    for (size_t i = 0; i < seen->relays.count; i++) {
+        if (ip_parse(seen->relays.rows[i].name, &ip)) {
+            tally->observations += table_note(&tally->relays, seen->relays.rows[i].name);
         }
     }
     pthread_mutex_unlock(&tally->lock);
@@ -613,107 +597,64 @@ void tally_decision(void *self, const struct decision *decision)
     }
 }
 
-static bool report_counter(struct status_report *report, const char *prefix, const char *name,
-                           atomic_ullong *value)
+static void report_counter(struct status_report *report, const char *prefix, const char *name,
+                           const atomic_ullong *value)
 {
     char text[64];
     snprintf(text, sizeof text, "%s%s", prefix, name);
-    struct status_counter *counter = &report->counters[report->counter_count];
-    counter->name = strdup(text);
-    counter->value = atomic_load_explicit(value, memory_order_relaxed);
-    report->counter_count += counter->name != NULL;
-    return counter->name != NULL;
+    status_add(report, &report->counters,
+               &(struct status_row){.name = text,
+                                    .count = atomic_load_explicit(value, memory_order_relaxed)});
 }
 
-static bool report_counters(struct tally *tally, struct status_report *report)
+static void report_counters(const struct tally *tally, struct status_report *report)
 {
     static const char *const kinds[DECISION_KIND_COUNT] = {
         [DECISION_SIGN] = "signed",           [DECISION_SIGN_SKIP] = "sign-skip",
         [DECISION_VERIFY] = "verified",       [DECISION_RELAYED_UNSIGNED] = "relayed-unsigned",
         [DECISION_MESSAGE_ID] = "message-id",
     };
-    report->counters =
-        calloc(DECISION_KIND_COUNT + 1 + RESULT_COUNT + ACTION_COUNT + PROOF_NAMES_MAX,
-               sizeof *report->counters);
-    bool done = report->counters != NULL;
-    for (int i = 0; done && i < DECISION_KIND_COUNT; i++) {
-        done = report_counter(report, "", kinds[i], &tally->kinds[i]);
+    for (int i = 0; i < DECISION_KIND_COUNT; i++) {
+        report_counter(report, "", kinds[i], &tally->kinds[i]);
     }
-    done = done && report_counter(report, "", "dns-unanswered", &tally->unanswered);
-    for (int i = 0; done && i < RESULT_COUNT; i++) {
-        done = report_counter(report, "result.", result_name((enum result)i), &tally->results[i]);
+    report_counter(report, "", "dns-unanswered", &tally->unanswered);
+    for (int i = 0; i < RESULT_COUNT; i++) {
+        report_counter(report, "result.", result_name((enum result)i), &tally->results[i]);
     }
-    for (int i = 0; done && i < ACTION_COUNT; i++) {
-        done = report_counter(report, "action.", action_name((enum action)i), &tally->actions[i]);
+    for (int i = 0; i < ACTION_COUNT; i++) {
+        report_counter(report, "action.", action_name((enum action)i), &tally->actions[i]);
     }
-    for (size_t i = 0; done && proof_name(i) != NULL; i++) {
-        done = report_counter(report, "proof.", proof_name(i), &tally->proofs[i]);
+    for (size_t i = 0; proof_name(i) != NULL; i++) {
+        report_counter(report, "proof.", proof_name(i), &tally->proofs[i]);
     }
-    return done;
 }
 
-/* With the lock held, as are the next. */
-static bool report_relayed(const struct table *table, struct status_report *report)
+/* With the lock held. */
+static void report_table(struct status_report *report, struct status_rows *rows,
+                         const struct table *table)
 {
-    report->relayed = calloc(table->count + 1, sizeof *report->relayed);
-    bool done = report->relayed != NULL;
-    for (size_t i = 0; done && i < table->count; i++) {
+    for (size_t i = 0; i < table->count; i++) {
         const struct row *row = &table->rows[i];
-        struct status_relayed *copy = &report->relayed[report->relayed_count++];
-        *copy = (struct status_relayed){strdup(row->domain), strdup(row->client), strdup(row->to),
-                                        row->count,          row->last,           row->held};
-        done = copy->domain != NULL && copy->client != NULL && copy->recipient != NULL;
+        status_add(report, rows,
+                   &(struct status_row){.domain = row->domain,
+                                        .client = row->client,
+                                        .name = row->name,
+                                        .count = row->count,
+                                        .last = row->last,
+                                        .held = row->held});
     }
-    return done;
 }
 
-static bool report_hosted(const struct table *table, struct status_report *report)
+void tally_report(struct tally *tally, struct status_report *report)
 {
-    report->hosted = calloc(table->count + 1, sizeof *report->hosted);
-    bool done = report->hosted != NULL;
-    for (size_t i = 0; done && i < table->count; i++) {
-        char *name = strdup(table->rows[i].client);
-        report->hosted[report->hosted_count++].name = name;
-        done = name != NULL;
-    }
-    return done;
-}
-
-static bool report_relays(const struct table *table, struct status_report *report)
-{
-    report->relays = calloc(table->count + 1, sizeof *report->relays);
-    bool done = report->relays != NULL;
-    for (size_t i = 0; done && i < table->count; i++) {
-        char *client = strdup(table->rows[i].client);
-        report->relays[report->relay_count++].client = client;
-        done = client != NULL;
-    }
-    return done;
-}
-
-static bool report_forged(const struct table *table, struct status_report *report)
-{
-    report->forged = calloc(table->count + 1, sizeof *report->forged);
-    bool done = report->forged != NULL;
-    for (size_t i = 0; done && i < table->count; i++) {
-        const struct row *row = &table->rows[i];
-        struct status_forged *copy = &report->forged[report->forged_count++];
-        *copy = (struct status_forged){strdup(row->client), row->count, row->last};
-        done = copy->client != NULL;
-    }
-    return done;
-}
-
-bool tally_report(struct tally *tally, struct status_report *report)
-{
-    bool done = report_counters(tally, report);
+    report_counters(tally, report);
     pthread_mutex_lock(&tally->lock);
     report->would_reject = tally->would_reject;
     report->would_reject_since = tally->would_reject_since;
     report->would_reject_last = tally->would_reject_last;
-    done = done && report_relayed(&tally->relayed, report) &&
-           report_forged(&tally->forged, report) && report_hosted(&tally->hosted, report) &&
-           report_relays(&tally->relays, report);
+    report_table(report, &report->relayed, &tally->relayed);
+    report_table(report, &report->forged, &tally->forged);
+    report_table(report, &report->hosted, &tally->hosted);
+    report_table(report, &report->relays, &tally->relays);
     pthread_mutex_unlock(&tally->lock);
-    return done;
 }

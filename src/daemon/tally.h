@@ -55,8 +55,7 @@ void tally_forget_relays(struct tally *tally, bool (*keep)(void *context, const 
 /* Takes over what an earlier daemon had seen. */
 void tally_restore(struct tally *tally, const struct status_report *seen);
 
-/* Fills in report's counters, relayed and forged, in no order; false: no memory. The report owns
- * all of it either way. */
-bool tally_report(struct tally *tally, struct status_report *report);
+/* Fills in report's counters, and what the tally has seen. */
+void tally_report(struct tally *tally, struct status_report *report);
 
 #endif

@@ -61,9 +61,9 @@ static void put_faults(struct text *text, const struct status_report *report)
 
 static uint64_t counter(const struct status_report *report, const char *name)
 {
-    for (size_t i = 0; i < report->counter_count; i++) {
-        if (strcmp(report->counters[i].name, name) == 0) {
-            return report->counters[i].value;
+    for (size_t i = 0; i < report->counters.count; i++) {
+        if (strcmp(report->counters.rows[i].name, name) == 0) {
+            return report->counters.rows[i].count;
         }
     }
     return 0;
@@ -86,7 +86,7 @@ void status_line(const struct status_report *report, char *out, size_t size)
     put(&text, "%" PRIu64 " domain%s, %" PRIu64 " of them only logging; ", all, all == 1 ? "" : "s",
         report->paused ? all : report->domains_logging);
     if (report->active_key >= 0) {
-        put(&text, "key %d signs; ", report->active_key);
+        put(&text, "key %ld signs; ", report->active_key);
     } else {
         put(&text, "no key signs; ");
     }

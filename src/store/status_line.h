@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "store/status_file.h"
+#include "store/status_report.h"
 
 /* Enough for the longest; one that does not fit is cut. */
 enum { STATUS_LINE = 1024 };

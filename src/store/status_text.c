@@ -1,7 +1,7 @@
 /*
- * The report's items are one table that drives both directions: a name, and for each word behind it
- * a type and where the value is. An item that may be repeated fills an array. Whoever gets a report
- * owns its strings and arrays; nothing is kept here, any thread may call.
+ * A row of the table for each field of the report and for each of its lists; a row for each type,
+ * which reads and writes it. Whoever gets a report owns what it holds; nothing is kept here, any
+ * thread may call.
  */
 #include "store/status_text.h"
 
@@ -12,156 +12,9 @@
 
 #include "batv/day.h"
 
-enum { COLUMNS_MAX = 6, FORMAT = 1 };
+enum { FORMAT = 1, COLUMNS_MAX = 6 };
 
-enum type { TYPE_TEXT, TYPE_TIME, TYPE_COUNT, TYPE_LONG, TYPE_INT, TYPE_BOOL };
-
-struct column {
-    enum type type;
-    size_t offset; /* in the report, or in an element of the array */
-};
-
-struct item {
-    const char *name;
-    size_t size; /* of an element; 0: the item stands once, its values in the report itself */
-    size_t array, count;
-    size_t columns;
-    struct column column[COLUMNS_MAX];
-};
-
-#define OF(type, member) offsetof(struct type, member)
-#define ARRAY(type, array, count)                                                                  \
-    sizeof(struct type), OF(status_report, array), OF(status_report, count)
-
-static const struct item items[] = {
-    {"version", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, version)}}},
-    {"listen", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, listen)}}},
-    {"pid", 0, 0, 0, 1, {{TYPE_LONG, OF(status_report, pid)}}},
-    {"started", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, started)}}},
-    {"written", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, written)}}},
-    {"generation", 0, 0, 0, 1, {{TYPE_COUNT, OF(status_report, generation)}}},
-    {"active-key", 0, 0, 0, 1, {{TYPE_INT, OF(status_report, active_key)}}},
-    {"next-rotation", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, next_rotation)}}},
-    {"paused", 0, 0, 0, 1, {{TYPE_BOOL, OF(status_report, paused)}}},
-    {"clock-wrong", 0, 0, 0, 1, {{TYPE_BOOL, OF(status_report, clock_wrong)}}},
-    {"clock-until", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, clock_until)}}},
-    {"journal-waits", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, journal_waits)}}},
-    {"loaded", 0, 0, 0, 1, {{TYPE_TIME, OF(status_report, loaded)}}},
-    {"reload-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, reload_error)}}},
-    {"ring-error", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, ring_error)}}},
-    {"ring-back", 0, 0, 0, 1, {{TYPE_TEXT, OF(status_report, ring_back)}}},
-    {"journal",
-     0,
-     0,
-     0,
-     2,
-     {{TYPE_COUNT, OF(status_report, journal_pending)},
-      {TYPE_TEXT, OF(status_report, journal_error)}}},
-    {"log",
-     0,
-     0,
-     0,
-     5,
-     {{TYPE_TEXT, OF(status_report, log_target)},
-      {TYPE_TEXT, OF(status_report, log_place)},
-      {TYPE_TIME, OF(status_report, log_since)},
-      {TYPE_COUNT, OF(status_report, log_lost)},
-      {TYPE_TEXT, OF(status_report, log_error)}}},
-    {"domains",
-     0,
-     0,
-     0,
-     2,
-     {{TYPE_COUNT, OF(status_report, domains_all)},
-      {TYPE_COUNT, OF(status_report, domains_logging)}}},
-    {"relayed-to",
-     ARRAY(status_relayed, relayed, relayed_count),
-     6,
-     {{TYPE_TEXT, OF(status_relayed, domain)},
-      {TYPE_TEXT, OF(status_relayed, client)},
-      {TYPE_TEXT, OF(status_relayed, recipient)},
-      {TYPE_COUNT, OF(status_relayed, count)},
-      {TYPE_TIME, OF(status_relayed, last)},
-      {TYPE_TIME, OF(status_relayed, held)}}},
-    {"hosted",
-     ARRAY(status_hosted, hosted, hosted_count),
-     1,
-     {{TYPE_TEXT, OF(status_hosted, name)}}},
-    {"relay-proven",
-     ARRAY(status_relay, relays, relay_count),
-     1,
-     {{TYPE_TEXT, OF(status_relay, client)}}},
-    {"returned",
-     ARRAY(status_returned, returned, returned_count),
-     3,
-     {{TYPE_TEXT, OF(status_returned, domain)},
-      {TYPE_COUNT, OF(status_returned, named)},
-      {TYPE_COUNT, OF(status_returned, known)}}},
-    {"forged",
-     ARRAY(status_forged, forged, forged_count),
-     3,
-     {{TYPE_TEXT, OF(status_forged, client)},
-      {TYPE_COUNT, OF(status_forged, count)},
-      {TYPE_TIME, OF(status_forged, last)}}},
-    {"guessed-at",
-     ARRAY(status_guessed, guessed, guessed_count),
-     2,
-     {{TYPE_TEXT, OF(status_guessed, address)}, {TYPE_TIME, OF(status_guessed, until)}}},
-    {"bounces",
-     0,
-     0,
-     0,
-     4,
-     {{TYPE_COUNT, OF(status_report, bounces_judged)},
-      {TYPE_COUNT, OF(status_report, bounces_from_servers)},
-      {TYPE_COUNT, OF(status_report, bounces_from_one)},
-      {TYPE_TEXT, OF(status_report, bounce_client)}}},
-    {"would-reject",
-     0,
-     0,
-     0,
-     3,
-     {{TYPE_COUNT, OF(status_report, would_reject)},
-      {TYPE_TIME, OF(status_report, would_reject_since)},
-      {TYPE_TIME, OF(status_report, would_reject_last)}}},
-    {"excluded",
-     ARRAY(status_excluded, excluded, excluded_count),
-     2,
-     {{TYPE_TEXT, OF(status_excluded, rule)}, {TYPE_COUNT, OF(status_excluded, count)}}},
-    {"counter",
-     ARRAY(status_counter, counters, counter_count),
-     2,
-     {{TYPE_TEXT, OF(status_counter, name)}, {TYPE_COUNT, OF(status_counter, value)}}},
-};
-
-enum { ITEMS = sizeof items / sizeof items[0] };
-
-/* The values behind the offsets; memcpy, because the table knows no types. */
-static void *get_pointer(const void *base, size_t offset)
-{
-    void *value;
-    memcpy(&value, (const char *)base + offset, sizeof value);
-    return value;
-}
-
-static void set_pointer(void *base, size_t offset, const void *value)
-{
-    memcpy((char *)base + offset, &value, sizeof value);
-}
-
-static size_t get_size(const void *base, size_t offset)
-{
-    size_t value;
-    memcpy(&value, (const char *)base + offset, sizeof value);
-    return value;
-}
-
-static void set_size(void *base, size_t offset, size_t value)
-{
-    memcpy((char *)base + offset, &value, sizeof value);
-}
-
-/* --------------------------------------------------------------- writing */
+/* ----------------------------------------------------------------- types */
 
 static bool is_bare(const char *text)
 {
@@ -172,14 +25,15 @@ static bool is_bare(const char *text)
     return *p == '\0' && p > text;
 }
 
-static void put_text(FILE *out, const char *text)
+static void put_text(FILE *out, const void *value)
 {
-    if (text != NULL && is_bare(text)) {
-        fputs(text, out);
+    const char *const *text = value;
+    if (*text != NULL && is_bare(*text)) {
+        fputs(*text, out);
         return;
     }
     fputc('"', out);
-    for (const char *p = text != NULL ? text : ""; *p != '\0'; p++) {
+    for (const char *p = *text != NULL ? *text : ""; *p != '\0'; p++) {
         if (*p == '"' || *p == '\\') {
             fprintf(out, "\\%c", *p);
         } else if (*p < 0x20 || *p > 0x7e) {
@@ -191,88 +45,214 @@ static void put_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
+static bool take_text(struct status_report *report, const char *word, void *value)
+{
+    const char **text = value;
+    *text = status_keep(report, word);
+    return true;
+}
+
 /* 0, which stands for "none", is a dash. */
-static void put_time(FILE *out, time_t when)
+static void put_time(FILE *out, const void *value)
 {
+    const time_t *when = value;
     char text[TIME_TEXT];
-    time_format(when, text);
-    fputs(when == 0 ? "-" : text, out);
+    time_format(*when, text);
+    fputs(*when == 0 ? "-" : text, out);
 }
 
-static void put_value(FILE *out, const void *base, const struct column *column)
+static bool take_time(struct status_report *report, const char *word, void *value)
 {
-    const char *value = (const char *)base + column->offset;
-    long number = 0;
-    int small = 0;
-    uint64_t count = 0;
-    time_t when = 0;
-    bool flag = false;
-    switch (column->type) {
-    case TYPE_TEXT:
-        put_text(out, get_pointer(base, column->offset));
-        break;
-    case TYPE_TIME:
-        memcpy(&when, value, sizeof when);
-        put_time(out, when);
-        break;
-    case TYPE_COUNT:
-        memcpy(&count, value, sizeof count);
-        fprintf(out, "%" PRIu64, count);
-        break;
-    case TYPE_LONG:
-        memcpy(&number, value, sizeof number);
-        fprintf(out, "%ld", number);
-        break;
-    case TYPE_INT:
-        memcpy(&small, value, sizeof small);
-        fprintf(out, "%d", small);
-        break;
-    case TYPE_BOOL:
-        memcpy(&flag, value, sizeof flag);
-        fputs(flag ? "yes" : "no", out);
-        break;
-    }
+    time_t *when = value;
+    (void)report;
+    *when = 0;
+    return strcmp(word, "-") == 0 || time_parse(word, when);
 }
 
-static void put_line(FILE *out, const struct item *item, const void *base)
+static void put_count(FILE *out, const void *value)
 {
-    fputs(item->name, out);
-    for (size_t i = 0; i < item->columns; i++) {
-        fputc(' ', out);
-        put_value(out, base, &item->column[i]);
+    const uint64_t *count = value;
+    fprintf(out, "%" PRIu64, *count);
+}
+
+static bool read_number(const char *word, uint64_t max, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (const char *p = word; *p != '\0'; p++) {
+        uint64_t digit = (uint64_t)(*p - '0');
+        if (*p < '0' || *p > '9' || digit > max || value > (max - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
     }
-    fputc('\n', out);
+    *out = value;
+    return *word != '\0';
+}
+
+static bool take_count(struct status_report *report, const char *word, void *value)
+{
+    uint64_t *count = value;
+    (void)report;
+    return read_number(word, UINT64_MAX, count);
+}
+
+static void put_number(FILE *out, const void *value)
+{
+    const long *number = value;
+    fprintf(out, "%ld", *number);
+}
+
+static bool take_number(struct status_report *report, const char *word, void *value)
+{
+    long *number = value;
+    uint64_t size;
+    bool negative = *word == '-';
+    (void)report;
+    if (!read_number(word + negative, INT32_MAX, &size)) {
+        return false;
+    }
+    *number = negative ? -(long)size : (long)size;
+    return true;
+}
+
+static void put_flag(FILE *out, const void *value)
+{
+    const bool *flag = value;
+    fputs(*flag ? "yes" : "no", out);
+}
+
+static bool take_flag(struct status_report *report, const char *word, void *value)
+{
+    bool *flag = value;
+    (void)report;
+    *flag = strcmp(word, "yes") == 0;
+    return *flag || strcmp(word, "no") == 0;
+}
+
+/* value points to a const char *, time_t, uint64_t, long or bool. */
+static const struct type {
+    void (*put)(FILE *out, const void *value);
+    bool (*take)(struct status_report *report, const char *word, void *value);
+} text = {put_text, take_text}, moment = {put_time, take_time}, count = {put_count, take_count},
+  number = {put_number, take_number}, flag = {put_flag, take_flag};
+
+/* ----------------------------------------------------------------- table */
+
+/* A field of the report, or a column of a list's rows; a list where type is NULL. */
+struct field {
+    const char *name;
+    const struct type *type;
+    size_t offset;
+    const struct field *columns[COLUMNS_MAX]; /* of a list; NULL ends them */
+};
+
+#define ROW(member) offsetof(struct status_row, member)
+static const struct field domain = {NULL, &text, ROW(domain), {NULL}},
+                          client = {NULL, &text, ROW(client), {NULL}},
+                          name = {NULL, &text, ROW(name), {NULL}},
+                          seen = {NULL, &count, ROW(count), {NULL}},
+                          known = {NULL, &count, ROW(known), {NULL}},
+                          last = {NULL, &moment, ROW(last), {NULL}},
+                          until = {NULL, &moment, ROW(until), {NULL}},
+                          held = {NULL, &moment, ROW(held), {NULL}};
+
+/* clang-format off */
+#define FIELD(name, type, member) {name, &(type), offsetof(struct status_report, member), {NULL}}
+#define LIST(name, member, ...) {name, NULL, offsetof(struct status_report, member), {__VA_ARGS__}}
+
+static const struct field fields[] = {
+    FIELD("version", text, version),
+    FIELD("listen", text, listen),
+    FIELD("pid", number, pid),
+    FIELD("started", moment, started),
+    FIELD("written", moment, written),
+    FIELD("generation", count, generation),
+    FIELD("active-key", number, active_key),
+    FIELD("next-rotation", moment, next_rotation),
+    FIELD("paused", flag, paused),
+    FIELD("clock-wrong", flag, clock_wrong),
+    FIELD("clock-until", moment, clock_until),
+    FIELD("journal-waits", moment, journal_waits),
+    FIELD("journal-pending", count, journal_pending),
+    FIELD("journal-error", text, journal_error),
+    FIELD("loaded", moment, loaded),
+    FIELD("reload-error", text, reload_error),
+    FIELD("ring-error", text, ring_error),
+    FIELD("ring-back", text, ring_back),
+    FIELD("log-target", text, log_target),
+    FIELD("log-place", text, log_place),
+    FIELD("log-since", moment, log_since),
+    FIELD("log-lost", count, log_lost),
+    FIELD("log-error", text, log_error),
+    FIELD("domains-all", count, domains_all),
+    FIELD("domains-logging", count, domains_logging),
+    FIELD("bounces-judged", count, bounces_judged),
+    FIELD("bounces-from-servers", count, bounces_from_servers),
+    FIELD("bounces-from-one", count, bounces_from_one),
+    FIELD("bounce-client", text, bounce_client),
+    FIELD("would-reject", count, would_reject),
+    FIELD("would-reject-since", moment, would_reject_since),
+    FIELD("would-reject-last", moment, would_reject_last),
+    LIST("relayed-to", relayed, &domain, &client, &name, &seen, &last, &held),
+    LIST("hosted", hosted, &name),
+    LIST("relay-proven", relays, &name),
+    LIST("returned", returned, &domain, &seen, &known),
+    LIST("forged", forged, &client, &seen, &last),
+    LIST("guessed-at", guessed, &name, &until),
+    LIST("excluded", excluded, &name, &seen),
+    LIST("counter", counters, &name, &seen),
+};
+/* clang-format on */
+
+enum { FIELDS = sizeof fields / sizeof fields[0] };
+
+/* --------------------------------------------------------------- writing */
+
+static void put_value(FILE *out, const struct field *field, const void *base)
+{
+    fputc(' ', out);
+    field->type->put(out, (const char *)base + field->offset);
+}
+
+static void put_list(FILE *out, const struct field *field, const struct status_rows *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        fputs(field->name, out);
+        for (size_t n = 0; n < COLUMNS_MAX && field->columns[n] != NULL; n++) {
+            put_value(out, field->columns[n], &list->rows[i]);
+        }
+        fputc('\n', out);
+    }
 }
 
 static void put_report(FILE *out, const struct status_report *report)
 {
     fprintf(out, "format %d\n", FORMAT);
-    for (size_t i = 0; i < ITEMS; i++) {
-        const struct item *item = &items[i];
-        if (item->size == 0) {
-            put_line(out, item, report);
-            continue;
-        }
-        const char *element = get_pointer(report, item->array);
-        for (size_t n = get_size(report, item->count); n > 0; n--, element += item->size) {
-            put_line(out, item, element);
+    for (const struct field *field = fields; field < fields + FIELDS; field++) {
+        const void *value = (const char *)report + field->offset;
+        if (field->type == NULL) {
+            put_list(out, field, value);
+        } else {
+            fputs(field->name, out);
+            put_value(out, field, report);
+            fputc('\n', out);
         }
     }
     fputs("end\n", out);
 }
 
-enum status status_format(const struct status_report *report, char **text, size_t *length)
+enum status status_format(const struct status_report *report, char **octets, size_t *length)
 {
-    *text = NULL;
-    FILE *out = open_memstream(text, length);
+    *octets = NULL;
+    FILE *out = open_memstream(octets, length);
     if (out == NULL) {
         return STATUS_NO_MEMORY;
     }
     put_report(out, report);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
-        free(*text);
-        *text = NULL;
+        free(*octets);
+        *octets = NULL;
         return STATUS_NO_MEMORY;
     }
     return STATUS_OK;
@@ -350,158 +330,47 @@ static bool next_word(struct line *line, char **word)
     return *line->at == '\0';
 }
 
-static bool read_number(const char *word, uint64_t max, uint64_t *out)
+static const struct field *find_field(const char *word)
 {
-    uint64_t value = 0;
-    for (const char *p = word; *p != '\0'; p++) {
-        uint64_t digit = (uint64_t)(*p - '0');
-        if (*p < '0' || *p > '9' || digit > max || value > (max - digit) / 10) {
-            return false;
-        }
-        value = value * 10 + digit;
+    const struct field *field = fields;
+    while (field < fields + FIELDS && strcmp(field->name, word) != 0) {
+        field++;
     }
-    *out = value;
-    return *word != '\0';
+    return field < fields + FIELDS ? field : NULL;
 }
 
-static bool read_long(const char *word, uint64_t max, long *out)
+static bool read_value(struct line *line, struct status_report *report, const struct field *field,
+                       void *base)
 {
-    uint64_t value;
-    bool negative = *word == '-';
-    if (!read_number(word + negative, max, &value)) {
-        return false;
+    char *word;
+    return next_word(line, &word) && field->type->take(report, word, (char *)base + field->offset);
+}
+
+static bool read_row(struct line *line, struct status_report *report, const struct field *field)
+{
+    void *list = (char *)report + field->offset;
+    struct status_row *row = status_add_empty(report, list);
+    bool good = true;
+    for (size_t i = 0; row != NULL && good && i < COLUMNS_MAX && field->columns[i] != NULL; i++) {
+        good = read_value(line, report, field->columns[i], row);
     }
-    *out = negative ? -(long)value : (long)value;
-    return true;
+    return good;
 }
 
-static bool read_time(const char *word, time_t *out)
-{
-    *out = 0;
-    return strcmp(word, "-") == 0 || time_parse(word, out);
-}
-
-static bool read_bool(const char *word, bool *out)
-{
-    *out = strcmp(word, "yes") == 0;
-    return *out || strcmp(word, "no") == 0;
-}
-
-static enum status set_text(void *base, size_t offset, const char *word)
-{
-    char *copy = strdup(word);
-    if (copy == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    free(get_pointer(base, offset));
-    set_pointer(base, offset, copy);
-    return STATUS_OK;
-}
-
-static enum status set_value(void *base, const struct column *column, const char *word)
-{
-    char *value = (char *)base + column->offset;
-    long number = 0;
-    int small = 0;
-    uint64_t count = 0;
-    time_t when = 0;
-    bool flag = false;
-    bool good = false;
-    switch (column->type) {
-    case TYPE_TEXT:
-        return set_text(base, column->offset, word);
-    case TYPE_TIME:
-        good = read_time(word, &when);
-        memcpy(value, &when, sizeof when);
-        break;
-    case TYPE_COUNT:
-        good = read_number(word, UINT64_MAX, &count);
-        memcpy(value, &count, sizeof count);
-        break;
-    case TYPE_LONG:
-        good = read_long(word, INT64_MAX, &number);
-        memcpy(value, &number, sizeof number);
-        break;
-    case TYPE_INT:
-        good = read_long(word, INT32_MAX, &number);
-        small = (int)number;
-        memcpy(value, &small, sizeof small);
-        break;
-    case TYPE_BOOL:
-        good = read_bool(word, &flag);
-        memcpy(value, &flag, sizeof flag);
-        break;
-    }
-    return good ? STATUS_OK : STATUS_INVALID;
-}
-
-static const struct item *find_item(const char *name)
-{
-    for (size_t i = 0; i < ITEMS; i++) {
-        if (strcmp(items[i].name, name) == 0) {
-            return &items[i];
-        }
-    }
-    return NULL;
-}
-
-/* Every string is there from the beginning, so that none is ever NULL. */
-static enum status fill_texts(const struct item *item, void *base)
-{
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < item->columns && status == STATUS_OK; i++) {
-        if (item->column[i].type == TYPE_TEXT) {
-            status = set_text(base, item->column[i].offset, "");
-        }
-    }
-    return status;
-}
-
-static void free_texts(const struct item *item, const void *base)
-{
-    for (size_t i = 0; i < item->columns; i++) {
-        if (item->column[i].type == TYPE_TEXT) {
-            free(get_pointer(base, item->column[i].offset));
-        }
-    }
-}
-
-/* A new element at the end of the item's array. The array doubles whenever its length is a power of
- * two, so that its room need not be kept. */
-static enum status add_element(struct status_report *report, const struct item *item, void **out)
-{
-    char *array = get_pointer(report, item->array);
-    size_t count = get_size(report, item->count);
-    if ((count & (count - 1)) == 0) {
-        char *grown = reallocarray(array, count == 0 ? 1 : 2 * count, item->size);
-        if (grown == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        set_pointer(report, item->array, grown);
-        array = grown;
-    }
-    *out = array + count * item->size;
-    memset(*out, 0, item->size);
-    set_size(report, item->count, count + 1);
-    return fill_texts(item, *out);
-}
-
-static enum status read_item(struct line *line, struct status_report *report)
+/* False: not what a report has there. */
+static bool read_line(struct line *line, struct status_report *report)
 {
     char *word;
     if (!next_word(line, &word)) {
-        return STATUS_INVALID;
+        return false;
     }
-    const struct item *item = find_item(word);
-    if (item == NULL) {
-        return STATUS_OK; /* a later version's */
+    const struct field *field = find_field(word);
+    if (field == NULL) {
+        return true; /* a later version's */
     }
-    void *base = report;
-    enum status status = item->size == 0 ? STATUS_OK : add_element(report, item, &base);
-    for (size_t i = 0; i < item->columns && status == STATUS_OK; i++) {
-        status = next_word(line, &word) ? set_value(base, &item->column[i], word) : STATUS_INVALID;
-    }
-    return status == STATUS_OK && *line->at != '\0' ? STATUS_INVALID : status;
+    bool good = field->type != NULL ? read_value(line, report, field, report)
+                                    : read_row(line, report, field);
+    return report->failed || (good && *line->at == '\0');
 }
 
 /* Takes the next line of what is left, and ends it with a NUL. */
@@ -518,48 +387,39 @@ static bool next_line(char **rest, struct line *line)
     return true;
 }
 
-static enum status read_report(char *text, struct status_report *out, struct line *line)
+static enum status read_report(char *rest, struct status_report *out, struct line *line)
 {
     char expected[32];
     snprintf(expected, sizeof expected, "format %d", FORMAT);
-    enum status status = STATUS_OK;
-    if (!next_line(&text, line) || strcmp(line->at, expected) != 0) {
-        return STATUS_INVALID;
-    }
-    while (status == STATUS_OK && next_line(&text, line)) {
+    bool good = next_line(&rest, line) && strcmp(line->at, expected) == 0;
+    while (good && !out->failed && next_line(&rest, line)) {
         if (strcmp(line->at, "end") == 0) {
-            return *text == '\0' ? STATUS_OK : STATUS_INVALID;
+            return *rest == '\0' ? STATUS_OK : STATUS_INVALID;
         }
-        status = read_item(line, out);
+        good = read_line(line, out);
     }
-    return status == STATUS_OK ? STATUS_INVALID : status; /* without an end */
+    return out->failed ? STATUS_NO_MEMORY : STATUS_INVALID; /* or without an end */
 }
 
-static enum status start_report(struct status_report *out)
+/* Every string is there from the beginning, so that none is ever NULL. */
+static void start_report(struct status_report *out)
 {
     *out = (struct status_report){.active_key = -1};
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < ITEMS && status == STATUS_OK; i++) {
-        if (items[i].size == 0) {
-            status = fill_texts(&items[i], out);
+    for (const struct field *field = fields; field < fields + FIELDS; field++) {
+        if (field->type == &text) {
+            take_text(out, "", (char *)out + field->offset);
         }
     }
-    return status;
 }
 
-enum status status_parse(const char *text, size_t length, struct status_report *out,
+enum status status_parse(const char *octets, size_t length, struct status_report *out,
                          struct reason *why)
 {
     struct line line = {NULL, 0};
-    enum status status = start_report(out);
+    start_report(out);
     /* A NUL within would hide what follows: there is then no end, and the text is refused. */
-    char *copy = strndup(text, length);
-    if (copy == NULL) {
-        status = STATUS_NO_MEMORY;
-    }
-    if (status == STATUS_OK) {
-        status = read_report(copy, out, &line);
-    }
+    char *copy = strndup(octets, length);
+    enum status status = copy != NULL ? read_report(copy, out, &line) : STATUS_NO_MEMORY;
     free(copy);
     if (status == STATUS_INVALID) {
         reason_write(why, "line %u: not what a report has there", line.number);
@@ -570,47 +430,4 @@ enum status status_parse(const char *text, size_t length, struct status_report *
         status_report_free(out);
     }
     return status;
-}
-
-void status_report_free(struct status_report *report)
-{
-    for (size_t i = 0; i < ITEMS; i++) {
-        const struct item *item = &items[i];
-        if (item->size == 0) {
-            free_texts(item, report);
-            continue;
-        }
-        char *array = get_pointer(report, item->array);
-        for (size_t n = 0; n < get_size(report, item->count); n++) {
-            free_texts(item, array + n * item->size);
-        }
-        free(array);
-    }
-    *report = (struct status_report){.active_key = -1};
-}
-
-void status_relayed_merge(struct status_report *report)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < report->relayed_count; i++) {
-        struct status_relayed *row = &report->relayed[i];
-        struct status_relayed *former = kept > 0 ? &report->relayed[kept - 1] : NULL;
-        if (former == NULL || strcmp(former->domain, row->domain) != 0 ||
-            strcmp(former->client, row->client) != 0) {
-            report->relayed[kept++] = *row;
-            continue;
-        }
-        if (row->last >= former->last) {
-            char *recipient = former->recipient;
-            former->recipient = row->recipient;
-            row->recipient = recipient;
-            former->last = row->last;
-        }
-        former->count += row->count;
-        former->held = row->held > former->held ? row->held : former->held;
-        free(row->domain);
-        free(row->client);
-        free(row->recipient);
-    }
-    report->relayed_count = kept;
 }

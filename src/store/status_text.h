@@ -8,14 +8,15 @@
 
 #include <stddef.h>
 
-#include "store/status_file.h"
+#include "batv/status.h"
+#include "store/status_report.h"
 
-/* The caller frees *text. STATUS_NO_MEMORY. */
-enum status status_format(const struct status_report *report, char **text, size_t *length);
+/* The caller frees *octets. STATUS_NO_MEMORY. */
+enum status status_format(const struct status_report *report, char **octets, size_t *length);
 
-/* text need not be NUL-terminated. STATUS_INVALID: why names the line; *out is then
+/* octets need not be NUL-terminated. STATUS_INVALID: why names the line; *out is then
  * empty, as it is with STATUS_NO_MEMORY. */
-enum status status_parse(const char *text, size_t length, struct status_report *out,
+enum status status_parse(const char *octets, size_t length, struct status_report *out,
                          struct reason *why);
 
 #endif

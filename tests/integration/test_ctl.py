@@ -577,14 +577,16 @@ def report(*, written=None, started=None, relayed=(), forged=(), counters=(),
              f"next-rotation {iso(rotation) if rotation else '-'}", "paused no",
              f"clock-wrong {clock}", f"journal-waits {iso(journal) if journal else '-'}",
              f"loaded {iso(now - DAY)}", f"reload-error {error}",
-             f"ring-error {ring_error}", 'journal 70 "no \\"room\\""', f"log syslog stderr {iso(now - DAY)} 7 away"]
-    lines += [f"domains {domains[0]} {domains[1]}"] if domains else []
+             f"ring-error {ring_error}", "journal-pending 70", 'journal-error "no \\"room\\""', "log-target syslog",
+             "log-place stderr", f"log-since {iso(now - DAY)}", "log-lost 7", "log-error away"]
+    lines += [f"domains-all {domains[0]}", f"domains-logging {domains[1]}"] if domains else []
     lines += [f"relayed-to {domain} {client} far.test {count} {iso(last)} {iso(last)}"
               for domain, client, count, last in relayed]
     lines += [f"returned {domain} {named} {known}" for domain, named, known in returned]
     lines += [f"guessed-at {address} {iso(until)}" for address, until in guessed]
     lines += [f"forged {client} {count} {iso(last)}" for client, count, last in forged]
-    lines += ["bounces 1000 7 120 192.0.2.1", "excluded exclude.mail_servers 255", "excluded local 0"]
+    lines += ["bounces-judged 1000", "bounces-from-servers 7", "bounces-from-one 120", "bounce-client 192.0.2.1"]
+    lines += ["excluded exclude.mail_servers 255", "excluded local 0"]
     lines += [f"counter {name} {value}" for name, value in counters]
     return "\n".join(lines) + "\nend\n"
 
@@ -708,7 +710,8 @@ def test_status_shows_what_rejecting_would_have_done(running):
     """How many, since when, and what proved the others; null where an earlier version reports."""
     since, last = "2026-11-20T08:00:00Z", "2026-11-27T09:30:00Z"
     shown = report(counters=[("proof.header", 5), ("proof.journal", 2), ("proof.dkim", 9), ("proof.none", 3)])
-    running.write_state("status", shown.replace("\nend\n", f"\nwould-reject 3 {since} {last}\nend\n"))
+    running.write_state("status", shown.replace("\nend\n", f"\nwould-reject 3\nwould-reject-since {since}\n"
+                                                f"would-reject-last {last}\nend\n"))
     text = running.run("status", rc=0).text
     assert ("recipients of bounces that would have been rejected (action=log would=reject): 3 since "
             "2026-11-20 08:00 UTC, last 2026-11-27 09:30 UTC\n") in text

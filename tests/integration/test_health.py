@@ -190,7 +190,7 @@ def test_no_report(batvd):
     instance.configure(TYPO + instance.conf.read_text())
     (instance.state / "status").unlink()
     assert well(instance)
-    assert "status: No such file" in unready(instance)
+    assert "status: cannot read: No such file" in unready(instance)
 
 
 def test_another_user(batvd):

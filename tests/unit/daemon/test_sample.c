@@ -56,12 +56,12 @@ static void is_told(const char *expected)
     struct status_report report = {0};
     bool rewritten = false;
     char text[64];
-    ck_assert(sample_report(sample, &report));
-    ck_assert_uint_eq(report.returned_count, 1);
-    ck_assert_str_eq(report.returned[0].domain, "example.com");
+    sample_report(sample, &report);
+    ck_assert_uint_eq(report.returned.count, 1);
+    ck_assert_str_eq(report.returned.rows[0].domain, "example.com");
     sample_rewritten(sample, note, &rewritten);
-    snprintf(text, sizeof text, "%u %u%s", (unsigned)report.returned[0].named,
-             (unsigned)report.returned[0].known, rewritten ? "!" : "");
+    snprintf(text, sizeof text, "%u %u%s", (unsigned)report.returned.rows[0].count,
+             (unsigned)report.returned.rows[0].known, rewritten ? "!" : "");
     ck_assert_str_eq(text, expected);
     status_report_free(&report);
 }

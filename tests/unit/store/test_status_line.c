@@ -8,11 +8,12 @@
 #include "store/status_line.h"
 
 static char none[] = "";
-static char word_signed[] = "signed", rejected[] = "action.reject", logged[] = "action.log";
 static char gone[] = "/dev/log: Gone", nowhere[] = "nowhere";
 static char fault[] = "conf:3: error:\n\xfcREADY=1";
 
-static struct status_counter counters[] = {{word_signed, 120}, {logged, 7}, {rejected, 3}};
+static struct status_row counters[] = {{.name = "signed", .count = 120},
+                                       {.name = "action.log", .count = 7},
+                                       {.name = "action.reject", .count = 3}};
 
 static struct status_report base(void)
 {
@@ -23,8 +24,7 @@ static struct status_report base(void)
                                   .log_error = none,
                                   .domains_all = 4,
                                   .domains_logging = 2,
-                                  .counters = counters,
-                                  .counter_count = 3};
+                                  .counters = {counters, 3}};
 }
 
 static void expect(const struct status_report *report, const char *expected)
@@ -43,7 +43,7 @@ START_TEST(test_a_good_day)
     report.domains_logging = 0;
     report.active_key = -1;
     report.next_rotation = 0;
-    report.counter_count = 0;
+    report.counters.count = 0;
     expect(&report, "1 domain, 0 of them only logging; no key signs; since the start 0 signed, "
                     "0 rejected");
 }
