@@ -51,7 +51,7 @@ enum effect_kind {
  * fields, and Postfix none beyond 10,000. */
 enum { EFFECT_REMOVALS = 20 };
 /* The effects of a message: its sender, three headers with what they replace, a quarantine; and for
- * each recipient two removals and an addition. */
+ * each recipient three removals and an addition. */
 enum { EFFECTS_FIXED = 1 + 3 * (EFFECT_REMOVALS + 1) + 1, EFFECTS_PER_RECIPIENT = 4 };
 
 struct effect {
@@ -84,17 +84,17 @@ void transaction_end(struct transaction *transaction, const struct end_event *ev
 bool transaction_asks(struct transaction *transaction, struct question *question);
 void transaction_answer(struct transaction *transaction, const struct question *question,
                         const struct finding *finding);
-/* What a fact asks of the recipient of that number, of a bounce and ours, whether that is needed or
- * not. */
+/* The question that a fact asks about the recipient of that number, which must be one of ours of a
+ * bounce, whether its answer is needed or not. */
 void transaction_question(const struct transaction *transaction, enum fact fact, size_t recipient,
                           struct question *out);
-/* The reply to RCPT is a refusal only by an error of ours, or of a recipient that is judged at
- * once: with reject_at = "rcpt", or in ordinary mail where no deletion is sure to take it out
- * later. */
+/* The reply to RCPT rejects or defers only after an error of ours, or for a recipient that is
+ * judged at once: with reject_at = "rcpt", or in ordinary mail where no deletion is sure to take it
+ * out later. */
 const struct reply *transaction_reply(const struct transaction *transaction);
 
-/* Before the questions of such an event: true where a tag that is now judged is other than valid in
- * a way that a newer ring might see otherwise. */
+/* Between such an event and its questions: true if a newer ring might change the result of a tag
+ * that is judged now. */
 bool transaction_doubtful(const struct transaction *transaction);
 /* Looks at doubtful tags again by a newer ring, which must outlive the transaction. */
 void transaction_renew(struct transaction *transaction, const struct ring *ring);

@@ -11,6 +11,8 @@
 #include "batv/address.h"
 #include "transaction_parts.h"
 
+_Static_assert(EFFECTS_PER_RECIPIENT == RECIPIENT_REMOVALS + 1, "its removals and an addition");
+
 static void effect_add(struct transaction *t, enum effect_kind kind, const char *name,
                        const char *value)
 {

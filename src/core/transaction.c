@@ -1,7 +1,7 @@
 /*
- * One message. Events fill in what is known of it; transaction_end judges each recipient through
- * the question machine, combines the verdicts into one reply, and lists what has to be done and
- * said.
+ * One message. Events fill in what is known of it; transaction_asks then judges each recipient
+ * through the question machine, combines the verdicts into one reply, and lists what has to be done
+ * and said.
  *
  * Owns copies of all that the events brought; borrows the snapshot, the newer ring and the client.
  * An error of our own (memory, the cryptographic library) is remembered in `failed` and then
