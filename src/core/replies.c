@@ -18,30 +18,30 @@ static const struct {
 } texts[CAUSE_COUNT] = {
     [CAUSE_UNPROVEN] = {"5.7.1", "4.7.1", NULL, NULL},
     [CAUSE_NO_ANSWER] = {"5.7.1", "4.7.1",
-                         "this site takes mail from the null sender or a mailer-daemon only as an "
-                         "answer to a message of its own, shown by its Message-ID or a copy of its "
-                         "header; mail that answers nothing needs a sender address",
+                         "this site accepts mail from the null sender or a mailer-daemon only in "
+                         "answer to one of its own messages, shown by its Message-ID or a copy of "
+                         "its header; other mail needs a sender address",
                          NULL},
     [CAUSE_UNKNOWN_ID] = {"5.7.1", "4.7.1",
-                          "this answer names a message that this site does not know: one that was "
-                          "not sent from here, or one sent more than %s days ago",
+                          "this answer names a message that this site does not know: it was not "
+                          "sent from here, or more than %s days ago",
                           NULL},
     [CAUSE_EXPIRED] = {"5.7.1", "4.7.1",
-                       "the signature in this address has expired: the bounce came too late", NULL},
+                       "the signature in this address has expired: the bounce arrived too late",
+                       NULL},
     [CAUSE_CLASS] =
         {"5.7.1", "4.7.1",
-         "this site takes %s only where they show that they answer a message of its own", NULL},
+         "this site accepts %s only if they show that they answer one of its own messages", NULL},
     [CAUSE_UNVERIFIED] = {"5.7.1", "4.7.1",
-                          "this site cannot verify just now whether it sent the message that this "
-                          "bounce returns, try again later",
+                          "this site cannot verify at present whether it sent the message that "
+                          "this bounce returns, try again later",
                           NULL},
     [CAUSE_GUESSING] = {"5.7.1", "4.7.1",
                         "this bounce tries several signatures that this site does not know", NULL},
-    [CAUSE_GUESSED_AT] =
-        {"5.7.1", "4.7.1",
-         "too many wrong signatures have been tried for this address, so bounces to it "
-         "are deferred for now; try again later",
-         NULL},
+    [CAUSE_GUESSED_AT] = {"5.7.1", "4.7.1",
+                          "too many wrong signatures arrived for this address, so this site defers "
+                          "bounces to it; try again later",
+                          NULL},
     [CAUSE_FORGED_TAG] =
         {"5.1.1", "4.1.1",
          "this address carries a signature that this site does not know; write to "

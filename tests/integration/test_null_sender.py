@@ -40,14 +40,14 @@ def test_the_rejection_says_what_is_missing(batvd, sender):
     out, entry = give(instance, REGISTRATION, sender=sender)
     assert (entry["class"], entry["rule"], entry["action"]) == ("other", "verify.action", "reject")
     assert out.verdict == "reject" and out.text == (
-        "550 5.7.1 this site takes mail from the null sender or a mailer-daemon only as an answer to "
-        "a message of its own, shown by its Message-ID or a copy of its header; mail that answers "
-        "nothing needs a sender address"), out.text
+        "550 5.7.1 this site accepts mail from the null sender or a mailer-daemon only in answer to "
+        "one of its own messages, shown by its Message-ID or a copy of its header; other mail needs a "
+        "sender address"), out.text
 
 
 @pytest.mark.parametrize("names, text", [
-    (NAMES, "this answer names a message that this site does not know: one that was not sent from "
-            "here, or one sent more than 12 days ago"),
+    (NAMES, "this answer names a message that this site does not know: it was not sent from here, or "
+            "more than 12 days ago"),
     (b"", "own words")], ids=["names", "names nothing"])
 def test_a_receipt_that_names_an_unknown_message(batvd, names, text):
     instance = batvd(BASE + REJECT.replace("text", 'class: { mdn = ""; }; text')).start()

@@ -356,7 +356,7 @@ def test_null_sender_in_other_forms(site, sender):
     sent, entry = site.judged_mail(sender, ALICE)
     assert sent.stage == "end" and sent.code == 550, sent
     assert (entry["result"], entry["class"]) == ("missing", "other")
-    assert sent.text.startswith("5.7.1 this site takes mail from the null sender")
+    assert sent.text.startswith("5.7.1 this site accepts mail from the null sender")
 
 
 def test_bare_recipient_is_of_the_host(site):

@@ -52,7 +52,7 @@ void pattern_matches(struct site *site);
     "> or try again later\n"
 #define LATER "tempfail 451 4.7.1 not a bounce of mail from here\n"
 #define TOO_LATE                                                                                   \
-    "reject 550 5.7.1 the signature in this address has expired: the bounce came too late\n"
+    "reject 550 5.7.1 the signature in this address has expired: the bounce arrived too late\n"
 #define HEADERS "wants headers, end\n"
 #define EXCLUDED(client, rcpt, rule)                                                               \
     HEADERS "accept\nverify client=" client " from=<> rcpt=<" rcpt                                 \

@@ -182,13 +182,13 @@ static void renew_with_evidence(struct site *site)
 }
 
 #define NO_RECEIPTS                                                                                \
-    "reject 550 5.7.1 this site takes read receipts only where they show that they answer a "      \
-    "message of its own\n"
+    "reject 550 5.7.1 this site accepts read receipts only if they show that they answer one of "  \
+    "its own messages\n"
 #define NOT_KNOWN                                                                                  \
-    "reject 550 5.7.1 this answer names a message that this site does not know: one that was not " \
-    "sent from here, or one sent more than 30 days ago\n"
+    "reject 550 5.7.1 this answer names a message that this site does not know: it was not sent "  \
+    "from here, or more than 30 days ago\n"
 #define UNVERIFIED                                                                                 \
-    "tempfail 451 4.7.1 this site cannot verify just now whether it sent the message that this "   \
+    "tempfail 451 4.7.1 this site cannot verify at present whether it sent the message that this " \
     "bounce returns, try again later\n"
 #define CONTENT "wants headers, body, end\n"
 #define READ(rcpt, result, class, proof, action_and_rule)                                          \
