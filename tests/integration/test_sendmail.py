@@ -592,7 +592,7 @@ def test_script():
         script = script.replace("service sendmail restart &&", "true &&")
         script = re.sub(r"(?m)^batvctl .*check$", "true", script)
         done = sendmail.run("sh", input=script.encode(), check=False)
-        assert done.returncode != 0 and b"sendmail.mc has the part itself" in done.stderr
+        assert done.returncode != 0 and b"sendmail.mc contains the part itself" in done.stderr
         sendmail.mc = ""
         sendmail.write_mc()
         for _ in range(2):
