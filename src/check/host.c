@@ -238,7 +238,7 @@ void check_rotation(struct check *check)
 void check_daemon(struct check *check)
 {
     struct report_look *look = &check->look;
-    if (look->kind == REPORT_OLD || look->kind == REPORT_FRESH) {
+    if (report_is_present(look)) {
         status_relayed_merge(&look->report);
         check->status = &look->report;
     }

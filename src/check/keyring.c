@@ -35,7 +35,7 @@ bool keys_are_at_stake(const struct check *check)
 static enum ring_back find_back(const struct check *check, bool unreadable)
 {
     enum ring_back back;
-    bool told = check->look.kind == REPORT_FRESH || check->look.kind == REPORT_OLD;
+    bool told = report_is_present(&check->look);
     if (told && check->unwritable == 0 &&
         ring_back_from_name(check->look.report.ring_back, &back)) {
         return back;

@@ -50,7 +50,7 @@ enum status file_snapshot_make(const struct config *config, const struct ring *r
                                struct file_snapshot *out)
 {
     const struct settings *settings = config->settings;
-    bool present = look->kind == REPORT_OLD || look->kind == REPORT_FRESH;
+    bool present = report_is_present(look);
     struct observed seen = {
         .relayed = calloc(settings->rules_count + 1, sizeof *seen.relayed),
         .ids_rewritten = calloc(settings->rules_count + 1, sizeof *seen.ids_rewritten),

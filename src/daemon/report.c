@@ -50,6 +50,16 @@ void report_look(const char *state_dir, struct report_look *look)
     }
 }
 
+bool report_is_known(const struct report_look *look)
+{
+    return look->kind != REPORT_NONE && look->kind != REPORT_BROKEN;
+}
+
+bool report_is_present(const struct report_look *look)
+{
+    return look->kind == REPORT_OLD || look->kind == REPORT_FRESH;
+}
+
 bool report_is_outdated(const struct status_report *report, const char *path)
 {
     struct stat file;

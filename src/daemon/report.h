@@ -31,6 +31,10 @@ struct report_look {
 /* Looks; a daemon that has only just started gets three seconds for its first report. The caller
  * frees look->report with status_report_free. */
 void report_look(const char *state_dir, struct report_look *look);
+/* There is a report that can be read, whose ever. */
+bool report_is_known(const struct report_look *look);
+/* It is of the process that runs. */
+bool report_is_present(const struct report_look *look);
 /* True where the configuration in path has changed after the daemon read it. */
 bool report_is_outdated(const struct status_report *report, const char *path);
 
