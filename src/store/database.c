@@ -13,14 +13,18 @@
 
 enum { SOFT_HEAP = 16 * 1024 * 1024, PAGE = 4096, RESTART_MS = 100, STEPS_BETWEEN_LOOKS = 10000 };
 
+enum control { BEGIN, BEGIN_WRITE, COMMIT, CONTROLS };
+static const char *const controls[CONTROLS] = {"BEGIN", "BEGIN IMMEDIATE", "COMMIT"};
+
 struct database {
     sqlite3 *sqlite;
     struct database_use use;
     enum status status; /* since database_begin */
     struct reason why;
     uint64_t log_pages;
-    sqlite3_stmt *current;    /* has not been reset; NULL: none */
-    sqlite3_stmt *prepared[]; /* query_count times slots; NULL: not yet */
+    sqlite3_stmt *controls[CONTROLS]; /* NULL: not yet prepared */
+    sqlite3_stmt *current;            /* has not been reset; NULL: none */
+    sqlite3_stmt *prepared[];         /* query_count times slots; NULL: not yet */
 };
 
 /* -------------------------------------------------------------- failures */
@@ -167,18 +171,21 @@ void database_close(struct database *database)
     for (size_t i = 0; i < (size_t)database->use.query_count * database->use.slots; i++) {
         (void)sqlite3_finalize(database->prepared[i]);
     }
+    for (size_t i = 0; i < CONTROLS; i++) {
+        (void)sqlite3_finalize(database->controls[i]);
+    }
     (void)sqlite3_close(database->sqlite);
     free(database);
 }
 
 /* --------------------------------------------------------------- queries */
 
-/* The statement of a query. NULL: an error. */
-static sqlite3_stmt *prepare(struct database *database, unsigned query, unsigned slot)
+/* A statement that is kept, prepared from its text where it is NULL. NULL: an error. */
+static sqlite3_stmt *prepare(struct database *database, sqlite3_stmt **kept, const char *format,
+                             unsigned slot)
 {
-    sqlite3_stmt **kept = &database->prepared[query * database->use.slots + slot];
     if (*kept == NULL) {
-        char *text = sqlite3_mprintf(database->use.queries[query], (int)slot, (int)slot);
+        char *text = sqlite3_mprintf(format, (int)slot, (int)slot);
         check(database, text == NULL ? SQLITE_NOMEM
                                      : sqlite3_prepare_v3(database->sqlite, text, -1,
                                                           SQLITE_PREPARE_PERSISTENT, kept, NULL));
@@ -203,7 +210,11 @@ bool database_query(struct database *database, unsigned query, unsigned slot, co
                     ...)
 {
     reset(database);
-    sqlite3_stmt *statement = database->status == STATUS_OK ? prepare(database, query, slot) : NULL;
+    sqlite3_stmt **kept = &database->prepared[query * database->use.slots + slot];
+    sqlite3_stmt *statement = NULL;
+    if (database->status == STATUS_OK) {
+        statement = prepare(database, kept, database->use.queries[query], slot);
+    }
     if (statement == NULL) {
         return false;
     }
@@ -264,17 +275,28 @@ static void roll_back(struct database *database)
     }
 }
 
+static void control(struct database *database, enum control which)
+{
+    if (database->status == STATUS_OK &&
+        prepare(database, &database->controls[which], controls[which], 0) != NULL) {
+        check(database, sqlite3_step(database->controls[which]));
+        (void)sqlite3_reset(database->controls[which]);
+    }
+}
+
 void database_begin(struct database *database, enum database_kind kind)
 {
     database->status = STATUS_OK;
     database->why.text[0] = '\0';
+    reset(database);
     roll_back(database);
-    database_run(database, kind == DATABASE_WRITE ? "BEGIN IMMEDIATE" : "BEGIN");
+    control(database, kind == DATABASE_WRITE ? BEGIN_WRITE : BEGIN);
 }
 
 enum status database_end(struct database *database, struct reason *why)
 {
-    database_run(database, "COMMIT");
+    reset(database);
+    control(database, COMMIT);
     roll_back(database);
     return report(database, why);
 }
