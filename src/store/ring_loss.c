@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/program.h"
 #include "batv/ring_text.h"
 #include "batv/secret.h"
 
@@ -172,18 +173,8 @@ char *ring_plight_text(const struct ring_plight *plight)
     return length < 0 ? NULL : text;
 }
 
-/* Appends text to *line as a word of a shell's. */
-static void put_word(FILE *line, const char *text)
-{
-    fputc('\'', line);
-    for (const char *p = text; *p != '\0'; p++) {
-        fputs(*p == '\'' ? "'\\''" : (char[]){*p, '\0'}, line);
-    }
-    fputc('\'', line);
-}
-
-/* Into the place of the file, never over one that is there. */
-static void put_command(FILE *line, const struct ring_plight *plight, const struct stat *folder)
+/* Into the place of the file, never over one that is there. False: no memory. */
+static bool put_command(FILE *line, const struct ring_plight *plight, const struct stat *folder)
 {
     char path[4096];
     char copy[sizeof path + 8];
@@ -191,22 +182,22 @@ static void put_command(FILE *line, const struct ring_plight *plight, const stru
     snprintf(path, sizeof path, "%s/keyring", plight->state_dir);
     snprintf(copy, sizeof copy, "%s.copy", path);
     snprintf(aside, sizeof aside, "%s.broken", path);
-    if (plight->kind == RING_DAMAGED) {
-        fputs("mv --backup=numbered -T ", line);
-        put_word(line, path);
-        fputc(' ', line);
-        put_word(line, aside);
-        fputs(" && ", line);
+    char *to = program_quote(path);
+    char *from = program_quote(copy);
+    char *away = program_quote(aside);
+    bool ok = to != NULL && from != NULL && away != NULL;
+    if (ok && plight->kind == RING_DAMAGED) {
+        fprintf(line, "mv --backup=numbered -T %s %s && ", to, away);
     }
-    fprintf(line, "install -m 600 -o %lu -g %lu /proc/%ld/fd/%d ", (unsigned long)folder->st_uid,
-            (unsigned long)folder->st_gid, plight->pid, plight->fd);
-    put_word(line, copy);
-    fputs(" && ln ", line);
-    put_word(line, copy);
-    fputc(' ', line);
-    put_word(line, path);
-    fputs(" && rm ", line);
-    put_word(line, copy);
+    if (ok) {
+        fprintf(line, "install -m 600 -o %lu -g %lu /proc/%ld/fd/%d %s && ln %s %s && rm %s",
+                (unsigned long)folder->st_uid, (unsigned long)folder->st_gid, plight->pid,
+                plight->fd, from, from, to, from);
+    }
+    free(to);
+    free(from);
+    free(away);
+    return ok;
 }
 
 char *ring_plight_command(const struct ring_plight *plight)
@@ -222,12 +213,13 @@ char *ring_plight_command(const struct ring_plight *plight)
     if (line == NULL) {
         return NULL;
     }
+    bool ok = true;
     if (plight->back == RING_BACK_FAILED || stat(plight->state_dir, &folder) != 0) {
         fprintf(line, "install -m 600 /proc/%ld/fd/%d batvd-keyring", plight->pid, plight->fd);
     } else {
-        put_command(line, plight, &folder);
+        ok = put_command(line, plight, &folder);
     }
-    if (fclose(line) != 0) {
+    if (fclose(line) != 0 || !ok) {
         free(text);
         return NULL;
     }
