@@ -8,19 +8,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "batv/budget.h"
+#include "batv/ip.h"
 #include "batv/status.h"
-
-/* An IPv4 address is held as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2). */
-struct ip {
-    uint8_t octets[16];
-};
-/* Also with the "IPv6:" that Sendmail puts before one. */
-bool ip_parse(const char *text, struct ip *out);
-bool ip_is_loopback(const struct ip *ip);
-bool ip_is_v4(const struct ip *ip);
 
 /* `*` stands for any octets, also none; against the whole plain address, folded as that is; a
  * pattern without @ is matched against addresses without a domain. */

@@ -8,7 +8,6 @@
  */
 #include "batv/match.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +15,6 @@
 #include "batv/text_pool.h"
 
 enum { IP_OCTETS = 16, IP_BITS = 128, MAPPED_BITS = 96, IP_TEXT = 64 };
-
-static const uint8_t mapped[IP_OCTETS] = {[10] = 0xFF, [11] = 0xFF};
 
 struct network {
     struct ip base;
@@ -33,37 +30,6 @@ struct network_list {
     size_t used_count;
     struct text_pool texts; /* what was written */
 };
-
-bool ip_is_v4(const struct ip *ip)
-{
-    return memcmp(ip->octets, mapped, MAPPED_BITS / 8) == 0;
-}
-
-bool ip_parse(const char *text, struct ip *out)
-{
-    static const char tag[] = "ipv6:";
-    struct in_addr v4;
-    size_t i = 0;
-    while (i < sizeof tag - 1 && ascii_lower(text[i]) == tag[i]) {
-        i++;
-    }
-    if (i == sizeof tag - 1) {
-        return inet_pton(AF_INET6, text + i, out->octets) == 1;
-    }
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        memcpy(out->octets, mapped, sizeof mapped);
-        memcpy(out->octets + MAPPED_BITS / 8, &v4, sizeof v4);
-        return true;
-    }
-    return inet_pton(AF_INET6, text, out->octets) == 1;
-}
-
-bool ip_is_loopback(const struct ip *ip)
-{
-    static const uint8_t loopback[IP_OCTETS] = {[15] = 1};
-    return memcmp(ip->octets, loopback, IP_OCTETS) == 0 ||
-           (ip_is_v4(ip) && ip->octets[MAPPED_BITS / 8] == 127);
-}
 
 /* ip with all bits beyond prefix set, or cleared. */
 static struct ip ip_end(const struct ip *ip, unsigned prefix, bool ones)
