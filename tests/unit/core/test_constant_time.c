@@ -55,6 +55,14 @@ static long count_steps(work_fn *work, void *context)
     return steps;
 }
 
+/* On a busy machine the kernel now and then stops a child once more than it steps. */
+enum { AGAIN = 3 };
+
+static long least(long a, long b)
+{
+    return a < b ? a : b;
+}
+
 /* Compares the work on each context with that on the first. */
 static void same_steps(const char *name, work_fn *work, void *const contexts[], size_t count)
 {
@@ -64,6 +72,10 @@ static void same_steps(const char *name, work_fn *work, void *const contexts[], 
     long first = count_steps(work, contexts[0]);
     for (size_t i = 1; i < count && first > 0; i++) {
         long steps = count_steps(work, contexts[i]);
+        for (int again = 0; steps != first && again < AGAIN; again++) {
+            first = least(first, count_steps(work, contexts[0]));
+            steps = least(steps, count_steps(work, contexts[i]));
+        }
         ck_assert_msg(steps == first, "%s: %ld instructions for the first, %ld for number %zu",
                       name, first, steps, i);
     }
