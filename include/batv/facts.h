@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "batv/address.h"
-#include "batv/match.h"
+#include "batv/ip.h"
 #include "batv/rules.h"
 #include "batv/tag.h"
 

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "batv/match.h"
+#include "batv/ip.h"
 
 enum { NEXT_HOP_NAME = 254 }; /* a domain name as text and its NUL (RFC 1035 section 2.3.4) */
 

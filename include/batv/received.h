@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "batv/match.h"
+#include "batv/ip.h"
 
 enum received_from {
     RECEIVED_LOCAL,     /* no `from`: a process of that host */

@@ -7,7 +7,7 @@
 
 #include "base/visible.h"
 #include "batv/day.h"
-#include "batv/match.h"
+#include "batv/ip.h"
 
 void print_text(FILE *out, const char *text)
 {

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "batv/match.h"
+#include "batv/ip.h"
 
 struct resolver; /* any thread */
 
