@@ -73,7 +73,7 @@ check_layers() {
                 bad("not for the core, or not for this file of it")
             next
         }
-        $1 ~ /^src\/base\// && $3 ~ /^"batv\// && $3 !~ /^"batv\/(day|match|secret|status)\.h$/ {
+        $1 ~ /^src\/base\// && $3 ~ /^"batv\// && $3 !~ /^"batv\/(day|ip|secret|status)\.h$/ {
             bad("the base knows nothing of deciding")
         }
         {
