@@ -204,7 +204,7 @@ static enum status serve(const struct state *state, const struct config *config,
     if (status == STATUS_OK) {
         note_listener(config);
         log_line(LOG_NOTICE, "batvd %s started: %zu domains, listening on %s", BATV_VERSION,
-                 config->settings->rules_count, config->listen);
+                 config->settings->domain_count, config->listen);
         systemd_ready(); /* whoever connects now waits in the listener's queue */
         status = run_filter(state, config, listener.fd, why);
         systemd_stopping();

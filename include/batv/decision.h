@@ -25,8 +25,8 @@ struct decision {
     bool debug;           /* of interest only to somebody who looks for it */
     const char *queue_id; /* NULL before there is one */
     const struct client *client;
-    const struct rules
-        *rules;            /* of the sender's domain, for verify of the recipient's; may be NULL */
+    const struct domain_settings
+        *domain;           /* of the sender's domain, for verify of the recipient's; may be NULL */
     const char *sender;    /* without angle brackets */
     const char *recipient; /* likewise */
     const char *judged; /* verify: the plain address, where it is not what one sees in recipient */
@@ -40,7 +40,7 @@ struct decision {
     const char *hosted; /* verify: a domain whose mail is taken from outside and sent on */
     const char *elsewhere;   /* relayed-unsigned: the recipient's domain */
     const char *message_id;  /* message-id: the one that is added, without brackets */
-    bool holds;              /* relayed-unsigned: `auto` does not reject yet for rules */
+    bool holds;              /* relayed-unsigned: `auto` does not reject yet for domain */
     bool unanswered;         /* sign: DNS did not say whether a network forbids it */
     const char *reason;      /* sign-skip */
     const char *entry;       /* sign-skip: the list entry */

@@ -10,7 +10,7 @@
 
 #include "batv/address.h"
 #include "batv/ip.h"
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "batv/tag.h"
 
 /* Facts that cost I/O; what each is says the table in facts.c. */
@@ -38,8 +38,8 @@ const struct fact_row *fact_row(enum fact fact);
  * NULL: there are no more. */
 enum { PROOF_NAMES_MAX = FACT_COUNT + 2 };
 const char *proof_name(size_t index);
-/* False where the rules of a recipient's domain leave the fact nothing to say. */
-bool fact_concerns(enum fact fact, const struct rules *rules);
+/* False where the settings of a recipient's domain leave the fact nothing to say. */
+bool fact_concerns(enum fact fact, const struct domain_settings *domain);
 
 enum answer {
     ANSWER_UNASKED,

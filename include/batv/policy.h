@@ -11,7 +11,8 @@
 enum policy_state { POLICY_NEEDS, POLICY_DECIDED };
 
 /* For a recipient in a domain of ours. *need is set with POLICY_NEEDS, *out with POLICY_DECIDED. */
-enum policy_state policy_next(const struct rules *rules, const struct message_facts *message,
+enum policy_state policy_next(const struct domain_settings *domain,
+                              const struct message_facts *message,
                               const struct recipient_facts *recipient, enum fact *need,
                               struct verdict *out);
 

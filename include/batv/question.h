@@ -38,7 +38,7 @@ struct question {
 
     /* About a recipient of ours. */
     size_t recipient; /* its number in the message */
-    const struct rules *rules;
+    const struct domain_settings *domain;
     const struct evidence_names *names; /* of its plain address: a proof for one is enough */
     bool too_long;                      /* to be tagged */
     struct tried tried;                 /* for FACT_GUESSING alone */

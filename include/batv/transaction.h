@@ -21,7 +21,7 @@
 #include "batv/message_id.h"
 #include "batv/question.h"
 #include "batv/received.h"
-#include "batv/rules.h"
+#include "batv/settings.h"
 
 struct transaction;
 
@@ -154,7 +154,7 @@ const struct outgoing *transaction_outgoing(const struct transaction *transactio
 struct returned {
     const struct settings *settings;
     const struct ring *ring;
-    const struct rules *rules;
+    const struct domain_settings *domain;
     const char *address; /* as address_fold makes it */
     int64_t day;         /* on which the tag expires */
 };

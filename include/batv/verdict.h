@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 
 /* What a rejection or a deferral tells the other side. */
 enum cause {

@@ -321,7 +321,7 @@ static char *find_map(struct check *check)
     struct words tables = {.items = NULL};
     struct words address = {.items = NULL};
     char *map = NULL;
-    const char *name = settings->rules[0].name;
+    const char *name = settings->domain[0].name;
     char *text = mend_text("batvd-check@%s%s", name[0] == '.' ? "batvd-check" : "", name);
     bool done = text != NULL && words_add(&address, text) &&
                 words_split(postfix_get(check->postfix, need_name(NEED_MAPS)), &tables);
@@ -343,7 +343,7 @@ static char *find_map(struct check *check)
 void check_recipient_access(struct check *check)
 {
     size_t before = check->count;
-    bool any = check->config->settings->rules_count > 0;
+    bool any = check->config->settings->domain_count > 0;
     char *map = any ? find_map(check) : NULL;
     struct access_check a = {.check = check, .map = map};
     if (map != NULL && !restrictions_each(check->postfix, check_list, &a)) {

@@ -24,9 +24,9 @@ void addresses_free(struct addresses *addresses)
 static const char *first_domain(const struct check *check)
 {
     const struct settings *settings = check->config->settings;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (settings->rules[i].name[0] != '.') {
-            return settings->rules[i].name;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (settings->domain[i].name[0] != '.') {
+            return settings->domain[i].name;
         }
     }
     return NULL;

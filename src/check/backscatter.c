@@ -77,8 +77,8 @@ void check_relay_recipients(struct check *check)
 static size_t make_keys(const struct settings *settings, const char *local, const char *keys[])
 {
     size_t count = 0;
-    for (size_t i = 0; i < settings->rules_count && i < DOMAINS_ASKED; i++) {
-        const char *name = settings->rules[i].name;
+    for (size_t i = 0; i < settings->domain_count && i < DOMAINS_ASKED; i++) {
+        const char *name = settings->domain[i].name;
         if (name[0] != '.') {
             keys[count] = mend_text("@%s", name);
             keys[count + 1] = mend_text("%s@%s", local, name);
@@ -173,10 +173,10 @@ void check_catch_all(struct check *check)
                                              "relay_recipient_maps", "recipient_canonical_maps",
                                              "canonical_maps"};
     bool told = false;
-    if (check->config->settings->rules_count == 0) {
+    if (check->config->settings->domain_count == 0) {
         return;
     }
-    const char **keys = calloc(2 * check->config->settings->rules_count + 1, sizeof *keys);
+    const char **keys = calloc(2 * check->config->settings->domain_count + 1, sizeof *keys);
     if (keys == NULL) {
         check->no_memory = true;
         return;
@@ -233,9 +233,9 @@ static void find_local_srs(const struct check *check, struct listing *out)
     if (list_is_empty(postfix_get(check->postfix, "luser_relay"))) {
         return;
     }
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (list_has(local, settings->rules[i].name)) {
-            listing_add(out, settings->rules[i].name);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (list_has(local, settings->domain[i].name)) {
+            listing_add(out, settings->domain[i].name);
         }
     }
 }
@@ -245,7 +245,7 @@ void check_srs(struct check *check)
     static const char *const parameters[] = {"virtual_alias_maps", "virtual_mailbox_maps"};
     const struct settings *settings = check->config->settings;
     struct listing found = {.count = 0};
-    const char **keys = calloc(2 * settings->rules_count + 1, sizeof *keys);
+    const char **keys = calloc(2 * settings->domain_count + 1, sizeof *keys);
     if (keys == NULL) {
         check->no_memory = true;
         return;

@@ -63,7 +63,7 @@ struct sample {
 static void make_samples(const struct check *check, struct sample samples[static FIELD_COUNT])
 {
     const struct settings *settings = check->config->settings;
-    const struct rules *first = settings_first(settings);
+    const struct domain_settings *first = settings_first(settings);
     const char *domain = first != NULL ? first->name + (first->name[0] == '.') : "example.com";
     samples[FIELD_EVIDENCE].name = EVIDENCE_NAME;
     samples[FIELD_ID].name = MESSAGE_ID_NAME;

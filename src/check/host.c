@@ -70,11 +70,11 @@ void check_domains(struct check *check)
     const struct settings *settings = check->config->settings;
     struct listing listing = {.count = 0};
     size_t signing = 0;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        listing_add(&listing, settings->rules[i].name);
-        signing += settings->rules[i].sign;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        listing_add(&listing, settings->domain[i].name);
+        signing += settings->domain[i].sign;
     }
-    if (settings->rules_count == 0) {
+    if (settings->domain_count == 0) {
         check_add(check, CHECK_WARN, mend_config(check, "domains = ( \"example.com\" );"),
                   "no domains are configured: batvd signs and verifies nothing");
     } else if (signing == 0) {
@@ -82,7 +82,7 @@ void check_domains(struct check *check)
                   "nothing is signed: sign.enabled, or every domain's sign, is false (%s)",
                   listing_end(&listing));
     } else {
-        check_ok(check, "%zu, of which %zu are signed: %s", settings->rules_count, signing,
+        check_ok(check, "%zu, of which %zu are signed: %s", settings->domain_count, signing,
                  listing_end(&listing));
     }
 }
@@ -416,12 +416,12 @@ static bool list_domains(const struct check *check, const struct snapshot *snaps
     const struct settings *settings = snapshot->settings;
     *listing = (struct listing){.count = 0};
     *until = 0;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        const struct domain_settings *domain = &settings->domain[i];
         time_t end;
-        if (rules->action == ACTION_AUTO &&
-            snapshot_auto(snapshot, rules, check->now, &end) == state) {
-            listing_add(listing, rules->name);
+        if (domain->action == ACTION_AUTO &&
+            snapshot_auto(snapshot, domain, check->now, &end) == state) {
+            listing_add(listing, domain->name);
             *until = end > *until ? end : *until;
         }
     }
@@ -435,11 +435,11 @@ static bool tell_hasty(struct check *check)
     const struct settings *settings = check->config->settings;
     struct listing listing = {.count = 0};
     time_t first;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
-        bool rejects = rules->action == ACTION_REJECT || rules->action == ACTION_DISCARD;
-        if (rules->sign && rejects && !ring_first_signed(check->ring, rules->name, &first)) {
-            listing_add(&listing, rules->name);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        const struct domain_settings *domain = &settings->domain[i];
+        bool rejects = domain->action == ACTION_REJECT || domain->action == ACTION_DISCARD;
+        if (domain->sign && rejects && !ring_first_signed(check->ring, domain->name, &first)) {
+            listing_add(&listing, domain->name);
         }
     }
     if (listing.count > 0) {

@@ -61,10 +61,10 @@ static bool ask_for_domain(struct questions *q, const char *name)
 static bool questions_make(struct questions *q, const struct settings *settings)
 {
     bool done = true;
-    size_t all = settings->rules_count;
+    size_t all = settings->domain_count;
     q->domains = all < DOMAINS_ASKED ? all : DOMAINS_ASKED;
     for (size_t i = 0; i < q->domains && done; i++) {
-        done = ask_for_domain(q, settings->rules[i * all / q->domains].name);
+        done = ask_for_domain(q, settings->domain[i * all / q->domains].name);
     }
     done = done && ask_for(q, TAG SOMEBODY, SOMEBODY, "", FOREIGN_DOMAIN);
     q->answers = calloc(q->tagged.count + 1, sizeof *q->answers);
@@ -196,7 +196,7 @@ static bool map_is_ours(struct check *check, const char *table)
 
 static void tell_good(struct check *check, const struct questions *q, const char *table)
 {
-    size_t all = check->config->settings->rules_count;
+    size_t all = check->config->settings->domain_count;
     if (q->domains == all || map_is_ours(check, table)) {
         check_ok(check, "%s removes the tag from recipients in all your domains", table);
     } else {
@@ -248,7 +248,7 @@ void check_map(struct check *check)
     struct words tables = {.items = NULL};
     struct questions q = {.answers = NULL};
     const char *table = NULL;
-    if (check->config->settings->rules_count == 0) {
+    if (check->config->settings->domain_count == 0) {
         return;
     }
     const char *list = postfix_get(check->postfix, need_name(NEED_MAPS));
@@ -319,7 +319,7 @@ void check_sender_stripped(struct check *check)
     static const char *const parameters[] = {"canonical_maps", "sender_canonical_maps",
                                              "smtp_generic_maps"};
     bool told = false;
-    if (check->config->settings->rules_count == 0) {
+    if (check->config->settings->domain_count == 0) {
         return;
     }
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {

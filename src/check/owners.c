@@ -41,10 +41,10 @@ struct owners {
 /* ------------------------------------------------------------- what is done */
 
 /* Whether bounces without a proof are ever rejected there. */
-static bool may_reject(const struct rules *rules, bool own_name)
+static bool may_reject(const struct domain_settings *domain, bool own_name)
 {
-    bool signs = rules->sign && !own_name;
-    return rules->action == ACTION_AUTO ? signs : rules->action > ACTION_LOG;
+    bool signs = domain->sign && !own_name;
+    return domain->action == ACTION_AUTO ? signs : domain->action > ACTION_LOG;
 }
 
 static void keep_word(struct owners *owners, struct words *words, size_t most, const char *word)
@@ -97,14 +97,14 @@ static void judge_owner(struct owners *owners, const struct alias *alias, const 
                         const struct address *sender)
 {
     const struct settings *settings = owners->check->config->settings;
-    const struct rules *rules = settings_rules(settings, sender->ascii);
-    bool own_name = rules == NULL && address_names_host(sender, owners->host);
-    rules = own_name ? settings_first(settings) : rules;
+    const struct domain_settings *domain = settings_domain(settings, sender->ascii);
+    bool own_name = domain == NULL && address_names_host(sender, owners->host);
+    domain = own_name ? settings_first(settings) : domain;
     owners->lists++;
-    if (rules == NULL || !may_reject(rules, own_name)) {
+    if (domain == NULL || !may_reject(domain, own_name)) {
         return;
     }
-    char *plain = address_plain(sender->local, own_name ? rules->name : sender->ascii);
+    char *plain = address_plain(sender->local, own_name ? domain->name : sender->ascii);
     char *whole = address_format(sender->local, sender->domain);
     if (plain == NULL || whole == NULL) {
         owners->check->no_memory = true;
@@ -283,7 +283,7 @@ static void judge_all(struct owners *owners,
 static const char *journal_domain(const struct check *check, const char *domain)
 {
     const struct settings *settings = check->config->settings;
-    return settings_rules(settings, domain) != NULL ? domain : settings_first(settings)->name;
+    return settings_domain(settings, domain) != NULL ? domain : settings_first(settings)->name;
 }
 
 /* The journal knows owners in the list's domain and in the host's. */
@@ -297,7 +297,7 @@ static void tell_origin(struct owners *owners)
         check->no_memory = true;
     }
     for (size_t i = 0; i < local.count; i++) {
-        if (settings_rules(check->config->settings, local.items[i]) != NULL &&
+        if (settings_domain(check->config->settings, local.items[i]) != NULL &&
             strcasecmp(local.items[i], origin) != 0) {
             listing_add(&others, local.items[i]);
         }

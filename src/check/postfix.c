@@ -254,7 +254,7 @@ bool check_is_ours(struct check *check, const char *name)
 {
     char *text = mend_text("%s%s", name[0] == '.' ? "batvd-check" : "", name);
     char *ascii = text != NULL ? address_domain_ascii(text) : NULL;
-    bool ours = ascii != NULL && settings_rules(check->config->settings, ascii) != NULL;
+    bool ours = ascii != NULL && settings_domain(check->config->settings, ascii) != NULL;
     check->no_memory = check->no_memory || ascii == NULL;
     free(ascii);
     free(text);
@@ -364,8 +364,8 @@ static const char *find_meant(struct check *check, const struct words *names, co
 static void tell_misspelt(struct check *check, const struct words *names)
 {
     const struct settings *settings = check->config->settings;
-    for (size_t i = 0; i < settings->rules_count && settings->rules_count <= COMPARED_MAX; i++) {
-        const char *ours = settings->rules[i].name;
+    for (size_t i = 0; i < settings->domain_count && settings->domain_count <= COMPARED_MAX; i++) {
+        const char *ours = settings->domain[i].name;
         const char *meant = find_meant(check, names, ours);
         if (meant != NULL) {
             check_add(check, CHECK_WARN,
@@ -383,7 +383,7 @@ void check_received(struct check *check)
                                              "virtual_alias_domains", "relay_domains"};
     struct words words = {.items = NULL};
     size_t before = check->count;
-    if (check->config->settings->rules_count == 0) {
+    if (check->config->settings->domain_count == 0) {
         return;
     }
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
@@ -409,7 +409,7 @@ void check_origin(struct check *check)
 {
     const struct settings *settings = check->config->settings;
     char *origin = find_origin(check);
-    if (origin == NULL || origin[0] == '\0' || settings->rules_count == 0) {
+    if (origin == NULL || origin[0] == '\0' || settings->domain_count == 0) {
         check_ok(check, "nothing to compare with domains");
     } else if (check_is_ours(check, origin)) {
         check_ok(check, "this host sends as root@%s, which is in domains", origin);
@@ -602,7 +602,7 @@ static bool hides_hosts(const struct check *check, const struct words *entries)
 {
     for (size_t i = 0; i < entries->count; i++) {
         if (entries->items[i][0] != '!' &&
-            settings_rules(check->config->settings, entries->items[i]) != NULL) {
+            settings_domain(check->config->settings, entries->items[i]) != NULL) {
             return true;
         }
     }
@@ -615,8 +615,8 @@ static void check_masquerading(struct check *check, const struct words *entries)
     struct listing changed = {.count = 0};
     char *command = postfix_command(check->postfix, "-e",
                                     "masquerade_classes = header_sender, header_recipient");
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        const char *name = settings->rules[i].name;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        const char *name = settings->domain[i].name;
         if (strcasecmp(masqueraded(entries, name), name) != 0) {
             listing_add(&changed, name);
         }
@@ -685,9 +685,9 @@ void check_delimiter(struct check *check)
     struct listing domains = {.count = 0};
     const struct settings *settings = check->config->settings;
     const char *delimiter = postfix_get(check->postfix, "recipient_delimiter");
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (settings->rules[i].syntax == TAG_SUBADDRESS) {
-            listing_add(&domains, settings->rules[i].name);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (settings->domain[i].syntax == TAG_SUBADDRESS) {
+            listing_add(&domains, settings->domain[i].name);
         }
     }
     if (domains.count == 0) {

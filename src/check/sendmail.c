@@ -291,8 +291,8 @@ static bool try_domains(struct check *check, size_t first, size_t last, struct r
     struct reason why = {""};
     bool room = true;
     for (size_t i = first; i < last && room; i++) {
-        room = trial_add(&trial, TAG, settings->rules[i].name) &&
-               trial_add(&trial, "", settings->rules[i].name);
+        room = trial_add(&trial, TAG, settings->domain[i].name) &&
+               trial_add(&trial, "", settings->domain[i].name);
     }
     enum status status = room ? trial_ask(check, &trial, NULL, &why) : STATUS_NO_MEMORY;
     bool done = trial_done(check, status, &why);
@@ -328,7 +328,7 @@ void check_sendmail_recipients(struct check *check)
     struct recipients found = {.tagged = {.count = 0}};
     bool greedy = false;
     bool done = true;
-    size_t count = check->config->settings->rules_count;
+    size_t count = check->config->settings->domain_count;
     if (count == 0) {
         return;
     }
@@ -413,8 +413,8 @@ static bool tell_hidden(struct check *check, const struct trial *trial)
     size_t last = trial->addresses.count - 1;
     const char *before = strrchr(trial->addresses.items[last], '@');
     const char *after = strrchr(trial->answers[last], '@');
-    if (before == NULL || after == NULL || settings_rules(settings, before + 1) != NULL ||
-        settings_rules(settings, after + 1) == NULL) {
+    if (before == NULL || after == NULL || settings_domain(settings, before + 1) != NULL ||
+        settings_domain(settings, after + 1) == NULL) {
         return false;
     }
     check_add(check, CHECK_WARN, mend_masquerade(check),
@@ -442,8 +442,8 @@ static void try_senders(struct check *check, const char *mailer, const char *hos
     struct trial trial = {.answers = NULL};
     struct reason why = {""};
     bool room = true;
-    for (size_t i = 0; i < settings->rules_count && i < ASKED_AT_ONCE && room; i++) {
-        room = !settings->rules[i].sign || trial_add(&trial, TAG, settings->rules[i].name);
+    for (size_t i = 0; i < settings->domain_count && i < ASKED_AT_ONCE && room; i++) {
+        room = !settings->domain[i].sign || trial_add(&trial, TAG, settings->domain[i].name);
     }
     room = room && trial_add(&trial, "", host);
     enum status status = room ? trial_ask(check, &trial, mailer, &why) : STATUS_NO_MEMORY;
@@ -462,7 +462,7 @@ void check_sendmail_senders(struct check *check)
 {
     struct reason why = {""};
     char *host = NULL;
-    if (check->config->settings->rules_count == 0) {
+    if (check->config->settings->domain_count == 0) {
         return;
     }
     char *mailer = find_mailer(check);

@@ -37,9 +37,9 @@ static void find_places(const struct check *check, struct listing *places)
 static void find_domains(const struct check *check, struct listing *domains)
 {
     const struct settings *settings = check->config->settings;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (settings->rules[i].sign && settings->rules[i].syntax == TAG_SUBADDRESS) {
-            listing_add(domains, settings->rules[i].name);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (settings->domain[i].sign && settings->domain[i].syntax == TAG_SUBADDRESS) {
+            listing_add(domains, settings->domain[i].name);
         }
     }
 }

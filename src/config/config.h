@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "base/log_target.h"
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "batv/status.h"
 #include "config/config_messages.h"
 

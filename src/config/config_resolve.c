@@ -136,7 +136,7 @@ static void report_repeated(const struct raw_domain *domain, const struct raw_do
     }
 }
 
-/* Finds every domain's key, which the rules take over. */
+/* Finds every domain's key, which the domains' settings take over. */
 static void check_domains(struct raw_config *raw, struct config_messages *messages)
 {
     const struct raw_domain **sorted = calloc(raw->domain_count + 1, sizeof(struct raw_domain *));
@@ -271,13 +271,13 @@ static char *take(char **text)
     return taken;
 }
 
-/* What has been made is rules's own, also after a failure. */
-static enum status resolve_rules(const struct raw_config *raw, struct raw_domain *domain,
-                                 struct rules *rules)
+/* What has been made is out's own, also after a failure. */
+static enum status resolve_domain(const struct raw_config *raw, struct raw_domain *domain,
+                                  struct domain_settings *out)
 {
     bool follow = domain->verify_action == ACTION_FOLLOW;
     int action = follow ? raw->verify_action : domain->verify_action;
-    *rules = (struct rules){
+    *out = (struct domain_settings){
         .name = take(&domain->key),
         .sign = raw->sign_enabled && domain->sign,
         .syntax = (enum tag_syntax)(domain->syntax < 0 ? raw->syntax : domain->syntax),
@@ -286,23 +286,22 @@ static enum status resolve_rules(const struct raw_config *raw, struct raw_domain
         .forged = (enum action)raw->verify_forged,
     };
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
-        rules->classes[i] = (enum action)raw->classes[i];
+        out->classes[i] = (enum action)raw->classes[i];
     }
-    return rules->sign
-               ? STATUS_OK
-               : resolve_list(&domain->message_id_patterns, REGEX_LIST, &rules->message_ids);
+    return out->sign ? STATUS_OK
+                     : resolve_list(&domain->message_id_patterns, REGEX_LIST, &out->message_ids);
 }
 
 static enum status resolve_domains(struct raw_config *raw, struct settings *settings)
 {
     const char **names = calloc(raw->domain_count + 1, sizeof *names);
     size_t bad = 0;
-    settings->rules = calloc(raw->domain_count + 1, sizeof *settings->rules);
-    enum status status = names == NULL || settings->rules == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    settings->domain = calloc(raw->domain_count + 1, sizeof *settings->domain);
+    enum status status = names == NULL || settings->domain == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < raw->domain_count; i++) {
-        settings->rules_count = i + 1;
-        status = resolve_rules(raw, &raw->domains[i], &settings->rules[i]);
-        names[i] = settings->rules[i].name;
+        settings->domain_count = i + 1;
+        status = resolve_domain(raw, &raw->domains[i], &settings->domain[i]);
+        names[i] = settings->domain[i].name;
     }
     if (status == STATUS_OK) {
         settings->may_mark = settings_may_mark(settings);

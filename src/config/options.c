@@ -13,7 +13,7 @@
 
 #include "batv/address.h"
 #include "batv/match.h"
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "config/config.h"
 
 static const struct option_word actions[] = {

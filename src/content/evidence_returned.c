@@ -288,7 +288,7 @@ static enum answer ask_pattern(const struct reading *reading)
         [CONTENT_MATCH_OVERLOADED] = ANSWER_OVERLOADED,
         [CONTENT_MATCH_FAILED] = ANSWER_UNAVAILABLE,
     };
-    return answers[content_match(reading->exhibits->content, reading->q->rules->message_ids)];
+    return answers[content_match(reading->exhibits->content, reading->q->domain->message_ids)];
 }
 
 /* --------------------------------------------------------------- untaggable */

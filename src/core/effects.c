@@ -23,7 +23,7 @@ static void effect_add(struct transaction *t, enum effect_kind kind, const char 
 /* True for a recipient that is delivered to. */
 static bool is_kept(const struct recipient *r)
 {
-    return r->rules != NULL && !r->refused && action_keeps(r->verdict.action);
+    return r->domain != NULL && !r->refused && action_keeps(r->verdict.action);
 }
 
 /* The first recipients for a mailbox, of those that are delivered to; NULL: there is none. */
@@ -125,7 +125,7 @@ static enum status restore_recipients(struct transaction *t)
         const struct recipient *r = &t->recipients[i];
         bool keeps = action_keeps(r->verdict.action);
         bool goes = !keeps && !is_another_kept_one(t, r);
-        bool comes_back = restore && r->rules != NULL && mailboxes[i].tagged != NULL;
+        bool comes_back = restore && r->domain != NULL && mailboxes[i].tagged != NULL;
         if (!r->refused && (goes || comes_back)) {
             remove_recipient(t, r);
         }

@@ -64,9 +64,9 @@ const char *proof_name(size_t index)
 }
 
 /* Patterns are weak, so they are for domains that have nothing better. */
-bool fact_concerns(enum fact fact, const struct rules *rules)
+bool fact_concerns(enum fact fact, const struct domain_settings *domain)
 {
-    return fact != FACT_PATTERN || (rules->message_ids != NULL && !rules->sign);
+    return fact != FACT_PATTERN || (domain->message_ids != NULL && !domain->sign);
 }
 
 /* ------------------------------------------------------------------- clients */
@@ -132,6 +132,6 @@ bool facts_is_own_name(const struct settings *settings, const struct client *cli
                        const struct address *address)
 {
     return settings_first(settings) != NULL && *address->local != '\0' &&
-           settings_rules(settings, address->ascii) == NULL &&
+           settings_domain(settings, address->ascii) == NULL &&
            address_names_host(address, client->server);
 }

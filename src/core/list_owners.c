@@ -78,7 +78,7 @@ static char *host_domain(const struct transaction *t)
     const struct settings *settings = t->snapshot->settings;
     const char *server = t->client->server;
     char *ascii = server != NULL ? address_domain_ascii(server) : strdup("");
-    if (ascii == NULL || settings_rules(settings, ascii) != NULL) {
+    if (ascii == NULL || settings_domain(settings, ascii) != NULL) {
         return ascii;
     }
     free(ascii);
@@ -92,7 +92,7 @@ static enum status add_form(struct transaction *t, const struct form *form, cons
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
-        size_t length = recipient_is_kept(r) && r->rules != NULL
+        size_t length = recipient_is_kept(r) && r->domain != NULL
                             ? name_length(recipient_local(r), form->delimiter)
                             : 0;
         if (outgoing->owner_count == OUTGOING_OWNERS) {
@@ -109,7 +109,7 @@ static enum status add_form(struct transaction *t, const struct form *form, cons
 static bool has_recipient_of_ours(const struct transaction *t)
 {
     for (size_t i = 0; i < t->count; i++) {
-        if (t->recipients[i].rules != NULL && recipient_is_kept(&t->recipients[i])) {
+        if (t->recipients[i].domain != NULL && recipient_is_kept(&t->recipients[i])) {
             return true;
         }
     }

@@ -63,7 +63,7 @@ static const char *evidence_domain(const struct transaction *t, const struct add
     if (facts_is_own_name(t->snapshot->settings, t->client, address)) {
         return settings_first(t->snapshot->settings)->name;
     }
-    bool ours = settings_rules(t->snapshot->settings, address->ascii) != NULL;
+    bool ours = settings_domain(t->snapshot->settings, address->ascii) != NULL;
     return ours ? address->ascii : NULL;
 }
 
@@ -313,7 +313,7 @@ static enum status add_id(struct transaction *t)
         message_id_clean(outgoing->added_id, strlen(outgoing->added_id), &outgoing->message_id);
     struct decision *d = status == STATUS_OK ? transaction_record(t, DECISION_MESSAGE_ID) : NULL;
     if (d != NULL) {
-        d->rules = t->sender_rules;
+        d->domain = t->sender_rules;
         d->message_id = outgoing->message_id;
     }
     return status;

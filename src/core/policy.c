@@ -13,7 +13,7 @@ enum rule_answer { RULE_PASSES, RULE_APPLIES, RULE_NEEDS };
 
 /* What a rule looks at, and the verdict that it fills in where it applies. */
 struct question {
-    const struct rules *rules;
+    const struct domain_settings *domain;
     const struct message_facts *message;
     const struct recipient_facts *recipient;
     struct verdict *verdict;
@@ -127,7 +127,7 @@ static enum rule_answer rule_key_gone(const struct question *q)
 
 static bool is_asked(const struct question *q, enum fact fact)
 {
-    return !q->message->at_rcpt && q->message->asks[fact] && fact_concerns(fact, q->rules);
+    return !q->message->at_rcpt && q->message->asks[fact] && fact_concerns(fact, q->domain);
 }
 
 static enum rule_answer rule_evidence(const struct question *q, enum fact fact, const char *proof)
@@ -157,8 +157,8 @@ static enum rule_answer rule_evidence(const struct question *q, enum fact fact, 
 static bool lacks_ground(const struct question *q)
 {
     bool expects = q->recipient->marks_expected && q->message->names_message_id &&
-                   q->rules->action != ACTION_AUTO;
-    bool signs = q->rules->sign && !q->recipient->own_name;
+                   q->domain->action != ACTION_AUTO;
+    bool signs = q->domain->sign && !q->recipient->own_name;
     return !signs && is_untagged(q) && !expects;
 }
 
@@ -177,7 +177,7 @@ static enum rule_answer rule_guessed_at(const struct question *q)
  * have been sent before the journal began. Any other is judged as a bounce of no class is. */
 static enum action class_action(const struct question *q)
 {
-    enum action action = q->rules->classes[q->message->class];
+    enum action action = q->domain->classes[q->message->class];
     if (action != ACTION_AUTO) {
         return action;
     }
@@ -221,8 +221,8 @@ static enum rule_answer rule_class(const struct question *q)
  * whether Message-IDs do. */
 static enum rule_answer decide_auto(const struct question *q)
 {
-    if (q->rules->action != ACTION_AUTO) {
-        return decide(q, q->rules->action, NULL);
+    if (q->domain->action != ACTION_AUTO) {
+        return decide(q, q->domain->action, NULL);
     }
     decide(q, ACTION_REJECT, NULL);
     bool journal_waits = q->recipient->journal_young && q->message->names_message_id;
@@ -246,11 +246,11 @@ static enum rule_answer rule_expired(const struct question *q)
         return RULE_PASSES;
     }
     q->verdict->cause = CAUSE_EXPIRED;
-    if (q->rules->expired != ACTION_FOLLOW) {
-        return decide(q, q->rules->expired, NULL);
+    if (q->domain->expired != ACTION_FOLLOW) {
+        return decide(q, q->domain->expired, NULL);
     }
     bool recent = -q->recipient->check.days <= (int)q->recipient->lifetime_days;
-    if (q->rules->action == ACTION_AUTO && recent) {
+    if (q->domain->action == ACTION_AUTO && recent) {
         return decide(q, ACTION_LOG, NULL);
     }
     return decide_auto(q);
@@ -285,7 +285,7 @@ static enum rule_answer rule_action(const struct question *q)
  * accepted, mail for an unknown user would be bounced. */
 static enum rule_answer decide_forged(const struct question *q)
 {
-    enum action action = q->rules->forged;
+    enum action action = q->domain->forged;
     if (action == ACTION_AUTO) {
         bool later = auto_state_waits(q->recipient->auto_state) && !q->message->logged_in;
         action = later ? ACTION_TEMPFAIL : ACTION_REJECT;
@@ -452,12 +452,13 @@ static void apply_pause(const struct message_facts *message, struct verdict *out
     }
 }
 
-enum policy_state policy_next(const struct rules *rules, const struct message_facts *message,
+enum policy_state policy_next(const struct domain_settings *domain,
+                              const struct message_facts *message,
                               const struct recipient_facts *recipient, enum fact *need,
                               struct verdict *out)
 {
     *out = (struct verdict){.action = ACTION_ACCEPT, .would = ACTION_ACCEPT};
-    struct question question = {rules, message, recipient, out};
+    struct question question = {domain, message, recipient, out};
     enum policy_state state = POLICY_DECIDED;
     if (message->bounce) {
         state = judge_bounce(&question, need);

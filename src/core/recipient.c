@@ -1,5 +1,5 @@
 /*
- * A recipient is settled once, at RCPT: its address as the MTA will deliver to it, whose rules
+ * A recipient is settled once, at RCPT: its address as the MTA will deliver to it, whose settings
  * judge it, its tag, and whatever else is known without asking. A newer ring may look at the tag
  * again; everything else stays. Owns copies of what the event brought.
  */
@@ -196,22 +196,22 @@ struct destination recipient_destination(const struct recipient *r)
 
 /* -------------------------------------------------------- what it is judged by */
 
-/* Whose rules judge it. A submission may also name another host's mailbox by such a name. */
+/* Whose settings judge it. A submission may also name another host's mailbox by such a name. */
 static void find_rules(struct recipient *r, const struct rcpt_event *event,
                        const struct envelope *envelope)
 {
     const struct settings *settings = envelope->snapshot->settings;
     bool here = !envelope->facts->submission || is_delivered_here(event);
-    r->rules = settings_rules(settings, r->address.ascii);
+    r->domain = settings_domain(settings, r->address.ascii);
     if (here && facts_is_own_name(settings, envelope->client, &r->address)) {
-        r->rules = settings_first(settings);
+        r->domain = settings_first(settings);
         r->facts.own_name = true;
     }
 }
 
 const char *recipient_domain(const struct recipient *r)
 {
-    return r->facts.own_name ? r->rules->name : r->address.ascii;
+    return r->facts.own_name ? r->domain->name : r->address.ascii;
 }
 
 const char *recipient_local(const struct recipient *r)
@@ -244,8 +244,8 @@ enum status recipient_check(struct recipient *r, const struct settings *settings
     struct address address = r->address;
     char *local = NULL;
     if (facts->own_name) {
-        address.domain = r->rules->name;
-        address.ascii = r->rules->name;
+        address.domain = r->domain->name;
+        address.ascii = r->domain->name;
     }
     enum status status =
         tag_verify(ring, &address, settings->keys.lifetime_days, now, &facts->check, &local);
@@ -268,7 +268,7 @@ static void find_bounce_facts(struct recipient *r, const struct envelope *envelo
     r->facts.journal_young = asks[FACT_JOURNAL] && !journal_is_old;
     r->facts.unknown_untaggable =
         r->facts.too_long && (!envelope->snapshot->settings->evidence.journal || !journal_is_old);
-    r->facts.marks_expected = (asks[FACT_PATTERN] && r->rules->message_ids != NULL) ||
+    r->facts.marks_expected = (asks[FACT_PATTERN] && r->domain->message_ids != NULL) ||
                               (asks[FACT_JOURNAL] && journal_is_old);
 }
 
@@ -285,8 +285,8 @@ static enum status find_facts(struct recipient *r, const struct envelope *envelo
     facts->too_long = tag_would_not_fit(r->local, r->address.domain);
     facts->excluded = pattern_list_match(snapshot->settings->exclude_recipients, r->plain);
     facts->auto_state =
-        facts->own_name ? AUTO_NOT_SIGNING : snapshot_auto(snapshot, r->rules, now, NULL);
-    facts->ids_rewritten = snapshot_ids_rewritten(snapshot, r->rules);
+        facts->own_name ? AUTO_NOT_SIGNING : snapshot_auto(snapshot, r->domain, now, NULL);
+    facts->ids_rewritten = snapshot_ids_rewritten(snapshot, r->domain);
     if (envelope->facts->bounce) {
         find_bounce_facts(r, envelope, now);
     } else if (facts->check.result != RESULT_BAD_SIGNATURE) { /* that is a guess in any mail */
@@ -305,13 +305,13 @@ static enum status find_all(struct recipient *r, const struct rcpt_event *event,
     if (status == STATUS_OK) {
         status = keep_next_hop(r, event, envelope);
     }
-    if (status == STATUS_OK && r->rules != NULL) {
+    if (status == STATUS_OK && r->domain != NULL) {
         status = recipient_check(r, snapshot->settings, snapshot->ring, event->now);
     }
     if (status == STATUS_OK) {
         status = keep_plain(r, written);
     }
-    return status == STATUS_OK && r->rules != NULL ? find_facts(r, envelope, event->now) : status;
+    return status == STATUS_OK && r->domain != NULL ? find_facts(r, envelope, event->now) : status;
 }
 
 enum status recipient_settle(struct recipient *r, const struct rcpt_event *event,
@@ -340,7 +340,7 @@ enum status recipient_settle(struct recipient *r, const struct rcpt_event *event
 
 bool recipient_is_doubtful(const struct recipient *r, const struct message_facts *message)
 {
-    return r->rules != NULL && !r->refused && r->facts.check.result != RESULT_VALID &&
+    return r->domain != NULL && !r->refused && r->facts.check.result != RESULT_VALID &&
            (message->bounce || r->facts.check.key >= 0);
 }
 
@@ -348,10 +348,10 @@ enum policy_state recipient_judge(struct recipient *r, const struct message_fact
                                   enum fact *need)
 {
     enum policy_state state = POLICY_DECIDED;
-    if (r->rules == NULL) {
+    if (r->domain == NULL) {
         policy_not_ours(message, &r->verdict);
     } else {
-        state = policy_next(r->rules, message, &r->facts, need, &r->verdict);
+        state = policy_next(r->domain, message, &r->facts, need, &r->verdict);
     }
     r->settled = state == POLICY_DECIDED;
     return state;
@@ -361,14 +361,14 @@ bool recipient_needs_content(const struct recipient *r, const struct message_fac
 {
     enum fact need;
     struct verdict verdict;
-    return policy_next(r->rules, message, &r->facts, &need, &verdict) == POLICY_NEEDS &&
+    return policy_next(r->domain, message, &r->facts, &need, &verdict) == POLICY_NEEDS &&
            fact_row(need)->reads;
 }
 
 bool recipient_is_tried(const struct recipient *r, const struct message_facts *message)
 {
     bool wrong = r->facts.check.result == RESULT_BAD_SIGNATURE;
-    return r->rules != NULL && r->names != NULL && (message->bounce || wrong);
+    return r->domain != NULL && r->names != NULL && (message->bounce || wrong);
 }
 
 struct tried recipient_tried(const struct recipient *r)
@@ -405,7 +405,7 @@ bool recipient_is_kept(const struct recipient *r)
 
 bool recipient_is_restorable(const struct recipient *r)
 {
-    return r->rules != NULL && !r->facts.own_name && !r->stripped &&
+    return r->domain != NULL && !r->facts.own_name && !r->stripped &&
            (r->facts.check.result == RESULT_VALID || r->facts.check.result == RESULT_EXPIRED);
 }
 

@@ -41,9 +41,9 @@ struct recipient {
     char *restored;               /* NULL: not ours */
     struct evidence_names *names; /* of a bounce, or a wrong tag; else NULL */
 
-    char *arguments;           /* its NOTIFY and ORCPT (RFC 3461), or NULL */
-    char *next_hop;            /* where the MTA sends it, if that may matter; else NULL */
-    const struct rules *rules; /* NULL: not ours */
+    char *arguments; /* its NOTIFY and ORCPT (RFC 3461), or NULL */
+    char *next_hop;  /* where the MTA sends it, if that may matter; else NULL */
+    const struct domain_settings *domain; /* NULL: not ours */
     struct recipient_facts facts;
     struct verdict verdict;
     uint64_t generation; /* of the ring that judged */

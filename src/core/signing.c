@@ -165,7 +165,7 @@ static void record_signed(struct transaction *t, const struct signature *signatu
     t->tagged = signature->tagged;
     if (d != NULL) {
         time_t first;
-        d->rules = t->sender_rules;
+        d->domain = t->sender_rules;
         d->tagged = t->tagged;
         d->key = signature->key;
         d->expires = signature->expires;
@@ -178,7 +178,7 @@ static void record_skip(struct transaction *t, const struct skip *skip)
 {
     struct decision *d = transaction_record(t, DECISION_SIGN_SKIP);
     if (d != NULL) {
-        d->rules = t->sender_rules;
+        d->domain = t->sender_rules;
         d->reason = skip->reason;
         d->entry = skip->entry;
         d->recipient = skip->recipient != NULL ? skip->recipient->text : NULL;
@@ -231,7 +231,7 @@ static bool is_name_elsewhere(const struct transaction *t, const char *ascii)
 
 static bool goes_elsewhere(const struct transaction *t, const struct recipient *r)
 {
-    return r->rules == NULL && !r->refused && r->leaves && is_name_elsewhere(t, r->address.ascii);
+    return r->domain == NULL && !r->refused && r->leaves && is_name_elsewhere(t, r->address.ascii);
 }
 
 const char *signing_hosted(const struct transaction *t, const struct recipient *r)
@@ -256,7 +256,7 @@ void signing_note_relayed(struct transaction *t)
         }
         struct decision *d = transaction_record(t, DECISION_RELAYED_UNSIGNED);
         if (d != NULL) {
-            d->rules = t->sender_rules;
+            d->domain = t->sender_rules;
             d->recipient = r->text;
             d->elsewhere = r->address.ascii;
             d->holds = !snapshot->clock_wrong &&

@@ -89,7 +89,7 @@ void transaction_mail(struct transaction *t, const struct mail_event *event)
     }
     t->facts.has_sender = !t->null_sender;
     t->facts.bounce = t->null_sender || t->bounce_sender;
-    t->sender_rules = settings_rules(settings, t->sender.ascii);
+    t->sender_rules = settings_domain(settings, t->sender.ascii);
     t->has_user = event->user != NULL;
     t->sender_is_own_name = facts_is_own_name(settings, t->client, &t->sender);
     facts_of_client(&t->facts, t->snapshot, t->client, event->user);
@@ -188,18 +188,18 @@ static void record_verify(struct transaction *t, const struct recipient *r, cons
     if (d == NULL) {
         return;
     }
-    d->rules = r->rules;
+    d->domain = r->domain;
     d->recipient = r->text;
     d->judged = r->judged;
-    d->result = r->rules != NULL ? r->facts.check.result : RESULT_NOT_OURS;
+    d->result = r->domain != NULL ? r->facts.check.result : RESULT_NOT_OURS;
     d->bounce = t->facts.bounce;
     d->class = t->facts.class;
     d->verdict = r->verdict;
     d->applied = applied;
-    if (r->rules == NULL) {
+    if (r->domain == NULL) {
         d->hosted = signing_hosted(t, r);
     } else if (d->result == RESULT_VALID && !t->facts.submission) {
-        d->first_tag = r->rules->sign && !ring_tag_seen(t->snapshot->ring, r->rules->name);
+        d->first_tag = r->domain->sign && !ring_tag_seen(t->snapshot->ring, r->domain->name);
         d->proves_relay = t->facts.relay_unproven;
     }
     d->generation = r->generation;
@@ -222,7 +222,7 @@ static bool guesses(const struct transaction *t)
     size_t count = 0;
     for (size_t i = 0; t->facts.bounce && i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
-        if (r->rules == NULL || r->facts.check.result != RESULT_BAD_SIGNATURE) {
+        if (r->domain == NULL || r->facts.check.result != RESULT_BAD_SIGNATURE) {
             continue;
         }
         if (count == WRONG_TAGS) {
@@ -278,7 +278,7 @@ static bool judges_at_rcpt(const struct transaction *t)
     }
     const struct recipient *r = &t->recipients[t->count - 1];
     bool at_once = t->snapshot->settings->reject_at_rcpt || (r->odd && !t->facts.bounce);
-    return at_once && (r->rules != NULL || is_sender_forged(t));
+    return at_once && (r->domain != NULL || is_sender_forged(t));
 }
 
 /* Guessing is known from the start, since a bounce to an address under guessing has to be read. */
@@ -361,14 +361,14 @@ unsigned transaction_wants(const struct transaction *t)
     wants |= outgoing_asks_hops(t) ? WANT_HEADERS : 0;
     for (size_t i = 0; i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
-        bool tagged = r->rules != NULL && r->facts.check.key >= 0;
-        if (r->rules != NULL && (t->facts.bounce || tagged)) {
+        bool tagged = r->domain != NULL && r->facts.check.key >= 0;
+        if (r->domain != NULL && (t->facts.bounce || tagged)) {
             wants |= WANT_END;
         }
-        if (r->rules != NULL && t->facts.bounce && t->snapshot->settings->may_mark) {
+        if (r->domain != NULL && t->facts.bounce && t->snapshot->settings->may_mark) {
             wants |= WANT_HEADERS;
         }
-        if (r->rules != NULL && t->facts.bounce && !r->refused &&
+        if (r->domain != NULL && t->facts.bounce && !r->refused &&
             recipient_needs_content(r, &facts)) {
             wants |= WANT_HEADERS | WANT_BODY;
         }
@@ -547,7 +547,7 @@ void transaction_question(const struct transaction *t, enum fact fact, size_t re
     assert(recipient < t->count && t->recipients[recipient].names != NULL);
     const struct recipient *r = &t->recipients[recipient];
     out->recipient = recipient;
-    out->rules = r->rules;
+    out->domain = r->domain;
     out->names = r->names;
     out->too_long = r->facts.too_long;
     if (fact == FACT_GUESSING) {
@@ -580,8 +580,8 @@ const char *transaction_untaggable(const struct transaction *t)
 /* What mailing lists send from such an address has been written by others. */
 static bool is_returned(const struct transaction *t, const struct recipient *r)
 {
-    return r->rules != NULL && !r->refused && !r->facts.own_name && r->rules->sign &&
-           r->rules->action == ACTION_AUTO && r->facts.check.result == RESULT_VALID &&
+    return r->domain != NULL && !r->refused && !r->facts.own_name && r->domain->sign &&
+           r->domain->action == ACTION_AUTO && r->facts.check.result == RESULT_VALID &&
            pattern_list_match(t->snapshot->settings->envelope_only, recipient_tagged_name(r)) ==
                NULL;
 }
@@ -592,7 +592,7 @@ bool transaction_returned(const struct transaction *t, struct returned *out)
     for (size_t i = 0; outside && i < t->count; i++) {
         const struct recipient *r = &t->recipients[i];
         if (is_returned(t, r)) {
-            *out = (struct returned){t->snapshot->settings, t->ring, r->rules,
+            *out = (struct returned){t->snapshot->settings, t->ring, r->domain,
                                      recipient_tagged_name(r), r->facts.check.expires};
             return true;
         }

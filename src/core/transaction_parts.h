@@ -27,8 +27,8 @@ struct transaction {
 
     char *sender_text; /* without brackets */
     struct address sender;
-    const struct rules *sender_rules; /* NULL: not ours */
-    bool sender_is_own_name;          /* root@localhost: evidence is made for it, and no tag */
+    const struct domain_settings *sender_rules; /* NULL: not ours */
+    bool sender_is_own_name; /* root@localhost: evidence is made for it, and no tag */
     bool null_sender;
     bool bounce_sender; /* matches bounce_senders */
     bool has_user;      /* the client has authenticated */

@@ -63,7 +63,7 @@ static bool take_recipient(void *context, const char *text)
         return false;
     }
     char *local = tag_plain(address.local);
-    bool ours = settings_rules(in->settings, address.ascii) != NULL;
+    bool ours = settings_domain(in->settings, address.ascii) != NULL;
     if (local == NULL || (ours && !add_recipient(in, local, &address))) {
         in->no_memory = true;
     }
@@ -100,7 +100,7 @@ static void each_proof(const struct inspection *in,
             }
             transaction_question(in->transaction, fact, r, &question);
             enum answer answer =
-                fact_concerns(fact, question.rules)
+                fact_concerns(fact, question.domain)
                     ? oracle_ask(&in->witnesses.oracles, &question, &exhibits).answer
                     : ANSWER_NO;
             if (answer == ANSWER_YES || answer == ANSWER_EXHAUSTED) {
@@ -119,7 +119,7 @@ static enum result tag_result(const struct inspection *in, const char *text)
     if (address_parse(text, &address) != STATUS_OK) {
         return RESULT_NOT_OURS;
     }
-    if (settings_rules(in->settings, address.ascii) != NULL) {
+    if (settings_domain(in->settings, address.ascii) != NULL) {
         (void)tag_verify(in->ring, &address, in->settings->keys.lifetime_days, in->now, &check,
                          &plain);
     }

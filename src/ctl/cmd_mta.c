@@ -314,7 +314,7 @@ int cmd_mta(struct ctl *ctl, int argc, char **argv)
     if (part != NULL && part[0] == '\0') {
         return ctl_usage_error(ctl, "--part: expected %s", postfix ? "main or map" : "mc or cf");
     }
-    if (ctl->config->settings->rules_count == 0) {
+    if (ctl->config->settings->domain_count == 0) {
         print_error("%s: no domains: batvd will sign and restore nothing", ctl->config_path);
     }
     part = part != NULL ? part : "";

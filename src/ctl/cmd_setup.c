@@ -220,9 +220,9 @@ static void print_at_first(const struct settings *settings)
     bool bounces = false;
     bool forged = false;
     long long days = (long long)settings_wait(settings) / DAY_SECONDS;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        bounces = bounces || settings->rules[i].action == ACTION_AUTO;
-        forged = forged || settings->rules[i].forged == ACTION_AUTO;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        bounces = bounces || settings->domain[i].action == ACTION_AUTO;
+        forged = forged || settings->domain[i].forged == ACTION_AUTO;
     }
     if (bounces) {
         printf(

@@ -27,9 +27,9 @@ static const char *missing_reason(const struct settings *settings, const char *a
     if (address_parse(address, &parsed) != STATUS_OK) {
         return NULL;
     }
-    const struct rules *rules = settings_rules(settings, parsed.ascii);
+    const struct domain_settings *domain = settings_domain(settings, parsed.ascii);
     address_free(&parsed);
-    return rules == NULL ? "not-ours" : "not-signing";
+    return domain == NULL ? "not-ours" : "not-signing";
 }
 
 /* False: an error of our own. */

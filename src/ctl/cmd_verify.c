@@ -27,7 +27,7 @@ static bool verify_one(const struct looking *look, const char *raw, struct tag_c
     if (address_parse(raw, &address) != STATUS_OK) {
         return false;
     }
-    if (settings_rules(look->settings, address.ascii) == NULL) {
+    if (settings_domain(look->settings, address.ascii) == NULL) {
         *plain = address_format(address.local, address.domain);
     } else if (tag_verify(look->ring, &address, look->settings->keys.lifetime_days, look->now,
                           check, &local) == STATUS_OK) {

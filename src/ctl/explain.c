@@ -147,8 +147,8 @@ static const char *unsigned_reason(const struct explanation *e)
     struct address sender;
     const char *reason = "not-ours";
     if (address_parse(e->request->sender, &sender) == STATUS_OK) {
-        const struct rules *rules = settings_rules(e->snapshot->settings, sender.ascii);
-        reason = rules != NULL && !rules->sign ? "not-signing" : reason;
+        const struct domain_settings *domain = settings_domain(e->snapshot->settings, sender.ascii);
+        reason = domain != NULL && !domain->sign ? "not-signing" : reason;
         address_free(&sender);
     }
     return reason;
@@ -181,16 +181,16 @@ static void print_sender(const struct explanation *e)
 
 /* ---------------------------------------------------------- the recipients */
 
-static void print_domain(const struct explanation *e, const struct rules *rules)
+static void print_domain(const struct explanation *e, const struct domain_settings *domain)
 {
     time_t until;
-    enum auto_state state = snapshot_auto(e->snapshot, rules, e->now, &until);
-    print_format(stdout, "  domain %s: ", rules->name);
-    if (rules->action == ACTION_AUTO) {
+    enum auto_state state = snapshot_auto(e->snapshot, domain, e->now, &until);
+    print_format(stdout, "  domain %s: ", domain->name);
+    if (domain->action == ACTION_AUTO) {
         fputs("auto, ", stdout);
         print_auto(stdout, state, until, settings_wait(e->snapshot->settings));
     } else {
-        printf("verify.action %s", action_name(rules->action));
+        printf("verify.action %s", action_name(domain->action));
     }
     putchar('\n');
 }
@@ -298,10 +298,10 @@ static void print_recipient(const struct explanation *e, const struct explain_re
         putchar('\n');
     }
     print_forwarder(d->judged != NULL ? d->judged : d->recipient);
-    if (d->rules == NULL) {
+    if (d->domain == NULL) {
         print_not_ours(r);
     } else {
-        print_domain(e, d->rules);
+        print_domain(e, d->domain);
         if (d->bounce) {
             print_rules(e, r);
         } else {

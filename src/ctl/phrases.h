@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 
 /* In words: a reason of sign-skip, or why batvctl sign refuses. "" for an unknown one. */
 const char *explain_skip(const char *reason);

@@ -100,16 +100,17 @@ bool setup_domains_fit(const struct setup_wish *wish)
 
 /* The entry of `domains` that covers a domain: itself, or one of subdomains. NULL: none, or no
  * memory. */
-static const struct rules *find_entry(const struct config *config, const char *domain)
+static const struct domain_settings *find_entry(const struct config *config, const char *domain)
 {
     char *key = address_domain_key(domain);
     char *below = NULL; /* some subdomain */
-    const struct rules *entry = key != NULL ? settings_rules_named(config->settings, key) : NULL;
+    const struct domain_settings *entry =
+        key != NULL ? settings_domain_named(config->settings, key) : NULL;
     if (entry == NULL && key != NULL && key[0] == '.' && asprintf(&below, "batvd%s", key) >= 0) {
-        entry = settings_rules(config->settings, below);
+        entry = settings_domain(config->settings, below);
         free(below);
     } else if (entry == NULL && key != NULL) {
-        entry = settings_rules(config->settings, key);
+        entry = settings_domain(config->settings, key);
     }
     free(key);
     return entry;
@@ -200,7 +201,7 @@ static bool add_domains(char **text, const struct config *config, const struct s
 static int complete(char **text, const struct config *config, const struct setup_wish *wish)
 {
     const char *user;
-    bool first = config == NULL || config->settings->rules_count == 0;
+    bool first = config == NULL || config->settings->domain_count == 0;
     if (first && !find_user(*text, &user)) {
         return CTL_UNABLE;
     }
@@ -264,12 +265,12 @@ static bool outcome_fits(const struct config *config, void *context)
     bool fits = count_missing(config, outcome->wish) == 0;
     if (outcome->former != NULL) {
         const struct settings *former = outcome->former->settings;
-        for (size_t i = 0; i < former->rules_count; i++) {
-            fits = fits && settings_rules_named(settings, former->rules[i].name) != NULL;
+        for (size_t i = 0; i < former->domain_count; i++) {
+            fits = fits && settings_domain_named(settings, former->domain[i].name) != NULL;
         }
-        count = former->rules_count + count_missing(outcome->former, outcome->wish);
+        count = former->domain_count + count_missing(outcome->former, outcome->wish);
     }
-    outcome->is_domains = !fits || settings->rules_count != count;
+    outcome->is_domains = !fits || settings->domain_count != count;
     return !outcome->is_domains && state_dir_fits(config);
 }
 
@@ -313,7 +314,7 @@ static int write_anew(struct ctl *ctl, const char *former, const struct setup_wi
             listing_add(&listing, wish->domains[i]);
         }
     }
-    bool first = ctl->config == NULL || ctl->config->settings->rules_count == 0;
+    bool first = ctl->config == NULL || ctl->config->settings->domain_count == 0;
     char *text = strdup(former != NULL ? former : first_text);
     int exit = text != NULL ? complete(&text, ctl->config, wish) : no_memory();
     if (exit == CTL_YES) {
@@ -342,7 +343,7 @@ static int write_anew(struct ctl *ctl, const char *former, const struct setup_wi
 static void print_covered(const struct config *config, const struct setup_wish *wish)
 {
     for (size_t i = 0; i < wish->count; i++) {
-        const struct rules *entry = find_entry(config, wish->domains[i]);
+        const struct domain_settings *entry = find_entry(config, wish->domains[i]);
         if (entry != NULL && entry->name[0] == '.' && wish->domains[i][0] != '.') {
             print_format(stdout, "configuration: %s is one of the subdomains %s\n",
                          wish->domains[i], entry->name);

@@ -33,8 +33,8 @@ static bool is_quiet(const struct config *config)
 {
     const struct settings *settings = config->settings;
     bool quiet = !settings_may_sign(settings);
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        quiet = quiet && settings->rules[i].action <= ACTION_LOG;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        quiet = quiet && settings->domain[i].action <= ACTION_LOG;
     }
     return quiet;
 }
@@ -108,22 +108,22 @@ static int end_signing(struct ctl *ctl)
 static void print_still_rejects(const struct config *config)
 {
     const struct settings *settings = config->settings;
-    const struct rules *rules = settings->rules_count > 0 ? &settings->rules[0] : NULL;
-    if (rules == NULL) {
+    const struct domain_settings *domain = settings->domain_count > 0 ? &settings->domain[0] : NULL;
+    if (domain == NULL) {
         return;
     }
     bool classes = false;
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
-        enum action action = rules->classes[i];
+        enum action action = domain->classes[i];
         classes = classes || (action > ACTION_LOG && action < ACTION_COUNT);
     }
-    if (rules->expired > ACTION_LOG && rules->expired < ACTION_COUNT) {
+    if (domain->expired > ACTION_LOG && domain->expired < ACTION_COUNT) {
         puts("    verify.expired is set, and still decides for bounces with an expired tag");
     }
     if (classes) {
         puts("    verify.class is set, and still decides for bounces of its classes");
     }
-    if (rules->forged <= ACTION_LOG) {
+    if (domain->forged <= ACTION_LOG) {
         puts(
             "    verify.forged is set: mail to forged tags is accepted, and Postfix bounces it to\n"
             "    senders that may be forged too if it cannot deliver it; remove that line");

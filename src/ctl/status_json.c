@@ -34,15 +34,15 @@ static void json_domains(struct json *json, const struct status_view *v)
         return;
     }
     json_open_array(json, "domains");
-    for (size_t i = 0; v->domains != NULL && i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
+    for (size_t i = 0; v->domains != NULL && i < settings->domain_count; i++) {
+        const struct domain_settings *domain = &settings->domain[i];
         time_t until = 0;
-        const char *state = rules->action == ACTION_AUTO
-                                ? auto_state_name(snapshot_auto(v->domains, rules, v->now, &until))
+        const char *state = domain->action == ACTION_AUTO
+                                ? auto_state_name(snapshot_auto(v->domains, domain, v->now, &until))
                                 : NULL;
         json_open_object(json, NULL);
-        json_text(json, "name", rules->name);
-        json_text(json, "action", action_name(rules->action));
+        json_text(json, "name", domain->name);
+        json_text(json, "action", action_name(domain->action));
         json_text(json, "state", state);
         json_time_or_null(json, "until", until);
         json_close(json);

@@ -194,24 +194,24 @@ static void print_domain_counts(const struct status_view *v)
            v->rough ? "the configuration has no faults" : "the keyring can be read");
 }
 
-static void print_domain(const struct status_view *v, const struct rules *rules)
+static void print_domain(const struct status_view *v, const struct domain_settings *domain)
 {
     time_t until;
-    print_text(stdout, rules->name);
+    print_text(stdout, domain->name);
     fputs(": ", stdout);
-    if (rules->action == ACTION_AUTO) {
-        enum auto_state state = snapshot_auto(v->domains, rules, v->now, &until);
+    if (domain->action == ACTION_AUTO) {
+        enum auto_state state = snapshot_auto(v->domains, domain, v->now, &until);
         print_auto(stdout, state, until, settings_wait(v->config->settings));
         putchar('\n');
     } else {
-        printf("%s, as configured\n", action_name(rules->action));
+        printf("%s, as configured\n", action_name(domain->action));
     }
 }
 
 static void print_domains(const struct status_view *v)
 {
     const struct settings *settings = v->config->settings;
-    if (!v->rough && settings->rules_count == 0) {
+    if (!v->rough && settings->domain_count == 0) {
         puts("\nno domains: batvd signs and verifies nothing");
         return;
     }
@@ -220,8 +220,8 @@ static void print_domains(const struct status_view *v)
         print_domain_counts(v);
         return;
     }
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        print_domain(v, &settings->rules[i]);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        print_domain(v, &settings->domain[i]);
     }
 }
 

@@ -25,7 +25,8 @@ static bool is_awaited(const struct awaited *awaited, const char *name)
                                          sizeof *awaited->names, compare_names) != NULL;
 }
 
-static bool waits(const struct awaited *former, const struct rules *rules, enum auto_state state)
+static bool waits(const struct awaited *former, const struct domain_settings *domain,
+                  enum auto_state state)
 {
     switch (state) {
     case AUTO_NEVER_SIGNED:
@@ -34,7 +35,7 @@ static bool waits(const struct awaited *former, const struct rules *rules, enum 
     case AUTO_NO_TAG:
         return true;
     case AUTO_CLOCK:
-        return is_awaited(former, rules->name);
+        return is_awaited(former, domain->name);
     case AUTO_ENFORCES:
     case AUTO_NOT_SIGNING:
         break;
@@ -68,17 +69,17 @@ static bool look(struct awaited *next, const struct awaited *former,
 {
     const struct settings *settings = snapshot->settings;
     bool done = true;
-    for (size_t i = 0; done && i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
+    for (size_t i = 0; done && i < settings->domain_count; i++) {
+        const struct domain_settings *domain = &settings->domain[i];
         time_t end;
-        enum auto_state state = snapshot_auto(snapshot, rules, next->at, &end);
-        bool by_itself = rules->action == ACTION_AUTO;
+        enum auto_state state = snapshot_auto(snapshot, domain, next->at, &end);
+        bool by_itself = domain->action == ACTION_AUTO;
         next->all++;
-        next->logging += by_itself ? state != AUTO_ENFORCES : rules->action == ACTION_LOG;
+        next->logging += by_itself ? state != AUTO_ENFORCES : domain->action == ACTION_LOG;
         if (end != 0 && (next->until == 0 || end < next->until)) {
             next->until = end;
         }
-        done = !by_itself || !waits(former, rules, state) || note(next, rules->name);
+        done = !by_itself || !waits(former, domain, state) || note(next, domain->name);
     }
     return done;
 }
@@ -88,11 +89,11 @@ static void log_changes(const struct awaited *former, const struct snapshot *sna
 {
     const struct settings *settings = snapshot->settings;
     size_t count = 0;
-    for (size_t i = 0; former->count > 0 && i < settings->rules_count; i++) {
-        const struct rules *rules = &settings->rules[i];
-        if (rules->action == ACTION_AUTO && is_awaited(former, rules->name) &&
-            snapshot_auto(snapshot, rules, now, NULL) == AUTO_ENFORCES) {
-            log_rejecting(rules->name, count++);
+    for (size_t i = 0; former->count > 0 && i < settings->domain_count; i++) {
+        const struct domain_settings *domain = &settings->domain[i];
+        if (domain->action == ACTION_AUTO && is_awaited(former, domain->name) &&
+            snapshot_auto(snapshot, domain, now, NULL) == AUTO_ENFORCES) {
+            log_rejecting(domain->name, count++);
         }
     }
     if (count > LINES_MAX) {
@@ -116,7 +117,7 @@ void awaited_update(struct awaited *awaited, const struct snapshot *snapshot, ui
         return;
     }
     struct awaited next = {.number = number, .at = now};
-    next.names = calloc(snapshot->settings->rules_count + 1, sizeof *next.names);
+    next.names = calloc(snapshot->settings->domain_count + 1, sizeof *next.names);
     if (next.names == NULL || !look(&next, awaited, snapshot)) {
         awaited_clear(&next);
         return;

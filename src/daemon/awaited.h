@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "batv/text_pool.h"
 
 /* Starts as all zero; one thread. */

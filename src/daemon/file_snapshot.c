@@ -11,9 +11,9 @@ static void take_relayed(const struct settings *settings, const struct status_re
 {
     for (size_t i = 0; i < report->relayed.count; i++) {
         const struct status_row *seen = &report->relayed.rows[i];
-        const struct rules *rules = settings_rules_named(settings, seen->domain);
-        if (rules != NULL && relayed[rules - settings->rules] < seen->held) {
-            relayed[rules - settings->rules] = seen->held;
+        const struct domain_settings *domain = settings_domain_named(settings, seen->domain);
+        if (domain != NULL && relayed[domain - settings->domain] < seen->held) {
+            relayed[domain - settings->domain] = seen->held;
         }
     }
 }
@@ -23,9 +23,9 @@ static void take_returned(const struct settings *settings, const struct status_r
 {
     for (size_t i = 0; i < report->returned.count; i++) {
         const struct status_row *seen = &report->returned.rows[i];
-        const struct rules *rules = settings_rules_named(settings, seen->domain);
-        if (rules != NULL) {
-            rewritten[rules - settings->rules] = counts_tell_rewriting(seen->count, seen->known);
+        const struct domain_settings *domain = settings_domain_named(settings, seen->domain);
+        if (domain != NULL) {
+            rewritten[domain - settings->domain] = counts_tell_rewriting(seen->count, seen->known);
         }
     }
 }
@@ -52,8 +52,8 @@ enum status file_snapshot_make(const struct config *config, const struct ring *r
     const struct settings *settings = config->settings;
     bool present = report_is_present(look);
     struct observed seen = {
-        .relayed = calloc(settings->rules_count + 1, sizeof *seen.relayed),
-        .ids_rewritten = calloc(settings->rules_count + 1, sizeof *seen.ids_rewritten),
+        .relayed = calloc(settings->domain_count + 1, sizeof *seen.relayed),
+        .ids_rewritten = calloc(settings->domain_count + 1, sizeof *seen.ids_rewritten),
     };
     enum status status = seen.relayed != NULL && seen.ids_rewritten != NULL
                              ? take_proven(&look->report, &seen.proven)

@@ -22,7 +22,7 @@ static bool look_at_relayed(struct observations *o, const struct settings *setti
     if (made) {
         tally_relayed(o->tally, observed_note_relayed, &now);
     }
-    for (size_t i = 0; made && i < settings->rules_count; i++) {
+    for (size_t i = 0; made && i < settings->domain_count; i++) {
         if (now.relayed[i] < o->relayed[i] || now.relayed[i] > o->relayed[i] + RELAYED_GAP) {
             o->relayed[i] = now.relayed[i];
             changed = true;
@@ -41,7 +41,7 @@ static bool is_relay(void *context, const char *client)
 
 bool observations_begin(struct observations *o, const struct settings *settings)
 {
-    time_t *relayed = calloc(settings->rules_count + 1, sizeof *relayed);
+    time_t *relayed = calloc(settings->domain_count + 1, sizeof *relayed);
     if (relayed == NULL) {
         return false;
     }
@@ -94,7 +94,7 @@ bool observations_take(struct observations *o, const struct settings *settings,
         observed_free(out);
         return false;
     }
-    memcpy(out->relayed, o->relayed, settings->rules_count * sizeof *out->relayed);
+    memcpy(out->relayed, o->relayed, settings->domain_count * sizeof *out->relayed);
     sample_rewritten(o->sample, observed_note_rewritten, out);
     out->hosted_full = out->hosted_count >= TALLY_HOSTED_MAX;
     return true;

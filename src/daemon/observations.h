@@ -17,7 +17,7 @@
 struct observations {
     struct tally *tally;
     struct sample *sample;
-    time_t *relayed;                    /* for each of the settings' rules, as of the last look */
+    time_t *relayed;                    /* for each of the settings' domains, as of the last look */
     uint64_t tally_taken, sample_taken; /* their changes, as of observations_take */
 };
 

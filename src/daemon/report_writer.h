@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "store/status_file.h"
 #include "store/status_line.h"
 

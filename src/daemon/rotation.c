@@ -141,8 +141,8 @@ bool rotation_run(struct rotation *r, const struct settings *settings, time_t no
 static bool is_signing_domain(void *context, const char *name)
 {
     const struct change *c = context;
-    const struct rules *rules = settings_rules_named(c->settings, name);
-    return rules != NULL && rules->sign;
+    const struct domain_settings *domain = settings_domain_named(c->settings, name);
+    return domain != NULL && domain->sign;
 }
 
 /* Brings the ring up to date with settings and time: its lifetime is at least that of new tags, a

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "daemon/ring_watch.h"
 #include "daemon/tally.h"
 

@@ -134,9 +134,9 @@ bool sample_take(struct sample *sample, const struct returned *returned, time_t 
 {
     uint64_t tag = hash_tag(returned);
     pthread_mutex_lock(&sample->lock);
-    struct bucket *bucket = find_bucket(sample, returned->rules->name);
+    struct bucket *bucket = find_bucket(sample, returned->domain->name);
     if (bucket == NULL) {
-        bucket = add_bucket(sample, returned->rules->name);
+        bucket = add_bucket(sample, returned->domain->name);
     }
     bool takes =
         bucket != NULL && find_tag(bucket, tag) == SAMPLE_SIZE && is_within_hour(bucket, now);
@@ -155,7 +155,7 @@ bool sample_take(struct sample *sample, const struct returned *returned, time_t 
 void sample_put(struct sample *sample, const struct returned *returned, bool known)
 {
     pthread_mutex_lock(&sample->lock);
-    struct bucket *bucket = find_bucket(sample, returned->rules->name);
+    struct bucket *bucket = find_bucket(sample, returned->domain->name);
     unsigned at = bucket != NULL ? find_tag(bucket, hash_tag(returned)) : SAMPLE_SIZE;
     if (at < SAMPLE_SIZE) {
         bucket->named[at] = known ? NAMES_KNOWN : NAMES_UNKNOWN;

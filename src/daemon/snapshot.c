@@ -107,26 +107,26 @@ void observed_free(struct observed *observed)
 bool observed_begin(struct observed *observed, const struct settings *settings)
 {
     *observed = (struct observed){.settings = settings};
-    observed->relayed = calloc(settings->rules_count + 1, sizeof *observed->relayed);
-    observed->ids_rewritten = calloc(settings->rules_count + 1, sizeof *observed->ids_rewritten);
+    observed->relayed = calloc(settings->domain_count + 1, sizeof *observed->relayed);
+    observed->ids_rewritten = calloc(settings->domain_count + 1, sizeof *observed->ids_rewritten);
     return observed->relayed != NULL && observed->ids_rewritten != NULL;
 }
 
-void observed_note_relayed(void *self, const char *domain, time_t last)
+void observed_note_relayed(void *self, const char *name, time_t last)
 {
     struct observed *observed = self;
-    const struct rules *rules = settings_rules_named(observed->settings, domain);
-    if (rules != NULL && observed->relayed[rules - observed->settings->rules] < last) {
-        observed->relayed[rules - observed->settings->rules] = last;
+    const struct domain_settings *domain = settings_domain_named(observed->settings, name);
+    if (domain != NULL && observed->relayed[domain - observed->settings->domain] < last) {
+        observed->relayed[domain - observed->settings->domain] = last;
     }
 }
 
-void observed_note_rewritten(void *self, const char *domain)
+void observed_note_rewritten(void *self, const char *name)
 {
     struct observed *observed = self;
-    const struct rules *rules = settings_rules_named(observed->settings, domain);
-    if (rules != NULL) {
-        observed->ids_rewritten[rules - observed->settings->rules] = true;
+    const struct domain_settings *domain = settings_domain_named(observed->settings, name);
+    if (domain != NULL) {
+        observed->ids_rewritten[domain - observed->settings->domain] = true;
     }
 }
 

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "config/config.h"
 
 /* Configuration and ring are shared by successive snapshots. */
@@ -27,18 +27,18 @@ void shared_ring_release(struct shared_ring *shared);
 
 /* What mail has shown, by which `auto` goes: the snapshot's members of these names. */
 struct observed {
-    const struct settings *settings; /* whose rules these are; NULL: nothing can be noted */
-    time_t *relayed;                 /* for each of the settings' rules; NULL: none */
+    const struct settings *settings; /* whose domains these are; NULL: nothing can be noted */
+    time_t *relayed;                 /* for each of the settings' domains; NULL: none */
     bool *ids_rewritten;             /* likewise */
     char **hosted;                   /* sorted by strcmp */
     size_t hosted_count;
     bool hosted_full;
     struct network_list *proven;
 };
-/* Nothing seen yet, with room for each of the settings' rules. False: no memory; free it as well.
+/* Nothing seen yet, with room for each of the settings' domains. False: no memory; free it as well.
  */
 bool observed_begin(struct observed *observed, const struct settings *settings);
-/* Visitors; a name that is none of the settings' rules says nothing. self: struct observed. */
+/* Visitors; a name that is none of the settings' domains says nothing. self: struct observed. */
 void observed_note_relayed(void *self, const char *domain, time_t last);
 void observed_note_rewritten(void *self, const char *domain);
 /* Frees what it holds. */

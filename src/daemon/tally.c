@@ -450,7 +450,7 @@ static void add_relayed(struct tally *tally, const struct decision *d)
     bool hosted =
         tally->hosted.count >= tally->hosted.max || table_has(&tally->hosted, d->elsewhere);
     struct row *row =
-        hosted ? NULL : touch_relayed(&tally->relayed, d->rules->name, address, d->elsewhere);
+        hosted ? NULL : touch_relayed(&tally->relayed, d->domain->name, address, d->elsewhere);
     if (row != NULL) {
         row->count++;
         row->last = time(NULL);
@@ -534,7 +534,7 @@ static void add_forged(struct tally *tally, const struct decision *decision)
 static void observe_verified(struct tally *tally, const struct decision *decision)
 {
     if (decision->first_tag) {
-        add_first(tally, &tally->first_tags, decision->rules->name);
+        add_first(tally, &tally->first_tags, decision->domain->name);
     }
     if (decision->proves_relay) {
         add_relay(tally, decision->client);
@@ -584,7 +584,7 @@ void tally_decision(void *self, const struct decision *decision)
             count_up(&tally->unanswered);
         }
         if (decision->first_signed) {
-            add_first(tally, &tally->first, decision->rules->name);
+            add_first(tally, &tally->first, decision->domain->name);
         }
         break;
     case DECISION_RELAYED_UNSIGNED:

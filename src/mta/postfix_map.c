@@ -259,14 +259,14 @@ bool postfix_map_print(const char *const domains[], size_t count, FILE *out)
 
 char *postfix_map_text(const struct settings *settings)
 {
-    const char **domains = calloc(settings->rules_count + 1, sizeof *domains);
+    const char **domains = calloc(settings->domain_count + 1, sizeof *domains);
     char *text = NULL;
     size_t length;
     FILE *out = domains != NULL ? open_memstream(&text, &length) : NULL;
-    for (size_t i = 0; out != NULL && i < settings->rules_count; i++) {
-        domains[i] = settings->rules[i].name;
+    for (size_t i = 0; out != NULL && i < settings->domain_count; i++) {
+        domains[i] = settings->domain[i].name;
     }
-    bool done = out != NULL && postfix_map_print(domains, settings->rules_count, out);
+    bool done = out != NULL && postfix_map_print(domains, settings->domain_count, out);
     if (out != NULL && (fclose(out) != 0 || !done)) {
         free(text);
         text = NULL;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 
 /*
  * Writes the table (pcre_table(5)) that takes the tag off recipients in these domains: A-labels in

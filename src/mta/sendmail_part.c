@@ -67,8 +67,8 @@ static bool is_fit(const char *domain)
 static void print_domains(const struct sendmail_wish *wish, const char *left, const char *right,
                           FILE *out)
 {
-    for (size_t i = 0; i < wish->settings->rules_count; i++) {
-        const char *domain = wish->settings->rules[i].name;
+    for (size_t i = 0; i < wish->settings->domain_count; i++) {
+        const char *domain = wish->settings->domain[i].name;
         bool parent = domain[0] == '.';
         if (is_fit(domain)) {
             fprintf(out, "C{" NAME "%s}%s%s%s\n", parent ? "Parent" : "Domain", left,

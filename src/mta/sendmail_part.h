@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "batv/rules.h"
+#include "batv/settings.h"
 
 #define SENDMAIL_FOLDER "/etc/mail"
 /* Of the filter, behind its socket: deferred while batvd is away; seconds to send, to wait for an

@@ -85,15 +85,15 @@ static int compare_text(const void *a, const void *b)
 static void add_domains(void)
 {
     const struct settings *settings = config->settings;
-    const char **names = calloc(settings->rules_count + 1, sizeof *names);
+    const char **names = calloc(settings->domain_count + 1, sizeof *names);
     if (names == NULL) {
         err(1, NULL);
     }
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        names[i] = settings->rules[i].name;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        names[i] = settings->domain[i].name;
     }
-    qsort(names, settings->rules_count, sizeof *names, compare_text);
-    for (size_t i = 0; i < settings->rules_count; i++) {
+    qsort(names, settings->domain_count, sizeof *names, compare_text);
+    for (size_t i = 0; i < settings->domain_count; i++) {
         bool changed;
         if (ring_domain_add(ring, names[i], noon - 60 * DAY_SECONDS, &changed) != STATUS_OK) {
             errx(1, "%s: no record", names[i]);

@@ -103,19 +103,20 @@ static bool in_range(long long value, long long min, long long max)
     return value >= min && value <= max;
 }
 
-static void check_rules(const struct settings *settings, const struct rules *rules)
+static void check_rules(const struct settings *settings, const struct domain_settings *domain)
 {
-    require(rules->name[0] != '\0');
-    require(rules->name[0] == '.' || settings_rules(settings, rules->name) == rules);
-    require(in_range(rules->action, ACTION_LOG, ACTION_DISCARD) || rules->action == ACTION_AUTO);
-    require(in_range(rules->forged, ACTION_ACCEPT, ACTION_DISCARD) || rules->forged == ACTION_AUTO);
-    require(in_range(rules->expired, ACTION_ACCEPT, ACTION_DISCARD) ||
-            rules->expired == ACTION_FOLLOW);
+    require(domain->name[0] != '\0');
+    require(domain->name[0] == '.' || settings_domain(settings, domain->name) == domain);
+    require(in_range(domain->action, ACTION_LOG, ACTION_DISCARD) || domain->action == ACTION_AUTO);
+    require(in_range(domain->forged, ACTION_ACCEPT, ACTION_DISCARD) ||
+            domain->forged == ACTION_AUTO);
+    require(in_range(domain->expired, ACTION_ACCEPT, ACTION_DISCARD) ||
+            domain->expired == ACTION_FOLLOW);
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
-        require(in_range(rules->classes[i], ACTION_ACCEPT, ACTION_DISCARD) ||
-                rules->classes[i] == ACTION_FOLLOW || rules->classes[i] == ACTION_AUTO);
+        require(in_range(domain->classes[i], ACTION_ACCEPT, ACTION_DISCARD) ||
+                domain->classes[i] == ACTION_FOLLOW || domain->classes[i] == ACTION_AUTO);
     }
-    require(rules->message_ids == NULL || !rules->sign);
+    require(domain->message_ids == NULL || !domain->sign);
 }
 
 static void check_config(const struct config *config)
@@ -131,8 +132,8 @@ static void check_config(const struct config *config)
     require(settings->mark_header[0] != '\0');
     require(strpbrk(settings->mark_header, " \t\r\n:") == NULL);
     require(strpbrk(settings->text, "\r\n") == NULL);
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        check_rules(settings, &settings->rules[i]);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        check_rules(settings, &settings->domain[i]);
     }
 }
 

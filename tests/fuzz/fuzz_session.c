@@ -375,7 +375,7 @@ static unsigned rings_against_sender(const struct message *m)
     struct address address;
     unsigned count = 0;
     require(address_parse(m->sender, &address) == STATUS_OK);
-    for (size_t i = 0; i < SITE_RINGS && settings_rules(settings, address.ascii) != NULL; i++) {
+    for (size_t i = 0; i < SITE_RINGS && settings_domain(settings, address.ascii) != NULL; i++) {
         struct tag_check check;
         char *local = NULL;
         require(tag_verify(site_ring(i), &address, settings->keys.lifetime_days, site.state.now,
@@ -405,9 +405,9 @@ static bool must_reject_sender(const struct message *m)
         return false;
     }
     require(address_parse(m->sender, &address) == STATUS_OK);
-    const struct rules *rules = settings_rules(snapshot->settings, address.ascii);
+    const struct domain_settings *domain = settings_domain(snapshot->settings, address.ascii);
     address_free(&address);
-    return !auto_state_waits(snapshot_auto(snapshot, rules, site.state.now, NULL));
+    return !auto_state_waits(snapshot_auto(snapshot, domain, site.state.now, NULL));
 }
 
 /* By verify.forged, or kept for a reason that is known. */
@@ -486,7 +486,7 @@ static char *mailbox_of(const struct message *m, const char *raw, time_t now, en
     require(address_parse(raw, &address) == STATUS_OK);
     require(tag_verify(snapshot->ring, &address, snapshot->settings->keys.lifetime_days, now,
                        &check, &local) == STATUS_OK);
-    *ours = settings_rules(snapshot->settings, address.ascii) != NULL;
+    *ours = settings_domain(snapshot->settings, address.ascii) != NULL;
     *result = check.result;
     char *mailbox = address_plain(local, address.ascii);
     require(mailbox != NULL);

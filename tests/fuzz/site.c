@@ -113,7 +113,7 @@ void site_make(void)
 
 static struct shared_snapshot *site_snapshot(const struct site_state *state)
 {
-    time_t *relayed = calloc(site_settings(state->config)->rules_count, sizeof *relayed);
+    time_t *relayed = calloc(site_settings(state->config)->domain_count, sizeof *relayed);
     require(relayed != NULL);
     relayed[0] = state->relayed ? site_noon(-1) : 0;
     const struct snapshot_parts parts = {.config = site.configs[state->config],
@@ -178,14 +178,14 @@ void site_configure(size_t config, struct input *input)
     settings->evidence.journal = (bits & 256) == 0;
     settings->evidence.max_body = (bits & 512) != 0 ? 64 : 65536;
     settings->keys.lifetime_days = (bits & 1024) != 0 ? 3 : SITE_LIFETIME;
-    settings->rules[0].action = actions[choice % 8];
-    settings->rules[1].sign = (bits & 2048) == 0;
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        struct rules *rules = &settings->rules[i];
-        rules->expired = follows[choice / 8 % 8];
-        rules->forged = (bits & 4096) != 0 ? actions[choice / 64 % 8] : ACTION_AUTO;
+    settings->domain[0].action = actions[choice % 8];
+    settings->domain[1].sign = (bits & 2048) == 0;
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        struct domain_settings *domain = &settings->domain[i];
+        domain->expired = follows[choice / 8 % 8];
+        domain->forged = (bits & 4096) != 0 ? actions[choice / 64 % 8] : ACTION_AUTO;
         for (size_t c = 0; c < BOUNCE_CLASS_COUNT; c++) {
-            rules->classes[c] =
+            domain->classes[c] =
                 (bits & 8192) != 0 ? follows[(choice / 512 + c) % 8] : ACTION_FOLLOW;
         }
     }

@@ -34,7 +34,7 @@ enum { RULES_MAX = 16 };
 static char settings[8192];
 static struct {
     const char *path, *other;
-} rules[RULES_MAX];
+} domain[RULES_MAX];
 static size_t rule_count;
 static char closed[PATH_MAX], read_only[PATH_MAX];
 static char host_name[256];
@@ -59,8 +59,8 @@ __attribute__((constructor)) static void read_settings(void)
         char *equals = strchr(rule, '=');
         if (equals != NULL) {
             *equals = '\0';
-            rules[rule_count].path = rule;
-            rules[rule_count++].other = equals + 1;
+            domain[rule_count].path = rule;
+            domain[rule_count++].other = equals + 1;
         }
     }
 }
@@ -69,9 +69,9 @@ __attribute__((constructor)) static void read_settings(void)
 static const char *elsewhere(const char *path, char room[PATH_MAX])
 {
     for (size_t i = 0; path != NULL && i < rule_count; i++) {
-        size_t length = strlen(rules[i].path);
-        if (strncmp(path, rules[i].path, length) == 0 && strchr("/", path[length]) != NULL) {
-            snprintf(room, PATH_MAX, "%s%s", rules[i].other, path + length);
+        size_t length = strlen(domain[i].path);
+        if (strncmp(path, domain[i].path, length) == 0 && strchr("/", path[length]) != NULL) {
+            snprintf(room, PATH_MAX, "%s%s", domain[i].other, path + length);
             return room;
         }
     }

@@ -173,8 +173,8 @@ static void check_defaults(void)
     ck_assert_int_eq(config->log_target, LOG_TARGET_SYSLOG);
     ck_assert_int_eq(config->log_facility, LOG_MAIL);
     ck_assert_int_eq(config->log_level, LOG_INFO);
-    ck_assert_uint_eq(settings->rules_count, 0);
-    ck_assert_ptr_null(settings_rules(settings, "example.com"));
+    ck_assert_uint_eq(settings->domain_count, 0);
+    ck_assert_ptr_null(settings_domain(settings, "example.com"));
     ck_assert_int_eq(settings->on_error, ACTION_TEMPFAIL);
     ck_assert_uint_eq(settings->keys.rotate_days, 7);
     ck_assert_uint_eq(settings->keys.retain_days, 7);
@@ -331,11 +331,11 @@ START_TEST(test_mail_servers_are_the_internal_networks_unless_given)
 }
 END_TEST
 
-static const struct rules *rules_of(const char *domain)
+static const struct domain_settings *settings_of(const char *name)
 {
-    const struct rules *rules = settings_rules(config->settings, domain);
-    ck_assert_msg(rules != NULL, "%s", domain);
-    return rules;
+    const struct domain_settings *domain = settings_domain(config->settings, name);
+    ck_assert_msg(domain != NULL, "%s", name);
+    return domain;
 }
 
 START_TEST(test_domains)
@@ -346,26 +346,26 @@ START_TEST(test_domains)
               "    sign = false; },\n"
               "  { name = \".Sub.example.net\" } );\n"
               "verify: { action = \"reject\"; expired = \"mark\"; forged = \"log\"; };");
-    ck_assert_uint_eq(config->settings->rules_count, 5);
-    const struct rules *rules = rules_of("example.com");
-    ck_assert_str_eq(rules->name, "example.com");
-    ck_assert(rules->sign);
-    ck_assert_int_eq(rules->syntax, TAG_PREFIX);
-    ck_assert_int_eq(rules->action, ACTION_REJECT);
-    ck_assert_int_eq(rules->expired, ACTION_MARK);
-    ck_assert_int_eq(rules->forged, ACTION_LOG);
-    ck_assert_ptr_null(settings_rules(config->settings, "example.org"));
-    ck_assert_str_eq(rules_of("a.b.example.org")->name, ".example.org");
-    ck_assert_str_eq(rules_of("xn--bcher-kva.example")->name, "xn--bcher-kva.example");
-    rules = rules_of("example.net");
-    ck_assert(!rules->sign);
-    ck_assert_int_eq(rules->syntax, TAG_SUBADDRESS);
-    ck_assert_int_eq(rules->action, ACTION_LOG);
-    rules = rules_of("a.sub.example.net");
-    ck_assert_str_eq(rules->name, ".sub.example.net");
-    ck_assert_int_eq(rules->action, ACTION_REJECT);
-    ck_assert_int_eq(rules->syntax, TAG_PREFIX);
-    ck_assert(rules->sign);
+    ck_assert_uint_eq(config->settings->domain_count, 5);
+    const struct domain_settings *domain = settings_of("example.com");
+    ck_assert_str_eq(domain->name, "example.com");
+    ck_assert(domain->sign);
+    ck_assert_int_eq(domain->syntax, TAG_PREFIX);
+    ck_assert_int_eq(domain->action, ACTION_REJECT);
+    ck_assert_int_eq(domain->expired, ACTION_MARK);
+    ck_assert_int_eq(domain->forged, ACTION_LOG);
+    ck_assert_ptr_null(settings_domain(config->settings, "example.org"));
+    ck_assert_str_eq(settings_of("a.b.example.org")->name, ".example.org");
+    ck_assert_str_eq(settings_of("xn--bcher-kva.example")->name, "xn--bcher-kva.example");
+    domain = settings_of("example.net");
+    ck_assert(!domain->sign);
+    ck_assert_int_eq(domain->syntax, TAG_SUBADDRESS);
+    ck_assert_int_eq(domain->action, ACTION_LOG);
+    domain = settings_of("a.sub.example.net");
+    ck_assert_str_eq(domain->name, ".sub.example.net");
+    ck_assert_int_eq(domain->action, ACTION_REJECT);
+    ck_assert_int_eq(domain->syntax, TAG_PREFIX);
+    ck_assert(domain->sign);
 }
 END_TEST
 
@@ -373,20 +373,20 @@ START_TEST(test_general_settings_reach_the_domains)
 {
     load_good("domains = ( \"a.test\", { name = \"b.test\"; sign = true; syntax = \"prefix\" } );\n"
               "sign: { enabled = false; syntax = \"subaddress\"; };");
-    ck_assert(!rules_of("a.test")->sign);
-    ck_assert(!rules_of("b.test")->sign);
-    ck_assert_int_eq(rules_of("a.test")->syntax, TAG_SUBADDRESS);
-    ck_assert_int_eq(rules_of("b.test")->syntax, TAG_PREFIX);
-    ck_assert_int_eq(rules_of("a.test")->action, ACTION_AUTO);
-    ck_assert_int_eq(rules_of("a.test")->expired, ACTION_FOLLOW);
-    ck_assert_int_eq(rules_of("a.test")->forged, ACTION_AUTO);
+    ck_assert(!settings_of("a.test")->sign);
+    ck_assert(!settings_of("b.test")->sign);
+    ck_assert_int_eq(settings_of("a.test")->syntax, TAG_SUBADDRESS);
+    ck_assert_int_eq(settings_of("b.test")->syntax, TAG_PREFIX);
+    ck_assert_int_eq(settings_of("a.test")->action, ACTION_AUTO);
+    ck_assert_int_eq(settings_of("a.test")->expired, ACTION_FOLLOW);
+    ck_assert_int_eq(settings_of("a.test")->forged, ACTION_AUTO);
 }
 END_TEST
 
 START_TEST(test_classes)
 {
     load_good("domains = ( \"a.test\" );");
-    const enum action *classes = rules_of("a.test")->classes;
+    const enum action *classes = settings_of("a.test")->classes;
     ck_assert_int_eq(classes[BOUNCE_MDN], ACTION_AUTO);
     ck_assert_int_eq(classes[BOUNCE_CALENDAR], ACTION_AUTO);
     ck_assert_int_eq(classes[BOUNCE_REPORT], ACTION_FOLLOW);
@@ -400,14 +400,14 @@ START_TEST(test_classes)
         "                   autoreply = \"mark\"; dsn = \"discard\"; other = \"tempfail\" };\n"
         "          action = \"reject\"; };");
     for (int i = 0; i < 2; i++) {
-        classes = rules_of(i == 0 ? "a.test" : "b.test")->classes;
+        classes = settings_of(i == 0 ? "a.test" : "b.test")->classes;
         ck_assert_int_eq(classes[BOUNCE_MDN], ACTION_REJECT);
         ck_assert_int_eq(classes[BOUNCE_CALENDAR], ACTION_FOLLOW);
         ck_assert_int_eq(classes[BOUNCE_REPORT], ACTION_ACCEPT);
         ck_assert_int_eq(classes[BOUNCE_AUTOREPLY], ACTION_MARK);
         ck_assert_int_eq(classes[BOUNCE_DSN], ACTION_DISCARD);
         ck_assert_int_eq(classes[BOUNCE_OTHER], ACTION_TEMPFAIL);
-        ck_assert_int_eq(rules_of("a.test")->action, ACTION_REJECT);
+        ck_assert_int_eq(settings_of("a.test")->action, ACTION_REJECT);
     }
 }
 END_TEST
@@ -477,21 +477,21 @@ START_TEST(test_message_id_patterns)
         "      sign = false; },\n"
         "    { name = \"c.test\"; message_id_patterns = ( \"^c\" ); sign = false },\n"
         "    { name = \"d.test\"; sign = false; message_id_patterns = [ ]; } );");
-    ck_assert_ptr_null(rules_of("a.test")->message_ids);
-    ck_assert_ptr_null(rules_of("d.test")->message_ids);
-    const struct regex_list *list = rules_of("b.test")->message_ids;
+    ck_assert_ptr_null(settings_of("a.test")->message_ids);
+    ck_assert_ptr_null(settings_of("d.test")->message_ids);
+    const struct regex_list *list = settings_of("b.test")->message_ids;
     ck_assert_str_eq(match(list, "1@B.test"), "@b\\.test$");
     ck_assert_str_eq(match(list, "old.12@b"), "^old\\.\\d+@");
     ck_assert_str_eq(match(list, "a@b#x"), "@[^@]*#x$");
     ck_assert_ptr_null(match(list, "1@bxtest"));
     ck_assert_ptr_null(match(list, "c@x"));
-    ck_assert_str_eq(match(rules_of("c.test")->message_ids, "c@x"), "^c");
+    ck_assert_str_eq(match(settings_of("c.test")->message_ids, "c@x"), "^c");
 
     /* One that signs has something better; a warning says so. */
     ck_assert_int_eq(
         load_text("domains = ( { name = \"b.test\"; message_id_patterns = [ \"x\" ]; } );"),
         STATUS_OK);
-    ck_assert_ptr_null(rules_of("b.test")->message_ids);
+    ck_assert_ptr_null(settings_of("b.test")->message_ids);
     ck_assert_uint_eq(messages.count, 1);
 }
 END_TEST
@@ -503,9 +503,9 @@ START_TEST(test_list_files)
     load_good("domains = ( \"first.test\", \"file:LIST\", \"last.test\" );");
     static const char *const names[] = {"first.test", "a.test",     ".b.test",
                                         "c.test",     "xn--e.test", "last.test"};
-    ck_assert_uint_eq(config->settings->rules_count, COUNT_OF(names));
+    ck_assert_uint_eq(config->settings->domain_count, COUNT_OF(names));
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        ck_assert_str_eq(config->settings->rules[i].name, names[i]);
+        ck_assert_str_eq(config->settings->domain[i].name, names[i]);
     }
     write_text(list_file, "a#b@example.com\n#\n \n");
     load_good("exclude: { recipients = [ \"file:LIST\", \"c@d\", \"file:LIST\" ]; };");
@@ -513,7 +513,7 @@ START_TEST(test_list_files)
     ck_assert(pattern_list_match(config->settings->exclude_recipients, "c@d") != NULL);
     write_text(list_file, "");
     load_good("domains = ( \"file:LIST\" );");
-    ck_assert_uint_eq(config->settings->rules_count, 0);
+    ck_assert_uint_eq(config->settings->domain_count, 0);
 }
 END_TEST
 
@@ -529,8 +529,8 @@ START_TEST(test_a_hundred_thousand_entries)
     ck_assert_int_eq(fclose(file), 0);
     ck_assert_int_eq(chmod(list_file, 0644), 0);
     load_good("domains = ( \"file:LIST\" ); exclude: { recipients = [ \"file:LIST\" ]; };");
-    ck_assert_uint_eq(config->settings->rules_count, MANY);
-    ck_assert_str_eq(rules_of("d99999.example")->name, "d99999.example");
+    ck_assert_uint_eq(config->settings->domain_count, MANY);
+    ck_assert_str_eq(settings_of("d99999.example")->name, "d99999.example");
 }
 END_TEST
 
@@ -1179,7 +1179,7 @@ START_TEST(test_the_daemons_own_is_found)
                                          ? owns[_i].listen
                                          : "unix:/var/spool/postfix/batvd/milter.sock");
     ck_assert_str_eq(config->path, conf);
-    ck_assert_uint_eq(config->settings->rules_count, 0);
+    ck_assert_uint_eq(config->settings->domain_count, 0);
 }
 END_TEST
 

@@ -880,7 +880,7 @@ static const struct {
 START_TEST(test_patterns)
 {
     static const char *const recipients[] = {"<" AT_A ">", NULL};
-    desk.site->settings->rules[OFF_EXAMPLE].message_ids =
+    desk.site->settings->domain[OFF_EXAMPLE].message_ids =
         REGEXES("^[0-9]+\\.[a-f]{6}@off\\.example$", "^never$");
     check(patterns[_i].name, recipients, patterns[_i].message, patterns[_i].expected);
 }
@@ -895,7 +895,7 @@ START_TEST(test_address_is_no_name)
         "<bob.smith.1984@other.test>: user unknown\n",
     };
     static const char *const recipients[] = {"<" AT_A ">", NULL};
-    desk.site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("^[0-9]+\\.[a-f]{6}@off\\.ex");
+    desk.site->settings->domain[OFF_EXAMPLE].message_ids = REGEXES("^[0-9]+\\.[a-f]{6}@off\\.ex");
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         char message[400];
         snprintf(message, sizeof message,
@@ -912,7 +912,7 @@ static const char *const three[] = {"<" ALICE ">", "<a@log.example>", "<" AT_A "
 START_TEST(test_not_shown)
 {
     struct text text = {.used = 0};
-    desk.site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("x");
+    desk.site->settings->domain[OFF_EXAMPLE].message_ids = REGEXES("x");
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     judge(three, NULL, &text);
     ck_assert_str_eq(text.out, "- none tempfail evidence.tag-in-body\n- none log verify.action\n"
@@ -925,7 +925,7 @@ START_TEST(test_overloaded)
     static const char message[] = DSN(ID);
     struct text text = {.used = 0};
     struct content_pool *none = content_pool_new(0, 1);
-    desk.site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("x");
+    desk.site->settings->domain[OFF_EXAMPLE].message_ids = REGEXES("x");
     struct content *content = content_new(none, MAX_BODY, &nobody);
     put_sent(desk.site->ring, ALICE, "sent.1@example.com", RETAIN + 1);
     content_message(content, message, sizeof message - 1);
@@ -988,7 +988,7 @@ START_TEST(test_patterns_go_from_the_budget)
         recipients[i] = names[i];
     }
     desk.site->settings->evidence.journal = false;
-    desk.site->settings->rules[OFF_EXAMPLE].message_ids =
+    desk.site->settings->domain[OFF_EXAMPLE].message_ids =
         REGEXES("^(a+)+b1", "^(a+)+b2", "^(a+)+b3", "^(a+)+b4", "^(a+)+b5", "^(a+)+b6", "^(a+)+b7",
                 "^(a+)+b8", "^(a+)+b9", "^(a+)+b0");
     struct content *content = content_new(desk.pool, MAX_BODY, &nobody);
@@ -1044,8 +1044,8 @@ START_TEST(test_class_oracle)
     struct content *content = content_new(desk.pool, MAX_BODY, &nobody);
     static const char message[] = RECEIPT("");
     content_message(content, message, sizeof message - 1);
-    for (size_t i = 0; i < desk.site->settings->rules_count; i++) {
-        desk.site->settings->rules[i].classes[BOUNCE_MDN] = ACTION_LOG;
+    for (size_t i = 0; i < desk.site->settings->domain_count; i++) {
+        desk.site->settings->domain[i].classes[BOUNCE_MDN] = ACTION_LOG;
     }
     struct transaction *t = transaction_new(&desk.site->snapshot, &client);
     give_mail(t, "<>", NULL);
@@ -1112,7 +1112,7 @@ START_TEST(test_sent_and_returned)
     static const char *const recipients[] = {"<" ALICE ">",         "<" NEWS ">",
                                              "<carol@example.net>", "<receipts@example.com>",
                                              "<dave@example.com>",  NULL};
-    desk.site->settings->rules[1].action = ACTION_REJECT; /* example.net waits */
+    desk.site->settings->domain[1].action = ACTION_REJECT; /* example.net waits */
     send_from_alice(fields, 2, &value);
     check("by the journal", recipients, DSN(ID),
           BY("journal") BY("journal") BY("journal") BY("journal") NO_PROOF);

@@ -121,11 +121,11 @@ struct settings *settings_for(const struct domain domains[], size_t count)
     const char **names = calloc(count + 1, sizeof *names);
     ck_assert_ptr_nonnull(settings);
     ck_assert_ptr_nonnull(names);
-    settings->rules = calloc(count, sizeof *settings->rules);
-    settings->rules_count = count;
-    ck_assert_ptr_nonnull(settings->rules);
+    settings->domain = calloc(count, sizeof *settings->domain);
+    settings->domain_count = count;
+    ck_assert_ptr_nonnull(settings->domain);
     for (size_t i = 0; i < count; i++) {
-        settings->rules[i] = (struct rules){
+        settings->domain[i] = (struct domain_settings){
             .name = strdup(domains[i].name),
             .sign = domains[i].sign,
             .syntax = domains[i].syntax,
@@ -134,7 +134,7 @@ struct settings *settings_for(const struct domain domains[], size_t count)
             .forged = domains[i].forged,
         };
         for (size_t c = 0; c < BOUNCE_CLASS_COUNT; c++) {
-            settings->rules[i].classes[c] = ACTION_FOLLOW;
+            settings->domain[i].classes[c] = ACTION_FOLLOW;
         }
         names[i] = domains[i].name;
     }

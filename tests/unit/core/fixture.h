@@ -18,7 +18,7 @@
 #include "batv/day.h"
 #include "batv/match.h"
 #include "batv/ring.h"
-#include "batv/rules.h"
+#include "batv/settings.h"
 #include "batv/tag.h"
 
 enum {
@@ -72,7 +72,7 @@ struct regex_list *regexes_of(const char *const entries[]);
 
 /* -------------------------------------------------------------- settings */
 
-/* One entry of `domains`, as struct rules has it. */
+/* One entry of `domains`, as struct domain_settings has it. */
 struct domain {
     const char *name;
     bool sign;

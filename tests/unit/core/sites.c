@@ -27,8 +27,8 @@ void read_as(struct site *site, enum bounce_class class, enum action action)
 {
     site_evidence(site);
     site->class = class;
-    for (size_t i = 0; i < site->settings->rules_count; i++) {
-        site->settings->rules[i].classes[class] = action;
+    for (size_t i = 0; i < site->settings->domain_count; i++) {
+        site->settings->domain[i].classes[class] = action;
     }
 }
 
@@ -42,7 +42,7 @@ void patterns(struct site *site)
     site_evidence(site);
     site->settings->evidence.journal = false;
     site->snapshot.journal_birth = 0;
-    site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("@off\\.example$");
+    site->settings->domain[OFF_EXAMPLE].message_ids = REGEXES("@off\\.example$");
 }
 
 void pattern_matches(struct site *site)

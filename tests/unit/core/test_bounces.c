@@ -34,7 +34,7 @@ static void exclude_relay_by_name(struct site *site)
 
 static void reject_example_net(struct site *site)
 {
-    site->settings->rules[EXAMPLE_NET].action = ACTION_REJECT;
+    site->settings->domain[EXAMPLE_NET].action = ACTION_REJECT;
 }
 
 static void revoke(struct site *site, bool compromised)

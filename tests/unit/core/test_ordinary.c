@@ -6,7 +6,7 @@
 
 static void forged_rejects(struct site *site)
 {
-    site->settings->rules[EXAMPLE_NET].forged = ACTION_REJECT;
+    site->settings->domain[EXAMPLE_NET].forged = ACTION_REJECT;
 }
 
 /* clang-format off */

@@ -11,7 +11,7 @@
  * evidence is asked for, and every class follows verify.action. class and names_message_id are
  * what reading the content will tell. */
 struct facts {
-    struct rules rules;
+    struct domain_settings domain;
     struct message_facts message;
     struct recipient_facts recipient;
     enum bounce_class class;
@@ -34,7 +34,7 @@ static void teardown(void)
 static void set_classes(struct facts *facts, enum action action)
 {
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
-        facts->rules.classes[i] = action;
+        facts->domain.classes[i] = action;
     }
 }
 
@@ -48,10 +48,10 @@ static void set_asks(struct facts *facts, bool asks)
 static struct facts facts_make(void)
 {
     struct facts facts = {
-        .rules = {.sign = true,
-                  .action = ACTION_REJECT,
-                  .expired = ACTION_FOLLOW,
-                  .forged = ACTION_AUTO},
+        .domain = {.sign = true,
+                   .action = ACTION_REJECT,
+                   .expired = ACTION_FOLLOW,
+                   .forged = ACTION_AUTO},
         .message = {.bounce = true, .class = BOUNCE_UNREAD},
         .recipient = {.check = {.result = RESULT_MISSING, .key = -1},
                       .auto_state = AUTO_ENFORCES,
@@ -93,7 +93,7 @@ static struct verdict decide(struct facts *facts, const enum answer answers[FACT
     struct verdict verdict;
     enum fact need;
     *asked = 0;
-    while (policy_next(&facts->rules, &facts->message, &facts->recipient, &need, &verdict) ==
+    while (policy_next(&facts->domain, &facts->message, &facts->recipient, &need, &verdict) ==
            POLICY_NEEDS) {
         REQUIRE(need < FACT_COUNT);
         REQUIRE(facts->recipient.answers[need] == ANSWER_UNASKED);
@@ -240,7 +240,7 @@ START_TEST(test_bounce)
     for (size_t c = 0; c < COLUMNS; c++) {
         for (int syntax = TAG_PREFIX; syntax <= TAG_SUBADDRESS; syntax++) {
             struct facts facts = facts_make();
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
             set_result(&facts, bounces[_i].result, (enum tag_syntax)syntax, bounces[_i].days);
             check_cell(&facts, bounces[_i].cells[c], bounces[_i].name, columns[c].name);
@@ -284,12 +284,12 @@ START_TEST(test_ordinary)
     for (size_t c = 0; c < COLUMNS; c++) {
         struct facts facts = facts_make();
         facts.message.bounce = false;
-        facts.rules.action = columns[c].action;
+        facts.domain.action = columns[c].action;
         facts.recipient.auto_state = columns[c].state;
         set_result(&facts, ordinary[_i].result, ordinary[_i].syntax, ordinary[_i].days);
         check_cell(&facts, ordinary[_i].cells[c], ordinary[_i].name, columns[c].name);
         /* An expired tag's own setting is for bounces. */
-        facts.rules.expired = ACTION_REJECT;
+        facts.domain.expired = ACTION_REJECT;
         check_cell(&facts, ordinary[_i].cells[c], ordinary[_i].name, columns[c].name);
     }
 }
@@ -302,9 +302,9 @@ START_TEST(test_forged_said_explicitly)
         for (size_t c = 0; c < COLUMNS; c++) {
             struct facts facts = facts_make();
             facts.message.bounce = false;
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
-            facts.rules.forged = (enum action)action;
+            facts.domain.forged = (enum action)action;
             set_result(&facts, ordinary[_i].result, ordinary[_i].syntax, ordinary[_i].days);
             char expected[CELL];
             snprintf(expected, sizeof expected, "%s", ordinary[_i].cells[c]);
@@ -361,7 +361,7 @@ START_TEST(test_forged_by_the_time_of_auto)
             struct facts facts = facts_make();
             facts.message.bounce = r % 2 == 1;
             facts.message.has_sender = true;
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = auto_states[_i].state;
             set_result(&facts, results[r / 2], TAG_PREFIX, 0);
             const char *reject = "reject tag-unauthentic forged";
@@ -392,7 +392,7 @@ START_TEST(test_forged_bounce_with_a_sender)
             bool unauthentic = result == RESULT_BAD_SIGNATURE || result == RESULT_UNKNOWN_KEY;
             const char *expected = bounces[_i].cells[c];
             facts.message.has_sender = true;
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
             set_result(&facts, result, (enum tag_syntax)syntax, bounces[_i].days);
             if (unauthentic && syntax == TAG_PREFIX) {
@@ -458,7 +458,7 @@ START_TEST(test_sender)
         facts.message.bounce = (n & 1) != 0;
         facts.message.sender_waits = (n & 2) != 0;
         facts.message.paused = (n & 4) != 0;
-        facts.rules.action = columns[c].action;
+        facts.domain.action = columns[c].action;
         facts.recipient.auto_state = columns[c].state;
         set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
         unsigned asked;
@@ -573,8 +573,8 @@ static void apply_journal(struct facts *facts)
 
 static void apply_pattern(struct facts *facts)
 {
-    facts->rules.sign = false;
-    facts->rules.message_ids = message_ids;
+    facts->domain.sign = false;
+    facts->domain.message_ids = message_ids;
     facts->recipient.answers[FACT_PATTERN] = ANSWER_YES;
 }
 
@@ -582,23 +582,23 @@ static void apply_pattern(struct facts *facts)
 static void apply_class(struct facts *facts)
 {
     facts->class = BOUNCE_MDN;
-    facts->rules.classes[BOUNCE_MDN] = ACTION_LOG;
+    facts->domain.classes[BOUNCE_MDN] = ACTION_LOG;
 }
 
 static void apply_expired(struct facts *facts)
 {
     set_result(facts, RESULT_EXPIRED, TAG_PREFIX, -20);
-    facts->rules.expired = ACTION_TEMPFAIL;
+    facts->domain.expired = ACTION_TEMPFAIL;
 }
 
 static void apply_not_signing(struct facts *facts)
 {
-    facts->rules.sign = false;
+    facts->domain.sign = false;
 }
 
 static void apply_action(struct facts *facts)
 {
-    facts->rules.action = ACTION_REJECT;
+    facts->domain.action = ACTION_REJECT;
 }
 
 /* The results to which a rule applies. */
@@ -758,8 +758,8 @@ START_TEST(test_without_signing)
 {
     for (size_t c = 0; c < COLUMNS; c++) {
         struct facts facts = facts_make();
-        facts.rules.sign = false;
-        facts.rules.action = columns[c].action;
+        facts.domain.sign = false;
+        facts.domain.action = columns[c].action;
         facts.recipient.auto_state =
             columns[c].action == ACTION_AUTO ? AUTO_NOT_SIGNING : columns[c].state;
         set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
@@ -783,7 +783,7 @@ START_TEST(test_auto_states)
                                              AUTO_RELAYED, AUTO_CLOCK};
     for (size_t s = 0; s < COUNT_OF(states); s++) {
         struct facts facts = facts_make();
-        facts.rules.action = ACTION_AUTO;
+        facts.domain.action = ACTION_AUTO;
         facts.recipient.auto_state = states[s];
         check_cell(&facts, "log auto.warm-up would=reject", "missing", "held back");
         set_result(&facts, RESULT_BAD_SIGNATURE, TAG_PREFIX, 0);
@@ -800,7 +800,7 @@ END_TEST
 START_TEST(test_auto_without_a_tag_seen)
 {
     struct facts facts = facts_make();
-    facts.rules.action = ACTION_AUTO;
+    facts.domain.action = ACTION_AUTO;
     facts.recipient.auto_state = AUTO_NO_TAG;
     check_cell(&facts, "log auto.no-tag-seen would=reject", "missing", "no tag seen");
     facts.message.bounce = false;
@@ -808,13 +808,13 @@ START_TEST(test_auto_without_a_tag_seen)
     check_cell(&facts, "reject tag-unauthentic forged", "bad signature", "no tag seen");
 
     facts = facts_make();
-    facts.rules.action = ACTION_AUTO;
+    facts.domain.action = ACTION_AUTO;
     facts.recipient.auto_state = AUTO_ENFORCES;
     facts.message.relay_unproven = true;
     check_cell(&facts, "log auto.no-tag-seen would=reject", "missing", "unproven relay");
     facts.recipient.auto_state = AUTO_WAITING;
     check_cell(&facts, "log auto.warm-up would=reject", "missing", "unproven relay that waits");
-    facts.rules.action = ACTION_REJECT;
+    facts.domain.action = ACTION_REJECT;
     check_cell(&facts, "reject verify.action", "missing", "explicit");
 }
 END_TEST
@@ -825,7 +825,7 @@ START_TEST(test_auto_where_message_ids_are_rewritten)
 {
     struct facts facts = facts_make();
     unsigned asked;
-    facts.rules.action = ACTION_AUTO;
+    facts.domain.action = ACTION_AUTO;
     facts.recipient.auto_state = AUTO_ENFORCES;
     facts.recipient.ids_rewritten = true;
     facts.names_message_id = false;
@@ -854,7 +854,7 @@ START_TEST(test_auto_where_message_ids_are_rewritten)
     facts.recipient.ids_rewritten = false;
     check_decision(&facts, NULL, "reject verify.action", "missing", "they come back", &asked);
     facts.recipient.ids_rewritten = true;
-    facts.rules.action = ACTION_REJECT;
+    facts.domain.action = ACTION_REJECT;
     check_decision(&facts, NULL, "reject verify.action", "missing", "explicit", &asked);
 }
 END_TEST
@@ -864,9 +864,9 @@ START_TEST(test_expired_said_explicitly)
     for (int action = ACTION_ACCEPT; action < ACTION_COUNT; action++) {
         for (size_t c = 0; c < COLUMNS; c++) {
             struct facts facts = facts_make();
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
-            facts.rules.expired = (enum action)action;
+            facts.domain.expired = (enum action)action;
             set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
             char expected[CELL];
             snprintf(expected, sizeof expected, "%s", bounces[_i].cells[c]);
@@ -886,7 +886,7 @@ START_TEST(test_grace_of_the_expired)
     for (int lifetime = 1; lifetime <= RING_LIFETIME_MAX; lifetime++) {
         for (int days = -1; days >= -2 * lifetime - 2; days--) {
             struct facts facts = facts_make();
-            facts.rules.action = ACTION_AUTO;
+            facts.domain.action = ACTION_AUTO;
             facts.recipient.lifetime_days = (unsigned)lifetime;
             set_result(&facts, RESULT_EXPIRED, TAG_PREFIX, days);
             check_cell(&facts, -days <= lifetime ? "log verify.expired" : "reject verify.expired",
@@ -908,7 +908,7 @@ START_TEST(test_pause)
             struct facts facts = facts_make();
             facts.message.bounce = bounce == 1;
             facts.message.paused = true;
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
             set_result(&facts, bounce ? bounces[_i].result : ordinary[_i].result,
                        bounce ? TAG_PREFIX : ordinary[_i].syntax,
@@ -945,7 +945,7 @@ START_TEST(test_pause_and_forged_said_explicitly)
         struct facts facts = facts_make();
         facts.message.bounce = false;
         facts.message.paused = true;
-        facts.rules.forged = (enum action)action;
+        facts.domain.forged = (enum action)action;
         set_result(&facts, RESULT_BAD_SIGNATURE, TAG_PREFIX, 0);
         check_cell(&facts, cells[action], "forged", action_name((enum action)action));
     }
@@ -974,10 +974,10 @@ START_TEST(test_class)
                 bool follows = action == ACTION_COUNT;
                 struct facts facts = facts_make();
                 facts.class = (enum bounce_class) class;
-                facts.rules.action = columns[c].action;
+                facts.domain.action = columns[c].action;
                 facts.recipient.auto_state = columns[c].state;
                 set_classes(&facts, action == ACTION_MARK ? ACTION_DISCARD : ACTION_MARK);
-                facts.rules.classes[class] = follows ? ACTION_FOLLOW : (enum action)action;
+                facts.domain.classes[class] = follows ? ACTION_FOLLOW : (enum action)action;
                 set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
 
                 char expected[CELL];
@@ -1018,7 +1018,7 @@ START_TEST(test_class_by_what_it_names)
         facts.names_message_id = names;
         facts.recipient.marks_expected = expected_marks;
         facts.recipient.journal_young = young;
-        facts.rules.classes[class] = ACTION_AUTO;
+        facts.domain.classes[class] = ACTION_AUTO;
         set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
         char expected[CELL];
         unsigned asked;
@@ -1028,8 +1028,8 @@ START_TEST(test_class_by_what_it_names)
         }
         check_decision(&facts, NULL, expected, bounces[_i].name, "auto", &asked);
         /* A domain that does not sign, and whose own action is auto, never rejects. */
-        facts.rules.sign = false;
-        facts.rules.action = ACTION_AUTO;
+        facts.domain.sign = false;
+        facts.domain.action = ACTION_AUTO;
         facts.recipient.auto_state = AUTO_NOT_SIGNING;
         struct verdict verdict = decide(&facts, NULL, &asked);
         REQUIRE(verdict.action <= ACTION_LOG);
@@ -1053,7 +1053,7 @@ START_TEST(test_cause_by_class)
         facts.class = (enum bounce_class)(bits / 4);
         facts.names_message_id = (bits & 1) != 0;
         facts.message.asks[FACT_JOURNAL] = journal;
-        facts.rules.action = ACTION_REJECT;
+        facts.domain.action = ACTION_REJECT;
         set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
         if ((kind_of(bounces[_i].result) & ONLY_UNTAGGED) == 0) {
             continue;
@@ -1076,14 +1076,14 @@ START_TEST(test_class_before_expired)
         unsigned asked;
         facts.class = (enum bounce_class) class;
         set_result(&facts, RESULT_EXPIRED, TAG_PREFIX, -1);
-        facts.rules.expired = ACTION_ACCEPT;
+        facts.domain.expired = ACTION_ACCEPT;
         check_decision(&facts, NULL, "accept verify.expired", "expired", "follows", &asked);
-        facts.rules.classes[class] = ACTION_REJECT;
+        facts.domain.classes[class] = ACTION_REJECT;
         char expected[CELL];
         snprintf(expected, sizeof expected, "reject %s", class_rules[class]);
         check_decision(&facts, NULL, expected, "expired", "explicit", &asked);
-        facts.rules.expired = ACTION_FOLLOW;
-        facts.rules.action = ACTION_AUTO;
+        facts.domain.expired = ACTION_FOLLOW;
+        facts.domain.action = ACTION_AUTO;
         check_decision(&facts, NULL, expected, "expired", "auto", &asked);
     }
 }
@@ -1147,15 +1147,15 @@ START_TEST(test_ground_without_signing)
             bool names = (bits & 2) != 0;
             bool follows = class_action == ACTION_COUNT;
             struct facts facts = facts_make();
-            facts.rules.sign = false;
-            facts.rules.message_ids = message_ids;
-            facts.rules.action = columns[c].action;
+            facts.domain.sign = false;
+            facts.domain.message_ids = message_ids;
+            facts.domain.action = columns[c].action;
             bool is_auto = columns[c].action == ACTION_AUTO;
             facts.recipient.auto_state = is_auto ? AUTO_NOT_SIGNING : columns[c].state;
             facts.recipient.marks_expected = expected_marks;
             facts.names_message_id = names;
             facts.class = BOUNCE_REPORT;
-            facts.rules.classes[BOUNCE_REPORT] =
+            facts.domain.classes[BOUNCE_REPORT] =
                 follows ? ACTION_FOLLOW : (enum action)class_action;
             set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
 
@@ -1185,8 +1185,8 @@ START_TEST(test_ground_at_rcpt)
 {
     struct facts facts = facts_make();
     unsigned asked;
-    facts.rules.sign = false;
-    facts.rules.message_ids = message_ids;
+    facts.domain.sign = false;
+    facts.domain.message_ids = message_ids;
     facts.recipient.marks_expected = true;
     facts.names_message_id = true;
     check_decision(&facts, NULL, "reject verify.action", "missing", "at the end", &asked);
@@ -1218,7 +1218,7 @@ START_TEST(test_young_journal)
         bool young = (bits & 1) != 0;
         bool names = (bits & 2) != 0;
         struct facts facts = facts_make();
-        facts.rules.action = columns[c].action;
+        facts.domain.action = columns[c].action;
         facts.recipient.auto_state = columns[c].state;
         facts.recipient.journal_young = young;
         facts.names_message_id = names;
@@ -1257,8 +1257,8 @@ enum { PROOFS = 4 };
 static struct facts facts_with_patterns(void)
 {
     struct facts facts = facts_make();
-    facts.rules.sign = false;
-    facts.rules.message_ids = message_ids;
+    facts.domain.sign = false;
+    facts.domain.message_ids = message_ids;
     facts.recipient.marks_expected = true;
     facts.names_message_id = true;
     return facts;
@@ -1275,14 +1275,14 @@ START_TEST(test_what_is_asked)
         for (size_t i = 0; i <= yes; i++) {
             enum fact need = FACT_COUNT;
             ck_assert_int_eq(
-                policy_next(&facts.rules, &facts.message, &facts.recipient, &need, &verdict),
+                policy_next(&facts.domain, &facts.message, &facts.recipient, &need, &verdict),
                 POLICY_NEEDS);
             ck_assert_int_eq(need, i < PROOFS ? proofs[i].fact : FACT_CLASS);
             facts.recipient.answers[need] = i == yes ? ANSWER_YES : ANSWER_NO;
         }
         enum fact need = FACT_COUNT;
         ck_assert_int_eq(
-            policy_next(&facts.rules, &facts.message, &facts.recipient, &need, &verdict),
+            policy_next(&facts.domain, &facts.message, &facts.recipient, &need, &verdict),
             POLICY_DECIDED);
         bool proven = yes < PROOFS;
         ck_assert_int_eq(verdict.action, proven ? ACTION_ACCEPT : ACTION_REJECT);
@@ -1301,8 +1301,8 @@ START_TEST(test_what_is_configured)
         for (unsigned domain = 0; domain < 4; domain++) {
             struct facts facts = facts_make();
             unsigned asked;
-            facts.rules.sign = (domain & 1) != 0;
-            facts.rules.message_ids = (domain & 2) != 0 ? message_ids : NULL;
+            facts.domain.sign = (domain & 1) != 0;
+            facts.domain.message_ids = (domain & 2) != 0 ? message_ids : NULL;
             for (unsigned f = 0; f < FACT_COUNT; f++) {
                 facts.message.asks[f] = (asks >> f & 1) != 0;
             }
@@ -1310,7 +1310,7 @@ START_TEST(test_what_is_configured)
 
             int kind = kind_of(bounces[_i].result);
             unsigned expected = asks & ~(1U << FACT_UNTAGGABLE | 1U << FACT_GUESSING);
-            if (facts.rules.sign || facts.rules.message_ids == NULL) {
+            if (facts.domain.sign || facts.domain.message_ids == NULL) {
                 expected &= ~(1U << FACT_PATTERN);
             }
             if ((kind & (ONLY_UNTAGGED | ONLY_EXPIRED)) == 0) {
@@ -1358,7 +1358,7 @@ START_TEST(test_nothing_is_asked_without_need)
             struct facts facts = facts_make();
             unsigned asked;
             rules[r].apply(&facts);
-            facts.rules.sign = true;
+            facts.domain.sign = true;
             facts.message.class = facts.class;
             facts.message.at_rcpt = at_rcpt == 1;
             set_asks(&facts, at_rcpt == 1);
@@ -1516,7 +1516,7 @@ START_TEST(test_all_answers)
             struct facts facts = signs ? facts_make() : facts_with_patterns();
             facts.message.names_message_id = !signs; /* whatever cannot be read now */
             facts.message.on_error_accepts = on_error_accepts;
-            facts.rules.action = columns[c].action;
+            facts.domain.action = columns[c].action;
             facts.recipient.auto_state = columns[c].state;
             set_result(&facts, bounces[_i].result, TAG_PREFIX, bounces[_i].days);
             struct facts before = facts;

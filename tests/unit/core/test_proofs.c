@@ -138,22 +138,22 @@ static void calendar_is_logged_not_mdn(struct site *site)
 static void only_a_class_marks(struct site *site)
 {
     receipt_is_logged(site);
-    site->settings->rules[MARK_EXAMPLE].action = ACTION_LOG;
-    site->settings->rules[OFF_EXAMPLE].classes[BOUNCE_REPORT] = ACTION_MARK;
+    site->settings->domain[MARK_EXAMPLE].action = ACTION_LOG;
+    site->settings->domain[OFF_EXAMPLE].classes[BOUNCE_REPORT] = ACTION_MARK;
     site->settings->may_mark = settings_may_mark(site->settings);
 }
 
 static void nothing_marks(struct site *site)
 {
     site_evidence(site);
-    site->settings->rules[MARK_EXAMPLE].action = ACTION_LOG;
+    site->settings->domain[MARK_EXAMPLE].action = ACTION_LOG;
     site->settings->may_mark = settings_may_mark(site->settings);
 }
 
 static void patterns_and_auto(struct site *site)
 {
     patterns(site);
-    site->settings->rules[OFF_EXAMPLE].action = ACTION_AUTO;
+    site->settings->domain[OFF_EXAMPLE].action = ACTION_AUTO;
 }
 
 static void patterns_and_no_name(struct site *site)
@@ -166,7 +166,7 @@ static void patterns_and_no_name(struct site *site)
 static void patterns_where_tags_are(struct site *site)
 {
     pattern_matches(site);
-    site->settings->rules[EXAMPLE_COM].message_ids = REGEXES("@example\\.com$");
+    site->settings->domain[EXAMPLE_COM].message_ids = REGEXES("@example\\.com$");
 }
 
 static void receipt_without_ground(struct site *site)
@@ -745,8 +745,8 @@ START_TEST(test_asked)
     transaction_question(t, FACT_JOURNAL, 1, &asked);
     assert_names(asked.names, _i);
     ck_assert_ptr_eq(asked.settings, site->settings);
-    ck_assert_ptr_eq(asked.rules,
-                     settings_rules(site->settings, strchr(asked_about[_i].address, '@') + 1));
+    ck_assert_ptr_eq(asked.domain,
+                     settings_domain(site->settings, strchr(asked_about[_i].address, '@') + 1));
     ck_assert_ptr_eq(asked.ring, site->ring);
     ck_assert_uint_eq(asked.recipient, 1);
     ck_assert_int_eq(asked.fact, FACT_JOURNAL);
@@ -767,7 +767,7 @@ START_TEST(test_questions)
     struct client client = client_of(OUTSIDE);
     struct text text = {.used = 0};
     site_evidence(site);
-    site->settings->rules[OFF_EXAMPLE].message_ids = REGEXES("x");
+    site->settings->domain[OFF_EXAMPLE].message_ids = REGEXES("x");
     static const char *const recipients[] = {
         "<" ALICE ">", "<{0 bob@example.com}>",     "<abuse@example.com>",
         "<" BOB ">",   "<{bad carol@example.com}>", "<alice@off.example>"};
@@ -807,7 +807,7 @@ START_TEST(test_questions)
     for (size_t i = 0; i < COUNT_OF(rules); i++) {
         ck_assert_str_eq(decisions[i].verdict.rule, rules[i]);
         const char *domain = strrchr(decisions[i].recipient, '@') + 1;
-        ck_assert_ptr_eq(decisions[i].rules, settings_rules(site->settings, domain));
+        ck_assert_ptr_eq(decisions[i].domain, settings_domain(site->settings, domain));
     }
     transaction_free(t);
     site_free(site);

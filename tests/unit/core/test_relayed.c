@@ -273,7 +273,7 @@ START_TEST(test_returned)
         ck_assert_msg(found == (rows[i].address != NULL), "%zu", i);
         if (found) {
             ck_assert_str_eq(returned.address, rows[i].address);
-            ck_assert_str_eq(returned.rules->name, "example.com");
+            ck_assert_str_eq(returned.domain->name, "example.com");
             ck_assert_ptr_eq(returned.settings, site->settings);
             ck_assert_ptr_eq(returned.ring, site->ring);
             transaction_fail(t);

@@ -33,8 +33,8 @@ static void random_recipient(struct chance *chance, const struct site *site, cha
     if (chance_below(chance, 6) == 0) {
         snprintf(shaped, sizeof shaped, "%s", others[chance_below(chance, COUNT_OF(others))]);
     } else {
-        size_t which = chance_below(chance, site->settings->rules_count);
-        const char *domain = site->settings->rules[which].name;
+        size_t which = chance_below(chance, site->settings->domain_count);
+        const char *domain = site->settings->domain[which].name;
         snprintf(plain, sizeof plain, "%s@%s%s", locals[chance_below(chance, COUNT_OF(locals))],
                  *domain == '.' ? "any" : "", domain);
         const char *shape = shapes[chance_below(chance, COUNT_OF(shapes))];
@@ -61,14 +61,14 @@ static void random_evidence(struct chance *chance, struct site *site)
     if (chance_below(chance, 2) == 0) {
         site->snapshot.journal_birth = now_of_site();
     }
-    for (size_t i = 0; i < site->settings->rules_count; i++) {
-        struct rules *rules = &site->settings->rules[i];
-        if (!rules->sign) {
-            rules->message_ids = REGEXES("@off\\.example$");
+    for (size_t i = 0; i < site->settings->domain_count; i++) {
+        struct domain_settings *domain = &site->settings->domain[i];
+        if (!domain->sign) {
+            domain->message_ids = REGEXES("@off\\.example$");
         }
         if (chance_below(chance, 2) == 0) {
             size_t class = chance_below(chance, BOUNCE_CLASS_COUNT);
-            rules->classes[class] = (enum action)chance_below(chance, ACTION_COUNT);
+            domain->classes[class] = (enum action)chance_below(chance, ACTION_COUNT);
         }
     }
 }
@@ -160,7 +160,7 @@ static void check_owners(const struct outgoing *outgoing, const struct site *sit
     ck_assert_uint_le(outgoing->owner_count, journaled ? OUTGOING_OWNERS : 0);
     for (size_t i = 0; i < outgoing->owner_count; i++) {
         const char *address = outgoing->owners[i];
-        ck_assert_ptr_nonnull(settings_rules(site->settings, strrchr(address, '@') + 1));
+        ck_assert_ptr_nonnull(settings_domain(site->settings, strrchr(address, '@') + 1));
         for (size_t j = 0; j < i; j++) {
             ck_assert_str_ne(outgoing->owners[j], address);
         }
@@ -191,7 +191,7 @@ static void check_outgoing(const struct chat *chat, const struct site *site,
     ck_assert_uint_le(outgoing->address_count, EVIDENCE_ADDRESSES);
     for (size_t i = 0; i < outgoing->address_count; i++) {
         const char *address = outgoing->addresses[i];
-        ck_assert_ptr_nonnull(settings_rules(site->settings, strrchr(address, '@') + 1));
+        ck_assert_ptr_nonnull(settings_domain(site->settings, strrchr(address, '@') + 1));
         for (size_t j = 0; j < i; j++) {
             ck_assert_str_ne(outgoing->addresses[j], address);
         }
@@ -217,7 +217,7 @@ static char *mailbox_of(const struct site *site, const char *raw, enum result *r
     ck_assert_int_eq(tag_verify(site->ring, &address, LIFETIME, now_of_site(), &check, &local),
                      STATUS_OK);
     *result =
-        settings_rules(site->settings, address.ascii) != NULL ? check.result : RESULT_NOT_OURS;
+        settings_domain(site->settings, address.ascii) != NULL ? check.result : RESULT_NOT_OURS;
     char *mailbox = address_plain(local, address.ascii);
     free(local);
     address_free(&address);

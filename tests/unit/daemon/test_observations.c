@@ -8,8 +8,8 @@
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
 static char com[] = "example.com", net[] = "example.net";
-static struct rules rules[] = {{.name = com}, {.name = net}};
-static struct settings settings = {.rules = rules, .rules_count = 2};
+static struct domain_settings domains[] = {{.name = com}, {.name = net}};
+static struct settings settings = {.domain = domains, .domain_count = 2};
 static const struct client outside = {.address = "192.0.2.1"};
 static struct observations observations;
 static struct observed observed;
@@ -51,9 +51,9 @@ static void take(void)
 
 static void relay_unsigned(const char *domain)
 {
-    const struct rules *its = settings_rules_named(&settings, domain);
+    const struct domain_settings *its = settings_domain_named(&settings, domain);
     decide((struct decision){.kind = DECISION_RELAYED_UNSIGNED,
-                             .rules = its,
+                             .domain = its,
                              .elsewhere = "example.org",
                              .holds = true});
 }

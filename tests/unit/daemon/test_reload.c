@@ -63,7 +63,7 @@ START_TEST(test_a_good_configuration)
     char *error;
     ck_assert_int_eq(reload("domains = ( \"example.net\" );\n", &next, &error), STATUS_OK);
     ck_assert_ptr_null(error);
-    ck_assert_str_eq(next->settings->rules[0].name, "example.net");
+    ck_assert_str_eq(next->settings->domain[0].name, "example.net");
     ck_assert_str_eq(logged(), "");
     config_free(next);
 }

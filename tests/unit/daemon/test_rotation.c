@@ -20,9 +20,9 @@
 static const time_t noon = (time_t)20778 * DAY_SECONDS + DAY_SECONDS / 2;
 
 static char com[] = "example.com", net[] = "example.net";
-static struct rules rules[] = {{.name = com, .sign = true}, {.name = net, .sign = true}};
-static struct settings settings = {.rules = rules,
-                                   .rules_count = 2,
+static struct domain_settings domain[] = {{.name = com, .sign = true}, {.name = net, .sign = true}};
+static struct settings settings = {.domain = domain,
+                                   .domain_count = 2,
                                    .keys = {.rotate_days = 7,
                                             .retain_days = 14,
                                             .lifetime_days = 7,
@@ -199,12 +199,12 @@ END_TEST
 START_TEST(test_first_mail_and_first_tag_are_recorded_once)
 {
     ck_assert(!rotation_run(&rotation, &settings, noon));
-    decide((struct decision){.kind = DECISION_SIGN, .rules = &rules[0], .first_signed = true});
+    decide((struct decision){.kind = DECISION_SIGN, .domain = &domain[0], .first_signed = true});
     ck_assert(rotation_run(&rotation, &settings, noon + 1));
     time_t when = 0;
     ck_assert(ring_first_signed(ring_in_force(), com, &when));
     ck_assert_int_eq(when, noon + 1);
-    decide((struct decision){.kind = DECISION_VERIFY, .rules = &rules[0], .first_tag = true});
+    decide((struct decision){.kind = DECISION_VERIFY, .domain = &domain[0], .first_tag = true});
     ck_assert(rotation_run(&rotation, &settings, noon + 2));
     ck_assert(!tally_has_first(tally));
     ck_assert(!rotation_run(&rotation, &settings, noon + 3));
@@ -214,10 +214,10 @@ END_TEST
 
 START_TEST(test_a_domain_that_signs_no_more_loses_its_record)
 {
-    decide((struct decision){.kind = DECISION_SIGN, .rules = &rules[1], .first_signed = true});
+    decide((struct decision){.kind = DECISION_SIGN, .domain = &domain[1], .first_signed = true});
     ck_assert(rotation_run(&rotation, &settings, noon + 1));
     ck_assert(!rotation_tidy(&rotation, &settings, true, noon + 2));
-    rules[1].sign = false;
+    domain[1].sign = false;
     ck_assert(rotation_tidy(&rotation, &settings, true, noon + 3));
     time_t when;
     ck_assert(!ring_first_signed(ring_in_force(), net, &when));

@@ -13,7 +13,7 @@
 enum { HOUR = 3600, MIB = 1024 * 1024 };
 
 static struct sample *sample;
-static const struct rules rules = {.name = (char[]){"example.com"}};
+static const struct domain_settings domain = {.name = (char[]){"example.com"}};
 
 static void setup(void)
 {
@@ -27,11 +27,11 @@ static void teardown(void)
 }
 
 /* The bounce to another mailbox for each number. */
-static bool take(const struct rules *of, unsigned number, time_t when)
+static bool take(const struct domain_settings *of, unsigned number, time_t when)
 {
     char address[40];
     snprintf(address, sizeof address, "user%u@example.com", number);
-    struct returned returned = {.rules = of, .address = address, .day = TODAY};
+    struct returned returned = {.domain = of, .address = address, .day = TODAY};
     return sample_take(sample, &returned, when);
 }
 
@@ -39,15 +39,15 @@ static void put(unsigned number, bool known)
 {
     char address[40];
     snprintf(address, sizeof address, "user%u@example.com", number);
-    struct returned returned = {.rules = &rules, .address = address, .day = TODAY};
+    struct returned returned = {.domain = &domain, .address = address, .day = TODAY};
     sample_put(sample, &returned, known);
 }
 
 /* As "NAMED KNOWN" for the only domain, with "!" where its Message-IDs are replaced. */
-static void note(void *context, const char *domain)
+static void note(void *context, const char *name)
 {
     bool *any = context;
-    ck_assert_str_eq(domain, "example.com");
+    ck_assert_str_eq(name, "example.com");
     *any = true;
 }
 
@@ -70,29 +70,30 @@ START_TEST(test_a_hundred_an_hour)
 {
     time_t now = noon_of(TODAY);
     for (unsigned i = 0; i < SAMPLE_SIZE; i++) {
-        ck_assert(take(&rules, i, now + i));
+        ck_assert(take(&domain, i, now + i));
     }
-    ck_assert(!take(&rules, 1000, now + HOUR - 1));
+    ck_assert(!take(&domain, 1000, now + HOUR - 1));
     for (unsigned i = 0; i < SAMPLE_SIZE; i++) {
-        ck_assert(take(&rules, 1000 + i, now + HOUR));
+        ck_assert(take(&domain, 1000 + i, now + HOUR));
     }
-    ck_assert(!take(&rules, 2000, now + HOUR));
-    ck_assert(take(&rules, 2000, now - 1)); /* the clock was put back */
+    ck_assert(!take(&domain, 2000, now + HOUR));
+    ck_assert(take(&domain, 2000, now - 1)); /* the clock was put back */
 }
 END_TEST
 
 START_TEST(test_a_tag_once)
 {
     time_t now = noon_of(TODAY);
-    struct returned other_day = {.rules = &rules, .address = "user0@example.com", .day = TODAY + 1};
-    ck_assert(take(&rules, 0, now));
-    ck_assert(!take(&rules, 0, now));
-    ck_assert(!take(&rules, 0, now + 50 * HOUR));
+    struct returned other_day = {
+        .domain = &domain, .address = "user0@example.com", .day = TODAY + 1};
+    ck_assert(take(&domain, 0, now));
+    ck_assert(!take(&domain, 0, now));
+    ck_assert(!take(&domain, 0, now + 50 * HOUR));
     ck_assert(sample_take(sample, &other_day, now));
     for (unsigned i = 1; i < SAMPLE_SIZE; i++) {
-        ck_assert(take(&rules, i, now + HOUR));
+        ck_assert(take(&domain, i, now + HOUR));
     }
-    ck_assert(take(&rules, 0, now + 2 * HOUR)); /* a hundred others have come after it */
+    ck_assert(take(&domain, 0, now + 2 * HOUR)); /* a hundred others have come after it */
 }
 END_TEST
 
@@ -100,10 +101,10 @@ START_TEST(test_counts_and_state)
 {
     time_t now = noon_of(TODAY);
     for (unsigned i = 0; i < 19; i++) {
-        ck_assert(take(&rules, i, now));
+        ck_assert(take(&domain, i, now));
         put(i, false);
     }
-    ck_assert(take(&rules, 19, now)); /* names none */
+    ck_assert(take(&domain, 19, now)); /* names none */
     is_told("19 0");
     ck_assert_uint_eq(sample_changes(sample), 0);
     put(19, false);
@@ -112,18 +113,18 @@ START_TEST(test_counts_and_state)
     put(12345, true); /* is not in it */
     is_told("20 0!");
     for (unsigned i = 100; i < 180; i++) {
-        ck_assert(take(&rules, i, now));
+        ck_assert(take(&domain, i, now));
         put(i, true);
     }
     is_told("100 80!");
     /* What came first is replaced first. */
     for (unsigned i = 200; i < 210; i++) {
-        ck_assert(take(&rules, i, now + HOUR));
+        ck_assert(take(&domain, i, now + HOUR));
         put(i, true);
     }
     is_told("100 90");
     ck_assert_uint_eq(sample_changes(sample), 2);
-    ck_assert(take(&rules, 300, now + HOUR));
+    ck_assert(take(&domain, 300, now + HOUR));
     is_told("99 90");
     put(0, true); /* has been replaced meanwhile */
     is_told("99 90");
@@ -133,12 +134,12 @@ END_TEST
 START_TEST(test_domains_are_bounded)
 {
     char name[40];
-    struct rules other = {.name = name};
+    struct domain_settings other = {.name = name};
     for (unsigned i = 0; i < SAMPLE_DOMAINS; i++) {
         snprintf(name, sizeof name, "d%u.example", i);
         ck_assert(take(&other, 1, 0));
     }
-    ck_assert(!take(&rules, 1, 0));
+    ck_assert(!take(&domain, 1, 0));
     ck_assert(take(&other, 2, 0));
 }
 END_TEST

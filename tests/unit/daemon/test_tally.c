@@ -20,8 +20,8 @@ static struct tally *tally;
 static struct status_report report;
 
 static char com[] = "example.com", net[] = "example.net";
-static const struct rules rules_com = {.name = com};
-static const struct rules rules_net = {.name = net};
+static const struct domain_settings rules_com = {.name = com};
+static const struct domain_settings rules_net = {.name = net};
 static const struct client outside = {.address = "192.0.2.1"};
 static const struct client local = {.name = "localhost", .address = "127.0.0.1", .local = true};
 static const struct client nowhere = {.name = "pipe"};
@@ -81,12 +81,12 @@ static const struct {
     struct decision decision;
     const char *counted[4]; /* each by one, and no other */
 } countings[] = {
-    {{.kind = DECISION_SIGN, .rules = &rules_com}, {"signed"}},
-    {{.kind = DECISION_SIGN, .rules = &rules_com, .unanswered = true},
+    {{.kind = DECISION_SIGN, .domain = &rules_com}, {"signed"}},
+    {{.kind = DECISION_SIGN, .domain = &rules_com, .unanswered = true},
      {"signed", "dns-unanswered"}},
     {{.kind = DECISION_SIGN_SKIP}, {"sign-skip"}},
     {{.kind = DECISION_SIGN_SKIP, .debug = true}, {NULL}},
-    {{.kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .elsewhere = "other.test"},
+    {{.kind = DECISION_RELAYED_UNSIGNED, .domain = &rules_com, .elsewhere = "other.test"},
      {"relayed-unsigned"}},
     {{.kind = DECISION_VERIFY, .result = RESULT_VALID, .verdict = {.action = ACTION_ACCEPT}},
      {"verified", "result.valid", "action.accept"}},
@@ -224,7 +224,7 @@ static void assert_first_tags(const char *expected)
 START_TEST(test_first_tags)
 {
     const struct decision back = {
-        .kind = DECISION_VERIFY, .result = RESULT_VALID, .rules = &rules_com, .first_tag = true};
+        .kind = DECISION_VERIFY, .result = RESULT_VALID, .domain = &rules_com, .first_tag = true};
     struct decision known = back;
     known.first_tag = false;
     decide(known);
@@ -240,9 +240,9 @@ START_TEST(test_first_tags)
 }
 END_TEST
 
-static void sign(const struct rules *rules, bool first)
+static void sign(const struct domain_settings *domain, bool first)
 {
-    decide((struct decision){.kind = DECISION_SIGN, .rules = rules, .first_signed = first});
+    decide((struct decision){.kind = DECISION_SIGN, .domain = domain, .first_signed = first});
 }
 
 START_TEST(test_first_signed)
@@ -316,7 +316,7 @@ static time_t last_relayed(const char *domain)
 START_TEST(test_relayed_rows_are_by_domain_and_client)
 {
     const struct decision relay = {
-        .kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .elsewhere = far, .holds = true};
+        .kind = DECISION_RELAYED_UNSIGNED, .domain = &rules_com, .elsewhere = far, .holds = true};
     struct decision other = relay;
     time_t before = time(NULL);
     ck_assert_int_eq(last_relayed(com), 0);
@@ -324,7 +324,7 @@ START_TEST(test_relayed_rows_are_by_domain_and_client)
     decide(relay);
     other.client = &nowhere;
     decide(other);
-    other.rules = &rules_net;
+    other.domain = &rules_net;
     other.client = &outside;
     decide(other);
     look();
@@ -350,7 +350,7 @@ START_TEST(test_relayed_goes_on_from_an_earlier_daemon)
     ck_assert_uint_eq(relayed(com, "192.0.2.2")->count, 3);
     ck_assert_int_eq(relayed(com, "192.0.2.2")->last, 3000);
     decide((struct decision){
-        .kind = DECISION_RELAYED_UNSIGNED, .rules = &rules_com, .elsewhere = far});
+        .kind = DECISION_RELAYED_UNSIGNED, .domain = &rules_com, .elsewhere = far});
     look();
     ck_assert_uint_eq(relayed(com, "192.0.2.1")->count, 41);
     ck_assert_int_gt(relayed(com, "192.0.2.1")->last, 3000);
@@ -451,7 +451,7 @@ END_TEST
 static void relay_to(const char *elsewhere, bool holds)
 {
     decide((struct decision){.kind = DECISION_RELAYED_UNSIGNED,
-                             .rules = &rules_com,
+                             .domain = &rules_com,
                              .elsewhere = elsewhere,
                              .holds = holds});
 }
@@ -642,10 +642,10 @@ END_TEST
 START_TEST(test_other_decisions_are_no_tries)
 {
     decide((struct decision){
-        .kind = DECISION_SIGN, .rules = &rules_com, .result = RESULT_BAD_SIGNATURE});
+        .kind = DECISION_SIGN, .domain = &rules_com, .result = RESULT_BAD_SIGNATURE});
     decide((struct decision){.kind = DECISION_SIGN_SKIP, .result = RESULT_UNKNOWN_KEY});
     decide((struct decision){.kind = DECISION_RELAYED_UNSIGNED,
-                             .rules = &rules_com,
+                             .domain = &rules_com,
                              .elsewhere = far,
                              .result = RESULT_BAD_SIGNATURE});
     look();

@@ -361,7 +361,7 @@ static enum memory_run load_config(void *context)
     enum status status = config_load(in_folder("batvd.conf", path), &config, &messages);
     MEMORY_REQUIRE((status == STATUS_OK) == (config != NULL));
     if (config != NULL) {
-        MEMORY_REQUIRE(config->settings->rules_count == 3);
+        MEMORY_REQUIRE(config->settings->domain_count == 3);
         MEMORY_REQUIRE(pattern_list_match(config->settings->exclude_recipients, "abuse@x") != NULL);
     }
     for (size_t i = 0; i < messages.count; i++) {
@@ -561,8 +561,8 @@ static enum memory_run tell_status(void *context)
         .relayed = {&seen, 1}, .hosted = {&hosted, 1}, .relays = {&relay, 1}};
     tally_restore(tally, &former);
     struct sample *sample = sample_new();
-    struct rules rules = {.name = (char[]){"example.com"}};
-    struct returned returned = {.rules = &rules, .address = "alice@example.com", .day = 1};
+    struct domain_settings domain = {.name = (char[]){"example.com"}};
+    struct returned returned = {.domain = &domain, .address = "alice@example.com", .day = 1};
     bool taken = sample != NULL && sample_take(sample, &returned, moment);
     tally_report(tally, &report);
     if (taken) {

@@ -200,9 +200,9 @@ static char *map_of(const char *const domains[], size_t count)
     ck_assert_ptr_nonnull(out);
     ck_assert(postfix_map_print(domains, count, out));
     ck_assert_int_eq(fclose(out), 0);
-    const char *rules = strstr(text, "\nif ");
-    ck_assert_ptr_nonnull(rules);
-    char *lines = strdup(rules + 1);
+    const char *domain = strstr(text, "\nif ");
+    ck_assert_ptr_nonnull(domain);
+    char *lines = strdup(domain + 1);
     free(text);
     return lines;
 }

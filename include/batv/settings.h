@@ -1,9 +1,10 @@
 /*
  * What a message is judged by: the configuration as deciding sees it (settings), resolved for each
- * domain at load (rules), and with the ring and the moment's switches as one immutable snapshot.
+ * domain at load (domain_settings), and with the ring and the moment's switches as one immutable
+ * snapshot.
  */
-#ifndef BATV_RULES_H
-#define BATV_RULES_H
+#ifndef BATV_SETTINGS_H
+#define BATV_SETTINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,15 +25,15 @@ enum action {
     ACTION_REJECT,
     ACTION_DISCARD,
     ACTION_COUNT,
-    ACTION_AUTO,  /* only in rules: by the domain's waiting time */
-    ACTION_FOLLOW /* only in rules: as the domain's action */
+    ACTION_AUTO,  /* only in settings: by the domain's waiting time */
+    ACTION_FOLLOW /* only in settings: as the domain's action */
 };
 /* "accept" ... "discard", "auto"; "" for ACTION_FOLLOW. */
 const char *action_name(enum action action);
 bool action_from_name(const char *name, enum action *out);
 
 /* One entry of `domains`. */
-struct rules {
+struct domain_settings {
     char *name; /* as in ring_domain */
     bool sign;
     enum tag_syntax syntax;
@@ -55,8 +56,8 @@ struct evidence_policy {
 };
 
 struct settings {
-    struct rules *rules; /* by the index that domains answers */
-    size_t rules_count;
+    struct domain_settings *domain; /* by the index that domains answers */
+    size_t domain_count;
     struct domain_list *domains;
     bool may_mark; /* some decision can be ACTION_MARK, so that headers must be seen */
     bool may_sign; /* some domain signs: the header says who wrote what is to be signed */
@@ -99,15 +100,16 @@ struct settings {
 
 /* Frees what settings hold, and settings. */
 void settings_free(struct settings *settings);
-/* The rules for a domain (A-labels, lower case), or NULL: not ours. */
-const struct rules *settings_rules(const struct settings *settings, const char *ascii);
-/* The rules of the first entry of `domains`; NULL: there is none. */
-const struct rules *settings_first(const struct settings *settings);
-/* The rules whose name this is, with its leading dot; NULL: none. */
-const struct rules *settings_rules_named(const struct settings *settings, const char *name);
-/* True where some decision can be ACTION_MARK. Looks at all rules: asked once, for may_mark. */
+/* The settings of a domain (A-labels, lower case), or NULL: not ours. */
+const struct domain_settings *settings_domain(const struct settings *settings, const char *ascii);
+/* The settings of the first entry of `domains`; NULL: there is none. */
+const struct domain_settings *settings_first(const struct settings *settings);
+/* The settings whose name this is, with its leading dot; NULL: none. */
+const struct domain_settings *settings_domain_named(const struct settings *settings,
+                                                    const char *name);
+/* True where some decision can be ACTION_MARK. Looks at all domains: asked once, for may_mark. */
 bool settings_may_mark(const struct settings *settings);
-/* True where some domain signs. Looks at all rules: asked once, for may_sign. */
+/* True where some domain signs. Looks at all domains: asked once, for may_sign. */
 bool settings_may_sign(const struct settings *settings);
 
 /* All that a message depends on beside itself. Belongs to whoever made it; never changes. */
@@ -115,7 +117,7 @@ struct snapshot {
     const struct settings *settings;
     const struct ring *ring;
     time_t journal_birth;      /* what was sent before is not in the journal; 0: there is none */
-    const time_t *relayed;     /* for each of settings->rules, when unsigned mail was last relayed
+    const time_t *relayed;     /* for each of settings->domain, when unsigned mail was last relayed
                                   while `auto` did not reject yet; 0: never. NULL: none */
     const bool *ids_rewritten; /* likewise, whether its Message-IDs come back as others */
     const char *const *hosted; /* domains whose mail from outside the MTA accepts and sends on: no
@@ -140,18 +142,19 @@ enum auto_state {
 /* As `status` names it: "enforcing", "not-signing", "never-signed", "waiting" ... */
 const char *auto_state_name(enum auto_state state);
 /* until may be NULL; set for WAITING and RELAYED. */
-enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
+enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct domain_settings *domain,
                               time_t now, time_t *until);
 /* True where only time has to pass until `auto` rejects: not for a domain that does not sign, nor
  * for one whose tags have not come back yet. */
 bool auto_state_waits(enum auto_state state);
 /* True once `auto` rejects for the domain, whatever the clock says of itself: what is relayed
  * unsigned from then on does not hold it any more. */
-bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct rules *rules, time_t now);
+bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct domain_settings *domain,
+                            time_t now);
 /* True where so few of the bounces that name a Message-ID, and are known to be genuine, name one
  * that we sent. */
 bool counts_tell_rewriting(uint64_t named, uint64_t known);
-bool snapshot_ids_rewritten(const struct snapshot *snapshot, const struct rules *rules);
+bool snapshot_ids_rewritten(const struct snapshot *snapshot, const struct domain_settings *domain);
 /* True for one of hosted, and for every domain where there are too many. */
 bool snapshot_is_hosted(const struct snapshot *snapshot, const char *ascii);
 /* max(7, lifetime_days) days, in seconds. */

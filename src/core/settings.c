@@ -2,7 +2,7 @@
  * The settings of deciding and what follows from them without a message: which domain is ours, and
  * whether `auto` may refuse yet. Immutable once loaded; shared by threads.
  */
-#include "batv/rules.h"
+#include "batv/settings.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -40,11 +40,11 @@ void settings_free(struct settings *settings)
     if (settings == NULL) {
         return;
     }
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        free(settings->rules[i].name);
-        regex_list_free(settings->rules[i].message_ids);
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        free(settings->domain[i].name);
+        regex_list_free(settings->domain[i].message_ids);
     }
-    free(settings->rules);
+    free(settings->domain);
     domain_list_free(settings->domains);
     network_list_free(settings->internal_networks);
     network_list_free(settings->mail_servers);
@@ -65,36 +65,37 @@ void settings_free(struct settings *settings)
     free(settings);
 }
 
-const struct rules *settings_rules(const struct settings *settings, const char *ascii)
+const struct domain_settings *settings_domain(const struct settings *settings, const char *ascii)
 {
     long index = domain_list_find(settings->domains, ascii);
-    return index < 0 ? NULL : &settings->rules[index];
+    return index < 0 ? NULL : &settings->domain[index];
 }
 
-const struct rules *settings_first(const struct settings *settings)
+const struct domain_settings *settings_first(const struct settings *settings)
 {
-    return settings->rules_count > 0 ? &settings->rules[0] : NULL;
+    return settings->domain_count > 0 ? &settings->domain[0] : NULL;
 }
 
-const struct rules *settings_rules_named(const struct settings *settings, const char *name)
+const struct domain_settings *settings_domain_named(const struct settings *settings,
+                                                    const char *name)
 {
     long index = domain_list_entry(settings->domains, name);
-    return index < 0 ? NULL : &settings->rules[index];
+    return index < 0 ? NULL : &settings->domain[index];
 }
 
-static bool rules_may_mark(const struct rules *rules)
+static bool domain_may_mark(const struct domain_settings *domain)
 {
-    bool may = rules->action == ACTION_MARK || rules->expired == ACTION_MARK;
+    bool may = domain->action == ACTION_MARK || domain->expired == ACTION_MARK;
     for (size_t i = 0; i < BOUNCE_CLASS_COUNT; i++) {
-        may = may || rules->classes[i] == ACTION_MARK;
+        may = may || domain->classes[i] == ACTION_MARK;
     }
     return may;
 }
 
 bool settings_may_mark(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (rules_may_mark(&settings->rules[i])) {
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (domain_may_mark(&settings->domain[i])) {
             return true;
         }
     }
@@ -103,8 +104,8 @@ bool settings_may_mark(const struct settings *settings)
 
 bool settings_may_sign(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->rules_count; i++) {
-        if (settings->rules[i].sign) {
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (settings->domain[i].sign) {
             return true;
         }
     }
@@ -124,17 +125,17 @@ bool snapshot_journal_is_old(const struct snapshot *snapshot, time_t now)
 }
 
 /* By the domain's records alone. *until as for snapshot_auto. */
-static enum auto_state domain_state(const struct snapshot *snapshot, const struct rules *rules,
-                                    time_t now, time_t *until)
+static enum auto_state domain_state(const struct snapshot *snapshot,
+                                    const struct domain_settings *domain, time_t now, time_t *until)
 {
     const struct settings *settings = snapshot->settings;
-    time_t relayed = snapshot->relayed != NULL ? snapshot->relayed[rules - settings->rules] : 0;
+    time_t relayed = snapshot->relayed != NULL ? snapshot->relayed[domain - settings->domain] : 0;
     time_t first = 0;
     *until = 0;
-    if (!rules->sign) {
+    if (!domain->sign) {
         return AUTO_NOT_SIGNING;
     }
-    if (!ring_first_signed(snapshot->ring, rules->name, &first)) {
+    if (!ring_first_signed(snapshot->ring, domain->name, &first)) {
         return AUTO_NEVER_SIGNED;
     }
     if (now < first + settings_wait(settings)) {
@@ -145,7 +146,7 @@ static enum auto_state domain_state(const struct snapshot *snapshot, const struc
         *until = relayed + settings_wait(settings);
         return AUTO_RELAYED;
     }
-    return ring_tag_seen(snapshot->ring, rules->name) ? AUTO_ENFORCES : AUTO_NO_TAG;
+    return ring_tag_seen(snapshot->ring, domain->name) ? AUTO_ENFORCES : AUTO_NO_TAG;
 }
 
 const char *auto_state_name(enum auto_state state)
@@ -162,12 +163,12 @@ const char *auto_state_name(enum auto_state state)
     return names[state];
 }
 
-enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct rules *rules,
+enum auto_state snapshot_auto(const struct snapshot *snapshot, const struct domain_settings *domain,
                               time_t now, time_t *until)
 {
     time_t end = 0;
     enum auto_state state =
-        snapshot->clock_wrong ? AUTO_CLOCK : domain_state(snapshot, rules, now, &end);
+        snapshot->clock_wrong ? AUTO_CLOCK : domain_state(snapshot, domain, now, &end);
     if (until != NULL) {
         *until = end;
     }
@@ -196,10 +197,10 @@ bool counts_tell_rewriting(uint64_t named, uint64_t known)
     return named >= FEWEST && 100 * known < PERCENT * named;
 }
 
-bool snapshot_ids_rewritten(const struct snapshot *snapshot, const struct rules *rules)
+bool snapshot_ids_rewritten(const struct snapshot *snapshot, const struct domain_settings *domain)
 {
     return snapshot->ids_rewritten != NULL &&
-           snapshot->ids_rewritten[rules - snapshot->settings->rules];
+           snapshot->ids_rewritten[domain - snapshot->settings->domain];
 }
 
 static int compare_names(const void *key, const void *element)
@@ -215,8 +216,9 @@ bool snapshot_is_hosted(const struct snapshot *snapshot, const char *ascii)
                                                   sizeof *snapshot->hosted, compare_names) != NULL);
 }
 
-bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct rules *rules, time_t now)
+bool snapshot_auto_in_force(const struct snapshot *snapshot, const struct domain_settings *domain,
+                            time_t now)
 {
     time_t until;
-    return domain_state(snapshot, rules, now, &until) == AUTO_ENFORCES;
+    return domain_state(snapshot, domain, now, &until) == AUTO_ENFORCES;
 }

@@ -67,8 +67,8 @@ static const struct {
 START_TEST(test_settings_rules)
 {
     struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
-    const struct rules *rules = settings_rules(settings, lookups[_i].ascii);
-    int index = rules == NULL ? -1 : (int)(rules - settings->rules);
+    const struct domain_settings *domain = settings_domain(settings, lookups[_i].ascii);
+    int index = domain == NULL ? -1 : (int)(domain - settings->domain);
     ck_assert_msg(index == lookups[_i].index, "%s: %d", lookups[_i].ascii, index);
     settings_free(settings);
 }
@@ -91,8 +91,8 @@ START_TEST(test_settings_free)
     settings->exclude_sign_recipients = PATTERNS("*@lists.test");
     settings->exclude_sign_networks = NETWORKS("192.0.2.4");
     settings->exclude_sign_hosts = HOSTS("h.example.com");
-    settings->rules[0].message_ids = REGEXES("^[0-9]+@example\\.com$");
-    settings->rules[COUNT_OF(some_domains) - 1].message_ids = REGEXES("a", "b");
+    settings->domain[0].message_ids = REGEXES("^[0-9]+@example\\.com$");
+    settings->domain[COUNT_OF(some_domains) - 1].message_ids = REGEXES("a", "b");
     settings_free(settings); /* whoever forgets one is told by the address sanitizer */
 }
 END_TEST
@@ -103,17 +103,17 @@ START_TEST(test_settings_may_mark)
     ck_assert(!settings_may_mark(settings));
     for (size_t i = 0; i < COUNT_OF(some_domains); i++) {
         for (int action = ACTION_ACCEPT; action <= ACTION_FOLLOW; action++) {
-            struct rules before = settings->rules[i];
-            settings->rules[i].action = (enum action)action;
+            struct domain_settings before = settings->domain[i];
+            settings->domain[i].action = (enum action)action;
             ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
-            settings->rules[i] = before;
-            settings->rules[i].expired = (enum action)action;
+            settings->domain[i] = before;
+            settings->domain[i].expired = (enum action)action;
             ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
-            settings->rules[i] = before;
+            settings->domain[i] = before;
             for (size_t class = 0; class < BOUNCE_CLASS_COUNT; class ++) {
-                settings->rules[i].classes[class] = (enum action)action;
+                settings->domain[i].classes[class] = (enum action)action;
                 ck_assert_int_eq(settings_may_mark(settings), action == ACTION_MARK);
-                settings->rules[i] = before;
+                settings->domain[i] = before;
             }
         }
     }
@@ -175,7 +175,7 @@ START_TEST(test_snapshot_auto)
     time_t now = noon_of(TODAY);
     struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
     settings->keys.lifetime_days = autos[_i].lifetime;
-    settings->rules[0].sign = autos[_i].sign;
+    settings->domain[0].sign = autos[_i].sign;
     struct ring *ring = ring_new();
     bool changed = false;
     ck_assert_int_eq(ring_domain_add(ring, "special.example.org", 1, &changed), STATUS_OK);
@@ -194,19 +194,19 @@ START_TEST(test_snapshot_auto)
                                 .relayed = relayed,
                                 .clock_wrong = autos[_i].clock_wrong};
     time_t until = 12345;
-    enum auto_state state = snapshot_auto(&snapshot, &settings->rules[0], now, &until);
+    enum auto_state state = snapshot_auto(&snapshot, &settings->domain[0], now, &until);
     ck_assert_msg(state == autos[_i].state, "%s: %d", autos[_i].name, (int)state);
     if (autos[_i].until_in != 0) {
         ck_assert_int_eq(until, now + autos[_i].until_in);
     }
-    ck_assert_int_eq(snapshot_auto(&snapshot, &settings->rules[0], now, NULL), state);
+    ck_assert_int_eq(snapshot_auto(&snapshot, &settings->domain[0], now, NULL), state);
     /* A clock that is wrong undoes nothing. */
     bool in_force = state == AUTO_ENFORCES || (state == AUTO_CLOCK && autos[_i].sign);
-    ck_assert_int_eq(snapshot_auto_in_force(&snapshot, &settings->rules[0], now), in_force);
+    ck_assert_int_eq(snapshot_auto_in_force(&snapshot, &settings->domain[0], now), in_force);
 
     if (autos[_i].relayed_ago == 0) {
         snapshot.relayed = NULL;
-        ck_assert_int_eq(snapshot_auto(&snapshot, &settings->rules[0], now, NULL), state);
+        ck_assert_int_eq(snapshot_auto(&snapshot, &settings->domain[0], now, NULL), state);
     }
     ring_free(ring);
     settings_free(settings);
@@ -222,11 +222,11 @@ START_TEST(test_subdomains_wait_together)
     bool changed;
     ck_assert_int_eq(ring_domain_add(ring, ".example.org", now - 2 * WEEK, &changed), STATUS_OK);
     struct snapshot snapshot = {.settings = settings, .ring = ring};
-    const struct rules *rules = settings_rules(settings, "any.example.org");
-    ck_assert_ptr_nonnull(rules);
-    ck_assert_int_eq(snapshot_auto(&snapshot, rules, now, NULL), AUTO_NO_TAG);
+    const struct domain_settings *domain = settings_domain(settings, "any.example.org");
+    ck_assert_ptr_nonnull(domain);
+    ck_assert_int_eq(snapshot_auto(&snapshot, domain, now, NULL), AUTO_NO_TAG);
     ck_assert(ring_domain_tag_seen(ring, ".example.org", now));
-    ck_assert_int_eq(snapshot_auto(&snapshot, rules, now, NULL), AUTO_ENFORCES);
+    ck_assert_int_eq(snapshot_auto(&snapshot, domain, now, NULL), AUTO_ENFORCES);
     ring_free(ring);
     settings_free(settings);
 }
@@ -237,10 +237,10 @@ START_TEST(test_ids_rewritten)
     struct settings *settings = settings_for(some_domains, COUNT_OF(some_domains));
     const bool of[COUNT_OF(some_domains)] = {false, true};
     struct snapshot snapshot = {.settings = settings, .ids_rewritten = of};
-    ck_assert(!snapshot_ids_rewritten(&snapshot, &settings->rules[0]));
-    ck_assert(snapshot_ids_rewritten(&snapshot, &settings->rules[1]));
+    ck_assert(!snapshot_ids_rewritten(&snapshot, &settings->domain[0]));
+    ck_assert(snapshot_ids_rewritten(&snapshot, &settings->domain[1]));
     snapshot.ids_rewritten = NULL;
-    ck_assert(!snapshot_ids_rewritten(&snapshot, &settings->rules[1]));
+    ck_assert(!snapshot_ids_rewritten(&snapshot, &settings->domain[1]));
     settings_free(settings);
 
     ck_assert(!counts_tell_rewriting(0, 0));
