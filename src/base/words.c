@@ -4,6 +4,7 @@
  */
 #include "base/words.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,4 +197,15 @@ const char *listing_end(struct listing *listing)
         listing->shown = listing->count;
     }
     return listing->text;
+}
+
+char *words_trimmed(const char *start, const char *end)
+{
+    while (start < end && isspace((unsigned char)*start)) {
+        start++;
+    }
+    while (end > start && isspace((unsigned char)end[-1])) {
+        end--;
+    }
+    return strndup(start, (size_t)(end - start));
 }

@@ -42,4 +42,7 @@ void listing_add(struct listing *listing, const char *item);
 /* Ends the list and returns its text. */
 const char *listing_end(struct listing *listing);
 
+/* A copy of a text without the white space around it. NULL: no memory. The caller frees. */
+char *words_trimmed(const char *start, const char *end);
+
 #endif

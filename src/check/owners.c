@@ -17,6 +17,7 @@
 #include "config/config_file.h"
 #include "config/options.h"
 #include "mta/aliases.h"
+#include "mta/sendmail_ask.h"
 
 enum {
     SOURCE_MAX = 64 << 20, /* octets of a source of aliases */

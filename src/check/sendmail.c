@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "check/sendmail.h"
 #include "mta/milter_address.h"
+#include "mta/sendmail_ask.h"
 #include "mta/sendmail_part.h"
 
 #define TAG            "prvs=0000000000="

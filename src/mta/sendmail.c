@@ -1,7 +1,6 @@
 /*
  * Sendmail's configuration, read once when opened: the lines of sendmail.cf that are simple to
- * read, which are options, filters and maps. What its rules do nobody can tell from the file, so
- * Sendmail itself is asked, in its test mode. All strings belong to struct sendmail, which never
+ * read, which are options, filters and maps. All strings belong to struct sendmail, which never
  * changes. One thread.
  */
 #include "mta/sendmail.h"
@@ -60,17 +59,6 @@ static void join_lines(char *text)
     }
 }
 
-static char *trimmed(const char *start, const char *end)
-{
-    while (start < end && isspace((unsigned char)*start)) {
-        start++;
-    }
-    while (end > start && isspace((unsigned char)end[-1])) {
-        end--;
-    }
-    return strndup(start, (size_t)(end - start));
-}
-
 /* "O Name=value" */
 static bool take_option(struct sendmail *sendmail, const char *line)
 {
@@ -85,8 +73,8 @@ static bool take_option(struct sendmail *sendmail, const char *line)
     }
     sendmail->options = options;
     struct option *option = &options[sendmail->option_count++];
-    option->name = trimmed(line + 2, equals);
-    option->value = trimmed(equals + 1, equals + strlen(equals));
+    option->name = words_trimmed(line + 2, equals);
+    option->value = words_trimmed(equals + 1, equals + strlen(equals));
     return option->name != NULL && option->value != NULL;
 }
 
@@ -97,7 +85,7 @@ char *sendmail_field(const char *fields, char letter)
         at += strspn(at, ", \t");
         const char *equals = at + strcspn(at, "=,");
         if (*at == letter && *equals == '=') {
-            return trimmed(equals + 1, equals + strcspn(equals, ","));
+            return words_trimmed(equals + 1, equals + strcspn(equals, ","));
         }
     }
     return strdup("");
@@ -114,7 +102,7 @@ static bool take_filter(struct sendmail *sendmail, const char *line)
     sendmail->filters = filters;
     struct sendmail_filter *filter = &filters[sendmail->filter_count++];
     const char *end = line + strcspn(line, ",");
-    filter->name = trimmed(line + 1, end);
+    filter->name = words_trimmed(line + 1, end);
     filter->socket = sendmail_field(end, 'S');
     filter->flags = sendmail_field(end, 'F');
     filter->timeouts = sendmail_field(end, 'T');
@@ -125,7 +113,7 @@ static bool take_filter(struct sendmail *sendmail, const char *line)
 /* "Kname class ..." */
 static bool take_map(struct sendmail *sendmail, const char *line)
 {
-    char *name = trimmed(line + 1, line + strcspn(line, " \t"));
+    char *name = words_trimmed(line + 1, line + strcspn(line, " \t"));
     bool done = name != NULL && words_add(&sendmail->maps, name);
     free(name);
     return done;
@@ -137,7 +125,7 @@ static bool take_macro(struct sendmail *sendmail, const char *line)
     if (line[1] != 'Z' || sendmail->version != NULL) {
         return true;
     }
-    sendmail->version = trimmed(line + 2, line + strlen(line));
+    sendmail->version = words_trimmed(line + 2, line + strlen(line));
     return sendmail->version != NULL;
 }
 
@@ -182,32 +170,6 @@ static enum status read_cf(struct sendmail *sendmail, struct reason *why)
 }
 
 /* The program. */
-
-/* Runs it in test mode; *text is what it says, the caller frees. */
-static enum status ask(const struct sendmail *sendmail, const char *input, char **text,
-                       struct reason *why)
-{
-    const char *const argv[] = {sendmail->program, "-C", sendmail->cf, "-bt", NULL};
-    struct program_output output;
-    *text = NULL;
-    if (sendmail->program == NULL) {
-        return reason_set(why, STATUS_IO, "the program sendmail cannot be found");
-    }
-    enum status status = program_run(argv, input, &output, why);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (output.exit != 0) {
-        const char *said = output.err[0] != '\0' ? output.err : output.out;
-        status = reason_set(why, STATUS_IO, "sendmail -bt: exit status %d: %.*s", output.exit,
-                            (int)strcspn(said, "\n"), said);
-    } else {
-        *text = output.out;
-        output.out = NULL;
-    }
-    program_output_free(&output);
-    return status;
-}
 
 /* Whether the program is Sendmail's and not another MTA's of that name. Only looked at: what others
  * would make of being run with Sendmail's options nobody knows. */
@@ -315,6 +277,11 @@ void sendmail_free(struct sendmail *sendmail)
 const char *sendmail_cf(const struct sendmail *sendmail)
 {
     return sendmail->cf;
+}
+
+const char *sendmail_program(const struct sendmail *sendmail)
+{
+    return sendmail->program;
 }
 
 const char *sendmail_version(const struct sendmail *sendmail)
@@ -485,122 +452,4 @@ long filter_timeout(const struct sendmail_filter *filter, char which)
         }
     }
     return which == 'C' || which == 'E' ? 300 : 10;
-}
-
-/* Test mode. */
-
-/* A line for each address, in front and behind what the command needs. NULL: no memory. */
-static char *make_input(const char *first, const char *before, const char *const addresses[],
-                        size_t count)
-{
-    char *text = NULL;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    if (out == NULL) {
-        return NULL;
-    }
-    fputs(first, out);
-    for (size_t i = 0; i < count; i++) {
-        fprintf(out, "%s%s\n", before, addresses[i]);
-    }
-    fputs("/quit\n", out);
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
-static void answers_clear(char *answers[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free(answers[i]);
-        answers[i] = NULL;
-    }
-}
-
-/* What stands behind the mark in the last line that has it, from `at` to the next prompt. */
-static char *last_answer(const char *at, const char *end, const char *mark)
-{
-    const char *found = NULL;
-    for (const char *hit = strstr(at, mark); hit != NULL && hit < end;
-         hit = strstr(hit + 1, mark)) {
-        found = hit + strlen(mark);
-    }
-    return found == NULL ? NULL : trimmed(found, found + strcspn(found, "\n"));
-}
-
-/*
- * Sendmail answers each address by many lines, of which the last one with the mark counts. The
- * first begins with a prompt, "> ", or with several where a command before had no answer.
- */
-static enum status take_answers(const char *text, const char *mark, size_t count, char *answers[],
-                                struct reason *why)
-{
-    const char *at = strstr(text, "\n> ");
-    for (size_t i = 0; i < count; i++) {
-        const char *next = at != NULL ? strstr(at + 1, "\n> ") : NULL;
-        answers[i] =
-            at != NULL ? last_answer(at, next != NULL ? next : at + strlen(at), mark) : NULL;
-        if (answers[i] == NULL) {
-            answers_clear(answers, count);
-            return reason_set(why, STATUS_IO, "sendmail -bt gave no answer for an address");
-        }
-        at = next;
-    }
-    return STATUS_OK;
-}
-
-static enum status ask_all(const struct sendmail *sendmail, const char *first, const char *before,
-                           const char *mark, const char *const addresses[], size_t count,
-                           char *answers[], struct reason *why)
-{
-    char *text = NULL;
-    for (size_t i = 0; i < count; i++) {
-        answers[i] = NULL;
-    }
-    char *input = make_input(first, before, addresses, count);
-    enum status status = input != NULL ? ask(sendmail, input, &text, why) : no_memory(why);
-    if (status == STATUS_OK) {
-        status = take_answers(text, mark, count, answers, why);
-    }
-    free(text);
-    free(input);
-    return status;
-}
-
-enum status sendmail_resolve(const struct sendmail *sendmail, const char *const addresses[],
-                             size_t count, char *answers[], struct reason *why)
-{
-    return ask_all(sendmail, "", "3,0 ", "parse            returns: ", addresses, count, answers,
-                   why);
-}
-
-enum status sendmail_host(const struct sendmail *sendmail, char **name, struct reason *why)
-{
-    char *text;
-    *name = NULL;
-    enum status status = ask(sendmail, "$j\n/quit\n", &text, why);
-    if (status == STATUS_OK) {
-        const char *answer = strstr(text, "\n> ");
-        answer = answer != NULL ? answer + 3 : "";
-        *name = trimmed(answer, answer + strcspn(answer, "\n"));
-        status = *name != NULL ? STATUS_OK : no_memory(why);
-    }
-    free(text);
-    return status;
-}
-
-enum status sendmail_send_as(const struct sendmail *sendmail, const char *mailer,
-                             const char *const addresses[], size_t count, char *answers[],
-                             struct reason *why)
-{
-    char *before = NULL;
-    if (asprintf(&before, "/try %s ", mailer) < 0) {
-        return no_memory(why);
-    }
-    enum status status =
-        ask_all(sendmail, "/tryflags ES\n", before, ", addr = ", addresses, count, answers, why);
-    free(before);
-    return status;
 }

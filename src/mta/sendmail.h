@@ -1,7 +1,6 @@
 /*
- * What the Sendmail of this host is set to, as its sendmail.cf says, and what it makes of
- * addresses, as its own test mode (sendmail -bt) does. The environment's SENDMAIL_CF names a
- * private sendmail.cf. Nothing here changes anything.
+ * What the Sendmail of this host is set to, as its sendmail.cf says. The environment's SENDMAIL_CF
+ * names a private sendmail.cf. Nothing here changes anything.
  */
 #ifndef MTA_SENDMAIL_H
 #define MTA_SENDMAIL_H
@@ -22,6 +21,8 @@ enum status sendmail_open(struct sendmail **out, struct reason *why);
 enum status sendmail_open_cf(struct sendmail **out, struct reason *why);
 void sendmail_free(struct sendmail *sendmail);
 
+/* The program; NULL: only its sendmail.cf was opened, or there is none in PATH. */
+const char *sendmail_program(const struct sendmail *sendmail);
 /* The path of its sendmail.cf; the version that this was made by, "" where it is not said. */
 const char *sendmail_cf(const struct sendmail *sendmail);
 const char *sendmail_version(const struct sendmail *sendmail);
@@ -58,19 +59,5 @@ char *sendmail_field(const char *fields, char letter);
 bool sendmail_has_map(const struct sendmail *sendmail, const char *name);
 /* True where FEATURE(`masquerade_envelope') treats envelope senders as those in headers. */
 bool sendmail_masquerades(const struct sendmail *sendmail);
-
-/*
- * What ruleset 0 makes of the n recipients: its answer behind "returns:", by which mail is
- * delivered. answers become texts that the caller frees, all NULL unless STATUS_OK. STATUS_IO:
- * Sendmail cannot be asked, for the reason in why.
- */
-enum status sendmail_resolve(const struct sendmail *sendmail, const char *const addresses[],
-                             size_t count, char *answers[], struct reason *why);
-/* The name of this host ($j). */
-enum status sendmail_host(const struct sendmail *sendmail, char **name, struct reason *why);
-/* As whom mail of these senders leaves by that mailer: the same with the envelope's senders. */
-enum status sendmail_send_as(const struct sendmail *sendmail, const char *mailer,
-                             const char *const addresses[], size_t count, char *answers[],
-                             struct reason *why);
 
 #endif
