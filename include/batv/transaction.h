@@ -16,23 +16,14 @@
 
 #include "batv/decision.h"
 #include "batv/events.h"
-#include "batv/evidence.h"
 #include "batv/facts.h"
-#include "batv/message_id.h"
+#include "batv/outgoing.h"
 #include "batv/question.h"
 #include "batv/received.h"
+#include "batv/reply.h"
 #include "batv/settings.h"
 
 struct transaction;
-
-enum reply_kind { REPLY_CONTINUE, REPLY_ACCEPT, REPLY_TEMPFAIL, REPLY_REJECT, REPLY_DISCARD };
-
-struct reply {
-    enum reply_kind kind;
-    const char *code;     /* "550"; NULL where the MTA's own words do */
-    const char *enhanced; /* "5.7.1" (RFC 3463) */
-    char text[420];
-};
 
 /* What transaction_wants answers: which later events can still matter. None: let the message go. */
 enum { WANT_HEADERS = 1, WANT_BODY = 2, WANT_END = 4 };
@@ -116,34 +107,6 @@ bool transaction_reads_header(const struct transaction *transaction);
  * is not. Belongs to the transaction. */
 const struct received *transaction_handed_in(const struct transaction *transaction);
 
-/* What the message is known by when it comes back. Belongs to the transaction. */
-enum {
-    OUTGOING_COPIES = 64, /* of the evidence header that are looked at in a submission */
-    OUTGOING_OWNERS = 64  /* of lists that are journalled */
-};
-struct outgoing {
-    char *addresses[EVIDENCE_ADDRESSES]; /* as address_fold makes them; the sender's first */
-    size_t address_count;
-    size_t proven;  /* of them, the first ones: those that get evidence */
-    bool journaled; /* strangers chose the Message-ID of one that is not */
-    char **owners;  /* whom the MTA makes the sender where a recipient is a list, in the same form
-                       and none of the proven ones: journalled, and no more. NULL: none */
-    size_t owner_count;
-    char *message_id; /* as message_id_clean makes it; NULL: none */
-    bool has_id;      /* it is one that answers can name */
-    size_t ids;       /* fields of that name that came, whatever stands in them */
-    bool id_signed;   /* a signature forbids to add one */
-    char *added_id;   /* the field's value that is added; NULL: none */
-    uint8_t id_nonce[MESSAGE_ID_NONCE];
-    bool has_id_nonce;
-    uint8_t nonce[EVIDENCE_NONCE];
-    bool has_nonce;
-    size_t recipients;             /* that it is let through to */
-    char *value;                   /* of the header that is added; NULL: none */
-    char *copies[OUTGOING_COPIES]; /* the header as it came with the message; NULL: absurd */
-    bool authentic[OUTGOING_COPIES];
-    size_t copy_count; /* those that come after are not looked at and stay as they are */
-};
 /* The sender, as address_fold makes it, of a message that is let through and was too long to
  * tag; NULL for others. After the end. */
 const char *transaction_untaggable(const struct transaction *transaction);
@@ -165,8 +128,5 @@ bool transaction_returned(const struct transaction *transaction, struct returned
 const struct effect *transaction_effects(const struct transaction *transaction, size_t *count);
 /* Also what was decided at RCPT. */
 const struct decision *transaction_decisions(const struct transaction *transaction, size_t *count);
-
-/* The reply to an error of our own, by on_error. */
-void reply_on_error(const struct settings *settings, struct reply *reply);
 
 #endif

@@ -28,6 +28,7 @@
 #include "batv/disguise.h"
 #include "batv/fields.h"
 #include "batv/message_id.h"
+#include "batv/parts.h"
 #include "batv/unpack.h"
 #include "content/inflate.h"
 

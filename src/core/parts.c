@@ -6,6 +6,7 @@
  *
  * No state but the caller's; what it hands out points into the message.
  */
+#include "batv/parts.h"
 #include "batv/fields.h"
 
 #include <string.h>

@@ -6,6 +6,7 @@
 
 #include "batv/disguise.h"
 #include "batv/fields.h"
+#include "batv/parts.h"
 
 static struct budget budget = {.all = 1000000, .left = 1000000};
 
