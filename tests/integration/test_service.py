@@ -118,7 +118,7 @@ def test_a_refused_reload_is_told(batvd, notified):
     instance.reload({"verify": {"action": "maybe"}}, ok=False)
     end.until("RELOADING")
     _, status = end.until("READY")
-    assert "Reload refused" in status and "verify.action" in status
+    assert "Reload rejected" in status and "verify.action" in status
     assert "1 domain" in status
 
 
