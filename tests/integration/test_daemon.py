@@ -5,6 +5,7 @@ import fcntl
 import grp
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -381,23 +382,26 @@ def test_sixty_rotations_killed_leave_sixty_whole_rings(batvd):
     began = time.monotonic()
     instance.ctl("key", "rotate", rc=0)
     span = time.monotonic() - began
-    generations = set()
+    outcomes = set()
     uid, gid = util.owner_ids("nobody")
     for turn in range(60):
         if turn % 5 == 0:
             (instance.state / "keyring").write_bytes(fresh)
+        former = (instance.state / "keyring").read_bytes()
         process = subprocess.Popen([util.binary("batvctl"), "-c", str(instance.conf), "key", "rotate"],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env=instance.environment(), cwd="/")
-        time.sleep(span * 1.1 * turn / 60)
+        time.sleep(random.uniform(0, 1.5 * span))
         process.kill()
         process.wait()
         keys = instance.ctl("key", "list", json=True)
         assert sum(key["state"] == "active" for key in keys) == 1
-        generations.add(len(keys))
+        through = (instance.state / "keyring").read_bytes() != former
+        span *= 0.95 if through else 1.1     # other tests take the processors, or leave them
+        outcomes.add(through)
         found = os.stat(instance.state / "keyring")
         assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, 0o600)
-    assert len(generations) > 1     # some got through, some did not
+    assert outcomes == {True, False}
     instance.ctl("key", "rotate")
     left = {name for name in os.listdir(instance.state) if name.startswith("keyring")}
     assert left == {"keyring", "keyring.lock"}

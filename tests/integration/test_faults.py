@@ -59,6 +59,11 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def list_descriptors(pid):
+    folder = f"/proc/{pid}/fd"
+    return sorted(os.readlink(f"{folder}/{number}") for number in os.listdir(folder))
+
+
 # -- room and rights --------------------------------------------------------------------------
 
 @pytest.fixture
@@ -170,7 +175,8 @@ def test_no_descriptors_left(batvd):
         time.sleep(3)
         assert instance.running
         assert first.message("<>", [f"<{newer}>"]).verdict == "tempfail"
-    util.wait_for(lambda: descriptors(instance.pid) <= before + 2, 20)
+    util.wait_for(lambda: descriptors(instance.pid) <= before + 2, 60,
+                  lambda: f"{before} descriptors and two, of {list_descriptors(instance.pid)}")
     assert len(crowd) == 2 * limit
     assert bounce(instance, newer) == "accept"
     assert int(sign(instance)[5]) == 1
