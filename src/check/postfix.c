@@ -13,12 +13,12 @@
 #include "base/words.h"
 #include "batv/address.h"
 #include "check/postfix.h"
-#include "config/config_file.h"
 #include "mta/milter_address.h"
+#include "mta/networks_file.h"
 #include "mta/postfix_needs.h"
 #include "mta/postfix_trust.h"
 
-enum { LIST_FILE_MAX = 1 << 20, COMPARED_MAX = 1000 };
+enum { COMPARED_MAX = 1000 };
 
 /* What others of these files use too. */
 
@@ -445,35 +445,22 @@ static void take_network(struct networks *networks, char *item)
     }
 }
 
-static void take_item(struct networks *networks, char *item)
+static bool take_item(void *self, char *item)
 {
+    struct networks *networks = self;
     if (list_check(NETWORK_LIST, item) == STATUS_OK) {
         take_network(networks, item);
     } else if (item[0] != '!') { /* what is taken out makes it less */
         listing_add(&networks->unknown, item);
     }
+    return true;
 }
 
-/* The first word of each line of a file: a list of networks, or a cidr: table. */
 static void take_file(struct networks *networks, const char *path)
 {
-    struct config_messages messages = {.items = NULL};
-    const struct config_place named = {.file = path};
-    unsigned line = 0;
-    size_t length = 0;
-    char *text = NULL;
-    if (config_file_read(path, LIST_FILE_MAX, named, &messages, &text, &length) != STATUS_OK) {
+    if (networks_file_read(path, take_item, networks) != STATUS_OK) {
         listing_add(&networks->unknown, path);
-        text = NULL;
     }
-    char *at = text;
-    for (char *item = at != NULL ? config_file_item(&at, &line) : NULL; item != NULL;
-         item = config_file_item(&at, &line)) {
-        item[strcspn(item, " \t,")] = '\0';
-        take_item(networks, item);
-    }
-    free(text);
-    config_messages_free(&messages);
 }
 
 static bool list_has_strangers(const char *list)

@@ -10,11 +10,8 @@
 
 #include "base/words.h"
 #include "batv/match.h"
-#include "config/config_file.h"
-#include "config/config_messages.h"
+#include "mta/networks_file.h"
 #include "mta/strangers.h"
-
-enum { FILE_MAX = 1 << 20 };
 
 struct entry {
     bool trusted;
@@ -71,27 +68,15 @@ static bool add_item(struct postfix_trust *trust, char *item)
     return status != STATUS_NO_MEMORY && (!taken_out || add_entry(trust, false, NULL));
 }
 
+static bool take_item(void *self, char *item)
+{
+    return add_item(self, item);
+}
+
 static bool add_file(struct postfix_trust *trust, const char *path)
 {
-    struct config_messages messages = {.items = NULL};
-    const struct config_place named = {.file = path};
-    unsigned line = 0;
-    size_t length = 0;
-    char *text = NULL;
-    bool done = true;
-    if (config_file_read(path, FILE_MAX, named, &messages, &text, &length) != STATUS_OK) {
-        text = NULL;
-        done = add_entry(trust, false, NULL);
-    }
-    char *at = text;
-    for (char *item = at != NULL ? config_file_item(&at, &line) : NULL; item != NULL && done;
-         item = config_file_item(&at, &line)) {
-        item[strcspn(item, " \t,")] = '\0';
-        done = add_item(trust, item);
-    }
-    free(text);
-    config_messages_free(&messages);
-    return done;
+    enum status status = networks_file_read(path, take_item, trust);
+    return status == STATUS_OK || (status != STATUS_NO_MEMORY && add_entry(trust, false, NULL));
 }
 
 static bool trust_has(const void *list, const struct ip *ip)
