@@ -1,8 +1,7 @@
 /*
  * One message on its way through SMTP. Takes an event for each callback and gives what has to be
  * done: a reply, an ordered list of effects, and a record of each decision. Pure: it neither looks
- * anything up nor does anything itself. One thread at a time; nothing of it reaches the next
- * message.
+ * anything up nor does anything itself. One thread at a time; the next message begins anew.
  *
  *   new -> mail -> (rcpt -> [renew] -> asks, answer, asks ...) ... -> header ...
  *       -> end -> [renew] -> asks, answer, asks ... -> effects

@@ -6,26 +6,20 @@
 #include "batv/day.h"
 #include "store/pause.h"
 
-static void take_relayed(const struct settings *settings, const struct status_report *report,
-                         time_t *relayed)
+static void take_relayed(const struct status_report *report, struct observed *seen)
 {
     for (size_t i = 0; i < report->relayed.count; i++) {
-        const struct status_row *seen = &report->relayed.rows[i];
-        const struct domain_settings *domain = settings_domain_named(settings, seen->domain);
-        if (domain != NULL && relayed[domain - settings->domain] < seen->held) {
-            relayed[domain - settings->domain] = seen->held;
-        }
+        const struct status_row *row = &report->relayed.rows[i];
+        observed_note_relayed(seen, row->domain, row->held);
     }
 }
 
-static void take_returned(const struct settings *settings, const struct status_report *report,
-                          bool *rewritten)
+static void take_returned(const struct status_report *report, struct observed *seen)
 {
     for (size_t i = 0; i < report->returned.count; i++) {
-        const struct status_row *seen = &report->returned.rows[i];
-        const struct domain_settings *domain = settings_domain_named(settings, seen->domain);
-        if (domain != NULL) {
-            rewritten[domain - settings->domain] = counts_tell_rewriting(seen->count, seen->known);
+        const struct status_row *row = &report->returned.rows[i];
+        if (counts_tell_rewriting(row->count, row->known)) {
+            observed_note_rewritten(seen, row->domain);
         }
     }
 }
@@ -51,18 +45,14 @@ enum status file_snapshot_make(const struct config *config, const struct ring *r
 {
     const struct settings *settings = config->settings;
     bool present = report_is_present(look);
-    struct observed seen = {
-        .relayed = calloc(settings->domain_count + 1, sizeof *seen.relayed),
-        .ids_rewritten = calloc(settings->domain_count + 1, sizeof *seen.ids_rewritten),
-    };
-    enum status status = seen.relayed != NULL && seen.ids_rewritten != NULL
-                             ? take_proven(&look->report, &seen.proven)
-                             : STATUS_NO_MEMORY;
+    struct observed seen;
+    enum status status = observed_begin(&seen, settings) ? take_proven(&look->report, &seen.proven)
+                                                         : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
-        take_relayed(settings, &look->report, seen.relayed);
+        take_relayed(&look->report, &seen);
     }
     if (status == STATUS_OK && present) { /* a daemon that is gone has taken its sample along */
-        take_returned(settings, &look->report, seen.ids_rewritten);
+        take_returned(&look->report, &seen);
     }
     *out = (struct file_snapshot){.observed = seen};
     out->snapshot = (struct snapshot){

@@ -38,7 +38,7 @@ void journal_close(struct journal *journal);
 enum status journal_open_reader(const char *state_dir, struct journal **out, struct reason *why);
 
 /* When this journal was begun: what was sent before is not in it. It changes when a damaged one is
- * set aside. 0: nothing is written; for a reader, there is none that can be read. Any thread. */
+ * set aside. 0: nothing is written; for a reader: it can read none. Any thread. */
 time_t journal_birth(const struct journal *journal);
 
 /* What an entry allows for a message with that many recipients. */
